@@ -1,0 +1,1 @@
+"""A mutating admission webhook that injects Hazelcast members into annotated Pods."""

@@ -1,0 +1,250 @@
+"""The one table of annotations: what a user can say, and how text becomes a SidecarSpec.
+
+The README's table, the parser and the error sentences all come from `TABLE`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from webhook import values
+from webhook.errors import InvalidSettingsError, Problem
+from webhook.names import INJECT, PREFIX, STATUS
+from webhook.values import ValueType, did_you_mean, quantity
+
+
+class SidecarSpec(msgspec.Struct, frozen=True, gc=False):
+    """What the annotations ask for, checked; one attribute for each row of `TABLE`.
+
+    Attributes without a comment of their own mean what the table says. Quantities are kept as written.
+    """
+
+    inject: bool
+    group: str | None
+    """None: the workload that the Pod belongs to."""
+    cluster_name: str
+    image: str
+    config: str | None
+    """None: the ConfigMap of the group."""
+    discovery: Literal["dns", "api"]
+    port: int
+    cpu_request: str
+    cpu_limit: str
+    memory_request: str
+    memory_limit: str
+    heap_percentage: int
+    java_opts: tuple[str, ...]
+    native_sidecar: bool
+    shutdown_timeout: int
+    """Seconds."""
+    metrics: bool
+    metrics_port: int
+    log_format: Literal["text", "json"]
+    log_level: str
+
+
+class Annotation(NamedTuple):
+    """A row of the table."""
+
+    name: str
+    type: ValueType
+    default: str | None
+    """The text it has where nobody sets it; None: see `otherwise`."""
+    meaning: str
+    otherwise: str = ""
+    """What holds without a value, where that is not a constant."""
+
+    @property
+    def key(self) -> str:
+        """The annotation's whole key."""
+        return PREFIX + self.name
+
+    @property
+    def field(self) -> str:
+        """The attribute of SidecarSpec that it sets."""
+        return self.name.replace("-", "_")
+
+
+TABLE = (
+    Annotation("inject", values.boolean_type(), "false", "Give this Pod a Hazelcast member."),
+    Annotation(
+        "group",
+        values.group_type(),
+        None,
+        "Pods of one group, in one namespace, form one cluster.",
+        otherwise="the workload's name",
+    ),
+    Annotation(
+        "cluster-name",
+        values.cluster_name_type(),
+        "dev",
+        "Hazelcast's cluster name. With the default, clients connect without any configuration.",
+    ),
+    Annotation("image", values.image_type(), "hazelcast/hazelcast:5.7.0", "The member's container image."),
+    Annotation(
+        "config",
+        values.object_name_type(),
+        None,
+        "A ConfigMap of your own with the key `hazelcast.yaml`. These annotations still outrank the file.",
+        otherwise="the group's ConfigMap",
+    ),
+    Annotation(
+        "discovery",
+        values.choice_type("dns", "api"),
+        "dns",
+        "How members find each other: by the headless Service's DNS records, which needs no rights, or by "
+        "the Kubernetes API, for which the Pod's ServiceAccount needs to list Pods.",
+    ),
+    Annotation("port", values.integer_type(1024, 65535), "5701", "The port of the member and its clients."),
+    Annotation(
+        "cpu-request",
+        values.quantity_type("CPU", "1m"),
+        "100m",
+        "CPU reserved for the member.",
+    ),
+    Annotation(
+        "cpu-limit",
+        values.quantity_type("CPU", "100m"),
+        "2",
+        "CPU limit. It also bounds the threads that the JVM starts.",
+    ),
+    Annotation(
+        "memory-request",
+        values.quantity_type("memory", "128Mi"),
+        None,
+        "Memory reserved for the member.",
+        otherwise="the memory limit",
+    ),
+    Annotation("memory-limit", values.quantity_type("memory", "128Mi"), "512Mi", "Memory limit."),
+    Annotation(
+        "heap-percentage",
+        values.integer_type(10, 80),
+        "50",
+        "Part of the memory limit that the Java heap may take.",
+    ),
+    Annotation(
+        "java-opts",
+        values.java_options_type(),
+        "",
+        "Further JVM options, behind our own.",
+        otherwise="none",
+    ),
+    Annotation(
+        "native-sidecar",
+        values.boolean_type(),
+        "true",
+        "Run the member as a native sidecar (Kubernetes 1.29 and newer): ready before the application "
+        "starts, stopped after it has ended. `false`: as an ordinary container.",
+    ),
+    Annotation(
+        "shutdown-timeout",
+        values.seconds_type(1, 3600),
+        "60s",
+        "Time for a member to hand over its entries when its Pod ends. The Pod's grace period is raised to "
+        "leave room for it.",
+    ),
+    Annotation(
+        "metrics",
+        values.boolean_type(),
+        "false",
+        "Serve the member's metrics for Prometheus.",
+    ),
+    Annotation("metrics-port", values.integer_type(1024, 65535), "9701", "The port of these metrics."),
+    Annotation("log-format", values.choice_type("text", "json"), "text", "Format of the member's log."),
+    Annotation(
+        "log-level",
+        values.choice_type("ERROR", "WARN", "INFO", "DEBUG"),
+        "INFO",
+        "Level of the member's log.",
+    ),
+)
+
+_BY_NAME = {annotation.name: annotation for annotation in TABLE}
+_MAX_SHOWN = 64
+
+
+def read_defaults(overrides: Mapping[str, str]) -> dict[str, Any]:
+    """The value of every attribute of SidecarSpec where a Pod says nothing.
+
+    Args:
+        overrides: annotation name (without the prefix) to text, which outranks the table's default.
+
+    Raises:
+        InvalidSettingsError: an override names no annotation, or its text is not of its type.
+    """
+    problems: list[Problem] = []
+    defaults: dict[str, Any] = {annotation.field: None for annotation in TABLE}
+    shipped = {annotation.name: annotation.default for annotation in TABLE if annotation.default is not None}
+    for name, text in {**shipped, **overrides}.items():
+        _read(name, text, defaults, problems, prefix="default ")
+    if "inject" in overrides:
+        problems.append(Problem("default inject", "every workload asks for its member itself"))
+    problems += _contradictions(SidecarSpec(**_completed(defaults))) if not problems else []
+    if problems:
+        raise InvalidSettingsError(problems)
+    return defaults
+
+
+def parse(annotations: Mapping[str, str], defaults: Mapping[str, Any]) -> SidecarSpec | list[Problem]:
+    """A Pod's annotations as a spec, or everything that is wrong with them.
+
+    Args:
+        annotations: of the Pod; those without our prefix are passed over.
+        defaults: as `read_defaults` gives them.
+    """
+    problems: list[Problem] = []
+    fields = dict(defaults)
+    for key, text in annotations.items():
+        if key.startswith(PREFIX) and key != STATUS:
+            _read(key.removeprefix(PREFIX), text, fields, problems, prefix=PREFIX)
+    if problems:
+        return problems
+    spec = SidecarSpec(**_completed(fields))
+    return _contradictions(spec) or spec
+
+
+def is_true(annotations: Mapping[str, str]) -> bool | Problem:
+    """Whether injection is asked for; a Problem where the annotation says neither yes nor no."""
+    problems: list[Problem] = []
+    fields: dict[str, Any] = {}
+    _read("inject", annotations[INJECT], fields, problems, prefix=PREFIX)
+    return problems[0] if problems else bool(fields["inject"])
+
+
+def _read(name: str, text: str, fields: dict[str, Any], problems: list[Problem], *, prefix: str) -> None:
+    annotation = _BY_NAME.get(name)
+    if annotation is None:
+        hint = did_you_mean(name, [*_BY_NAME]) or f"; known are {', '.join(_BY_NAME)}"
+        problems.append(Problem(prefix + name[:_MAX_SHOWN], f"no such annotation{hint}"))
+        return
+    try:
+        fields[annotation.field] = annotation.type.parse(text)
+    except ValueError as error:
+        shown = text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
+        problems.append(Problem(prefix + name, f"{msgspec.json.encode(shown).decode()} {error}"))
+
+
+def _completed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with what follows from others where nobody set it."""
+    completed = dict(fields)
+    completed["memory_request"] = fields["memory_request"] or fields["memory_limit"]
+    return completed
+
+
+def _contradictions(spec: SidecarSpec) -> list[Problem]:
+    problems = []
+    for resource in ("cpu", "memory"):
+        request, limit = getattr(spec, f"{resource}_request"), getattr(spec, f"{resource}_limit")
+        if quantity(request) > quantity(limit):
+            problems.append(
+                Problem(
+                    f"{PREFIX}{resource}-request",
+                    f"{request} is more than the limit of {limit} ({PREFIX}{resource}-limit)",
+                )
+            )
+    if spec.metrics and spec.metrics_port == spec.port:
+        problems.append(
+            Problem(f"{PREFIX}metrics-port", f"{spec.port} is the member's own port ({PREFIX}port)")
+        )
+    return problems

@@ -1,0 +1,41 @@
+"""What can be wrong, said so that a person can mend it."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with an object: where it stands and a sentence that says what to do."""
+
+    where: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.sentence}"
+
+
+def in_one_sentence(problems: Sequence[Problem]) -> str:
+    """All problems in the one line that kubectl prints; numbered where there are several."""
+    if len(problems) == 1:
+        return str(problems[0])
+    return f"{len(problems)} problems: " + "; ".join(
+        f"({number}) {problem}" for number, problem in enumerate(problems, 1)
+    )
+
+
+class InvalidSettingsError(Exception):
+    """The settings given at start cannot be used; carries every problem."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(in_one_sentence(problems))
+        self.problems = tuple(problems)
+
+
+class ReviewError(Exception):
+    """A request that is no admission review this server answers: an HTTP status (4xx) and a sentence."""
+
+    def __init__(self, status: HTTPStatus, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence

@@ -1,0 +1,46 @@
+"""The names that the injector, the controller and their users share."""
+
+import hashlib
+import re
+
+PREFIX = "sidecar.hazelcast.com/"
+"""What every annotation of ours begins with; nothing else may use it."""
+
+INJECT = PREFIX + "inject"
+STATUS = PREFIX + "status"
+"""Annotation on an injected Pod: what was done, as JSON. Its presence makes injection idempotent."""
+
+GROUP = PREFIX + "group"
+"""Annotation: which Pods form one cluster. Label on an injected Pod: what the headless Service selects."""
+
+CONTAINER = "hazelcast"
+PORT_NAME = "hazelcast"
+CONFIG_VOLUME = "hazelcast-config"
+CONFIG_DIRECTORY = "/etc/hazelcast"
+CONFIG_KEY = "hazelcast.yaml"
+TMP_VOLUME = "hazelcast-tmp"
+
+RESOURCE_PREFIX = "hazelcast-"
+MAX_LABEL = 63
+MAX_GROUP = MAX_LABEL - len(RESOURCE_PREFIX)
+"""Characters a group may have, so that the Service named after it is a DNS label (RFC 1123)."""
+
+_HASH_LENGTH = 8
+
+
+def resource_name(group: str) -> str:
+    """The name of the ConfigMap, the headless Service and the Role of a group."""
+    return RESOURCE_PREFIX + group
+
+
+def group_of_workload(workload: str) -> str:
+    """The group of a workload's Pods where none is annotated: its name, made to fit a DNS label.
+
+    A workload's name may be longer than a label and contain dots. Such a name is shortened and gets a
+    hash of the whole, so that two of them never share a group by accident.
+    """
+    if len(workload) <= MAX_GROUP and "." not in workload:
+        return workload
+    digest = hashlib.sha256(workload.encode()).hexdigest()[:_HASH_LENGTH]
+    stem = re.sub(r"[^a-z0-9-]", "-", workload)[: MAX_GROUP - _HASH_LENGTH - 1].rstrip("-")
+    return f"{stem}-{digest}"

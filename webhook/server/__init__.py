@@ -1,0 +1,1 @@
+"""The webhook's server: aiohttp around the pure review."""

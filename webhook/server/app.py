@@ -1,0 +1,149 @@
+"""The two HTTP applications: admission reviews over TLS, and the admin port."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import perf_counter
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from webhook.errors import ReviewError, in_one_sentence
+from webhook.policy import SENTENCES, Deny, Inject, Skip
+from webhook.review import MAX_REVIEW_BYTES, Reviewed, Reviewer
+from webhook.server.log import LogLine
+from webhook.server.metrics import Metrics
+
+MUTATE_PODS = "/mutate/pods"
+
+_JSON_HEADERS = {"Content-Type": "application/json"}
+_REASONS = {
+    HTTPStatus.BAD_REQUEST: "BadRequest",
+    HTTPStatus.NOT_FOUND: "NotFound",
+    HTTPStatus.METHOD_NOT_ALLOWED: "MethodNotAllowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "RequestEntityTooLarge",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "UnsupportedMediaType",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "InternalError",
+}
+
+
+@dataclass
+class Readiness:
+    """Whether the API server should send requests here."""
+
+    ready: bool = False
+
+
+def webhook_application(reviewer: Reviewer, metrics: Metrics, log: LogLine) -> web.Application:
+    """What the API server calls: POST of an AdmissionReview to `MUTATE_PODS`."""
+
+    async def mutate_pods(request: web.Request) -> web.Response:
+        if request.content_type != "application/json":
+            raise ReviewError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                f'the content type is "{request.content_type}"; send an AdmissionReview as application/json',
+            )
+        body = await request.read()
+        started = perf_counter()
+        reviewed = reviewer.review(body)
+        response = web.Response(body=reviewed.body, headers=_JSON_HEADERS)
+        seconds = perf_counter() - started
+        metrics.answered(reviewed.decision.reason)
+        metrics.observe_seconds(seconds)
+        _log_review(log, reviewed, seconds)
+        return response
+
+    app = web.Application(client_max_size=MAX_REVIEW_BYTES, middlewares=[_refusals(metrics, log)])
+    app.router.add_post(MUTATE_PODS, mutate_pods)
+    return app
+
+
+def admin_application(readiness: Readiness, metrics: Metrics) -> web.Application:
+    """What the kubelet and Prometheus call."""
+
+    async def livez(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        if readiness.ready:
+            return web.Response(text="ok\n")
+        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text="not ready: starting or draining\n")
+
+    async def exposition(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/livez", livez)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", exposition)
+    return app
+
+
+def _refusals(metrics: Metrics, log: LogLine) -> Middleware:
+    """Middleware: whatever is no review gets its HTTP status and a sentence, and the server goes on."""
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+        headers: dict[str, str] = {}
+        try:
+            return await handler(request)
+        except ReviewError as error:
+            status, sentence = error.status, error.sentence
+        except web.HTTPMethodNotAllowed as error:
+            status, sentence = (
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                f"{request.method} is not answered here; POST an AdmissionReview",
+            )
+            headers = {"Allow": ", ".join(sorted(error.allowed_methods))}
+        except web.HTTPNotFound:
+            status, sentence = (
+                HTTPStatus.NOT_FOUND,
+                f"nothing is served at this path; POST an AdmissionReview to {MUTATE_PODS}",
+            )
+        except web.HTTPRequestEntityTooLarge:
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            sentence = f"the body is larger than {MAX_REVIEW_BYTES} bytes, more than an API server sends"
+        except Exception as error:  # noqa: BLE001 - one bad request must not end the server
+            status, sentence = HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the webhook's log says more"
+            log("internal error", level="error", error=repr(error))
+        metrics.refused(status)
+        log("refused", level="warning", status=status, sentence=sentence)
+        return web.Response(status=status, body=_failure(status, sentence), headers=_JSON_HEADERS | headers)
+
+    return refuse
+
+
+def _failure(status: HTTPStatus, sentence: str) -> bytes:
+    """A `Status` of Kubernetes' meta/v1, whose message the API server shows to the user."""
+    return msgspec.json.encode(
+        {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "status": "Failure",
+            "message": sentence,
+            "reason": _REASONS[status],
+            "code": status,
+        }
+    )
+
+
+def _log_review(log: LogLine, reviewed: Reviewed, seconds: float) -> None:
+    decision = reviewed.decision
+    match decision:
+        case Inject():
+            detail = {"group": decision.group}
+        case Deny():
+            detail = {"problems": in_one_sentence(decision.problems)}
+        case Skip(warning=warning):
+            detail = {"warning": warning} if warning else {}
+    log(
+        SENTENCES[decision.reason],
+        outcome=decision.reason,
+        uid=reviewed.uid,
+        namespace=reviewed.namespace,
+        pod=reviewed.name,
+        dry_run=reviewed.dry_run,
+        microseconds=round(seconds * 1e6),
+        **detail,
+    )

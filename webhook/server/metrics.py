@@ -1,0 +1,71 @@
+"""The server's metrics, with every label bound at start."""
+
+from http import HTTPStatus
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from webhook.policy import Reason
+from webhook.version import __version__
+
+disable_created_metrics()  # a series more for every counter, of no use to a server that runs for weeks
+
+SECONDS_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
+"""Most admissions take well under a millisecond; the last buckets are for trouble."""
+
+_REFUSALS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+)
+
+
+class Metrics:
+    """Counters of admissions by outcome and of refused requests by HTTP status."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        requests = Counter(
+            "hazelcast_sidecar_admission_requests",
+            "Admission reviews answered, by what was decided.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        refused = Counter(
+            "hazelcast_sidecar_refused_requests",
+            "HTTP requests that were no admission review of a Pod, by HTTP status.",
+            ["status"],
+            registry=self._registry,
+        )
+        self._answered = {reason: requests.labels(reason.value).inc for reason in Reason}
+        self._refused = {status: refused.labels(str(status.value)).inc for status in _REFUSALS}
+        self.observe_seconds = Histogram(
+            "hazelcast_sidecar_admission_duration_seconds",
+            "Time from the complete request to its answer.",
+            buckets=SECONDS_BUCKETS,
+            registry=self._registry,
+        ).observe
+        Gauge(
+            "hazelcast_sidecar_build_info", "The version that runs.", ["version"], registry=self._registry
+        ).labels(__version__).set(1)
+
+    def answered(self, reason: Reason) -> None:
+        """Count one review."""
+        self._answered[reason]()
+
+    def refused(self, status: int) -> None:
+        """Count one request that was answered with an HTTP error."""
+        self._refused[HTTPStatus(status)]()
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,168 @@
+"""SidecarSpec -> what a Pod gains: the member container, its volumes, the application's environment."""
+
+from typing import Any
+
+from webhook.annotations import SidecarSpec
+from webhook.names import (
+    CONFIG_DIRECTORY,
+    CONFIG_KEY,
+    CONFIG_VOLUME,
+    CONTAINER,
+    GROUP,
+    PORT_NAME,
+    TMP_VOLUME,
+    resource_name,
+)
+
+METRICS_PORT_NAME = "hz-metrics"
+
+STARTUP_SECONDS = 180
+"""How long a member may take to start before the kubelet restarts it."""
+
+TMP_SIZE = "64Mi"
+
+_JVM_OPTIONS = (
+    # Pods come and go, and so do the addresses behind the headless Service's name: the JVM's own cache
+    # (30 s, and 10 s for "no such name") would hide a new member that long.
+    "-Dsun.net.inetaddr.ttl=5",
+    "-Dsun.net.inetaddr.negative.ttl=0",
+)
+
+
+def application_address(spec: SidecarSpec) -> str:
+    """Where an application of the Pod finds its member: host:port."""
+    return f"127.0.0.1:{spec.port}"
+
+
+def application_env(spec: SidecarSpec) -> dict[str, str]:
+    """Environment variables that tell an application where its cluster is, as name to literal value."""
+    return {"HAZELCAST_ADDRESS": application_address(spec), "HAZELCAST_CLUSTER_NAME": spec.cluster_name}
+
+
+def env_vars(variables: dict[str, str]) -> list[dict[str, str]]:
+    """Variables as a container's `env`, with values that the kubelet leaves as they are.
+
+    The kubelet expands `$(NAME)` in values, and makes one dollar sign of two.
+    """
+    return [{"name": name, "value": value.replace("$", "$$")} for name, value in variables.items()]
+
+
+def member_env(spec: SidecarSpec, group: str) -> dict[str, str]:
+    """The member container's environment, as name to literal value; it outranks the configuration file."""
+    variables = {
+        "HAZELCAST_CONFIG": f"{CONFIG_DIRECTORY}/{CONFIG_KEY}",
+        "HZ_CLUSTERNAME": spec.cluster_name,
+        "HZ_NETWORK_PORT_PORT": str(spec.port),
+        "JAVA_OPTS": " ".join(_java_options(spec)),
+        "LOGGING_LEVEL": spec.log_level,
+        # Set in every case: a Service named hazelcast-kubernetes would make the kubelet set it, and
+        # discovery by API would take the application's port for the member's.
+        "HAZELCAST_KUBERNETES_SERVICE_PORT": str(spec.port),
+    }
+    if spec.discovery == "dns":
+        # The bare name: the Pod's DNS search list completes it, whatever the cluster's domain is.
+        variables["HAZELCAST_KUBERNETES_SERVICE_DNS"] = resource_name(group)
+    else:
+        variables["HAZELCAST_KUBERNETES_POD_LABEL_NAME"] = GROUP
+        variables["HAZELCAST_KUBERNETES_POD_LABEL_VALUE"] = group
+        # Otherwise the member asks for nodes and Services too, which it has no right to see.
+        variables["HAZELCAST_KUBERNETES_EXPOSE_EXTERNALLY"] = "false"
+    if spec.log_format == "json":
+        variables["LOGGING_CONFIG"] = "log4j2-json.properties"
+    if spec.metrics:
+        variables["PROMETHEUS_PORT"] = str(spec.metrics_port)
+    return variables
+
+
+def _java_options(spec: SidecarSpec) -> list[str]:
+    options = [
+        f"-XX:MaxRAMPercentage={spec.heap_percentage}",
+        *_JVM_OPTIONS,
+        f"-Dhazelcast.graceful.shutdown.max.wait={spec.shutdown_timeout}",
+    ]
+    if spec.metrics:
+        options.append("-Dhazelcast.jmx=true")
+    return [*options, *spec.java_opts]
+
+
+def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[str, Any]:
+    """The member container, as a native sidecar (an init container) or an ordinary one.
+
+    Source for native sidecars: Kubernetes documentation, "Sidecar Containers" (KEP-753).
+    """
+    ports = [{"name": PORT_NAME, "containerPort": spec.port}]
+    if spec.metrics:
+        ports.append({"name": METRICS_PORT_NAME, "containerPort": spec.metrics_port})
+    return {
+        "name": CONTAINER,
+        "image": spec.image,
+        **({"restartPolicy": "Always"} if spec.native_sidecar else {}),
+        "ports": ports,
+        "env": env_vars(member_env(spec, group)),
+        "resources": {
+            "requests": {"cpu": spec.cpu_request, "memory": spec.memory_request},
+            "limits": {"cpu": spec.cpu_limit, "memory": spec.memory_limit},
+        },
+        **_probes(spec.port),
+        "securityContext": _security_context(run_as_user),
+        # `kubectl describe pod` then shows why a member ended.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True},
+            {"name": TMP_VOLUME, "mountPath": "/tmp"},  # noqa: S108 - in the container, a volume of its own
+        ],
+    }
+
+
+def _probes(port: int) -> dict[str, Any]:
+    """Probes on Hazelcast's health check.
+
+    With a native sidecar the application waits for the startup probe, so it asks every second.
+    Liveness is patient: a member in a long garbage collection is slow, and restarting it would lose
+    what it holds.
+    """
+    ready = {"httpGet": {"path": "/hazelcast/health/ready", "port": port}}
+    alive = {"httpGet": {"path": "/hazelcast/health/node-state", "port": port}}
+    return {
+        "startupProbe": {
+            **ready,
+            "periodSeconds": 1,
+            "timeoutSeconds": 2,
+            "failureThreshold": STARTUP_SECONDS,
+        },
+        "readinessProbe": {**ready, "periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3},
+        "livenessProbe": {**alive, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
+    }
+
+
+def _security_context(run_as_user: int | None) -> dict[str, Any]:
+    """What the Pod Security Standard `restricted` asks for, and a read-only root beside it."""
+    # The image names its user, which Kubernetes cannot tell from root: runAsNonRoot needs a number.
+    user = {} if run_as_user is None else {"runAsUser": run_as_user, "runAsGroup": run_as_user}
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        **user,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def volumes(spec: SidecarSpec, group: str) -> list[dict[str, Any]]:
+    """The member's volumes: its configuration, and the one place it can write to."""
+    return [
+        {"name": CONFIG_VOLUME, "configMap": {"name": spec.config or resource_name(group)}},
+        {"name": TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE}},
+    ]
+
+
+def grace_period(spec: SidecarSpec, own: int) -> int:
+    """The Pod's termination grace period in seconds, never less than its own.
+
+    A native sidecar is told to end after the application has, so it needs its time beside the
+    application's; an ordinary container is told at the same moment.
+    """
+    if spec.native_sidecar:
+        return own + spec.shutdown_timeout
+    return max(own, spec.shutdown_timeout)
