@@ -14,7 +14,7 @@ from prometheus_client import (
 from webhook.policy import Reason
 from webhook.version import __version__
 
-disable_created_metrics()  # a series more for every counter, of no use to a server that runs for weeks
+disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for every counter, of no use to a server that runs for weeks
 
 SECONDS_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
 """Most admissions take well under a millisecond; the last buckets are for trouble."""

@@ -1,0 +1,68 @@
+# Everything runs from a virtual environment, .venv, that the targets make when it is missing or old.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet
+WEBHOOK_IMAGE ?= hazelcast-sidecar-injector:0.1.0
+DEMO_IMAGE ?= hazelcast-sidecar-demo:0.1.0
+export WEBHOOK_IMAGE DEMO_IMAGE
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format certs images e2e lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.demo ## Run two replicas with real Hazelcast members and the real webhook on this machine
+	@$(BIN)/hazelcast-sidecar demo $(ARGS)
+
+test: .venv/.dev ## Run the tests: core, server, real members, a real kube-apiserver (ARGS='-k name' for some)
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/.dev ## Check style, types and the floors of the architecture
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.dev ## Put the code into its style
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+certs: .venv/.demo ## Make a development CA and the webhook's certificate, for manifests/overlays/dev
+	$(BIN)/python certs/make.py $(ARGS)
+
+images: ## Build both images with Docker or Podman (WEBHOOK_IMAGE, DEMO_IMAGE name them)
+	@engine=$$(command -v docker || command -v podman) || { echo "make images: needs docker or podman" >&2; exit 2; }; \
+	"$$engine" build --tag "$(WEBHOOK_IMAGE)" . && "$$engine" build --tag "$(DEMO_IMAGE)" demo-app
+
+e2e: .venv/.dev ## Test on the cluster that KUBECONFIG names, which has both images
+	$(BIN)/pytest tests/e2e --e2e $(ARGS)
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock: .venv/.dev ## Renew the pinned dependencies (ARGS=--upgrade for newer ones)
+	$(COMPILE) $(ARGS) pyproject.toml --extra demo --group build --group dev --output-file requirements/dev.lock
+	$(COMPILE) pyproject.toml --extra demo --group build --constraint requirements/dev.lock --output-file requirements/demo.lock
+	$(COMPILE) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
+	$(COMPILE) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
+	$(COMPILE) demo-app/requirements.in --constraint requirements/dev.lock --output-file demo-app/requirements.lock
+
+clean: ## Remove what the targets made
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv --clear .venv || \
+	  { rm -rf .venv; echo "$(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 2; }
+
+.venv/.demo: requirements/demo.lock pyproject.toml | .venv/bin/pip
+	@echo "Setting up .venv for the demonstration (once, about half a minute)"
+	@$(PIP) --require-hashes --requirement requirements/demo.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: requirements/dev.lock pyproject.toml | .venv/bin/pip
+	@echo "Setting up .venv for development (once, about half a minute)"
+	@$(PIP) --require-hashes --requirement requirements/dev.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch .venv/.demo $@

@@ -1,0 +1,148 @@
+"""From the Deployment's manifest to the Pods of its replicas, as Kubernetes' controllers make them."""
+
+import hashlib
+import json
+import ssl
+import uuid
+from base64 import b64decode
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+import jsonpatch
+import yaml
+
+from webhook.demo.errors import DemoError
+
+Document = dict[str, Any]
+
+_HASH_LENGTH = 10
+
+
+class Manifests(NamedTuple):
+    """What the demonstration's folder of manifests describes."""
+
+    namespace: str
+    deployment: Document
+    config_map: Document
+    headless_service: Document
+
+
+def read_manifests(folder: Path) -> Manifests:
+    """The objects that the demonstration needs, from a kustomization's folder.
+
+    Raises:
+        DemoError: a file cannot be read, or an object is missing.
+    """
+    try:
+        documents = [
+            document
+            for path in sorted(folder.glob("*.yaml"))
+            for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+            if document
+        ]
+    except (OSError, yaml.YAMLError) as error:
+        raise DemoError(f"the manifests in {folder} cannot be read: {error}") from error
+
+    def the(what: str, matches: list[Document]) -> Document:
+        if len(matches) != 1:
+            raise DemoError(f"{folder} holds {len(matches)} objects that are a {what}, where one is needed")
+        return matches[0]
+
+    def of_kind(kind: str) -> list[Document]:
+        return [document for document in documents if document.get("kind") == kind]
+
+    headless = [service for service in of_kind("Service") if service["spec"].get("clusterIP") == "None"]
+    return Manifests(
+        the("Kustomization", of_kind("Kustomization"))["namespace"],
+        the("Deployment", of_kind("Deployment")),
+        the("ConfigMap", of_kind("ConfigMap")),
+        the("headless Service", headless),
+    )
+
+
+def replica_pod(deployment: Document, namespace: str) -> Document:
+    """A Pod as the Deployment's ReplicaSet creates it, with the API server's defaults."""
+    template = deepcopy(deployment["spec"]["template"])
+    name = deployment["metadata"]["name"]
+    template_hash = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "name": f"{name}-{template_hash}",
+        "uid": str(uuid.uuid4()),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    metadata = template.get("metadata", {})
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": f"{name}-{template_hash}-",
+            "namespace": namespace,
+            **metadata,
+            "labels": {**metadata.get("labels", {}), "pod-template-hash": template_hash},
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "restartPolicy": "Always",
+            "terminationGracePeriodSeconds": 30,
+            "dnsPolicy": "ClusterFirst",
+            "serviceAccountName": "default",
+            **template["spec"],
+        },
+    }
+
+
+def admission_review(pod: Document) -> Document:
+    """What the API server sends to a webhook before it stores a Pod (admission.k8s.io/v1)."""
+    pods = {"group": "", "version": "v1", "resource": "pods"}
+    kind = {"group": "", "version": "v1", "kind": "Pod"}
+    return {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": str(uuid.uuid4()),
+            "kind": kind,
+            "resource": pods,
+            "requestKind": kind,
+            "requestResource": pods,
+            "namespace": pod["metadata"]["namespace"],
+            "operation": "CREATE",
+            "userInfo": {"username": "system:serviceaccount:kube-system:replicaset-controller"},
+            "object": pod,
+            "oldObject": None,
+            "dryRun": False,
+            "options": {"apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions"},
+        },
+    }
+
+
+async def admit(pod: Document, url: str, tls: ssl.SSLContext, http: aiohttp.ClientSession) -> Document:
+    """Send a Pod to the webhook and apply the patch that it answers, as the API server does.
+
+    Raises:
+        DemoError: the webhook did not allow the Pod, or answered something else than a patch for it.
+    """
+    review = admission_review(pod)
+    async with http.post(f"{url}?timeout=5s", json=review, ssl=tls) as response:
+        text = await response.text()
+    if response.status != 200:  # noqa: PLR2004 - HTTP's own number
+        raise DemoError(f"the webhook answered {response.status}: {text}")
+    answer = json.loads(text)["response"]
+    if answer["uid"] != review["request"]["uid"]:
+        raise DemoError("the webhook's answer belongs to another request")
+    if not answer["allowed"]:
+        raise DemoError(f"the webhook denied the Pod: {answer['status']['message']}")
+    if "patch" not in answer:
+        raise DemoError("the webhook left the Pod as it was")
+    patched: Document = jsonpatch.apply_patch(pod, json.loads(b64decode(answer["patch"])))
+    return patched
+
+
+def selects(service: Document, pod: Document) -> bool:
+    """Whether a Service's selector matches a Pod, that is, its DNS name has the Pod's address."""
+    labels = pod["metadata"].get("labels", {})
+    return all(labels.get(key) == value for key, value in service["spec"]["selector"].items())
