@@ -36,7 +36,7 @@ images: ## Build both images with Docker or Podman (WEBHOOK_IMAGE, DEMO_IMAGE na
 	"$$engine" build --tag "$(WEBHOOK_IMAGE)" . && "$$engine" build --tag "$(DEMO_IMAGE)" demo-app
 
 e2e: .venv/.dev ## Test on the cluster that KUBECONFIG names, which has both images
-	$(BIN)/pytest tests/e2e --e2e $(ARGS)
+	$(BIN)/pytest tests/e2e -m e2e $(ARGS)
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: .venv/.dev ## Renew the pinned dependencies (ARGS=--upgrade for newer ones)

@@ -215,7 +215,9 @@ def is_true(annotations: Mapping[str, str]) -> bool | Problem:
 def _read(name: str, text: str, fields: dict[str, Any], problems: list[Problem], *, prefix: str) -> None:
     annotation = _BY_NAME.get(name)
     if annotation is None:
-        hint = did_you_mean(name, [*_BY_NAME]) or f"; known are {', '.join(_BY_NAME)}"
+        # The whole list once is help; behind every one of sixty unknown keys it would bury the rest.
+        known = "" if problems else f"; known are {', '.join(_BY_NAME)}"
+        hint = did_you_mean(name, [*_BY_NAME]) or known
         problems.append(Problem(prefix + name[:_MAX_SHOWN], f"no such annotation{hint}"))
         return
     try:

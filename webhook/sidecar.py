@@ -21,6 +21,9 @@ STARTUP_SECONDS = 180
 
 TMP_SIZE = "64Mi"
 
+MAX_GRACE_SECONDS = 2**31 - 1
+"""As far as a grace period is raised: the API server takes no number beyond 64 bits."""
+
 _JVM_OPTIONS = (
     # Pods come and go, and so do the addresses behind the headless Service's name: the JVM's own cache
     # (30 s, and 10 s for "no such name") would hide a new member that long.
@@ -163,6 +166,5 @@ def grace_period(spec: SidecarSpec, own: int) -> int:
     A native sidecar is told to end after the application has, so it needs its time beside the
     application's; an ordinary container is told at the same moment.
     """
-    if spec.native_sidecar:
-        return own + spec.shutdown_timeout
-    return max(own, spec.shutdown_timeout)
+    needed = own + spec.shutdown_timeout if spec.native_sidecar else spec.shutdown_timeout
+    return max(own, min(needed, MAX_GRACE_SECONDS))

@@ -181,6 +181,7 @@ def cluster_name_type() -> ValueType:
 
 _JAVA_OPTION = re.compile(r"-[A-Za-z0-9._:=,/+@%-]+", re.ASCII)
 _MAX_JAVA_OPTIONS = 4096
+_MAX_SHOWN = 64
 
 
 def java_options_type() -> ValueType:
@@ -197,8 +198,9 @@ def java_options_type() -> ValueType:
         for option in options:
             if not _JAVA_OPTION.fullmatch(option):
                 raise ValueError(
-                    f"contains {option!r}: every option begins with '-' and consists of letters, digits and "
-                    "._:=,/+@%- (the image's start script can quote nothing); use config for other values"
+                    f"contains {option[:_MAX_SHOWN]!r}: every option begins with '-' and consists of letters, "
+                    "digits and ._:=,/+@%- (the image's start script can quote nothing); use config for "
+                    "other values"
                 )
         return options
 

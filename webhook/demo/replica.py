@@ -138,7 +138,7 @@ class Replica:
         return next(dict(c) for c in self.pod["spec"]["containers"] if c["name"] != CONTAINER)
 
     def _mount_config(self, member: Document, manifests: Manifests) -> tuple[str, str]:
-        """Lay the ConfigMap out as files, as the kubelet does: its path in the container, and its path here."""
+        """Lay the ConfigMap out as files, as the kubelet does: where in the container, and where here."""
         volume = next(v for v in self.pod["spec"]["volumes"] if v["name"] == CONFIG_VOLUME)
         wanted, found = volume["configMap"]["name"], manifests.config_map["metadata"]["name"]
         if wanted != found:

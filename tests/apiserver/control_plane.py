@@ -1,0 +1,416 @@
+"""A real kube-apiserver with its etcd, for tests that need the judge itself and not a stand-in.
+
+There is no kubelet, no scheduler and no controller here: Pods are stored and never run, ReplicaSets make no
+Pods. What is real is all that decides about a stored object: validation, admission webhooks with their match
+conditions, Pod Security, RBAC and server-side apply. The pair is ready two to three seconds after the start.
+
+The programs come from the folder that KUBEBUILDER_ASSETS names, as envtest has it; without it they are built
+once from their Go modules (`go/` beside this file) into a cache outside the repository.
+"""
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import http.client
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+GO_MODULES = Path(__file__).parent / "go"
+PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
+READY_SECONDS = 60
+STOP_SECONDS = 10
+SHOWN_LOG_LINES = 20
+
+
+class UnavailableError(Exception):
+    """There are no programs and no way to build them: the reason to skip, in one sentence."""
+
+
+class StartError(Exception):
+    """A program did not come up: one sentence, the path of its log, and the log's last lines."""
+
+
+# --- finding or building the programs ----------------------------------------------------------------------
+
+
+def find_programs(announce: Callable[[str], None]) -> Path:
+    """Return the folder that holds etcd, kube-apiserver and kubectl, building it when there is none yet.
+
+    A KUBEBUILDER_ASSETS that names an incomplete folder is a mistake to report, not a reason to skip.
+
+    Args:
+        announce: takes one line at a time about the build, which is long enough to look like a hang.
+    """
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets:
+        missing = [name for name in PROGRAMS if shutil.which(name, path=assets) is None]
+        if missing:
+            raise StartError(f"KUBEBUILDER_ASSETS={assets} has no {', '.join(missing)}")
+        return Path(assets)
+    folder = _cache_folder()
+    if folder.is_dir():
+        return folder
+    if shutil.which("go") is None:
+        raise UnavailableError(
+            "no kube-apiserver: set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl "
+            "(setup-envtest fetches one), or install Go to have them built once",
+        )
+    with _only_one_build(folder):
+        if not folder.is_dir():  # else another run built it while this one waited
+            _build_programs(folder, announce)
+    return folder
+
+
+def _required_version(module: str, path: str) -> str:
+    """Return the version of a module as go.mod has it, so that no version is written down twice."""
+    required = re.search(
+        rf"^\t{re.escape(path)} (v\S+)", (GO_MODULES / module / "go.mod").read_text(), re.MULTILINE
+    )
+    if required is None:
+        raise StartError(f"{GO_MODULES / module / 'go.mod'} does not require {path}")
+    return required[1]
+
+
+def _cache_folder() -> Path:
+    """Return where the built programs belong: another name for every version, platform and set of modules."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    version = _required_version("kubernetes", "k8s.io/kubernetes").removeprefix("v")
+    system = platform.system().lower()
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    sums = hashlib.sha256()
+    for file in sorted(GO_MODULES.glob("*/go.*")):
+        sums.update(file.read_bytes())
+    name = f"{version}-{system}-{machine}-{sums.hexdigest()[:12]}"
+    return cache / "hazelcast-sidecar-injector" / "envtest" / name
+
+
+@contextlib.contextmanager
+def _only_one_build(folder: Path) -> Iterator[None]:
+    """Let a second run wait for the first one's build instead of building the same thing beside it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(folder.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build_programs(folder: Path, announce: Callable[[str], None]) -> None:
+    """Build into a folder beside the final one and move it into place whole: half a build is never found."""
+    version = _required_version("kubernetes", "k8s.io/kubernetes")
+    minor = version.split(".")[1]
+    component = "k8s.io/component-base/version"
+    stamp = f"-X {component}.gitVersion={version} -X {component}.gitMajor=1 -X {component}.gitMinor={minor}"
+    packages = {
+        "etcd": ("etcd", "go.etcd.io/etcd/server/v3", ""),
+        "kubectl": ("kubernetes", "k8s.io/kubernetes/cmd/kubectl", stamp),
+        "kube-apiserver": ("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", stamp),
+    }
+    announce(f"building {', '.join(packages)} {version} once into {folder}: this takes some minutes")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=folder.parent) as scratch:
+        built = Path(scratch) / "built"
+        for name, (module, package, symbols) in packages.items():
+            begun = time.monotonic()
+            _go_build(GO_MODULES / module, package, f"-s -w {symbols}", built / name)
+            announce(f"built {name} in {time.monotonic() - begun:.0f} s")
+        built.rename(folder)
+    announce(f"built all in {time.monotonic() - started:.0f} s")
+
+
+def _go_build(module: Path, package: str, linker_flags: str, output: Path) -> None:
+    """Build one static program; the caller's own workspace and cross-compilation settings play no part."""
+    command = ["go", "build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", linker_flags]
+    environment = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "", "GOOS": "", "GOARCH": ""}
+    build = subprocess.run(
+        [*command, "-o", str(output), package],
+        cwd=module,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if build.returncode:
+        raise StartError(f"go build {package} failed in {module}:\n{_last_lines(build.stdout)}")
+
+
+# --- running a program -------------------------------------------------------------------------------------
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.splitlines()[-SHOWN_LOG_LINES:])
+
+
+def free_ports(count: int) -> list[int]:
+    """Return loopback ports that nobody listens on; all are held until the last is known, so they differ."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+class Program:
+    """A program that the tests started: it writes to a log file, can be waited for, and always be stopped.
+
+    Args:
+        name: what messages call it.
+        command: the words to run it with.
+        log: the file that takes its output; what an earlier run left there is kept.
+    """
+
+    def __init__(self, name: str, command: list[str], log: Path) -> None:
+        self.name = name
+        self.log = log
+        # Ctrl-C reaches the whole terminal group: in a session of its own the program outlives it until it is
+        # stopped in order. Should this interpreter be killed outright, Linux ends the program with it.
+        leash = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        with log.open("ab") as output:
+            self._child = subprocess.Popen(
+                [*leash, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_until(self, ready: Callable[[], bool], *companions: "Program") -> None:
+        """Return once `ready` says so; an end of this program or a companion is reported, not waited out."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not ready():
+            for program in (self, *companions):
+                status = program._child.poll()  # noqa: SLF001 (of its own class)
+                if status is not None:
+                    raise program.failure(f"{program.name} ended with status {status} before it was ready")
+            if time.monotonic() > deadline:
+                raise self.failure(f"{self.name} was not ready after {READY_SECONDS} s")
+            time.sleep(0.05)
+
+    def failure(self, sentence: str) -> StartError:
+        """Make the error for one clear sentence, with the end of the log that explains it."""
+        return StartError(
+            f"{sentence} (log: {self.log})\n{_last_lines(self.log.read_text(errors='replace'))}"
+        )
+
+    def stop(self, patience: float = STOP_SECONDS) -> int:
+        """End the program, by force after `patience` seconds, and return its exit status."""
+        if self._child.poll() is None:
+            self._child.send_signal(signal.SIGTERM)
+        try:
+            return self._child.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            return self._child.wait()
+
+
+# --- the control plane -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server said to one request."""
+
+    code: int
+    document: dict[str, Any]
+
+    @property
+    def message(self) -> str:
+        """What a `Status` says to the user; empty for any other object."""
+        return str(self.document.get("message", ""))
+
+
+class ControlPlane:
+    """etcd and kube-apiserver on loopback ports of their own, with everything they write in one folder.
+
+    Use it as a context manager, or call `stop()`: nothing survives it. Only a failed start leaves something
+    behind, the logs that its message names.
+
+    Args:
+        programs: the folder with etcd, kube-apiserver and kubectl.
+        service_accounts: enable the ServiceAccount admission plugin. Off by default, because without a
+            controller nobody makes the `default` ServiceAccount that it demands of every Pod's namespace.
+    """
+
+    def __init__(self, programs: Path, *, service_accounts: bool = False) -> None:
+        self._programs = programs
+        self._service_accounts = service_accounts
+        self._running: list[Program] = []
+        self._folder = Path(tempfile.mkdtemp(prefix="control-plane-"))
+        etcd_port, peer_port, self._port = free_ports(3)
+        self._etcd_url = f"http://127.0.0.1:{etcd_port}"
+        self._peer_url = f"http://127.0.0.1:{peer_port}"
+        self.url = f"https://127.0.0.1:{self._port}"
+        self.token = secrets.token_urlsafe(24)
+        self.ca_file = self._folder / "certificates" / "apiserver.crt"
+        self.kubeconfig = self._folder / "kubeconfig"
+        self.etcd_log = self._folder / "etcd.log"
+        self.apiserver_log = self._folder / "kube-apiserver.log"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start both programs at once (the API server waits for etcd by itself) and return when ready."""
+        try:
+            self._write_credentials()
+            etcd = Program("etcd", self._etcd_command(), self.etcd_log)
+            self._running.append(etcd)
+            apiserver = Program("kube-apiserver", self._apiserver_command(), self.apiserver_log)
+            self._running.append(apiserver)
+            apiserver.wait_until(self._is_ready, etcd)
+            self._write_kubeconfig()
+        except StartError:
+            self._stop_programs(patience=0)  # an API server that waits for etcd does not listen
+            for leftover in self._folder.iterdir():
+                if leftover.suffix != ".log":
+                    shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            raise
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop what runs and remove the folder; a second call finds nothing to do."""
+        self._stop_programs()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _stop_programs(self, patience: float = STOP_SECONDS) -> None:
+        """Stop the API server before the etcd that it would otherwise wait for."""
+        while self._running:
+            self._running.pop().stop(patience)
+
+    def request(
+        self, method: str, path: str, body: object = None, content_type: str = "application/json"
+    ) -> Answer:
+        """Make one request as the administrator; unlike kubectl, the answer keeps its status code."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=30)
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type}
+        with contextlib.closing(connection):
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            return Answer(response.status, json.loads(response.read()))
+
+    def kubectl(
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as the administrator; a failure that nobody asked for shows what kubectl said."""
+        command = [str(self._programs / "kubectl"), "--kubeconfig", str(self.kubeconfig)]
+        command += ["--cache-dir", str(self._folder / "kubectl-cache")]
+        done = subprocess.run(
+            [*command, *arguments],
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=os.environ | {"KUBECTL_KUBERC": "false"},
+        )
+        if check and done.returncode:
+            raise AssertionError(
+                f"kubectl {' '.join(arguments)} ended with status {done.returncode}:\n{done.stderr}"
+            )
+        return done
+
+    def _write_credentials(self) -> None:
+        """Write the administrator's token, and the key to sign ServiceAccount tokens with (required)."""
+        (self._folder / "tokens.csv").write_text(f'{self.token},admin,admin,"system:masters"\n')
+        key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+        (self._folder / "service-accounts.key").write_bytes(key)
+
+    def _etcd_command(self) -> list[str]:
+        """Leave out fsync: the stored objects are gone with the test run anyway."""
+        return [
+            str(self._programs / "etcd"),
+            f"--data-dir={self._folder / 'etcd'}",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+            f"--listen-client-urls={self._etcd_url}",
+            f"--advertise-client-urls={self._etcd_url}",
+            f"--listen-peer-urls={self._peer_url}",
+            f"--initial-advertise-peer-urls={self._peer_url}",
+            f"--initial-cluster=default={self._peer_url}",
+        ]
+
+    def _apiserver_command(self) -> list[str]:
+        """Name the flags: no audit log by default, and a serving certificate that the server makes itself."""
+        switched = "--enable" if self._service_accounts else "--disable"
+        key = self._folder / "service-accounts.key"
+        return [
+            str(self._programs / "kube-apiserver"),
+            f"--etcd-servers={self._etcd_url}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",  # else it looks for a network interface, and fails without one
+            f"--secure-port={self._port}",
+            f"--cert-dir={self.ca_file.parent}",
+            f"--token-auth-file={self._folder / 'tokens.csv'}",
+            "--authorization-mode=RBAC",
+            f"{switched}-admission-plugins=ServiceAccount",
+            f"--service-account-issuer={self.url}",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            # A loopback address cannot be an endpoint of the `kubernetes` Service, and no test asks for one.
+            "--endpoint-reconciler-type=none",
+            # So that it is Pod Security that refuses a privileged Pod, and not this flag's default.
+            "--allow-privileged=true",
+        ]
+
+    def _is_ready(self) -> bool:
+        """Tell whether /readyz says ok; before that there may be no port, no certificate, no access."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=5)
+            with contextlib.closing(connection):
+                connection.request("GET", "/readyz", headers={"Authorization": f"Bearer {self.token}"})
+                return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _write_kubeconfig(self) -> None:
+        """Write the file that kubectl and clients read, with the certificate inside; JSON is YAML too."""
+        certificate = base64.b64encode(self.ca_file.read_bytes()).decode()
+        cluster = {"server": self.url, "certificate-authority-data": certificate}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "admin", "user": {"token": self.token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+        }
+        self.kubeconfig.touch(mode=0o600)
+        self.kubeconfig.write_text(json.dumps(config))

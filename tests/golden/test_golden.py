@@ -1,0 +1,55 @@
+"""Golden files: an input Pod, the Pod that the webhook makes of it, and a report of the decision.
+
+    cases/NAME.input.yaml     the Pod as it is sent
+    cases/NAME.golden.yaml    the Pod as it is stored; absent where the webhook leaves it or denies it
+    cases/NAME.report         the reason, and what the user is told
+
+`pytest tests/golden --update` writes the last two anew; read the difference before committing it.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import patched, response_in, review_of
+from webhook.review import Reviewer
+
+CASES = Path(__file__).parent / "cases"
+NAMES = sorted(path.name.removesuffix(".input.yaml") for path in CASES.glob("*.input.yaml"))
+
+
+def outcome(name: str) -> tuple[str | None, str]:
+    """The golden Pod, if the webhook changes it, and the report."""
+    pod = yaml.safe_load((CASES / f"{name}.input.yaml").read_text(encoding="utf-8"))
+    reviewed = Reviewer().review(json.dumps(review_of(pod)).encode())
+    response = response_in(reviewed)
+    report = [f"allowed: {str(response['allowed']).lower()}", f"reason: {reviewed.decision.reason}"]
+    report += [f"message: {response['status']['message']}"] if "status" in response else []
+    report += [f"warning: {warning}" for warning in response.get("warnings", [])]
+    after = patched(pod, response)
+    golden = None if after == pod else yaml.safe_dump(after, sort_keys=False, width=120)
+    return golden, "\n".join(report) + "\n"
+
+
+def agree(path: Path, content: str | None, *, update: bool) -> None:
+    if update:
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_text(content, encoding="utf-8")
+    found = path.read_text(encoding="utf-8") if path.exists() else None
+    assert found == content, f"{path.name} differs; see it with --update and git diff"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_pod_becomes_its_golden_pod(name: str, request: pytest.FixtureRequest) -> None:
+    golden, report = outcome(name)
+    update = request.config.getoption("--update")
+    agree(CASES / f"{name}.golden.yaml", golden, update=update)
+    agree(CASES / f"{name}.report", report, update=update)
+
+
+def test_no_golden_file_is_left_over() -> None:
+    expected = {f"{name}.{kind}" for name in NAMES for kind in ("input.yaml", "golden.yaml", "report")}
+    assert {path.name for path in CASES.iterdir()} <= expected

@@ -1,0 +1,86 @@
+"""A running webhook: its two applications on loopback, over real TLS."""
+
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+
+from webhook.certificates import KeyPair, make_authority, make_leaf
+from webhook.review import Reviewer
+from webhook.server.app import MUTATE_PODS, Readiness, admin_application, webhook_application
+from webhook.server.metrics import Metrics
+from webhook.server.tls import server_context
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """A certificate authority, and a leaf for 127.0.0.1 signed by it, as files."""
+
+    authority: KeyPair
+    certificate: Path
+    key: Path
+
+    @property
+    def client(self) -> ssl.SSLContext:
+        """What a client that trusts the authority connects with."""
+        return ssl.create_default_context(cadata=self.authority.certificate.decode())
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    """Fresh certificates."""
+    folder, now = tmp_path_factory.mktemp("tls"), datetime.now(UTC)
+    authority = make_authority(now)
+    leaf = make_leaf(authority, ["127.0.0.1"], now)
+    (folder / "tls.crt").write_bytes(leaf.certificate)
+    (folder / "tls.key").write_bytes(leaf.key)
+    return TlsFiles(authority, folder / "tls.crt", folder / "tls.key")
+
+
+@dataclass
+class Webhook:
+    """The server as the API server and the kubelet see it."""
+
+    url: str
+    admin: str
+    http: aiohttp.ClientSession
+    readiness: Readiness
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+    async def post(self, body: bytes, **options: Any) -> tuple[int, Any]:
+        """POST as the API server does: status and decoded body."""
+        options = {"headers": {"Content-Type": "application/json"}, **options}
+        async with self.http.post(self.url + MUTATE_PODS, data=BytesIO(body), **options) as response:
+            return response.status, await response.json()
+
+    async def metric(self, name: str) -> float:
+        """The value of one time series, as it stands in the exposition."""
+        async with self.http.get(self.admin + "/metrics") as response:
+            lines = (await response.text()).splitlines()
+        return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + " "))
+
+
+@pytest.fixture
+async def webhook(tls: TlsFiles) -> AsyncIterator[Webhook]:
+    """A webhook of its own for each test."""
+    readiness, metrics, lines = Readiness(ready=True), Metrics(), []
+
+    def log(message: str, **fields: Any) -> None:
+        lines.append({"message": message, **fields})
+
+    app = TestServer(webhook_application(Reviewer(), metrics, log), scheme="https")
+    admin = TestServer(admin_application(readiness, metrics))
+    await app.start_server(ssl=server_context(tls.certificate, tls.key))
+    await admin.start_server()
+    connector = aiohttp.TCPConnector(ssl=tls.client)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        yield Webhook(str(app.make_url("")), str(admin.make_url("")), http, readiness, lines)
+    await app.close()
+    await admin.close()

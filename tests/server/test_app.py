@@ -1,0 +1,130 @@
+"""The server over real TLS: reviews, refusals, and the admin port."""
+
+import json
+import ssl
+from io import BytesIO
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.conftest import ours, patched, pod, review_of
+from tests.server.conftest import TlsFiles, Webhook
+from webhook.review import MAX_REVIEW_BYTES, Reviewer
+from webhook.server.app import MUTATE_PODS
+
+REVIEW = json.dumps(review_of(pod())).encode()
+
+
+async def test_a_review_is_answered_with_a_patch(webhook: Webhook) -> None:
+    status, answer = await webhook.post(REVIEW)
+    assert status == 200
+    injected = patched(pod(), answer["response"])
+    assert injected["spec"]["initContainers"][0]["name"] == "hazelcast"
+
+
+async def test_the_query_that_the_api_server_adds_changes_nothing(webhook: Webhook) -> None:
+    async with webhook.http.post(f"{webhook.url}{MUTATE_PODS}?timeout=5s", json=review_of(pod())) as response:
+        assert response.status == 200
+
+
+async def test_a_review_is_logged_in_one_line_and_counted(webhook: Webhook) -> None:
+    await webhook.post(REVIEW)
+    await webhook.post(json.dumps(review_of(pod(ours(port="x")))).encode())
+    injected, denied = webhook.log
+    assert (injected["outcome"], injected["group"], injected["namespace"]) == ("injected", "shop", "default")
+    assert injected["pod"] == "shop-6d4b75cb6d-*"
+    assert 'sidecar.hazelcast.com/port: "x"' in denied["problems"]
+    counter = "hazelcast_sidecar_admission_requests_total"
+    assert await webhook.metric(f'{counter}{{outcome="injected"}}') == 1
+    assert await webhook.metric(f'{counter}{{outcome="invalid-annotations"}}') == 1
+    assert await webhook.metric("hazelcast_sidecar_admission_duration_seconds_count") == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "content_type", "status", "sentence"),
+    [
+        ("POST", MUTATE_PODS, b"{", "application/json", 400, "no AdmissionReview"),
+        ("POST", MUTATE_PODS, b"", "application/json", 400, "no AdmissionReview"),
+        ("POST", MUTATE_PODS, b"[" * 100_000, "application/json", 400, "no AdmissionReview"),
+        (
+            "POST",
+            MUTATE_PODS,
+            json.dumps(review_of(pod(), uid="")).encode(),
+            "application/json",
+            400,
+            "no uid",
+        ),
+        ("POST", MUTATE_PODS, REVIEW, "text/plain", 415, "send an AdmissionReview as application/json"),
+        (
+            "POST",
+            MUTATE_PODS,
+            b" " * (MAX_REVIEW_BYTES + 1),
+            "application/json",
+            413,
+            "more than an API server sends",
+        ),
+        ("GET", MUTATE_PODS, None, "application/json", 405, "POST an AdmissionReview"),
+        ("PUT", MUTATE_PODS, REVIEW, "application/json", 405, "POST an AdmissionReview"),
+        ("POST", "/", REVIEW, "application/json", 404, MUTATE_PODS),
+    ],
+)
+async def test_anything_else_gets_its_status_and_a_sentence_and_the_server_goes_on(
+    webhook: Webhook,
+    method: str,
+    path: str,
+    body: bytes | None,
+    content_type: str,
+    status: int,
+    sentence: str,
+) -> None:
+    headers = {"Content-Type": content_type}
+    async with webhook.http.request(
+        method, webhook.url + path, data=BytesIO(body or b""), headers=headers
+    ) as response:
+        assert response.status == status
+        answer = await response.json()
+    assert (answer["kind"], answer["status"], answer["code"]) == ("Status", "Failure", status)
+    assert sentence in answer["message"]
+    assert webhook.log[-1]["status"] == status
+    assert await webhook.metric(f'hazelcast_sidecar_refused_requests_total{{status="{status}"}}') == 1
+    assert (await webhook.post(REVIEW))[0] == 200
+
+
+async def test_an_error_of_our_own_is_answered_without_its_details(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The one fault that no input causes, as far as we know; hence the patch.
+    def broken(_: Reviewer, __: bytes) -> Any:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(Reviewer, "review", broken)
+    status, answer = await webhook.post(REVIEW)
+    assert status == 500
+    assert "secret" not in json.dumps(answer)
+    assert "secret detail" in webhook.log[0]["error"]
+    monkeypatch.undo()
+    assert (await webhook.post(REVIEW))[0] == 200
+
+
+async def test_the_largest_review_that_is_taken_is_answered(webhook: Webhook) -> None:
+    big = review_of(pod(ours() | {"example.com/note": "x" * 1_000_000}))
+    body = json.dumps(big).encode()
+    status, answer = await webhook.post(body + b" " * (MAX_REVIEW_BYTES - len(body)))
+    assert (status, answer["response"]["allowed"]) == (200, True)
+
+
+async def test_the_admin_port_says_whether_the_server_lives_and_is_ready(webhook: Webhook) -> None:
+    for path, ready, status in (("/livez", True, 200), ("/readyz", True, 200), ("/readyz", False, 503)):
+        webhook.readiness.ready = ready
+        async with webhook.http.get(webhook.admin + path) as response:
+            assert response.status == status
+
+
+async def test_only_tls_1_3_is_spoken(webhook: Webhook, tls: TlsFiles) -> None:
+    old = tls.client
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await webhook.post(REVIEW, ssl=old)
+    old.maximum_version = ssl.TLSVersion.TLSv1_3
+    assert (await webhook.post(REVIEW, ssl=old))[0] == 200

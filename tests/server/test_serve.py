@@ -1,0 +1,140 @@
+"""The server as a program: start, drain, stop, and what keeps it from starting."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import pod, review_of
+from tests.server.conftest import TlsFiles
+from webhook.server.app import MUTATE_PODS
+
+START_SECONDS = 15
+INJECTED = "a Hazelcast member was injected"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def command(tls: TlsFiles, port: int, admin_port: int, *more: str) -> list[str]:
+    listen = ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin_port}"]
+    files = ["--tls-cert", str(tls.certificate), "--tls-key", str(tls.key)]
+    return [sys.executable, "-m", "webhook.cli", "serve", *listen, *files, *more]
+
+
+def status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - loopback
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError:
+        return 0
+
+
+class Server:
+    """`hazelcast-sidecar serve` as a program of its own."""
+
+    def __init__(self, tls: TlsFiles, *more: str) -> None:
+        self.tls = tls
+        self.port, self.admin_port = free_port(), free_port()
+        self.program = subprocess.Popen(
+            command(tls, self.port, self.admin_port, *more), stdout=subprocess.PIPE, text=True
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while self.readyz() != 200:
+            assert self.program.poll() is None, "the server ended"
+            assert time.monotonic() < deadline, "the server is not ready"
+            time.sleep(0.05)
+
+    def readyz(self) -> int:
+        return status(f"http://127.0.0.1:{self.admin_port}/readyz")
+
+    def review(self) -> bool:
+        request = urllib.request.Request(
+            f"https://127.0.0.1:{self.port}{MUTATE_PODS}",
+            data=json.dumps(review_of(pod())).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=5, context=self.tls.client) as response:  # noqa: S310
+            return bool(json.load(response)["response"]["allowed"])
+
+
+@pytest.fixture
+def draining_server(tls: TlsFiles) -> Iterator[Server]:
+    server = Server(tls, "--drain-seconds", "1.5")
+    yield server
+    server.program.kill()
+    server.program.communicate()
+
+
+def test_after_sigterm_it_goes_on_answering_while_not_ready_and_then_ends_with_success(
+    draining_server: Server,
+) -> None:
+    server = draining_server
+    assert server.review()
+    server.program.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert server.readyz() == 503
+    assert server.review()
+    output, _ = server.program.communicate(timeout=10)
+    assert server.program.returncode == 0
+    messages = [json.loads(line)["message"] for line in output.splitlines()]
+    assert messages == ["serving", INJECTED, "draining", INJECTED, "stopped"]
+
+
+def test_a_second_signal_ends_the_draining(tls: TlsFiles) -> None:
+    server = Server(tls, "--drain-seconds", "60")
+    server.program.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    server.program.send_signal(signal.SIGTERM)
+    output, _ = server.program.communicate(timeout=10)
+    assert server.program.returncode == 0
+    assert "draining cut short" in output
+
+
+def refusal(arguments: list[str]) -> str:
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_a_busy_port_is_one_sentence(tls: TlsFiles) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = refusal(command(tls, port, free_port()))
+    assert f"--listen: cannot listen on 127.0.0.1:{port}" in text
+
+
+def test_files_that_are_no_certificate_with_its_key_are_one_sentence(tls: TlsFiles, tmp_path: Path) -> None:
+    swapped = TlsFiles(tls.authority, tls.key, tls.certificate)
+    assert "are no certificate with its key (PEM)" in refusal(command(swapped, 0, 0))
+    missing = TlsFiles(tls.authority, tmp_path / "none.crt", tls.key)
+    assert "--tls-cert: " in refusal(command(missing, 0, 0))
+    assert "No such file" in refusal(command(missing, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--default", "prot=1"], 'default prot: no such annotation (did you mean "port"?)'),
+        (["--default", "port"], '"port" is not NAME=VALUE'),
+        (["--listen", "8443"], '"8443" is not HOST:PORT'),
+        (["--run-as-user", "root"], "numeric user"),
+        (["--drain-seconds", "-1"], "not a number of seconds"),
+    ],
+)
+def test_unusable_settings_are_one_sentence(tls: TlsFiles, more: list[str], sentence: str) -> None:
+    assert sentence in refusal(command(tls, 0, 0, *more))

@@ -1,0 +1,59 @@
+"""Which workload a Pod belongs to, and the group that follows."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from webhook.names import MAX_GROUP, group_of_workload, resource_name
+from webhook.pod import Pod, workload_name
+
+
+def workload(**metadata: Any) -> str:
+    return workload_name(msgspec.convert({"metadata": metadata, "spec": {}}, Pod))
+
+
+def owner(kind: str, name: str, *, controller: bool = True) -> dict[str, Any]:
+    return {"kind": kind, "name": name, "controller": controller}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name"),
+    [
+        (
+            {"ownerReferences": [owner("ReplicaSet", "shop-1a")], "labels": {"pod-template-hash": "1a"}},
+            "shop",
+        ),
+        (
+            {
+                "ownerReferences": [owner("ReplicaSet", "shop-1a")],
+                "labels": {"rollouts-pod-template-hash": "1a"},
+            },
+            "shop",
+        ),
+        ({"ownerReferences": [owner("ReplicaSet", "shop-1a")]}, "shop-1a"),
+        (
+            {"ownerReferences": [owner("ReplicaSet", "shop-1a")], "labels": {"pod-template-hash": "2b"}},
+            "shop-1a",
+        ),
+        ({"ownerReferences": [owner("StatefulSet", "db")], "name": "db-0"}, "db"),
+        ({"ownerReferences": [owner("Node", "n", controller=False)], "name": "alone"}, "alone"),
+        ({"name": "alone"}, "alone"),
+        ({"generateName": "alone-"}, "alone"),
+    ],
+)
+def test_the_workload_is_what_made_the_pod(metadata: dict[str, Any], name: str) -> None:
+    assert workload(**metadata) == name
+
+
+@pytest.mark.parametrize("name", ["a" * 253, "a.b", "x" * 54, "a" * 40 + "." + "b" * 40])
+def test_a_name_that_fits_no_label_gets_a_group_of_its_own_that_does(name: str) -> None:
+    group = group_of_workload(name)
+    assert len(group) <= MAX_GROUP
+    assert len(resource_name(group)) <= 63
+    assert "." not in group
+    assert group not in {group_of_workload(name + "x"), group_of_workload("x" + name)}
+
+
+def test_a_name_that_fits_is_the_group() -> None:
+    assert group_of_workload("shop") == "shop"

@@ -1,0 +1,84 @@
+"""The member container, volume and environment."""
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import ours
+from webhook.annotations import SidecarSpec, parse, read_defaults
+from webhook.sidecar import application_env, container, env_vars, grace_period, member_env, volumes
+
+
+def spec(**annotations: str) -> SidecarSpec:
+    parsed = parse(ours(**annotations), read_defaults({}))
+    assert isinstance(parsed, SidecarSpec), parsed
+    return parsed
+
+
+def test_values_reach_the_container_literally() -> None:
+    # The kubelet expands $(VAR) and makes one dollar sign of two.
+    assert env_vars({"A": "$(HOME) $$ x"}) == [{"name": "A", "value": "$$(HOME) $$$$ x"}]
+
+
+def test_no_variable_of_the_member_reaches_the_application() -> None:
+    # HZ_* variables would configure a member or client inside the application itself.
+    assert application_env(spec(port="6000", cluster_name="x")) == {
+        "HAZELCAST_ADDRESS": "127.0.0.1:6000",
+        "HAZELCAST_CLUSTER_NAME": "x",
+    }
+
+
+def test_discovery_by_dns_names_the_headless_service_only() -> None:
+    env = member_env(spec(), "shop")
+    assert env["HAZELCAST_KUBERNETES_SERVICE_DNS"] == "hazelcast-shop"
+    assert "HAZELCAST_KUBERNETES_POD_LABEL_NAME" not in env
+
+
+def test_discovery_by_api_selects_the_label_and_asks_for_pods_only() -> None:
+    env = member_env(spec(discovery="api", port="6000"), "shop")
+    assert env["HAZELCAST_KUBERNETES_POD_LABEL_NAME"] == "sidecar.hazelcast.com/group"
+    assert env["HAZELCAST_KUBERNETES_POD_LABEL_VALUE"] == "shop"
+    assert env["HAZELCAST_KUBERNETES_EXPOSE_EXTERNALLY"] == "false"
+    assert env["HAZELCAST_KUBERNETES_SERVICE_PORT"] == "6000"
+    assert "HAZELCAST_KUBERNETES_SERVICE_DNS" not in env
+
+
+@pytest.mark.parametrize(
+    ("native", "own", "seconds"),
+    [
+        ("true", 30, 90),
+        ("true", 0, 60),
+        ("true", 300, 360),
+        ("false", 30, 60),
+        ("false", 300, 300),
+        ("true", 2**63 - 1, 2**63 - 1),
+    ],
+)
+def test_the_grace_period_leaves_the_member_its_time(native: str, own: int, seconds: int) -> None:
+    assert grace_period(spec(native_sidecar=native), own) == seconds
+
+
+def test_further_java_options_come_last_so_that_they_win() -> None:
+    options = member_env(spec(java_opts="-XX:MaxRAMPercentage=70 -Xss1m", metrics="true"), "g")[
+        "JAVA_OPTS"
+    ].split()
+    assert options[0] == "-XX:MaxRAMPercentage=50"
+    assert "-Dhazelcast.jmx=true" in options
+    assert options[-2:] == ["-XX:MaxRAMPercentage=70", "-Xss1m"]
+
+
+def test_metrics_and_json_logs_are_asked_of_the_image() -> None:
+    env = member_env(spec(metrics="true", log_format="json", log_level="DEBUG"), "g")
+    assert (env["PROMETHEUS_PORT"], env["LOGGING_CONFIG"], env["LOGGING_LEVEL"]) == (
+        "9701",
+        "log4j2-json.properties",
+        "DEBUG",
+    )
+    ports: list[dict[str, Any]] = container(spec(metrics="true"), "g", 1)["ports"]
+    assert [port["containerPort"] for port in ports] == [5701, 9701]
+    assert all(len(port["name"]) <= 15 for port in ports)
+
+
+def test_a_config_map_of_ones_own_takes_the_place_of_the_groups() -> None:
+    assert volumes(spec(config="mine"), "g")[0]["configMap"] == {"name": "mine"}
+    assert volumes(spec(), "g")[0]["configMap"] == {"name": "hazelcast-g"}

@@ -1,0 +1,83 @@
+"""Values of annotations: what is taken, and what is refused with a sentence that helps."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from webhook import values
+
+
+@pytest.mark.parametrize(
+    ("value_type", "text", "value"),
+    [
+        (values.boolean_type(), "true", True),
+        (values.boolean_type(), "false", False),
+        (values.integer_type(1, 99), "42", 42),
+        (values.seconds_type(1, 3600), "90", 90),
+        (values.seconds_type(1, 3600), "90s", 90),
+        (values.seconds_type(1, 3600), "5m", 300),
+        (values.seconds_type(1, 3600), "1h", 3600),
+        (values.quantity_type("memory", "128Mi"), "0.5Gi", "0.5Gi"),
+        (values.group_type(), "a-1", "a-1"),
+        (values.object_name_type(), "my.config-1", "my.config-1"),
+        (values.image_type(), "hazelcast/hazelcast:5.7.0", "hazelcast/hazelcast:5.7.0"),
+        (
+            values.image_type(),
+            "r.example:5000/a/b__c@sha256:" + "0" * 64,
+            "r.example:5000/a/b__c@sha256:" + "0" * 64,
+        ),
+        (values.cluster_name_type(), 'Läden $(X) "1"', 'Läden $(X) "1"'),
+        (values.java_options_type(), " -Xmx1g\n-Da.b=c,d ", ("-Xmx1g", "-Da.b=c,d")),
+        (values.java_options_type(), "", ()),
+    ],
+)
+def test_valid_text_becomes_its_value(value_type: values.ValueType, text: str, value: Any) -> None:
+    assert value_type.parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value_type", "text", "sentence"),
+    [
+        (values.boolean_type(), "True", 'none of "true", "false" (did you mean "true"?)'),
+        (values.boolean_type(), "", 'none of "true", "false"'),
+        (values.choice_type("dns", "api"), "dnss", 'did you mean "dns"?'),
+        (values.integer_type(1, 99), "100", "integer from 1 to 99"),
+        (values.integer_type(1, 99), "4_2", "integer from 1 to 99"),
+        (values.integer_type(1, 99), " 42", "integer from 1 to 99"),
+        (values.integer_type(1, 99), "٤٢", "integer from 1 to 99"),  # digits, to Python
+        (values.seconds_type(1, 3600), "2d", 'such as "90s" or "5m"'),
+        (values.seconds_type(1, 3600), "2h", "between 1s and 3600s"),
+        (values.quantity_type("memory", "128Mi"), "512m", 'did you mean "512Mi"?'),
+        (values.quantity_type("memory", "128Mi"), "512", "less than 128Mi of memory"),
+        (values.quantity_type("memory", "128Mi"), "512MB", "not a Kubernetes quantity"),
+        (values.quantity_type("CPU", "1m"), "-1", "not a Kubernetes quantity"),
+        (values.quantity_type("CPU", "1m"), "0", "less than 1m of CPU"),
+        (values.group_type(), "Shop", "lower-case"),
+        (values.group_type(), "a" * 54, "at most 53"),
+        (values.group_type(), "a-\n", "lower-case"),
+        (values.object_name_type(), "a..b", "DNS subdomain"),
+        (values.image_type(), "hazelcast:5.7.0 --privileged", "image reference"),
+        (values.image_type(), "", "image reference"),
+        (values.cluster_name_type(), "a\nb", "printable"),
+        (values.cluster_name_type(), " a", "printable"),
+        (values.java_options_type(), "-Da=*", "'-Da=*'"),
+        (values.java_options_type(), "-Da=$(HOME)", "contains '-Da=$(HOME)'"),
+        (values.java_options_type(), "-cp x", "contains 'x'"),
+        (values.java_options_type(), "-Da='b c'", 'contains "-Da=\'b"'),
+    ],
+)
+def test_invalid_text_is_refused_with_a_sentence(
+    value_type: values.ValueType, text: str, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=r"^(is|contains) ") as refusal:
+        value_type.parse(text)
+    assert sentence in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("100m", Decimal("0.1")), ("2", Decimal(2)), ("1k", Decimal(1000)), ("512Mi", Decimal(512 * 1024**2))],
+)
+def test_a_quantity_is_the_number_that_kubernetes_reads(text: str, number: Decimal) -> None:
+    assert values.quantity(text) == number
