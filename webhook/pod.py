@@ -59,6 +59,7 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     init_containers: list[Container] | None = None
     volumes: list[Named] | None = None
     termination_grace_period_seconds: int | None = None
+    automount_service_account_token: bool | None = None
 
 
 class Pod(msgspec.Struct, gc=False):

@@ -53,7 +53,7 @@ SENTENCES = {
     Reason.DECLINED: f'the annotation {INJECT} is "false"',
     Reason.ALREADY_INJECTED: "the Pod has its member already",
     Reason.INVALID: "the Pod's annotations cannot be used",
-    Reason.COLLISION: "something in the Pod stands where the member would",
+    Reason.COLLISION: "something in the Pod stands in the member's way",
 }
 
 
@@ -125,7 +125,7 @@ def _forgotten(given: Mapping[str, str]) -> str | None:
 
 
 def collisions(pod: Pod, spec: SidecarSpec) -> list[Problem]:
-    """What in the Pod stands where the member would, before anything is patched."""
+    """What in the Pod stands where the member would or keeps it from working, before anything is patched."""
     problems = []
     member_ports = {spec.port: "port"}
     if spec.metrics:
@@ -157,6 +157,15 @@ def collisions(pod: Pod, spec: SidecarSpec) -> list[Problem]:
         for index, volume in enumerate(pod.spec.volumes or ())
         if volume.name in (CONFIG_VOLUME, TMP_VOLUME)
     ]
+    if spec.discovery == "api" and pod.spec.automount_service_account_token is False:
+        # Hazelcast would only warn, and every member would be a cluster of its own.
+        problems.append(
+            Problem(
+                "spec.automountServiceAccountToken",
+                f"is false, but members that find each other by the Kubernetes API need the token; remove it, "
+                f'or set {PREFIX}discovery to "dns"',
+            )
+        )
     labelled = (pod.metadata.labels or {}).get(GROUP)
     group = spec.group or group_of_workload(workload_name(pod))
     if labelled is not None and labelled != group:

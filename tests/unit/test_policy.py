@@ -85,6 +85,10 @@ def test_annotations_that_do_nothing_are_warned_of(key: str) -> None:
             pod(ours(metrics="true"), containers=[{"name": "a", "ports": [{"containerPort": 9701}]}]),
             ["set sidecar.hazelcast.com/metrics-port to a free port"],
         ),
+        (
+            pod(ours(discovery="api"), automountServiceAccountToken=False),
+            ["spec.automountServiceAccountToken: is false", 'set sidecar.hazelcast.com/discovery to "dns"'],
+        ),
         (pod(volumes=[{"name": "hazelcast-tmp"}]), ['spec.volumes[0]: is named "hazelcast-tmp"']),
         (
             {**pod(), "metadata": {**pod()["metadata"], "labels": {"sidecar.hazelcast.com/group": "other"}}},
@@ -108,6 +112,7 @@ def test_a_collision_names_both_sides(obj: dict[str, Any], sentences: list[str])
         pod(ours(port="5702"), containers=[{"name": "a", "ports": [{"containerPort": 5701}]}]),
         pod(containers=[{"name": "a", "ports": [{"containerPort": 5701, "protocol": "UDP"}]}]),
         pod(containers=[{"name": "a", "ports": [{"containerPort": 9701}]}]),
+        pod(automountServiceAccountToken=False),
     ],
 )
 def test_what_only_looks_like_a_collision_is_none(obj: dict[str, Any]) -> None:
