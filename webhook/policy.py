@@ -125,7 +125,7 @@ def _forgotten(given: Mapping[str, str]) -> str | None:
 
 
 def collisions(pod: Pod, spec: SidecarSpec) -> list[Problem]:
-    """What in the Pod stands where the member would or keeps it from working, before anything is patched."""
+    """What in the Pod stands in the way of a working member, found before anything is patched."""
     problems = []
     member_ports = {spec.port: "port"}
     if spec.metrics:
@@ -162,7 +162,7 @@ def collisions(pod: Pod, spec: SidecarSpec) -> list[Problem]:
         problems.append(
             Problem(
                 "spec.automountServiceAccountToken",
-                f"is false, but members that find each other by the Kubernetes API need the token; remove it, "
+                "is false, but members that find each other by the Kubernetes API need the token; remove it, "
                 f'or set {PREFIX}discovery to "dns"',
             )
         )

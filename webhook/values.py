@@ -198,9 +198,9 @@ def java_options_type() -> ValueType:
         for option in options:
             if not _JAVA_OPTION.fullmatch(option):
                 raise ValueError(
-                    f"contains {option[:_MAX_SHOWN]!r}: every option begins with '-' and consists of letters, "
-                    "digits and ._:=,/+@%- (the image's start script can quote nothing); use config for "
-                    "other values"
+                    f"contains {option[:_MAX_SHOWN]!r}: every option begins with '-' and consists of letters,"
+                    " digits and ._:=,/+@%- (the image's start script can quote nothing); "
+                    "use config for other values"
                 )
         return options
 
