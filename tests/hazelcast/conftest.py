@@ -1,0 +1,152 @@
+"""Real members and applications, each pair on a loopback address of its own; stopped whatever happens."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import pytest
+
+from webhook.demo.java import find_java, member_jars
+from webhook.demo.member import hosts_text, java_command, member_environment
+
+ROOT = Path(__file__).parents[2]
+APP = ROOT / "demo-app" / "app.py"
+CONFIG = ROOT / "webhook" / "hazelcast.yaml"
+
+
+class Answer(NamedTuple):
+    """An HTTP answer, and how long it took in seconds."""
+
+    status: int
+    text: str
+    seconds: float
+
+
+@dataclass
+class Program:
+    """A member or an application that was started here."""
+
+    address: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def must_run(self) -> None:
+        """Fail with the end of its log where it has ended, instead of waiting for what cannot come."""
+        if self.popen.poll() is not None:
+            end = self.log.read_text().splitlines()[-5:]
+            pytest.fail(f"{self.log.name} ended with status {self.popen.returncode}: " + "\n".join(end))
+
+    def ask(self, path: str, **query: str) -> Answer:
+        """GET from the application."""
+        self.must_run()
+        connection = http.client.HTTPConnection(self.address, 5000, timeout=10)
+        began = time.monotonic()
+        try:
+            connection.request("GET", f"{path}?{urlencode(query)}" if query else path)
+            response = connection.getresponse()
+            return Answer(response.status, response.read().decode(), time.monotonic() - began)
+        finally:
+            connection.close()
+
+    def members(self) -> list[str]:
+        """The members that the application sees; none while it is not connected."""
+        answer = self.ask("/members")
+        return list(json.loads(answer.text)["members"]) if answer.status == 200 else []
+
+    def is_connected_to(self, address: str) -> bool:
+        """Whether it has an open connection to the member at an address (as Linux shows it)."""
+        remote = f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}:{5701:04X}"
+        files = Path(f"/proc/{self.popen.pid}/fd").iterdir()
+        own = {str(file.readlink()) for file in files if file.is_socket()}
+        rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines())
+        return any(row[2:4] == [remote, "01"] and f"socket:[{row[9]}]" in own for row in rows)
+
+    def end(self, signal_number: int = signal.SIGTERM, seconds: float = 15) -> int:
+        """Send a signal and wait for the exit status."""
+        self.popen.send_signal(signal_number)
+        return self.popen.wait(seconds)
+
+
+@dataclass
+class Launcher:
+    """Starts programs, and stops those that are left at the end."""
+
+    folder: Path
+    java: Path
+    jars: list[Path]
+    started: list[Program] = field(default_factory=list)
+
+    def member(self, address: str, *, group: list[str] | None = None) -> Program:
+        """Start a member that looks for the others of its group by the headless Service's name."""
+        hosts = self.folder / f"{address}.hosts"
+        hosts.write_text(hosts_text("demo.test.svc", group or [address]))
+        env = {
+            "HAZELCAST_CONFIG": str(CONFIG),
+            "HAZELCAST_KUBERNETES_SERVICE_DNS": "demo.test.svc",
+            "JAVA_OPTS": "-XX:TieredStopAtLevel=1",
+        }
+        command = java_command(
+            self.java, self.jars, env, address=address, hosts_file=hosts, memory_limit=512 << 20
+        )
+        return self._start(address, command, member_environment(env, os.environ))
+
+    def app(self, address: str, *, member: str | None = None, **env: str) -> Program:
+        """Start the demo application on an address, for the member there or elsewhere."""
+        env = {"HOST": address, "HAZELCAST_ADDRESS": f"{member or address}:5701", **env}
+        return self._start(address, [sys.executable, str(APP)], {"PATH": os.environ["PATH"], **env})
+
+    def stop(self) -> None:
+        """Kill what still runs: nothing here is worth a graceful end."""
+        for program in self.started:
+            if program.popen.poll() is None:
+                program.popen.kill()
+            program.popen.wait()
+
+    def _start(self, address: str, command: list[str], env: dict[str, str]) -> Program:
+        log = self.folder / f"{len(self.started)}-{Path(command[0]).name}-{address}.log"
+        with log.open("wb") as out:
+            popen = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
+        program = Program(address, popen, log)
+        self.started.append(program)
+        return program
+
+
+@pytest.fixture(scope="module")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    launcher = Launcher(tmp_path_factory.mktemp("programs"), find_java(), member_jars())
+    yield launcher
+    launcher.stop()
+
+
+Eventually = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Eventually:
+    """Wait until a question is answered with something true, and return that; a closed port counts as no."""
+
+    def wait(question: Callable[[], Any], seconds: float = 20) -> Any:
+        deadline = time.monotonic() + seconds
+        answer = None
+        while time.monotonic() < deadline:
+            try:
+                answer = question()
+            except OSError as error:
+                answer = error
+            else:
+                if answer:
+                    return answer
+            time.sleep(0.05)
+        pytest.fail(f"not within {seconds} s; the last answer was {answer!r}")
+
+    return wait
