@@ -1,0 +1,255 @@
+"""The webhook and the demo, installed on the cluster that KUBECONFIG names, and taken away again.
+
+    WEBHOOK_IMAGE=... DEMO_IMAGE=... pytest tests/e2e -m e2e [--keep]
+
+Without `-m e2e` nothing here runs. What a person would look at is collected and printed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import UserList
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+import yaml
+
+from tests.e2e.kubectl import Kubectl, KubectlError, agree_on, until
+from webhook.certificates import make_authority, make_leaf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+# Kustomize reads files only below a kustomization, so the manifests are copied to where the certificates are.
+BUILD = ROOT / "build" / "e2e"
+
+INJECTOR = "hazelcast-sidecar-injector"
+DEMO = "hazelcast-demo"
+DEMO_PODS = "app.kubernetes.io/name=demo"
+# Marks what a run made, so that the next one may remove what --keep or a crash left, and nothing else.
+OURS = "hazelcast-sidecar-e2e"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep", action="store_true", help="e2e: leave what was installed on the cluster")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Only `-m e2e` may touch the cluster that somebody's KUBECONFIG happens to name."""
+    if "e2e" in config.option.markexpr:
+        return
+    mine = [item for item in items if item.get_closest_marker("e2e")]
+    if mine:
+        items[:] = [item for item in items if item not in mine]
+        config.hook.pytest_deselected(items=mine)
+
+
+class Sightings(UserList[tuple[str, str]]):
+    """What was seen on the cluster: a heading and the text as kubectl or curl show it."""
+
+    def note(self, heading: str, text: str) -> None:
+        """Keep it for the end of the run."""
+        self.append((heading, text.strip()))
+
+
+SIGHTINGS = pytest.StashKey[Sightings]()
+
+
+@pytest.fixture(scope="session")
+def sightings(pytestconfig: pytest.Config) -> Sightings:
+    return pytestconfig.stash.setdefault(SIGHTINGS, Sightings())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    seen = config.stash.get(SIGHTINGS, None)
+    if seen:
+        terminalreporter.section("seen on the cluster")
+        for heading, text in seen:
+            terminalreporter.write_line(f"--- {heading}")
+            terminalreporter.write_line(text)
+
+
+class Images(NamedTuple):
+    """The two images under test, as the cluster knows them."""
+
+    webhook: str
+    demo: str
+
+
+@pytest.fixture(scope="session")
+def images() -> Images:
+    given = [os.environ.get(name, "") for name in ("WEBHOOK_IMAGE", "DEMO_IMAGE")]
+    if not all(given):
+        pytest.exit(
+            "WEBHOOK_IMAGE and DEMO_IMAGE name the images to test; both must be set, and be in the cluster "
+            "or in its registry",
+            returncode=2,
+        )
+    return Images(*given)
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest, images: Images, sightings: Sightings) -> Iterator[Kubectl]:
+    """A cluster that nobody else's injector is on; at the end everything of ours is gone."""
+    sightings.note("images", "\n".join(images))
+    kubectl = Kubectl("default")
+    if shutil.which("kubectl") is None:
+        pytest.exit("kubectl is not on PATH", returncode=2)
+    try:
+        version = kubectl("version", seconds=20)
+    except KubectlError as error:
+        pytest.exit(f"no cluster answers; KUBECONFIG names the one to use: {error}", returncode=2)
+    sightings.note("kubectl version", version)
+    refuse_foreign_installation(kubectl)
+    clean_up(kubectl)
+    shutil.rmtree(BUILD, ignore_errors=True)
+    try:
+        yield kubectl
+    finally:
+        if request.session.testsfailed:
+            save_logs(BUILD / "logs")
+        if not request.config.getoption("--keep", default=False):
+            started = time.monotonic()
+            clean_up(kubectl)
+            sightings.note("cleaned up", f"after {time.monotonic() - started:.0f} s")
+
+
+def refuse_foreign_installation(kubectl: Kubectl) -> None:
+    """Never replace, and then remove, an injector that somebody uses."""
+    for namespace in kubectl.read("namespaces", f"--selector=!{OURS}")["items"]:
+        name = namespace["metadata"]["name"]
+        if name in (INJECTOR, DEMO):
+            pytest.exit(
+                f"the namespace {name} is on this cluster already and was not made "
+                "by an earlier run; these tests install and remove it: use another cluster, or delete it",
+                returncode=2,
+            )
+
+
+def clean_up(kubectl: Kubectl) -> None:
+    """Remove the configuration first: without its server it would refuse every annotated Pod."""
+    kubectl("delete", f"mutatingwebhookconfiguration/{INJECTOR}", "--ignore-not-found")
+    kubectl("delete", "namespace", f"--selector={OURS}", "--wait", seconds=300)
+
+
+def save_logs(folder: Path) -> None:
+    """Keep what explains a failure; the namespaces are about to go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for namespace in (INJECTOR, DEMO):
+        kubectl = Kubectl(namespace)
+        wanted = {"pods.txt": ("describe", "pods"), "events.txt": ("events",)}
+        for pod in kubectl.read("pods")["items"]:
+            name = pod["metadata"]["name"]
+            wanted[f"{name}.log"] = ("logs", name, "--all-containers", "--prefix", "--tail=200")
+        for file, command in wanted.items():
+            try:
+                shown = kubectl(*command)
+            except KubectlError as error:
+                shown = str(error)
+            (folder / f"{namespace}-{file}").write_text(shown)
+
+
+@pytest.fixture(scope="session")
+def ca_certificate() -> bytes:
+    """Certificates for one run, where the development overlay's copy expects them; the CA's certificate."""
+    now = datetime.now(UTC)
+    authority = make_authority(now)
+    leaf = make_leaf(authority, [f"{INJECTOR}.{INJECTOR}.svc"], now)
+    shutil.copytree(ROOT / "manifests", BUILD / "manifests", ignore=shutil.ignore_patterns("tls"))
+    tls = BUILD / "manifests" / "overlays" / "dev" / "tls"
+    tls.mkdir(mode=0o700)
+    (tls / "ca.crt").write_bytes(authority.certificate)
+    (tls / "tls.crt").write_bytes(leaf.certificate)
+    (tls / "tls.key").write_bytes(leaf.key)
+    return authority.certificate
+
+
+def rendered(kubectl: Kubectl, source: str, deployment: str, image: str) -> list[dict[str, Any]]:
+    """A folder of manifests/ as kustomize renders it, with another image and the mark of this run."""
+    folder = BUILD / source.replace("/", "-")
+    folder.mkdir(parents=True)
+    replace_image = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}]
+    kustomization = {
+        "resources": [f"../manifests/{source}"],
+        "patches": [
+            {
+                "target": {"kind": "Deployment", "name": deployment},
+                "patch": yaml.safe_dump(replace_image),
+            },
+            {
+                "target": {"kind": "Namespace"},
+                "patch": yaml.safe_dump([{"op": "add", "path": f"/metadata/labels/{OURS}", "value": "yes"}]),
+            },
+        ],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
+
+
+@pytest.fixture(scope="session")
+def webhook_manifests(cluster: Kubectl, images: Images, ca_certificate: bytes) -> list[dict[str, Any]]:
+    assert ca_certificate
+    return rendered(cluster, "overlays/dev", INJECTOR, images.webhook)
+
+
+@pytest.fixture(scope="session")
+def demo_manifests(cluster: Kubectl, images: Images, ca_certificate: bytes) -> list[dict[str, Any]]:
+    assert ca_certificate
+    return rendered(cluster, "demo", "demo", images.demo)
+
+
+@pytest.fixture(scope="session")
+def webhook(webhook_manifests: list[dict[str, Any]], sightings: Sightings) -> Iterator[Kubectl]:
+    """The webhook, installed and rolled out; kubectl in its namespace."""
+    kubectl = Kubectl(INJECTOR)
+    started = time.monotonic()
+    kubectl.apply(*webhook_manifests)
+    kubectl.rolled_out(f"deployment/{INJECTOR}")
+    sightings.note("the webhook is rolled out", f"{time.monotonic() - started:.1f} s after kubectl apply")
+    yield kubectl
+    sightings.note(f"kubectl -n {INJECTOR} get pods, at the end", kubectl("get", "pods"))
+
+
+@pytest.fixture(scope="session")
+def demo(webhook: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings) -> Kubectl:
+    """The demo application, each replica with its member; kubectl in its namespace."""
+    assert webhook
+    kubectl = Kubectl(DEMO)
+    kubectl.apply(*(d for d in demo_manifests if d["kind"] != "Deployment"))
+    await_first_injection(kubectl, demo_manifests, sightings)
+    started = time.monotonic()
+    kubectl.apply(*demo_manifests)
+    kubectl.rolled_out("deployment/demo")
+    ready = time.monotonic() - started
+    agree_on(kubectl, DEMO_PODS, "hazelcast", 2)
+    sightings.note(
+        "the demo",
+        f"rolled out {ready:.1f} s after kubectl apply, both members in one cluster "
+        f"after {time.monotonic() - started:.1f} s",
+    )
+    return kubectl
+
+
+def await_first_injection(kubectl: Kubectl, manifests: list[dict[str, Any]], sightings: Sightings) -> None:
+    """Wait until the API server reaches the webhook.
+
+    For about a second after a rollout it may not: kube-proxy learns of the Endpoints later than we do.
+    """
+    template = next(d for d in manifests if d["kind"] == "Deployment")["spec"]["template"]
+    pod = {"apiVersion": "v1", "kind": "Pod", **template}
+    pod["metadata"] = {**template["metadata"], "name": "first"}
+    started = time.monotonic()
+
+    def injected() -> str:
+        shown = kubectl(
+            "create", "--dry-run=server", "--output=name", "--filename=-", stdin=yaml.safe_dump(pod)
+        )
+        return shown.strip()
+
+    until(30, "the API server reaches the webhook", injected)
+    sightings.note("the first injection", f"answered after {time.monotonic() - started:.1f} s")

@@ -1,0 +1,312 @@
+"""The main job on a real cluster: annotate, get a Hazelcast cluster, use it, scale it, lose nothing."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import itertools
+import json
+import re
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.conftest import DEMO, DEMO_PODS, INJECTOR
+from tests.e2e.http_client import Entrance, api_proxy, front_door, replica
+from tests.e2e.kubectl import KubectlError, agree_on, find, until
+from webhook.annotations import SidecarSpec, parse, read_defaults
+from webhook.resources import of_group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.conftest import Images, Sightings
+    from tests.e2e.kubectl import Kubectl
+
+pytestmark = pytest.mark.e2e
+
+PREFIX = "sidecar.hazelcast.com/"
+ENTRIES_BEFORE_SCALING = 800
+# The application logs the list in one line, a member in one line for each entry and a bracket at the end.
+MEMBER_LIST = re.compile(r"Members \{size:[^[]+\[(?:.+\]$|\n(?:.+\n)+?\])", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def api(demo: Kubectl) -> Iterator[Entrance]:
+    with api_proxy(demo) as entrance:
+        yield entrance
+
+
+@pytest.fixture(scope="module")
+def door(demo: Kubectl, api: Entrance, sightings: Sightings) -> Entrance:
+    found = front_door(demo, "demo", api)
+    sightings.note("the demo's front door", str(found))
+    return found
+
+
+def test_the_ca_bundle_is_the_authority_that_was_made(
+    webhook_manifests: list[dict[str, Any]], ca_certificate: bytes
+) -> None:
+    configuration = find(webhook_manifests, "MutatingWebhookConfiguration", INJECTOR)
+    bundles = [w["clientConfig"]["caBundle"] for w in configuration["webhooks"]]
+    assert [base64.b64decode(bundle) for bundle in bundles] == [ca_certificate]
+
+
+def test_two_webhook_replicas_are_ready_without_credentials(webhook: Kubectl) -> None:
+    pods = webhook.read("pods")["items"]
+    statuses = [pod["status"]["containerStatuses"][0] for pod in pods]
+    assert [(s["ready"], s["restartCount"]) for s in statuses] == [(True, 0)] * 2
+    for pod in pods:
+        mounted = {m["mountPath"] for c in pod["spec"]["containers"] for m in c["volumeMounts"]}
+        assert mounted == {"/etc/webhook/tls"}, "nothing but the certificates: no token of the cluster"
+
+
+def test_kubectl_get_pods_shows_two_of_two_ready(demo: Kubectl, sightings: Sightings) -> None:
+    sightings.note(f"kubectl -n {DEMO} get pods", demo("get", "pods"))
+    lines = demo.ready(DEMO_PODS).splitlines()
+    assert [line.split()[1] for line in lines] == ["2/2", "2/2"]
+
+
+def test_members_and_applications_log_a_cluster_of_two(demo: Kubectl, sightings: Sightings) -> None:
+    pods = agree_on(demo, DEMO_PODS, "hazelcast", 2)
+    agree_on(demo, DEMO_PODS, "app", 2)
+    for container in ("hazelcast", "app"):
+        logged = MEMBER_LIST.findall(demo("logs", pods[0], f"--container={container}"))
+        sightings.note(f"kubectl logs {pods[0]} -c {container}", logged[-1])
+
+
+def test_an_entry_put_through_one_replica_is_read_through_the_other(
+    demo: Kubectl, api: Entrance, sightings: Sightings
+) -> None:
+    first, second = (replica(api, pod) for pod in demo.pods(DEMO_PODS))
+    local = [json.loads(one.get("/members"))["local"] for one in (first, second)]
+    assert local[0] != local[1], "each application talks to the member beside it"
+    assert first.get("/put", key="someKey", value="someValue") == ""
+    assert second.get("/get", key="someKey") == "someValue"
+    assert second.get("/put", key="someKey", value="other") == "someValue"
+    assert first.get("/get", key="someKey") == "other"
+    sightings.note("put through one replica, read through the other", f"{local[0]} <-> {local[1]}")
+
+
+def test_the_node_port_leads_to_both_replicas(door: Entrance, sightings: Sightings) -> None:
+    assert door.get("/put", key="through the door", value="a & b = ü") == ""
+    reached: Counter[str] = Counter()
+
+    def both_reached() -> bool:
+        assert door.get("/get", key="through the door") == "a & b = ü"
+        reached[json.loads(door.get("/members"))["local"]] += 1
+        return len(reached) == 2
+
+    until(60, "the front door leads to both replicas", both_reached)
+    sightings.note("requests through the front door", json.dumps(reached))
+
+
+class Writer:
+    """Puts entries and remembers those that were acknowledged, as an application would have to."""
+
+    def __init__(self, door: Entrance) -> None:
+        self.acknowledged: dict[str, str] = {}
+        self.refused: Counter[str] = Counter()
+        self.longest = 0.0
+        self._door = door
+        self._numbers = itertools.count()
+
+    def put(self) -> None:
+        """Put the next entry; one that was not acknowledged may be there or not, and is not counted."""
+        number = next(self._numbers)
+        key, value = f"key-{number}", f"value-{number}"
+        started = time.monotonic()
+        try:
+            self._door.get("/put", key=key, value=value)
+        except OSError as error:
+            self.refused[str(error)] += 1
+        else:
+            self.acknowledged[key] = value
+        self.longest = max(self.longest, time.monotonic() - started)
+
+    def put_until(self, stop: threading.Event) -> None:
+        """Go on at a moderate pace while the cluster changes."""
+        while not stop.wait(0.02):
+            self.put()
+
+    def lost(self) -> list[str]:
+        """Acknowledged entries that cannot be read any more, or have another value."""
+        with ThreadPoolExecutor(8) as readers:
+            found = readers.map(lambda key: self._door.get("/get", key=key), self.acknowledged)
+            return [k for (k, v), got in zip(self.acknowledged.items(), found, strict=True) if got != v]
+
+
+def test_scaling_out_and_in_loses_no_acknowledged_entry(
+    demo: Kubectl, door: Entrance, sightings: Sightings
+) -> None:
+    """The member that leaves hands its entries over; an ordinary kill would lose what it alone held."""
+    writer, stop = Writer(door), threading.Event()
+    with ThreadPoolExecutor(8) as writers:
+        for _ in range(ENTRIES_BEFORE_SCALING):
+            writers.submit(writer.put)
+    background = threading.Thread(target=writer.put_until, args=(stop,))
+    background.start()
+    try:
+        started = time.monotonic()
+        scale(demo, 3)
+        out = time.monotonic()
+        table = demo("get", "pods")
+        scale(demo, 2)
+        back = time.monotonic()
+    finally:
+        stop.set()
+        background.join()
+    lost = writer.lost()
+    sightings.note(
+        "2 -> 3 -> 2 replicas while writing",
+        f"{len(writer.acknowledged)} entries acknowledged, {len(lost)} lost, "
+        f"{writer.refused.total()} puts not acknowledged {dict(writer.refused) or ''}, "
+        f"longest put {writer.longest:.1f} s; out after {out - started:.1f} s, in after {back - out:.1f} s\n"
+        f"at three:\n{table}",
+    )
+    assert len(writer.acknowledged) > ENTRIES_BEFORE_SCALING
+    assert lost == []
+
+
+def scale(demo: Kubectl, replicas: int) -> None:
+    """Scale and wait until the Pods are ready, those that leave have left, and all members agree."""
+    demo("scale", "deployment/demo", f"--replicas={replicas}")
+    demo.rolled_out("deployment/demo")
+
+    def settled() -> bool:
+        table = demo.ready(DEMO_PODS).splitlines()
+        return [line.split()[1] for line in table] == ["2/2"] * replicas
+
+    until(180, f"{replicas} Pods and no others, all 2/2", settled)
+    agree_on(demo, DEMO_PODS, "hazelcast", replicas)
+    agree_on(demo, DEMO_PODS, "app", replicas)
+
+
+def pod_like_the_demo(
+    manifests: list[dict[str, Any]], name: str, given: dict[str, str], command: list[str]
+) -> dict[str, Any]:
+    """A Pod of its own with the demo's container and the given annotations."""
+    template = copy.deepcopy(find(manifests, "Deployment", "demo")["spec"]["template"])
+    container = template["spec"]["containers"][0]
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        del container[probe]
+    container["command"] = command
+    template["spec"]["restartPolicy"] = "Never"
+    metadata = {"name": name, "labels": {"app": name}, "annotations": given}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+def test_a_denied_pod_shows_every_problem_in_one_sentence(
+    demo: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
+) -> None:
+    given = {f"{PREFIX}inject": "true", f"{PREFIX}prot": "5701", f"{PREFIX}heap-percentage": "much"}
+    pod = pod_like_the_demo(demo_manifests, "denied", given, ["true"])
+    with pytest.raises(KubectlError) as denied:
+        demo.apply(pod)
+    sentence = str(denied.value).split(": ", 1)[1]
+    sightings.note("kubectl apply of a Pod with wrong annotations", sentence)
+    assert "pods.sidecar.hazelcast.com" in sentence
+    for part in (f"{PREFIX}prot", 'did you mean "port"', f"{PREFIX}heap-percentage", '"much"'):
+        assert part in sentence
+    assert demo.pods("app=denied") == []
+
+
+def test_a_pod_without_annotations_is_left_alone(demo: Kubectl, demo_manifests: list[dict[str, Any]]) -> None:
+    demo.apply(pod_like_the_demo(demo_manifests, "plain", {}, ["true"]))
+    pod = demo.read("pod", "plain")
+    spec = pod["spec"]
+    assert [c["name"] for c in spec["containers"]] == ["app"]
+    assert "env" not in spec["containers"][0]
+    assert not {"initContainers", "volumes"} & spec.keys()
+    assert PREFIX not in json.dumps(pod["metadata"])
+    assert pod["metadata"]["labels"] == {"app": "plain"}
+    until(60, "the Pod ran", lambda: demo.read("pod", "plain")["status"]["phase"] == "Succeeded")
+
+
+def group_objects(given: dict[str, str], group: str, service_account: str) -> list[dict[str, Any]]:
+    """What must exist beside a group's Pods, as the product renders it."""
+    spec = parse(given, read_defaults({}))
+    assert isinstance(spec, SidecarSpec), spec
+    return of_group(spec, group, DEMO, service_account)
+
+
+def test_discovery_by_the_kubernetes_api_forms_a_cluster_of_its_own(
+    demo: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
+) -> None:
+    """It has the Role that the product renders and no other right, and never meets the demo's members."""
+    name, given = "demo-api", {f"{PREFIX}inject": "true", f"{PREFIX}discovery": "api"}
+    deployment = copy.deepcopy(find(demo_manifests, "Deployment", "demo"))
+    labels = {"app.kubernetes.io/name": name}
+    deployment["metadata"] = {"name": name, "namespace": DEMO}
+    deployment["spec"]["selector"]["matchLabels"] = labels
+    template = deployment["spec"]["template"]
+    template["metadata"] = {"labels": labels, "annotations": given}
+    template["spec"].update(serviceAccountName=name, automountServiceAccountToken=True)
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": DEMO}}
+    demo.apply(account, *group_objects(given, name, name))
+    started = time.monotonic()
+    demo.apply(deployment)
+    demo.rolled_out(f"deployment/{name}")
+    pods = agree_on(demo, f"app.kubernetes.io/name={name}", "hazelcast", 2)
+    agree_on(demo, DEMO_PODS, "hazelcast", 2, seconds=5)
+    log = "".join(demo("logs", pod, "--container=hazelcast") for pod in pods)
+    sightings.note(
+        "a Deployment with discovery by the API",
+        f"{demo.ready(f'app.kubernetes.io/name={name}')}\n"
+        f"one cluster {time.monotonic() - started:.1f} s after kubectl apply\n{MEMBER_LIST.findall(log)[-1]}",
+    )
+    assert "forbidden" not in log.lower(), "without its Role a member starts alone, and only warns"
+    demo("delete", f"deployment/{name}", "--wait=false")
+
+
+USE_THE_MEMBER = """
+from hazelcast import HazelcastClient
+client = HazelcastClient()
+entries = client.get_map("map").blocking()
+entries.put("job", "done")
+print("read back:", entries.get("job"))
+client.shutdown()
+"""
+
+
+def test_a_job_with_a_native_sidecar_completes(
+    demo: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
+) -> None:
+    """The member is there before the application, needs no settings in the client, and ends with it."""
+    given = {f"{PREFIX}inject": "true"}
+    pod = pod_like_the_demo(demo_manifests, "once", given, ["python", "-c", USE_THE_MEMBER])
+    template = {"metadata": {"labels": {"app": "once"}, "annotations": given}, "spec": pod["spec"]}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "once", "namespace": DEMO},
+        "spec": {"backoffLimit": 0, "template": template},
+    }
+    demo.apply(*group_objects(given, "once", "default"), job)
+    started = time.monotonic()
+    demo("wait", "job/once", "--for=condition=complete", "--timeout=120s", seconds=130)
+    logged = demo("logs", "job/once", "--container=app")
+    sightings.note(
+        "a Job with a native sidecar",
+        f"{demo('get', 'pods', '--selector=app=once')}complete after {time.monotonic() - started:.1f} s; "
+        f"{logged.strip().splitlines()[-1]}",
+    )
+    assert "read back: done" in logged
+
+
+def test_nothing_was_restarted_on_the_way(demo: Kubectl, webhook: Kubectl, images: Images) -> None:
+    """A probe that is too strict, or a member short of memory, shows here."""
+    assert images
+    restarts = {
+        f"{pod['metadata']['name']}/{status['name']}": status["restartCount"]
+        for kubectl in (demo, webhook)
+        for pod in kubectl.read("pods")["items"]
+        for kind in ("initContainerStatuses", "containerStatuses")
+        for status in pod["status"].get(kind, [])
+    }
+    assert restarts
+    assert {name: count for name, count in restarts.items() if count} == {}
