@@ -10,8 +10,8 @@ import msgspec
 
 from webhook import values
 from webhook.errors import InvalidSettingsError, Problem
-from webhook.names import INJECT, PREFIX, STATUS
-from webhook.values import ValueType, did_you_mean, quantity
+from webhook.names import PREFIX, STATUS
+from webhook.values import MAX_SHOWN, ValueType, did_you_mean, quantity
 
 
 class SidecarSpec(msgspec.Struct, frozen=True, gc=False):
@@ -73,7 +73,7 @@ TABLE = (
         values.group_type(),
         None,
         "Pods of one group, in one namespace, form one cluster.",
-        otherwise="the workload's name",
+        otherwise="the workload's name (see below)",
     ),
     Annotation(
         "cluster-name",
@@ -86,7 +86,8 @@ TABLE = (
         "config",
         values.object_name_type(),
         None,
-        "A ConfigMap of your own with the key `hazelcast.yaml`. These annotations still outrank the file.",
+        "A ConfigMap of your own with the key `hazelcast.yaml`. Name, port, discovery and health checks come "
+        "from these annotations all the same; settings under `properties` in the file outrank them.",
         otherwise="the group's ConfigMap",
     ),
     Annotation(
@@ -111,12 +112,12 @@ TABLE = (
     ),
     Annotation(
         "memory-request",
-        values.quantity_type("memory", "128Mi"),
+        values.quantity_type("memory", "256Mi"),
         None,
         "Memory reserved for the member.",
         otherwise="the memory limit",
     ),
-    Annotation("memory-limit", values.quantity_type("memory", "128Mi"), "512Mi", "Memory limit."),
+    Annotation("memory-limit", values.quantity_type("memory", "256Mi"), "512Mi", "Memory limit."),
     Annotation(
         "heap-percentage",
         values.integer_type(10, 80),
@@ -160,8 +161,10 @@ TABLE = (
     ),
 )
 
+_MAX_PROBLEMS = 25
+"""More than a person makes; the API server checks the size of annotations only after admission."""
+
 _BY_NAME = {annotation.name: annotation for annotation in TABLE}
-_MAX_SHOWN = 64
 
 
 def read_defaults(overrides: Mapping[str, str]) -> dict[str, Any]:
@@ -198,18 +201,12 @@ def parse(annotations: Mapping[str, str], defaults: Mapping[str, Any]) -> Sideca
     for key, text in annotations.items():
         if key.startswith(PREFIX) and key != STATUS:
             _read(key.removeprefix(PREFIX), text, fields, problems, prefix=PREFIX)
+            if len(problems) == _MAX_PROBLEMS:
+                return [*problems, Problem(PREFIX + "*", "and perhaps more; these come first")]
     if problems:
         return problems
     spec = SidecarSpec(**_completed(fields))
     return _contradictions(spec) or spec
-
-
-def is_true(annotations: Mapping[str, str]) -> bool | Problem:
-    """Whether injection is asked for; a Problem where the annotation says neither yes nor no."""
-    problems: list[Problem] = []
-    fields: dict[str, Any] = {}
-    _read("inject", annotations[INJECT], fields, problems, prefix=PREFIX)
-    return problems[0] if problems else bool(fields["inject"])
 
 
 def _read(name: str, text: str, fields: dict[str, Any], problems: list[Problem], *, prefix: str) -> None:
@@ -218,12 +215,12 @@ def _read(name: str, text: str, fields: dict[str, Any], problems: list[Problem],
         # The whole list once is help; behind every one of sixty unknown keys it would bury the rest.
         known = "" if problems else f"; known are {', '.join(_BY_NAME)}"
         hint = did_you_mean(name, [*_BY_NAME]) or known
-        problems.append(Problem(prefix + name[:_MAX_SHOWN], f"no such annotation{hint}"))
+        problems.append(Problem(prefix + name[:MAX_SHOWN], f"no such annotation{hint}"))
         return
     try:
         fields[annotation.field] = annotation.type.parse(text)
     except ValueError as error:
-        shown = text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
+        shown = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
         problems.append(Problem(prefix + name, f"{msgspec.json.encode(shown).decode()} {error}"))
 
 

@@ -8,7 +8,7 @@ PREFIX = "sidecar.hazelcast.com/"
 
 INJECT = PREFIX + "inject"
 STATUS = PREFIX + "status"
-"""Annotation on an injected Pod: what was done, as JSON. Its presence makes injection idempotent."""
+"""Annotation on an injected Pod: what was done, as JSON. With the container it says 'done already'."""
 
 GROUP = PREFIX + "group"
 """Annotation: which Pods form one cluster. Label on an injected Pod: what the headless Service selects."""
@@ -25,6 +25,9 @@ MAX_LABEL = 63
 MAX_GROUP = MAX_LABEL - len(RESOURCE_PREFIX)
 """Characters a group may have, so that the Service named after it is a DNS label (RFC 1123)."""
 
+DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
+"""RFC 1123, apart from the length."""
+
 _HASH_LENGTH = 8
 
 
@@ -36,11 +39,16 @@ def resource_name(group: str) -> str:
 def group_of_workload(workload: str) -> str:
     """The group of a workload's Pods where none is annotated: its name, made to fit a DNS label.
 
-    A workload's name may be longer than a label and contain dots. Such a name is shortened and gets a
-    hash of the whole, so that two of them never share a group by accident.
+    A workload's name may be longer than a label and contain other characters. Such a name is shortened and
+    gets a hash of the whole, so that two of them never share a group by accident.
     """
-    if len(workload) <= MAX_GROUP and "." not in workload:
+    if is_group(workload):
         return workload
     digest = hashlib.sha256(workload.encode()).hexdigest()[:_HASH_LENGTH]
-    stem = re.sub(r"[^a-z0-9-]", "-", workload)[: MAX_GROUP - _HASH_LENGTH - 1].rstrip("-")
-    return f"{stem}-{digest}"
+    stem = re.sub(r"[^a-z0-9-]", "-", workload.lower())[: MAX_GROUP - _HASH_LENGTH - 1].strip("-")
+    return f"{stem}-{digest}".lstrip("-")
+
+
+def is_group(text: str) -> bool:
+    """Whether a text can be a group: a DNS label that leaves room for the prefix of names made of it."""
+    return len(text) <= MAX_GROUP and DNS_LABEL.fullmatch(text) is not None

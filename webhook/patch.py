@@ -35,8 +35,8 @@ class Shape(NamedTuple):
     init_containers_absent: bool
     volumes_absent: bool
     grace_seconds: int
-    env: tuple[EnvShape, ...]
-    """One for each of spec.containers."""
+    env: tuple[EnvShape, ...] | None
+    """One for each of spec.containers; None where that is absent."""
 
 
 def shape_of(pod: Pod) -> Shape:
@@ -48,7 +48,7 @@ def shape_of(pod: Pod) -> Shape:
         spec.init_containers is None,
         spec.volumes is None,
         _DEFAULT_GRACE_SECONDS if grace is None else grace,
-        tuple([_env_shape(container) for container in spec.containers]),
+        None if spec.containers is None else tuple([_env_shape(container) for container in spec.containers]),
     )
 
 
@@ -71,7 +71,7 @@ def operations(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | N
     """
     return [
         *_record(spec, group, labels_absent=shape.labels_absent),
-        *_environment(spec, shape.env),
+        *_environment(spec, shape.env or ()),
         _member(spec, group, shape, run_as_user),
         *_volumes(spec, group, absent=shape.volumes_absent),
         *_grace_period(spec, shape.grace_seconds),
@@ -113,7 +113,11 @@ def _member(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | None
     container = sidecar.container(spec, group, run_as_user)
     if not spec.native_sidecar:
         # Last: the first container is the one that kubectl takes where none is named.
-        return _add("/spec/containers/-", container)
+        return (
+            _add("/spec/containers", [container])
+            if shape.env is None
+            else _add("/spec/containers/-", container)
+        )
     if shape.init_containers_absent:
         return _add("/spec/initContainers", [container])
     # First: started before and stopped after everything else, so that init containers can use it too.
@@ -137,5 +141,5 @@ def _add(path: str, value: object) -> Operation:
 
 
 def _member_of(mapping: str, key: str) -> str:
-    """JSON pointer (RFC 6901) to a label or an annotation."""
-    return f"/metadata/{mapping}/{key.replace('~', '~0').replace('/', '~1')}"
+    """JSON pointer (RFC 6901) to a label or an annotation of ours; none of them has a `~`."""
+    return f"/metadata/{mapping}/{key.replace('/', '~1')}"

@@ -6,7 +6,6 @@ Source: Kubernetes API reference, core/v1 Pod. A list that is absent differs fro
 Patch operation that appends to it does.
 """
 
-import re
 from collections.abc import Iterator
 
 import msgspec
@@ -55,11 +54,14 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
 class Spec(msgspec.Struct, gc=False, rename="camel"):
     """The Pod's spec."""
 
-    containers: list[Container] = []
+    containers: list[Container] | None = None
+    """None: the API server sends null for a Pod without containers, and refuses it afterwards."""
     init_containers: list[Container] | None = None
     volumes: list[Named] | None = None
     termination_grace_period_seconds: int | None = None
     automount_service_account_token: bool | None = None
+    dns_policy: str = ""
+    host_network: bool | None = None
 
 
 class Pod(msgspec.Struct, gc=False):
@@ -72,7 +74,7 @@ class Pod(msgspec.Struct, gc=False):
         """Init containers and containers, each with its JSON path in the Pod."""
         for index, container in enumerate(self.spec.init_containers or ()):
             yield f"spec.initContainers[{index}]", container
-        for index, container in enumerate(self.spec.containers):
+        for index, container in enumerate(self.spec.containers or ()):
             yield f"spec.containers[{index}]", container
 
     @property
@@ -95,7 +97,7 @@ def workload_name(pod: Pod) -> str:
     owners = metadata.owner_references or ()
     owner = next((owner for owner in owners if owner.controller), None)
     if owner is None:
-        return metadata.name or re.sub(r"-$", "", metadata.generate_name)
+        return metadata.name or metadata.generate_name.rstrip("-")
     if owner.kind == "ReplicaSet":
         for label in _HASH_LABELS:
             template_hash = (metadata.labels or {}).get(label)

@@ -13,7 +13,7 @@
 | CREATE    | "true"            | no                       | valid             | inject                    |
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -95,17 +95,18 @@ def decide(pod: Pod, operation: str, defaults: Mapping[str, Any]) -> Decision:  
     given = pod.metadata.annotations or {}
     if INJECT not in given:
         return Skip(Reason.NOT_REQUESTED, _forgotten(given))
-    if annotations.is_true(given) is False:
+    if given[INJECT] == "false":
         return Skip(Reason.DECLINED)
     if is_injected(pod):
         return Skip(Reason.ALREADY_INJECTED)
     spec = annotations.parse(given, defaults)
     if not isinstance(spec, SidecarSpec):
         return Deny(Reason.INVALID, spec)
-    problems = collisions(pod, spec)
+    group = spec.group or group_of_workload(workload_name(pod))
+    problems = collisions(pod, spec, group)
     if problems:
         return Deny(Reason.COLLISION, problems)
-    return Inject(spec, spec.group or group_of_workload(workload_name(pod)))
+    return Inject(spec, group)
 
 
 def is_injected(pod: Pod) -> bool:
@@ -124,56 +125,72 @@ def _forgotten(given: Mapping[str, str]) -> str | None:
     return f"no Hazelcast member is injected: {ours[0]} is set, {INJECT} is not{guess}"
 
 
-def collisions(pod: Pod, spec: SidecarSpec) -> list[Problem]:
+def collisions(pod: Pod, spec: SidecarSpec, group: str) -> list[Problem]:
     """What in the Pod stands in the way of a working member, found before anything is patched."""
-    problems = []
+    return [
+        *_taken_names(pod),
+        *_taken_ports(pod, spec),
+        *_foreign_group(pod, group),
+        *_impossible_discovery(pod, spec),
+    ]
+
+
+def _taken_names(pod: Pod) -> Iterator[Problem]:
+    for path, container in pod.every_container():
+        if container.name == CONTAINER:
+            yield Problem(
+                path,
+                f'is named "{CONTAINER}", as the member that {INJECT} asks for; rename or remove this '
+                "container, or remove the annotation",
+            )
+    for index, volume in enumerate(pod.spec.volumes or ()):
+        if volume.name in (CONFIG_VOLUME, TMP_VOLUME):
+            yield Problem(
+                f"spec.volumes[{index}]", f'is named "{volume.name}", as a volume of the member; rename it'
+            )
+
+
+def _taken_ports(pod: Pod, spec: SidecarSpec) -> Iterator[Problem]:
     member_ports = {spec.port: "port"}
     if spec.metrics:
         member_ports[spec.metrics_port] = "metrics-port"
     for path, container in pod.every_container():
-        if container.name == CONTAINER:
-            problems.append(
-                Problem(
-                    path,
-                    f'is named "{CONTAINER}", as the member that {INJECT} asks for; rename or remove this '
-                    "container, or remove the annotation",
-                )
-            )
         for port in container.ports or ():
             if port.container_port in member_ports and port.protocol == "TCP":
-                annotation = PREFIX + member_ports[port.container_port]
-                problems.append(
-                    Problem(
-                        path,
-                        f'container "{container.name}" declares port {port.container_port}, which the member '
-                        f"needs; set {annotation} to a free port",
-                    )
+                yield Problem(
+                    path,
+                    f'container "{container.name}" declares port {port.container_port}, which the member '
+                    f"needs; set {PREFIX}{member_ports[port.container_port]} to a free port",
                 )
-    problems += [
-        Problem(
-            f"spec.volumes[{index}]",
-            f'is named "{volume.name}", as a volume of the member; rename it',
+
+
+def _foreign_group(pod: Pod, group: str) -> Iterator[Problem]:
+    labelled = (pod.metadata.labels or {}).get(GROUP)
+    if labelled is not None and labelled != group:
+        yield Problem(
+            f"label {GROUP}",
+            f'is "{labelled}", but the member joins the group "{group}"; remove the label and set the '
+            f"annotation {GROUP}",
         )
-        for index, volume in enumerate(pod.spec.volumes or ())
-        if volume.name in (CONFIG_VOLUME, TMP_VOLUME)
-    ]
-    if spec.discovery == "api" and pod.spec.automount_service_account_token is False:
-        # Hazelcast would only warn, and every member would be a cluster of its own.
-        problems.append(
-            Problem(
+
+
+def _impossible_discovery(pod: Pod, spec: SidecarSpec) -> Iterator[Problem]:
+    """Members that cannot look for each other would only warn, each a cluster of its own."""
+    if spec.discovery == "api":
+        if pod.spec.automount_service_account_token is False:
+            yield Problem(
                 "spec.automountServiceAccountToken",
                 "is false, but members that find each other by the Kubernetes API need the token; remove it, "
                 f'or set {PREFIX}discovery to "dns"',
             )
+        return
+    without_cluster_dns = pod.spec.dns_policy == "Default" or (
+        pod.spec.host_network and pod.spec.dns_policy != "ClusterFirstWithHostNet"
+    )
+    if without_cluster_dns and pod.spec.dns_policy != "None":
+        yield Problem(
+            "spec.dnsPolicy",
+            "does not use the cluster's DNS, by which members find each other; set it to "
+            f'"{"ClusterFirstWithHostNet" if pod.spec.host_network else "ClusterFirst"}", or set '
+            f'{PREFIX}discovery to "api"',
         )
-    labelled = (pod.metadata.labels or {}).get(GROUP)
-    group = spec.group or group_of_workload(workload_name(pod))
-    if labelled is not None and labelled != group:
-        problems.append(
-            Problem(
-                f"label {GROUP}",
-                f'is "{labelled}", but the member joins the group "{group}"; remove the label and set the '
-                f"annotation {GROUP}",
-            )
-        )
-    return problems

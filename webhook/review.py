@@ -25,6 +25,7 @@ MAX_REVIEW_BYTES = 7 * 1024 * 1024
 API_VERSION = "admission.k8s.io/v1"
 
 _MAX_KEPT_PATCHES = 1024
+_MAX_KEPT_BYTES = 64 * 1024  # of one patch: it grows with the number of containers
 _MAX_WARNING = 256  # characters, beyond which the API server may cut warnings short
 
 
@@ -153,7 +154,8 @@ class Reviewer:
             kept = (
                 b',"patchType":"JSONPatch","patch":"' + binascii.b2a_base64(encoded, newline=False) + b'"}}'
             )
-            self._patches[key] = kept
+            if len(kept) <= _MAX_KEPT_BYTES:
+                self._patches[key] = kept
             if len(self._patches) > _MAX_KEPT_PATCHES:
                 self._patches.popitem(last=False)
         else:

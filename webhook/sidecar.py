@@ -22,7 +22,7 @@ STARTUP_SECONDS = 180
 TMP_SIZE = "64Mi"
 
 MAX_GRACE_SECONDS = 2**31 - 1
-"""As far as a grace period is raised: the API server takes no number beyond 64 bits."""
+"""As far as a grace period is raised: some 68 years, and safe to add to in 64 bits."""
 
 _JVM_OPTIONS = (
     # Pods come and go, and so do the addresses behind the headless Service's name: the JVM's own cache
@@ -32,14 +32,20 @@ _JVM_OPTIONS = (
 )
 
 
-def application_address(spec: SidecarSpec) -> str:
-    """Where an application of the Pod finds its member: host:port."""
-    return f"127.0.0.1:{spec.port}"
+# Without these a user's own file would have to contain them: members that find each other and answer the
+# kubelet's probes are what the annotation promises.
+_WHATEVER_THE_FILE_SAYS = {
+    "HZ_NETWORK_JOIN_AUTODETECTION_ENABLED": "false",
+    "HZ_NETWORK_JOIN_MULTICAST_ENABLED": "false",
+    "HZ_NETWORK_JOIN_KUBERNETES_ENABLED": "true",
+    "HZ_NETWORK_RESTAPI_ENABLED": "true",
+    "HZ_NETWORK_RESTAPI_ENDPOINTGROUPS_HEALTHCHECK_ENABLED": "true",
+}
 
 
 def application_env(spec: SidecarSpec) -> dict[str, str]:
     """Environment variables that tell an application where its cluster is, as name to literal value."""
-    return {"HAZELCAST_ADDRESS": application_address(spec), "HAZELCAST_CLUSTER_NAME": spec.cluster_name}
+    return {"HAZELCAST_ADDRESS": f"127.0.0.1:{spec.port}", "HAZELCAST_CLUSTER_NAME": spec.cluster_name}
 
 
 def env_vars(variables: dict[str, str]) -> list[dict[str, str]]:
@@ -61,7 +67,13 @@ def member_env(spec: SidecarSpec, group: str) -> dict[str, str]:
         # Set in every case: a Service named hazelcast-kubernetes would make the kubelet set it, and
         # discovery by API would take the application's port for the member's.
         "HAZELCAST_KUBERNETES_SERVICE_PORT": str(spec.port),
+        # Likewise: a Service named prometheus would set it, and the image starts its agent by it.
+        "PROMETHEUS_PORT": str(spec.metrics_port) if spec.metrics else "",
+        # The JVM reads its environment by the locale; a cluster name may have any letters.
+        "LC_ALL": "C.UTF-8",
     }
+    if spec.config:
+        variables |= _WHATEVER_THE_FILE_SAYS
     if spec.discovery == "dns":
         # The bare name: the Pod's DNS search list completes it, whatever the cluster's domain is.
         variables["HAZELCAST_KUBERNETES_SERVICE_DNS"] = resource_name(group)
@@ -72,14 +84,14 @@ def member_env(spec: SidecarSpec, group: str) -> dict[str, str]:
         variables["HAZELCAST_KUBERNETES_EXPOSE_EXTERNALLY"] = "false"
     if spec.log_format == "json":
         variables["LOGGING_CONFIG"] = "log4j2-json.properties"
-    if spec.metrics:
-        variables["PROMETHEUS_PORT"] = str(spec.metrics_port)
     return variables
 
 
 def _java_options(spec: SidecarSpec) -> list[str]:
     options = [
         f"-XX:MaxRAMPercentage={spec.heap_percentage}",
+        # The one that counts below some 250 MiB; the JVM's default is half of the limit.
+        f"-XX:MinRAMPercentage={spec.heap_percentage}",
         *_JVM_OPTIONS,
         f"-Dhazelcast.graceful.shutdown.max.wait={spec.shutdown_timeout}",
     ]

@@ -9,9 +9,13 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from webhook.names import MAX_GROUP
+from webhook.names import DNS_LABEL, MAX_GROUP, is_group
+
+MAX_SHOWN = 64
+"""Characters of a wrong value that a sentence repeats."""
 
 
 class ValueType(NamedTuple):
@@ -81,6 +85,7 @@ _SUFFIXES |= {f"{suffix}i": Decimal(1024**power) for power, suffix in enumerate(
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,9})?)([a-zA-Z]{0,2})", re.ASCII)
 
 
+@lru_cache(maxsize=256)
 def quantity(text: str) -> Decimal:
     """The number that a Kubernetes resource quantity stands for: CPUs or bytes.
 
@@ -112,7 +117,6 @@ def quantity_type(unit: str, low: str) -> ValueType:
     return ValueType(f"quantity, from `{low}`", parse)
 
 
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
 _MAX_SUBDOMAIN = 253
 
 
@@ -120,7 +124,7 @@ def group_type() -> ValueType:
     """A DNS label (RFC 1123), short enough for the names made of it."""
 
     def parse(text: str) -> str:
-        if len(text) > MAX_GROUP or not _LABEL.fullmatch(text):
+        if not is_group(text):
             raise ValueError(
                 f"is not a name of at most {MAX_GROUP} lower-case letters, digits and '-', "
                 "which begins and ends with a letter or digit"
@@ -134,7 +138,7 @@ def object_name_type() -> ValueType:
     """The name of a Kubernetes object: a DNS subdomain (RFC 1123)."""
 
     def parse(text: str) -> str:
-        if len(text) > _MAX_SUBDOMAIN or not all(_LABEL.fullmatch(label) for label in text.split(".")):
+        if len(text) > _MAX_SUBDOMAIN or not all(DNS_LABEL.fullmatch(label) for label in text.split(".")):
             raise ValueError("is not the name of a Kubernetes object (a DNS subdomain, RFC 1123)")
         return text
 
@@ -142,21 +146,23 @@ def object_name_type() -> ValueType:
 
 
 _PATH_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST_COMPONENT = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _IMAGE = re.compile(
-    r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]{1,5})?/)?"
-    rf"{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*"
+    rf"(?P<name>(?:{_HOST_COMPONENT}(?:\.{_HOST_COMPONENT})*(?::[0-9]{{1,5}})?/)?"
+    rf"{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*)"
     r"(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?"
     r"(?:@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )
-_MAX_IMAGE = 512
+_MAX_IMAGE, _MAX_IMAGE_NAME = 512, 255
 
 
 def image_type() -> ValueType:
     """A container image reference, by the grammar of github.com/distribution/reference."""
 
     def parse(text: str) -> str:
-        if len(text) > _MAX_IMAGE or not _IMAGE.fullmatch(text):
+        match = _IMAGE.fullmatch(text) if len(text) <= _MAX_IMAGE else None
+        if match is None or len(match["name"]) > _MAX_IMAGE_NAME:
             raise ValueError('is not an image reference such as "hazelcast/hazelcast:5.7.0"')
         return text
 
@@ -179,9 +185,11 @@ def cluster_name_type() -> ValueType:
     return ValueType(f"text, at most {_MAX_CLUSTER_NAME} characters", parse)
 
 
-_JAVA_OPTION = re.compile(r"-[A-Za-z0-9._:=,/+@%-]+", re.ASCII)
+# Options that set something. Others end the JVM (-version) or take the next word (-cp).
+_JAVA_OPTION = re.compile(
+    r"(?:-D|-X|-javaagent:|-agentlib:|-agentpath:|--[a-z-]+=)[A-Za-z0-9._:=,/+@%-]+", re.ASCII
+)
 _MAX_JAVA_OPTIONS = 4096
-_MAX_SHOWN = 64
 
 
 def java_options_type() -> ValueType:
@@ -198,9 +206,8 @@ def java_options_type() -> ValueType:
         for option in options:
             if not _JAVA_OPTION.fullmatch(option):
                 raise ValueError(
-                    f"contains {option[:_MAX_SHOWN]!r}: every option begins with '-' and consists of letters,"
-                    " digits and ._:=,/+@%- (the image's start script can quote nothing); "
-                    "use config for other values"
+                    f"contains {option[:MAX_SHOWN]!r}: options begin with -D, -X, -javaagent: or --name= and "
+                    "consist of letters, digits and ._:=,/+@%- (the image's start script can quote nothing)"
                 )
         return options
 

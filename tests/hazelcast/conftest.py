@@ -16,8 +16,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.conftest import ours
+from webhook.annotations import SidecarSpec, parse, read_defaults
 from webhook.demo.java import find_java, member_jars
 from webhook.demo.member import hosts_text, java_command, member_environment
+from webhook.names import resource_name
+from webhook.sidecar import member_env
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "demo-app" / "app.py"
@@ -86,15 +90,28 @@ class Launcher:
     jars: list[Path]
     started: list[Program] = field(default_factory=list)
 
-    def member(self, address: str, *, group: list[str] | None = None) -> Program:
-        """Start a member that looks for the others of its group by the headless Service's name."""
+    def member(
+        self,
+        address: str,
+        *,
+        group: list[str] | None = None,
+        config: Path | None = None,
+        given: dict[str, str] | None = None,
+    ) -> Program:
+        """Start a member as the webhook injects it; it looks for its group by the headless Service's name.
+
+        Args:
+            address: its own.
+            group: the addresses of all members of its group.
+            config: the content of a ConfigMap of the user's own, where `config` names one.
+            given: annotations of its Pod.
+        """
         hosts = self.folder / f"{address}.hosts"
-        hosts.write_text(hosts_text("demo.test.svc", group or [address]))
-        env = {
-            "HAZELCAST_CONFIG": str(CONFIG),
-            "HAZELCAST_KUBERNETES_SERVICE_DNS": "demo.test.svc",
-            "JAVA_OPTS": "-XX:TieredStopAtLevel=1",
-        }
+        hosts.write_text(hosts_text(resource_name("demo"), group or [address]))
+        annotations = {"java_opts": "-XX:TieredStopAtLevel=1", **(given or {})}
+        spec = parse(ours(**annotations, **({"config": "own"} if config else {})), read_defaults({}))
+        assert isinstance(spec, SidecarSpec), spec
+        env = {**member_env(spec, "demo"), "HAZELCAST_CONFIG": str(config or CONFIG)}
         command = java_command(
             self.java, self.jars, env, address=address, hosts_file=hosts, memory_limit=512 << 20
         )

@@ -75,7 +75,7 @@ async def webhook(tls: TlsFiles) -> AsyncIterator[Webhook]:
     def log(message: str, **fields: Any) -> None:
         lines.append({"message": message, **fields})
 
-    app = TestServer(webhook_application(Reviewer(), metrics, log), scheme="https")
+    app = TestServer(webhook_application(Reviewer(), readiness, metrics, log), scheme="https")
     admin = TestServer(admin_application(readiness, metrics))
     await app.start_server(ssl=server_context(tls.certificate, tls.key))
     await admin.start_server()

@@ -121,6 +121,20 @@ async def test_the_admin_port_says_whether_the_server_lives_and_is_ready(webhook
             assert response.status == status
 
 
+async def test_while_draining_a_connection_is_closed_behind_its_answer(webhook: Webhook) -> None:
+    for ready, connection in ((True, None), (False, "close")):
+        webhook.readiness.ready = ready
+        async with webhook.http.post(webhook.url + MUTATE_PODS, json=review_of(pod())) as response:
+            assert (response.status, response.headers.get("Connection")) == (200, connection)
+
+
+async def test_a_compressed_body_is_refused_unread(webhook: Webhook) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    status, answer = await webhook.post(b"not gzip", headers=headers, compress=None)
+    assert status == 415
+    assert "send plain JSON" in answer["message"]
+
+
 async def test_only_tls_1_3_is_spoken(webhook: Webhook, tls: TlsFiles) -> None:
     old = tls.client
     old.maximum_version = ssl.TLSVersion.TLSv1_2

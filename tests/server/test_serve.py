@@ -101,7 +101,25 @@ def test_a_second_signal_ends_the_draining(tls: TlsFiles) -> None:
     server.program.send_signal(signal.SIGTERM)
     output, _ = server.program.communicate(timeout=10)
     assert server.program.returncode == 0
-    assert "draining cut short" in output
+    assert [json.loads(line)["message"] for line in output.splitlines()] == ["serving", "draining", "stopped"]
+
+
+def test_a_client_that_leaves_half_way_is_no_error_of_ours(tls: TlsFiles) -> None:
+    server = Server(tls, "--drain-seconds", "0")
+    headers = ["Host: x", "Content-Type: application/json", "Content-Length: 99"]
+    with (
+        socket.create_connection(("127.0.0.1", server.port)) as plain,
+        tls.client.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+    ):
+        connection.sendall("\r\n".join([f"POST {MUTATE_PODS} HTTP/1.1", *headers, "", "{"]).encode())
+        time.sleep(0.2)
+    assert server.review()
+    server.program.send_signal(signal.SIGTERM)
+    output, _ = server.program.communicate(timeout=10)
+    lines = [json.loads(line) for line in output.splitlines()]
+    refused = next(line for line in lines if line["message"] == "refused")
+    assert (refused["status"], refused["sentence"]) == (400, "the body did not arrive whole: Connection lost")
+    assert INJECTED in [line["message"] for line in lines]
 
 
 def refusal(arguments: list[str]) -> str:
@@ -132,7 +150,7 @@ def test_files_that_are_no_certificate_with_its_key_are_one_sentence(tls: TlsFil
         (["--default", "prot=1"], 'default prot: no such annotation (did you mean "port"?)'),
         (["--default", "port"], '"port" is not NAME=VALUE'),
         (["--listen", "8443"], '"8443" is not HOST:PORT'),
-        (["--run-as-user", "root"], "numeric user"),
+        (["--run-as-user", "root"], "neither a user from 1"),
         (["--drain-seconds", "-1"], "not a number of seconds"),
     ],
 )

@@ -98,6 +98,13 @@ def test_an_unknown_key_unlike_any_other_lists_the_known_ones() -> None:
     assert "known are inject, group, cluster-name" in str(problem)
 
 
+def test_problems_without_end_are_not_all_listed() -> None:
+    problems = parse(ours(**{f"x{number}": "1" for number in range(10_000)}), DEFAULTS)
+    assert isinstance(problems, list)
+    assert len(problems) == 26
+    assert "perhaps more" in str(problems[-1])
+
+
 def test_the_known_keys_are_listed_once() -> None:
     problems = parse(ours(zzz="1", yyy="2"), DEFAULTS)
     assert isinstance(problems, list)

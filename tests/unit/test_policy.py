@@ -89,6 +89,8 @@ def test_annotations_that_do_nothing_are_warned_of(key: str) -> None:
             pod(ours(discovery="api"), automountServiceAccountToken=False),
             ["spec.automountServiceAccountToken: is false", 'set sidecar.hazelcast.com/discovery to "dns"'],
         ),
+        (pod(dnsPolicy="Default"), ["spec.dnsPolicy: does not use", 'set it to "ClusterFirst"']),
+        (pod(hostNetwork=True, dnsPolicy="ClusterFirst"), ['set it to "ClusterFirstWithHostNet"']),
         (pod(volumes=[{"name": "hazelcast-tmp"}]), ['spec.volumes[0]: is named "hazelcast-tmp"']),
         (
             {**pod(), "metadata": {**pod()["metadata"], "labels": {"sidecar.hazelcast.com/group": "other"}}},
@@ -113,6 +115,10 @@ def test_a_collision_names_both_sides(obj: dict[str, Any], sentences: list[str])
         pod(containers=[{"name": "a", "ports": [{"containerPort": 5701, "protocol": "UDP"}]}]),
         pod(containers=[{"name": "a", "ports": [{"containerPort": 9701}]}]),
         pod(automountServiceAccountToken=False),
+        pod(hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"),
+        pod(ours(discovery="api"), dnsPolicy="Default"),
+        pod(dnsPolicy="None"),
+        pod(dnsPolicy="ClusterFirst"),
     ],
 )
 def test_what_only_looks_like_a_collision_is_none(obj: dict[str, Any]) -> None:

@@ -103,14 +103,26 @@ def test_injecting_an_injected_pod_changes_nothing() -> None:
     assert inject(once) == once
 
 
-def test_pods_that_differ_in_what_matters_do_not_share_a_patch() -> None:
+def test_workloads_with_equal_annotations_do_not_share_a_patch() -> None:
+    for name in ("one", "two"):
+        obj = pod()
+        obj["metadata"]["ownerReferences"] = [{"kind": "StatefulSet", "name": name, "controller": True}]
+        after = inject(obj)
+        assert after["metadata"]["labels"]["sidecar.hazelcast.com/group"] == name
+        assert after["spec"]["volumes"][0]["configMap"]["name"] == f"hazelcast-{name}"
+
+
+def test_a_pod_without_containers_is_left_to_the_api_server() -> None:
+    for native in ("true", "false"):
+        inject(pod(ours(native_sidecar=native), containers=None))
+
+
+def test_a_patch_for_very_many_containers_is_not_kept() -> None:
     reviewer = Reviewer()
-    bare = pod()
-    full = pod(volumes=[{"name": "v"}], initContainers=[{"name": "i"}], terminationGracePeriodSeconds=300)
-    other = pod(ours(cluster_name="other"))
-    for obj in (bare, full, other):
-        assert inject(obj, reviewer) == inject(obj, Reviewer())
-    assert inject(full, reviewer)["spec"]["volumes"][0] == {"name": "v"}
+    inject(pod(containers=[{"name": f"c{number}"} for number in range(1000)]), reviewer)
+    assert len(reviewer._patches) == 0  # noqa: SLF001 - what is kept is the point
+    inject(pod(), reviewer)
+    assert len(reviewer._patches) == 1  # noqa: SLF001
 
 
 def test_a_patch_that_was_pushed_out_is_made_again() -> None:
@@ -156,6 +168,16 @@ pods = st.builds(
     optional_lists,
     st.none() | st.integers(0, 400),
 )
+
+
+KEEPING = Reviewer()
+
+
+@settings(max_examples=300)
+@given(pods, st.sampled_from(["one", "two"]))
+def test_a_kept_patch_is_the_one_that_would_be_made_anew(obj: dict[str, Any], name: str) -> None:
+    named = {**obj, "metadata": {**obj["metadata"], "name": name}}
+    assert inject(named, KEEPING) == inject(named, Reviewer())
 
 
 @settings(max_examples=500)

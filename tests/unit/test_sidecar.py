@@ -62,7 +62,7 @@ def test_further_java_options_come_last_so_that_they_win() -> None:
     options = member_env(spec(java_opts="-XX:MaxRAMPercentage=70 -Xss1m", metrics="true"), "g")[
         "JAVA_OPTS"
     ].split()
-    assert options[0] == "-XX:MaxRAMPercentage=50"
+    assert options[:2] == ["-XX:MaxRAMPercentage=50", "-XX:MinRAMPercentage=50"]
     assert "-Dhazelcast.jmx=true" in options
     assert options[-2:] == ["-XX:MaxRAMPercentage=70", "-Xss1m"]
 
@@ -77,6 +77,12 @@ def test_metrics_and_json_logs_are_asked_of_the_image() -> None:
     ports: list[dict[str, Any]] = container(spec(metrics="true"), "g", 1)["ports"]
     assert [port["containerPort"] for port in ports] == [5701, 9701]
     assert all(len(port["name"]) <= 15 for port in ports)
+
+
+def test_variables_that_a_service_could_set_are_always_set() -> None:
+    # A Service named prometheus or hazelcast-kubernetes makes the kubelet set them to a URL.
+    env = member_env(spec(), "g")
+    assert (env["PROMETHEUS_PORT"], env["HAZELCAST_KUBERNETES_SERVICE_PORT"]) == ("", "5701")
 
 
 def test_a_config_map_of_ones_own_takes_the_place_of_the_groups() -> None:

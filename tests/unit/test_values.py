@@ -7,6 +7,8 @@ import pytest
 
 from webhook import values
 
+JVM_OPTIONS = ("--add-opens=java.base/java.lang=ALL-UNNAMED", "-XX:+UseZGC")
+
 
 @pytest.mark.parametrize(
     ("value_type", "text", "value"),
@@ -29,6 +31,7 @@ from webhook import values
         ),
         (values.cluster_name_type(), 'Läden $(X) "1"', 'Läden $(X) "1"'),
         (values.java_options_type(), " -Xmx1g\n-Da.b=c,d ", ("-Xmx1g", "-Da.b=c,d")),
+        (values.java_options_type(), "--add-opens=java.base/java.lang=ALL-UNNAMED -XX:+UseZGC", JVM_OPTIONS),
         (values.java_options_type(), "", ()),
     ],
 )
@@ -59,11 +62,19 @@ def test_valid_text_becomes_its_value(value_type: values.ValueType, text: str, v
         (values.object_name_type(), "a..b", "DNS subdomain"),
         (values.image_type(), "hazelcast:5.7.0 --privileged", "image reference"),
         (values.image_type(), "", "image reference"),
+        (values.image_type(), "a..b/x", "image reference"),
+        (values.image_type(), "a.-b/x", "image reference"),
+        (values.image_type(), "a/" * 127 + "ab", "image reference"),
+        (values.image_type(), "a:" + "1" * 600, "image reference"),
+        (values.object_name_type(), "a" * 254, "DNS subdomain"),
         (values.cluster_name_type(), "a\nb", "printable"),
         (values.cluster_name_type(), " a", "printable"),
         (values.java_options_type(), "-Da=*", "'-Da=*'"),
         (values.java_options_type(), "-Da=$(HOME)", "contains '-Da=$(HOME)'"),
-        (values.java_options_type(), "-cp x", "contains 'x'"),
+        (values.java_options_type(), "-Dx=1 y", "contains 'y'"),
+        (values.java_options_type(), "-version", "options begin with -D, -X"),
+        (values.java_options_type(), "-cp", "options begin with -D, -X"),
+        (values.java_options_type(), "-Xss1m" * 1000, "longer than 4096"),
         (values.java_options_type(), "-Da='b c'", 'contains "-Da=\'b"'),
     ],
 )

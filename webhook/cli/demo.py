@@ -45,9 +45,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _until_told(demo: Any) -> Any:  # noqa: ANN401 - whatever the coroutine returns
-    """Run a coroutine; SIGINT, SIGTERM and SIGHUP cancel it, so that it stops what it started."""
+    """Run a coroutine; SIGINT, SIGTERM and SIGHUP cancel it once, so that it stops what it started."""
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(demo)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, task.cancel)
+    told = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def end() -> None:
+        # Whoever is impatient now would only keep it from stopping everything.
+        for number in told:
+            loop.add_signal_handler(number, lambda: None)
+        task.cancel()
+
+    for number in told:
+        loop.add_signal_handler(number, end)
     return await task

@@ -8,6 +8,7 @@ from webhook.server.serve import run as run_server
 from webhook.settings import Settings
 
 _MAX_PORT = 65535
+_MAX_USER = 2**31 - 1  # what the API server takes
 _EXAMPLES = """examples:
   hazelcast-sidecar serve --tls-cert tls.crt --tls-key tls.key
   hazelcast-sidecar serve --tls-cert tls.crt --tls-key tls.key \\
@@ -88,8 +89,8 @@ def _setting(text: str) -> tuple[str, str]:
 def _user(text: str) -> int | None:
     if text == "platform":
         return None
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f'"{text}" is neither a numeric user above 0 nor "platform"')
+    if not text.isdecimal() or not 0 < int(text) <= _MAX_USER:
+        raise argparse.ArgumentTypeError(f'"{text}" is neither a user from 1 to {_MAX_USER} nor "platform"')
     return int(text)
 
 

@@ -119,16 +119,17 @@ class Programs:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A second Ctrl-C must not leave anything behind, so the stopping itself cannot be cancelled.
-        await asyncio.shield(asyncio.ensure_future(self.stop()))
+        await self.stop()
 
     async def stop(self) -> None:
         """End everything: politely, and after some seconds by force."""
         for program in self._programs:
             program.signal(signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_SECONDS):
-                await asyncio.gather(*(program.wait() for program in self._programs))
-        for program in self._programs:
-            program.signal(signal.SIGKILL)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await asyncio.gather(*(program.wait() for program in self._programs))
+        finally:
+            for program in self._programs:
+                program.signal(signal.SIGKILL)
         await asyncio.gather(*(program.wait() for program in self._programs))

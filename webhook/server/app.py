@@ -13,19 +13,11 @@ from webhook.errors import ReviewError, in_one_sentence
 from webhook.policy import SENTENCES, Deny, Inject, Skip
 from webhook.review import MAX_REVIEW_BYTES, Reviewed, Reviewer
 from webhook.server.log import LogLine
-from webhook.server.metrics import Metrics
+from webhook.server.metrics import REFUSALS, Metrics
 
 MUTATE_PODS = "/mutate/pods"
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
-_REASONS = {
-    HTTPStatus.BAD_REQUEST: "BadRequest",
-    HTTPStatus.NOT_FOUND: "NotFound",
-    HTTPStatus.METHOD_NOT_ALLOWED: "MethodNotAllowed",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "RequestEntityTooLarge",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "UnsupportedMediaType",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "InternalError",
-}
 
 
 @dataclass
@@ -35,19 +27,18 @@ class Readiness:
     ready: bool = False
 
 
-def webhook_application(reviewer: Reviewer, metrics: Metrics, log: LogLine) -> web.Application:
+def webhook_application(
+    reviewer: Reviewer, readiness: Readiness, metrics: Metrics, log: LogLine
+) -> web.Application:
     """What the API server calls: POST of an AdmissionReview to `MUTATE_PODS`."""
 
     async def mutate_pods(request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            raise ReviewError(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                f'the content type is "{request.content_type}"; send an AdmissionReview as application/json',
-            )
-        body = await request.read()
+        body = await _body(request)
         started = perf_counter()
         reviewed = reviewer.review(body)
         response = web.Response(body=reviewed.body, headers=_JSON_HEADERS)
+        if not readiness.ready:
+            response.force_close()  # the API server then takes its next review to another replica
         seconds = perf_counter() - started
         metrics.answered(reviewed.decision.reason)
         metrics.observe_seconds(seconds)
@@ -78,6 +69,27 @@ def admin_application(readiness: Readiness, metrics: Metrics) -> web.Application
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", exposition)
     return app
+
+
+async def _body(request: web.Request) -> bytes:
+    """The body of a review.
+
+    Raises:
+        ReviewError: it is no JSON by its headers, or it did not arrive whole.
+    """
+    if request.content_type != "application/json":
+        raise ReviewError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f'the content type is "{request.content_type}"; send an AdmissionReview as application/json',
+        )
+    if encoding := request.headers.get("Content-Encoding"):
+        raise ReviewError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f'the content encoding is "{encoding}"; send plain JSON'
+        )
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise ReviewError(HTTPStatus.BAD_REQUEST, f"the body did not arrive whole: {error}") from error
 
 
 def _refusals(metrics: Metrics, log: LogLine) -> Middleware:
@@ -122,7 +134,7 @@ def _failure(status: HTTPStatus, sentence: str) -> bytes:
             "apiVersion": "v1",
             "status": "Failure",
             "message": sentence,
-            "reason": _REASONS[status],
+            "reason": REFUSALS[status],
             "code": status,
         }
     )

@@ -5,6 +5,7 @@ The logging module would cost half as much again as the request itself.
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import BinaryIO
 
@@ -22,7 +23,9 @@ def json_lines(stream: BinaryIO | None = None) -> LogLine:
 
     def write(message: str, *, level: str = "info", **fields: object) -> None:
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        out.write(_encode({"time": time, "level": level, "message": message, **fields}) + b"\n")
-        out.flush()
+        # A reader that went away must not fail admissions.
+        with suppress(OSError):
+            out.write(_encode({"time": time, "level": level, "message": message, **fields}) + b"\n")
+            out.flush()
 
     return write

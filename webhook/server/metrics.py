@@ -19,14 +19,15 @@ disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for e
 SECONDS_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
 """Most admissions take well under a millisecond; the last buckets are for trouble."""
 
-_REFUSALS = (
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.METHOD_NOT_ALLOWED,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.INTERNAL_SERVER_ERROR,
-)
+REFUSALS = {
+    HTTPStatus.BAD_REQUEST: "BadRequest",
+    HTTPStatus.NOT_FOUND: "NotFound",
+    HTTPStatus.METHOD_NOT_ALLOWED: "MethodNotAllowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "RequestEntityTooLarge",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "UnsupportedMediaType",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "InternalError",
+}
+"""Every HTTP status a refused request can get, and its reason in a Kubernetes Status."""
 
 
 class Metrics:
@@ -47,7 +48,7 @@ class Metrics:
             registry=self._registry,
         )
         self._answered = {reason: requests.labels(reason.value).inc for reason in Reason}
-        self._refused = {status: refused.labels(str(status.value)).inc for status in _REFUSALS}
+        self._refused = {status: refused.labels(str(status.value)).inc for status in REFUSALS}
         self.observe_seconds = Histogram(
             "hazelcast_sidecar_admission_duration_seconds",
             "Time from the complete request to its answer.",

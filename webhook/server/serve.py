@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from ssl import SSLContext
@@ -13,13 +14,15 @@ from aiohttp import web
 from webhook.errors import InvalidSettingsError, Problem
 from webhook.review import Reviewer
 from webhook.server.app import Readiness, admin_application, webhook_application
-from webhook.server.log import LogLine, json_lines
+from webhook.server.log import json_lines
 from webhook.server.metrics import Metrics
 from webhook.server.tls import server_context
 from webhook.settings import Settings
 from webhook.version import __version__
 
-_KEEPALIVE_SECONDS = 75  # longer than the API server's idle connections usually rest between bursts
+# The API server drops its idle connections after 90 s (Go's http.DefaultTransport). It must be the one to
+# close: a review written to a connection that we are closing fails, and with it the Pod's creation.
+_KEEPALIVE_SECONDS = 120
 _BACKLOG = 1024
 
 
@@ -62,34 +65,36 @@ def run(server: ServerSettings, settings: Settings) -> None:
 async def _serve(server: ServerSettings, reviewer: Reviewer, tls: SSLContext) -> None:
     log = json_lines()
     readiness, metrics = Readiness(), Metrics()
-    stop = _stop_signals()
+    stop, stop_at_once = _stop_signals()
     admin = await _listen("--admin-listen", admin_application(readiness, metrics), server.admin_listen, None)
-    webhook = await _listen("--listen", webhook_application(reviewer, metrics, log), server.listen, tls)
+    webhook = await _listen(
+        "--listen", webhook_application(reviewer, readiness, metrics, log), server.listen, tls
+    )
     # What was made until now stays: the collector need not look at it again during requests.
     gc.collect()
     gc.freeze()
     readiness.ready = True
     log("serving", version=__version__, listen=str(server.listen), admin=str(server.admin_listen))
     await stop.wait()
-    await _drain(readiness, server.drain_seconds, log)
+    readiness.ready = False
+    log("draining", seconds=server.drain_seconds)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop_at_once.wait(), server.drain_seconds)
     await webhook.cleanup()
     await admin.cleanup()
     log("stopped")
 
 
-def _stop_signals() -> asyncio.Event:
-    """Set at the first SIGTERM or SIGINT; the second one ends the draining by cancelling it."""
-    stop = asyncio.Event()
-    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Events that the first and the second SIGTERM or SIGINT set."""
+    first, second = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
-        if stop.is_set() and main is not None:
-            main.cancel()
-        stop.set()
+        (second if first.is_set() else first).set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    return stop
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    return first, second
 
 
 async def _listen(
@@ -105,12 +110,3 @@ async def _listen(
             [Problem(option, f"cannot listen on {address}: {error.strerror or error}")]
         ) from error
     return runner
-
-
-async def _drain(readiness: Readiness, seconds: float, log: LogLine) -> None:
-    readiness.ready = False
-    log("draining", seconds=seconds)
-    try:
-        await asyncio.sleep(seconds)
-    except asyncio.CancelledError:
-        log("draining cut short")

@@ -1,0 +1,44 @@
+"""Members with the environment that the webhook injects."""
+
+import os
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.hazelcast.conftest import Eventually, Launcher, Program
+
+pytestmark = pytest.mark.hazelcast
+
+# A network of this run's own, so that several can go on at once on one machine.
+NETWORK = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
+FIRST, SECOND, APART = (f"{NETWORK}.{number}" for number in (12, 13, 14))
+PORT = 5711
+
+
+def is_ready(member: Program) -> bool:
+    """As the kubelet's probe asks."""
+    member.must_run()
+    with urllib.request.urlopen(
+        f"http://{member.address}:{PORT}/hazelcast/health/ready", timeout=2
+    ) as answer:
+        return bool(answer.status == 200)
+
+
+def test_a_file_of_ones_own_that_says_nothing_about_it_still_gives_a_cluster_and_probes(
+    launcher: Launcher, tmp_path: Path, eventually: Eventually
+) -> None:
+    config = tmp_path / "hazelcast.yaml"
+    config.write_text("hazelcast: {map: {default: {backup-count: 1}}}")
+    annotations = {"cluster_name": "Läden $(X)", "port": str(PORT)}
+    group = [FIRST, SECOND]
+    members = [launcher.member(address, group=group, config=config, given=annotations) for address in group]
+    apart = launcher.member(APART, group=[APART], given=annotations)
+    for member in (*members, apart):
+        eventually(lambda member=member: is_ready(member))
+    for member in members:
+        eventually(lambda member=member: "Members {size:2," in member.log.read_text())
+        assert "[Läden $(X)]" in member.log.read_text()
+    # The same cluster name, and another headless Service: discovery keeps groups apart.
+    assert "Members {size:1," in apart.log.read_text()
+    assert "Members {size:2," not in apart.log.read_text()

@@ -1,0 +1,23 @@
+"""The log: one JSON line a call, and never a reason to fail."""
+
+import io
+import json
+
+from webhook.server.log import json_lines
+
+
+def test_a_line_is_json_with_its_fields() -> None:
+    stream = io.BytesIO()
+    json_lines(stream)("hello", level="warning", group="g\n")
+    line = json.loads(stream.getvalue())
+    assert (line["message"], line["level"], line["group"]) == ("hello", "warning", "g\n")
+    assert line["time"].endswith("Z")
+    assert stream.getvalue().count(b"\n") == 1
+
+
+def test_a_reader_that_went_away_is_no_error() -> None:
+    class Broken(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise BrokenPipeError
+
+    json_lines(Broken())("hello")
