@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestServer
+from pytest_aiohttp import AiohttpServer
 
 from webhook.certificates import KeyPair, make_authority, make_leaf
 from webhook.review import Reviewer
@@ -68,19 +68,16 @@ class Webhook:
 
 
 @pytest.fixture
-async def webhook(tls: TlsFiles) -> AsyncIterator[Webhook]:
+async def webhook(tls: TlsFiles, aiohttp_server: AiohttpServer) -> AsyncIterator[Webhook]:
     """A webhook of its own for each test."""
     readiness, metrics, lines = Readiness(ready=True), Metrics(), []
 
     def log(message: str, **fields: Any) -> None:
         lines.append({"message": message, **fields})
 
-    app = TestServer(webhook_application(Reviewer(), readiness, metrics, log), scheme="https")
-    admin = TestServer(admin_application(readiness, metrics))
-    await app.start_server(ssl=server_context(tls.certificate, tls.key))
-    await admin.start_server()
+    context = server_context(tls.certificate, tls.key)
+    app = await aiohttp_server(webhook_application(Reviewer(), readiness, metrics, log), ssl=context)
+    admin = await aiohttp_server(admin_application(readiness, metrics))
     connector = aiohttp.TCPConnector(ssl=tls.client)
     async with aiohttp.ClientSession(connector=connector) as http:
         yield Webhook(str(app.make_url("")), str(admin.make_url("")), http, readiness, lines)
-    await app.close()
-    await admin.close()
