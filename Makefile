@@ -51,7 +51,7 @@ clean: ## Remove what the targets made
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3 ..." >&2; exit 2; }
+	  { echo "$(PYTHON) is not Python 3.11 or newer; name one with: make PYTHON=/path/to/python3 ..." >&2; exit 2; }
 	@$(PYTHON) -m venv --clear .venv || \
 	  { rm -rf .venv; echo "$(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 2; }
 

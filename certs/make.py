@@ -39,6 +39,7 @@ NAMES = (
 )
 FOLDER = Path(__file__).resolve().parent.parent / "manifests" / "overlays" / "dev" / "tls"
 PUBLIC, PRIVATE = 0o644, 0o600
+LONGEST_DAYS = 36500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if why is None:
             ends = validity((options.into / "tls.crt").read_bytes()).ends
             say(f"The certificates in {shown(options.into)} are good until {ends:%Y-%m-%d}: nothing to do.")
-            say("Use --force to replace them.")
+            say("Use --force to replace them: make certs ARGS=--force")
             return 0
         say(f"Making certificates: {why}.")
     authority = make_authority(now, lifetime=timedelta(days=options.ca_days))
@@ -70,8 +71,12 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="certs/make.py", description=__doc__.split("\n", 1)[0])
     made.add_argument("--into", type=Path, default=FOLDER, metavar="DIR", help="folder for the files")
     made.add_argument("--name", action="append", default=[], help="a further DNS name or IP address")
-    made.add_argument("--days", type=positive, default=LEAF_LIFETIME.days, help="lifetime of the leaf")
-    made.add_argument("--ca-days", type=positive, default=AUTHORITY_LIFETIME.days, help="lifetime of the CA")
+    made.add_argument(
+        "--days", type=positive, default=LEAF_LIFETIME.days, help="lifetime of the leaf (%(default)s)"
+    )
+    made.add_argument(
+        "--ca-days", type=positive, default=AUTHORITY_LIFETIME.days, help="lifetime of the CA (%(default)s)"
+    )
     made.add_argument("--force", action="store_true", help="replace certificates that are still good")
     made.add_argument("--keep-ca-key", action="store_true", help="also write ca.key, to sign more leaves")
     return made
@@ -79,10 +84,9 @@ def parser() -> argparse.ArgumentParser:
 
 def positive(text: str) -> int:
     """A number of days; a certificate of none would be refused only by those who meet it."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    if not text.isdecimal() or not 1 <= int(text) <= LONGEST_DAYS:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of days from 1 to {LONGEST_DAYS}')
+    return int(text)
 
 
 def flaw_of_files(folder: Path, names: Sequence[str], now: datetime) -> str | None:
@@ -93,6 +97,8 @@ def flaw_of_files(folder: Path, names: Sequence[str], now: datetime) -> str | No
         )
     except FileNotFoundError as error:
         return f"{Path(error.filename).name} is missing"
+    except OSError as error:
+        return f"{error.filename} cannot be read ({error.strerror})"
     return flaw(KeyPair(certificate, key), ca_bundle, names, now)
 
 
@@ -133,6 +139,7 @@ def report(
         say("  ca.key   the authority's private key: whoever has it can pose as the webhook")
     else:
         say("The authority's key was not kept (--keep-ca-key keeps it).")
+    say("Next: kubectl apply -k manifests/overlays/dev")
 
 
 def shown(path: Path) -> str:

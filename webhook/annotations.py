@@ -166,6 +166,9 @@ _MAX_PROBLEMS = 25
 
 _BY_NAME = {annotation.name: annotation for annotation in TABLE}
 
+NAMES = frozenset(_BY_NAME)
+"""Every annotation's name, without the prefix."""
+
 
 def read_defaults(overrides: Mapping[str, str]) -> dict[str, Any]:
     """The value of every attribute of SidecarSpec where a Pod says nothing.

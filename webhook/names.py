@@ -29,6 +29,7 @@ DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
 """RFC 1123, apart from the length."""
 
 _HASH_LENGTH = 8
+_MAX_SUBDOMAIN = 253
 
 
 def resource_name(group: str) -> str:
@@ -47,6 +48,11 @@ def group_of_workload(workload: str) -> str:
     digest = hashlib.sha256(workload.encode()).hexdigest()[:_HASH_LENGTH]
     stem = re.sub(r"[^a-z0-9-]", "-", workload.lower())[: MAX_GROUP - _HASH_LENGTH - 1].strip("-")
     return f"{stem}-{digest}".lstrip("-")
+
+
+def is_object_name(text: str) -> bool:
+    """Whether a text can name a Kubernetes object: a DNS subdomain (RFC 1123)."""
+    return len(text) <= _MAX_SUBDOMAIN and all(DNS_LABEL.fullmatch(label) for label in text.split("."))
 
 
 def is_group(text: str) -> bool:

@@ -7,12 +7,12 @@ same shape and spec, hence the very same patch, so that a caller can keep it.
 
 from typing import Any, NamedTuple
 
-import msgspec
-
 from webhook import sidecar
 from webhook.annotations import SidecarSpec
 from webhook.names import GROUP, STATUS
 from webhook.pod import Container, Pod
+from webhook.policy import Inject
+from webhook.status import Status, encode
 from webhook.version import __version__
 
 Operation = dict[str, Any]
@@ -63,14 +63,15 @@ def _env_shape(container: Container) -> EnvShape:
     )
 
 
-def operations(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | None) -> list[Operation]:
-    """The operations that inject a member into every Pod of that shape.
+def operations(decision: Inject, shape: Shape, run_as_user: int | None) -> list[Operation]:
+    """The operations that inject a member into every Pod of that shape, for which it was so decided.
 
     Each list is either made whole, where the Pod has none, or added to; never both, so no operation can
     undo another.
     """
+    spec, group = decision.spec, decision.group
     return [
-        *_record(spec, group, labels_absent=shape.labels_absent),
+        *_record(decision, labels_absent=shape.labels_absent),
         *_environment(spec, shape.env or ()),
         _member(spec, group, shape, run_as_user),
         *_volumes(spec, group, absent=shape.volumes_absent),
@@ -78,21 +79,25 @@ def operations(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | N
     ]
 
 
-def _record(spec: SidecarSpec, group: str, *, labels_absent: bool) -> list[Operation]:
-    """The label that the headless Service selects, and what was done, for `kubectl describe`."""
-    status = {
-        "version": __version__,
-        "group": group,
-        "cluster": spec.cluster_name,
-        "image": spec.image,
-        "discovery": spec.discovery,
-    }
+def _record(decision: Inject, *, labels_absent: bool) -> list[Operation]:
+    """The label that the headless Service selects, and what was done, for people and the controller."""
+    spec, group = decision.spec, decision.group
+    status = Status(
+        version=__version__,
+        group=group,
+        cluster=spec.cluster_name,
+        image=spec.image,
+        discovery=spec.discovery,
+        port=spec.port,
+        config=spec.config is not None,
+        service_account=decision.service_account,
+    )
     label = (
         _add("/metadata/labels", {GROUP: group})
         if labels_absent
         else _add(_member_of("labels", GROUP), group)
     )
-    return [_add(_member_of("annotations", STATUS), msgspec.json.encode(status).decode()), label]
+    return [_add(_member_of("annotations", STATUS), encode(status)), label]
 
 
 def _environment(spec: SidecarSpec, shapes: tuple[EnvShape, ...]) -> list[Operation]:

@@ -60,6 +60,7 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     volumes: list[Named] | None = None
     termination_grace_period_seconds: int | None = None
     automount_service_account_token: bool | None = None
+    service_account_name: str = ""
     dns_policy: str = ""
     host_network: bool | None = None
 

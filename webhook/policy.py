@@ -62,6 +62,8 @@ class Inject(NamedTuple):
 
     spec: SidecarSpec
     group: str
+    service_account: str = ""
+    """As which its members look for each other; only with discovery by API."""
     reason: Reason = Reason.INJECTED
 
 
@@ -106,7 +108,8 @@ def decide(pod: Pod, operation: str, defaults: Mapping[str, Any]) -> Decision:  
     problems = collisions(pod, spec, group)
     if problems:
         return Deny(Reason.COLLISION, problems)
-    return Inject(spec, group)
+    account = (pod.spec.service_account_name or "default") if spec.discovery == "api" else ""
+    return Inject(spec, group, account)
 
 
 def is_injected(pod: Pod) -> bool:
@@ -121,8 +124,10 @@ def _forgotten(given: Mapping[str, str]) -> str | None:
     ours = sorted(key for key in given if key.startswith(PREFIX) and key != STATUS)
     if not ours:
         return None
-    guess = next((hint for key in ours if (hint := did_you_mean(key, [INJECT]))), "")
-    return f"no Hazelcast member is injected: {ours[0]} is set, {INJECT} is not{guess}"
+    misspelt = next((key for key in ours if key.removeprefix(PREFIX) not in annotations.NAMES), None)
+    guess = did_you_mean(misspelt.removeprefix(PREFIX), ["inject"]) if misspelt else ""
+    hint = guess or f'; add {INJECT}: "true"'
+    return f"no Hazelcast member is injected: {misspelt or ours[0]} is set, {INJECT} is not{hint}"
 
 
 def collisions(pod: Pod, spec: SidecarSpec, group: str) -> list[Problem]:

@@ -110,9 +110,7 @@ class Reviewer:
 
     def operations(self, decision: Inject, pod: Pod) -> list[patch.Operation]:
         """The patch of one Pod, as objects."""
-        return patch.operations(
-            decision.spec, decision.group, patch.shape_of(pod), self._settings.run_as_user
-        )
+        return patch.operations(decision, patch.shape_of(pod), self._settings.run_as_user)
 
     def _request(self, body: bytes) -> AdmissionRequest:
         try:

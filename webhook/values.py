@@ -12,10 +12,13 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from webhook.names import DNS_LABEL, MAX_GROUP, is_group
+from webhook.names import MAX_GROUP, is_group, is_object_name
 
 MAX_SHOWN = 64
 """Characters of a wrong value that a sentence repeats."""
+
+
+_CLOSE = 0.6
 
 
 class ValueType(NamedTuple):
@@ -27,7 +30,7 @@ class ValueType(NamedTuple):
 
 def did_you_mean(word: str, known: list[str]) -> str:
     """' (did you mean ...?)' when a known word is close, else nothing."""
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    close = get_close_matches(word, known, n=1, cutoff=_CLOSE)
     return f' (did you mean "{close[0]}"?)' if close else ""
 
 
@@ -37,7 +40,9 @@ def choice_type(*choices: str) -> ValueType:
 
     def parse(text: str) -> str:
         if text not in choices:
-            hint = did_you_mean(text.lower(), [choice.lower() for choice in choices])
+            folded = {choice.lower(): choice for choice in choices}
+            close = get_close_matches(text.lower(), folded, n=1, cutoff=_CLOSE)
+            hint = f' (did you mean "{folded[close[0]]}"?)' if close else ""
             raise ValueError(f"is none of {listed}{hint}")
         return text
 
@@ -117,9 +122,6 @@ def quantity_type(unit: str, low: str) -> ValueType:
     return ValueType(f"quantity, from `{low}`", parse)
 
 
-_MAX_SUBDOMAIN = 253
-
-
 def group_type() -> ValueType:
     """A DNS label (RFC 1123), short enough for the names made of it."""
 
@@ -138,7 +140,7 @@ def object_name_type() -> ValueType:
     """The name of a Kubernetes object: a DNS subdomain (RFC 1123)."""
 
     def parse(text: str) -> str:
-        if len(text) > _MAX_SUBDOMAIN or not all(DNS_LABEL.fullmatch(label) for label in text.split(".")):
+        if not is_object_name(text):
             raise ValueError("is not the name of a Kubernetes object (a DNS subdomain, RFC 1123)")
         return text
 

@@ -209,6 +209,21 @@ class Program:
             f"{sentence} (log: {self.log})\n{_last_lines(self.log.read_text(errors='replace'))}"
         )
 
+    @property
+    def pid(self) -> int:
+        """Its process number: setpriv becomes the program and leaves none between."""
+        return self._child.pid
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status; None while it runs."""
+        return self._child.poll()
+
+    def kill(self) -> None:
+        """End it as a lost node does: without a chance to say good-bye."""
+        self._child.kill()
+        self._child.wait(STOP_SECONDS)
+
     def stop(self, patience: float = STOP_SECONDS) -> int:
         """End the program, by force after `patience` seconds, and return its exit status."""
         if self._child.poll() is None:
@@ -246,11 +261,13 @@ class ControlPlane:
         programs: the folder with etcd, kube-apiserver and kubectl.
         service_accounts: enable the ServiceAccount admission plugin. Off by default, because without a
             controller nobody makes the `default` ServiceAccount that it demands of every Pod's namespace.
+        audit: write every answered request to `audit_log`, one JSON object a line, without its body.
     """
 
-    def __init__(self, programs: Path, *, service_accounts: bool = False) -> None:
+    def __init__(self, programs: Path, *, service_accounts: bool = False, audit: bool = False) -> None:
         self._programs = programs
         self._service_accounts = service_accounts
+        self._audit = audit
         self._running: list[Program] = []
         self._folder = Path(tempfile.mkdtemp(prefix="control-plane-"))
         etcd_port, peer_port, self._port = free_ports(3)
@@ -262,6 +279,7 @@ class ControlPlane:
         self.kubeconfig = self._folder / "kubeconfig"
         self.etcd_log = self._folder / "etcd.log"
         self.apiserver_log = self._folder / "kube-apiserver.log"
+        self.audit_log = self._folder / "audit.log"
 
     def __enter__(self) -> Self:
         self.start()
@@ -281,9 +299,7 @@ class ControlPlane:
             self._write_credentials()
             etcd = Program("etcd", self._etcd_command(), self.etcd_log)
             self._running.append(etcd)
-            apiserver = Program("kube-apiserver", self._apiserver_command(), self.apiserver_log)
-            self._running.append(apiserver)
-            apiserver.wait_until(self._is_ready, etcd)
+            self.start_apiserver()
             self._write_kubeconfig()
         except StartError:
             self._stop_programs(patience=0)  # an API server that waits for etcd does not listen
@@ -294,6 +310,17 @@ class ControlPlane:
         except BaseException:
             self.stop()
             raise
+
+    def start_apiserver(self) -> None:
+        """Start the API server beside the running etcd; a second start keeps port, keys and objects."""
+        (etcd,) = self._running
+        apiserver = Program("kube-apiserver", self._apiserver_command(), self.apiserver_log)
+        self._running.append(apiserver)
+        apiserver.wait_until(self._is_ready, etcd)
+
+    def stop_apiserver(self) -> None:
+        """Take the API server away; etcd keeps what is stored."""
+        self._running.pop().stop()
 
     def stop(self) -> None:
         """Stop what runs and remove the folder; a second call finds nothing to do."""
@@ -350,6 +377,10 @@ class ControlPlane:
             serialization.NoEncryption(),
         )
         (self._folder / "service-accounts.key").write_bytes(key)
+        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
+        (self._folder / "audit-policy.yaml").write_text(
+            json.dumps(policy | {"omitStages": ["RequestReceived"]})
+        )
 
     def _etcd_command(self) -> list[str]:
         """Leave out fsync: the stored objects are gone with the test run anyway."""
@@ -369,6 +400,10 @@ class ControlPlane:
         """Name the flags: no audit log by default, and a serving certificate that the server makes itself."""
         switched = "--enable" if self._service_accounts else "--disable"
         key = self._folder / "service-accounts.key"
+        audit = [
+            f"--audit-policy-file={self._folder / 'audit-policy.yaml'}",
+            f"--audit-log-path={self.audit_log}",
+        ]
         return [
             str(self._programs / "kube-apiserver"),
             f"--etcd-servers={self._etcd_url}",
@@ -387,6 +422,7 @@ class ControlPlane:
             "--endpoint-reconciler-type=none",
             # So that it is Pod Security that refuses a privileged Pod, and not this flag's default.
             "--allow-privileged=true",
+            *(audit if self._audit else ()),
         ]
 
     def _is_ready(self) -> bool:

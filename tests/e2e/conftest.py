@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "e2e"
 
 INJECTOR = "hazelcast-sidecar-injector"
+CONTROLLER = "hazelcast-sidecar-controller"
 DEMO = "hazelcast-demo"
 DEMO_PODS = "app.kubernetes.io/name=demo"
 # Marks what a run made, so that the next one may remove what --keep or a crash left, and nothing else.
@@ -134,6 +135,8 @@ def refuse_foreign_installation(kubectl: Kubectl) -> None:
 def clean_up(kubectl: Kubectl) -> None:
     """Remove the configuration first: without its server it would refuse every annotated Pod."""
     kubectl("delete", f"mutatingwebhookconfiguration/{INJECTOR}", "--ignore-not-found")
+    for kind in ("clusterrolebinding", "clusterrole"):
+        kubectl("delete", f"{kind}/{CONTROLLER}", "--ignore-not-found")
     kubectl("delete", "namespace", f"--selector={OURS}", "--wait", seconds=300)
 
 
@@ -169,7 +172,7 @@ def ca_certificate() -> bytes:
     return authority.certificate
 
 
-def rendered(kubectl: Kubectl, source: str, deployment: str, image: str) -> list[dict[str, Any]]:
+def rendered(kubectl: Kubectl, source: str, image: str) -> list[dict[str, Any]]:
     """A folder of manifests/ as kustomize renders it, with another image and the mark of this run."""
     folder = BUILD / source.replace("/", "-")
     folder.mkdir(parents=True)
@@ -178,7 +181,7 @@ def rendered(kubectl: Kubectl, source: str, deployment: str, image: str) -> list
         "resources": [f"../manifests/{source}"],
         "patches": [
             {
-                "target": {"kind": "Deployment", "name": deployment},
+                "target": {"kind": "Deployment"},
                 "patch": yaml.safe_dump(replace_image),
             },
             {
@@ -194,23 +197,26 @@ def rendered(kubectl: Kubectl, source: str, deployment: str, image: str) -> list
 @pytest.fixture(scope="session")
 def webhook_manifests(cluster: Kubectl, images: Images, ca_certificate: bytes) -> list[dict[str, Any]]:
     assert ca_certificate
-    return rendered(cluster, "overlays/dev", INJECTOR, images.webhook)
+    return rendered(cluster, "overlays/dev", images.webhook)
 
 
 @pytest.fixture(scope="session")
 def demo_manifests(cluster: Kubectl, images: Images, ca_certificate: bytes) -> list[dict[str, Any]]:
     assert ca_certificate
-    return rendered(cluster, "demo", "demo", images.demo)
+    return rendered(cluster, "demo", images.demo)
 
 
 @pytest.fixture(scope="session")
 def webhook(webhook_manifests: list[dict[str, Any]], sightings: Sightings) -> Iterator[Kubectl]:
-    """The webhook, installed and rolled out; kubectl in its namespace."""
+    """The webhook and the controller, installed and rolled out; kubectl in their namespace."""
     kubectl = Kubectl(INJECTOR)
     started = time.monotonic()
     kubectl.apply(*webhook_manifests)
-    kubectl.rolled_out(f"deployment/{INJECTOR}")
-    sightings.note("the webhook is rolled out", f"{time.monotonic() - started:.1f} s after kubectl apply")
+    for deployment in (INJECTOR, CONTROLLER):
+        kubectl.rolled_out(f"deployment/{deployment}")
+        sightings.note(
+            f"{deployment} is rolled out", f"{time.monotonic() - started:.1f} s after kubectl apply"
+        )
     yield kubectl
     sightings.note(f"kubectl -n {INJECTOR} get pods, at the end", kubectl("get", "pods"))
 

@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.conftest import DEMO, DEMO_PODS, INJECTOR
+from tests.e2e.conftest import CONTROLLER, DEMO, DEMO_PODS, INJECTOR
 from tests.e2e.http_client import Entrance, api_proxy, front_door, replica
 from tests.e2e.kubectl import KubectlError, agree_on, find, until
-from webhook.annotations import SidecarSpec, parse, read_defaults
-from webhook.resources import of_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,12 +55,27 @@ def test_the_ca_bundle_is_the_authority_that_was_made(
 
 
 def test_two_webhook_replicas_are_ready_without_credentials(webhook: Kubectl) -> None:
-    pods = webhook.read("pods")["items"]
+    pods = webhook.read("pods", "--selector=app.kubernetes.io/component=webhook")["items"]
     statuses = [pod["status"]["containerStatuses"][0] for pod in pods]
     assert [(s["ready"], s["restartCount"]) for s in statuses] == [(True, 0)] * 2
     for pod in pods:
         mounted = {m["mountPath"] for c in pod["spec"]["containers"] for m in c["volumeMounts"]}
         assert mounted == {"/etc/webhook/tls"}, "nothing but the certificates: no token of the cluster"
+
+
+def test_two_controller_replicas_are_ready_and_one_leads(webhook: Kubectl, sightings: Sightings) -> None:
+    pods = webhook.read("pods", "--selector=app.kubernetes.io/component=controller")["items"]
+    statuses = [pod["status"]["containerStatuses"][0] for pod in pods]
+    assert [(s["ready"], s["restartCount"]) for s in statuses] == [(True, 0)] * 2
+    holder = until(30, "one leads", lambda: webhook.read("lease", CONTROLLER)["spec"].get("holderIdentity"))
+    assert holder in [pod["metadata"]["name"] for pod in pods]
+    sightings.note(f"kubectl -n {INJECTOR} get lease", webhook("get", "lease"))
+
+
+def test_the_controller_made_what_the_demo_needs(demo: Kubectl, sightings: Sightings) -> None:
+    """Nobody applied it: the demo's manifests have an application and its annotation."""
+    assert kept(demo, "demo") == ["ConfigMap/hazelcast-demo", "Service/hazelcast-demo"]
+    sightings.note(f"kubectl -n {DEMO} get {KEPT}", demo("get", KEPT))
 
 
 def test_kubectl_get_pods_shows_two_of_two_ready(demo: Kubectl, sightings: Sightings) -> None:
@@ -227,17 +240,52 @@ def test_a_pod_without_annotations_is_left_alone(demo: Kubectl, demo_manifests: 
     until(60, "the Pod ran", lambda: demo.read("pod", "plain")["status"]["phase"] == "Succeeded")
 
 
-def group_objects(given: dict[str, str], group: str, service_account: str) -> list[dict[str, Any]]:
-    """What must exist beside a group's Pods, as the product renders it."""
-    spec = parse(given, read_defaults({}))
-    assert isinstance(spec, SidecarSpec), spec
-    return of_group(spec, group, DEMO, service_account)
+KEPT = "configmap,service,role,rolebinding"
+
+
+def kept(kubectl: Kubectl, group: str) -> list[str]:
+    """What the controller keeps for a group, as kind/name."""
+    objects = kubectl.read(KEPT, f"--selector={PREFIX}group={group}")["items"]
+    return [f"{found['kind']}/{found['metadata']['name']}" for found in objects]
+
+
+def applied_count(webhook: Kubectl, group: str) -> int:
+    """How often the controller's replicas say that they wrote an object of a group."""
+    logs = [
+        webhook("logs", pod, "--container=controller").splitlines()
+        for pod in webhook.pods("app.kubernetes.io/component=controller")
+    ]
+    lines = [json.loads(line) for log in logs for line in log]
+    return len([line for line in lines if line["message"] == "applied" and line.get("group") == group])
+
+
+def expect_garbage_collected(
+    demo: Kubectl, webhook: Kubectl, group: str, workload: str, sightings: Sightings
+) -> None:
+    """Delete a workload: what the controller made for it goes too, and does not come back meanwhile."""
+    before = applied_count(webhook, group)
+    objects = kept(demo, group)
+    started = time.monotonic()
+    demo("delete", workload, "--wait=false")
+    until(
+        120, f"no Pod of {group}", lambda: not demo.read("pods", f"--selector={PREFIX}group={group}")["items"]
+    )
+    pods_gone = time.monotonic() - started
+    until(60, f"nothing is left of {group}", lambda: not kept(demo, group))
+    sightings.note(
+        f"kubectl delete {workload}",
+        f"Pods gone after {pods_gone:.1f} s, {', '.join(objects)} after {time.monotonic() - started:.1f} s",
+    )
+    time.sleep(3)
+    assert kept(demo, group) == []
+    # A Pod that is going wants nothing more: else the controller and the garbage collector play ping-pong.
+    assert applied_count(webhook, group) == before
 
 
 def test_discovery_by_the_kubernetes_api_forms_a_cluster_of_its_own(
-    demo: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
+    demo: Kubectl, webhook: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
 ) -> None:
-    """It has the Role that the product renders and no other right, and never meets the demo's members."""
+    """It has the Role that the controller makes and no other right, and never meets the demo's members."""
     name, given = "demo-api", {f"{PREFIX}inject": "true", f"{PREFIX}discovery": "api"}
     deployment = copy.deepcopy(find(demo_manifests, "Deployment", "demo"))
     labels = {"app.kubernetes.io/name": name}
@@ -247,7 +295,7 @@ def test_discovery_by_the_kubernetes_api_forms_a_cluster_of_its_own(
     template["metadata"] = {"labels": labels, "annotations": given}
     template["spec"].update(serviceAccountName=name, automountServiceAccountToken=True)
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": DEMO}}
-    demo.apply(account, *group_objects(given, name, name))
+    demo.apply(account)
     started = time.monotonic()
     demo.apply(deployment)
     demo.rolled_out(f"deployment/{name}")
@@ -260,7 +308,8 @@ def test_discovery_by_the_kubernetes_api_forms_a_cluster_of_its_own(
         f"one cluster {time.monotonic() - started:.1f} s after kubectl apply\n{MEMBER_LIST.findall(log)[-1]}",
     )
     assert "forbidden" not in log.lower(), "without its Role a member starts alone, and only warns"
-    demo("delete", f"deployment/{name}", "--wait=false")
+    assert kept(demo, name) == [f"{kind}/hazelcast-{name}" for kind in ("ConfigMap", "Role", "RoleBinding")]
+    expect_garbage_collected(demo, webhook, name, f"deployment/{name}", sightings)
 
 
 USE_THE_MEMBER = """
@@ -274,7 +323,7 @@ client.shutdown()
 
 
 def test_a_job_with_a_native_sidecar_completes(
-    demo: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
+    demo: Kubectl, webhook: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
 ) -> None:
     """The member is there before the application, needs no settings in the client, and ends with it."""
     given = {f"{PREFIX}inject": "true"}
@@ -286,7 +335,7 @@ def test_a_job_with_a_native_sidecar_completes(
         "metadata": {"name": "once", "namespace": DEMO},
         "spec": {"backoffLimit": 0, "template": template},
     }
-    demo.apply(*group_objects(given, "once", "default"), job)
+    demo.apply(job)
     started = time.monotonic()
     demo("wait", "job/once", "--for=condition=complete", "--timeout=120s", seconds=130)
     logged = demo("logs", "job/once", "--container=app")
@@ -296,6 +345,8 @@ def test_a_job_with_a_native_sidecar_completes(
         f"{logged.strip().splitlines()[-1]}",
     )
     assert "read back: done" in logged
+    assert kept(demo, "once") == ["ConfigMap/hazelcast-once", "Service/hazelcast-once"]
+    expect_garbage_collected(demo, webhook, "once", "job/once", sightings)
 
 
 def test_nothing_was_restarted_on_the_way(demo: Kubectl, webhook: Kubectl, images: Images) -> None:

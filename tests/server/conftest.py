@@ -13,8 +13,9 @@ import pytest
 from pytest_aiohttp import AiohttpServer
 
 from webhook.certificates import KeyPair, make_authority, make_leaf
+from webhook.daemon.admin import Readiness, admin_application
 from webhook.review import Reviewer
-from webhook.server.app import MUTATE_PODS, Readiness, admin_application, webhook_application
+from webhook.server.app import MUTATE_PODS, webhook_application
 from webhook.server.metrics import Metrics
 from webhook.server.tls import server_context
 
@@ -77,7 +78,7 @@ async def webhook(tls: TlsFiles, aiohttp_server: AiohttpServer) -> AsyncIterator
 
     context = server_context(tls.certificate, tls.key)
     app = await aiohttp_server(webhook_application(Reviewer(), readiness, metrics, log), ssl=context)
-    admin = await aiohttp_server(admin_application(readiness, metrics))
+    admin = await aiohttp_server(admin_application(readiness, metrics.exposition))
     connector = aiohttp.TCPConnector(ssl=tls.client)
     async with aiohttp.ClientSession(connector=connector) as http:
         yield Webhook(str(app.make_url("")), str(admin.make_url("")), http, readiness, lines)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from tests.conftest import pod, review_of
 from tests.server.conftest import TlsFiles
@@ -139,6 +140,12 @@ def test_a_busy_port_is_one_sentence(tls: TlsFiles) -> None:
 def test_files_that_are_no_certificate_with_its_key_are_one_sentence(tls: TlsFiles, tmp_path: Path) -> None:
     swapped = TlsFiles(tls.authority, tls.key, tls.certificate)
     assert "are no certificate with its key (PEM)" in refusal(command(swapped, 0, 0))
+    encrypted = tmp_path / "encrypted.key"
+    key = serialization.load_pem_private_key(tls.key.read_bytes(), password=None)
+    encryption = serialization.BestAvailableEncryption(b"secret")
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    encrypted.write_bytes(key.private_bytes(pem, form, encryption))
+    assert "is encrypted" in refusal(command(TlsFiles(tls.authority, tls.certificate, encrypted), 0, 0))
     missing = TlsFiles(tls.authority, tmp_path / "none.crt", tls.key)
     assert "--tls-cert: " in refusal(command(missing, 0, 0))
     assert "No such file" in refusal(command(missing, 0, 0))

@@ -1,43 +1,58 @@
-"""The objects beside the Pods, and the demo's manifests, which are the same objects."""
+"""The objects beside the Pods."""
 
-from pathlib import Path
+from typing import Any
 
-import yaml
-
-from tests.conftest import ours
-from webhook.annotations import SidecarSpec, parse, read_defaults
-from webhook.resources import of_group
+from webhook.resources import needs_of, of_group
+from webhook.status import Status
 
 
-def spec(**annotations: str) -> SidecarSpec:
-    parsed = parse(ours(**annotations), read_defaults({}))
-    assert isinstance(parsed, SidecarSpec), parsed
-    return parsed
+def status(**fields: Any) -> Status:
+    defaults = {
+        "version": "1",
+        "group": "g",
+        "cluster": "dev",
+        "image": "i",
+        "discovery": "dns",
+        "port": 5701,
+    }
+    return Status(**{**defaults, **fields})
 
 
-def test_the_demos_manifests_are_what_the_code_renders(checkout: Path) -> None:
-    text = (checkout / "manifests/demo/hazelcast.yaml").read_text(encoding="utf-8")
-    assert list(yaml.safe_load_all(text)) == of_group(spec(), "demo", "hazelcast-demo", "default")
+def objects(*statuses: Status) -> dict[str, Any]:
+    return {found["kind"]: found for found in of_group(needs_of(statuses), "g", "ns")}
 
 
 def test_discovery_by_dns_needs_no_rights() -> None:
-    assert [found["kind"] for found in of_group(spec(), "g", "ns", "default")] == ["ConfigMap", "Service"]
+    assert set(objects(status())) == {"ConfigMap", "Service"}
 
 
 def test_discovery_by_api_needs_to_read_pods_of_its_namespace_and_nothing_else() -> None:
-    config_map, role, binding = of_group(spec(discovery="api"), "g", "ns", "shop")
-    assert config_map["kind"] == "ConfigMap"
-    assert role["kind"] == "Role"
-    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
-    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "shop", "namespace": "ns"}]
+    found = objects(status(discovery="api", service_account="shop"))
+    assert set(found) == {"ConfigMap", "Role", "RoleBinding"}
+    assert found["Role"]["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
+    assert found["RoleBinding"]["subjects"] == [{"kind": "ServiceAccount", "name": "shop", "namespace": "ns"}]
+    assert found["RoleBinding"]["roleRef"]["name"] == found["Role"]["metadata"]["name"] == "hazelcast-g"
 
 
 def test_a_config_map_of_ones_own_is_not_made() -> None:
-    assert [found["kind"] for found in of_group(spec(config="mine"), "g", "ns", "default")] == ["Service"]
+    assert set(objects(status(config=True))) == {"Service"}
 
 
 def test_the_headless_service_publishes_members_before_they_are_ready() -> None:
-    service = of_group(spec(port="6000"), "g", "ns", "default")[1]["spec"]
+    service = objects(status(port=6000))["Service"]["spec"]
     assert (service["clusterIP"], service["publishNotReadyAddresses"]) == ("None", True)
     assert service["selector"] == {"sidecar.hazelcast.com/group": "g"}
-    assert service["ports"][0]["port"] == 6000
+    assert [(port["name"], port["port"]) for port in service["ports"]] == [("hazelcast", 6000)]
+
+
+def test_during_a_rollout_old_and_new_pods_have_what_each_needs() -> None:
+    found = objects(
+        status(), status(port=6000), status(config=True, discovery="api", service_account="b"),
+        status(discovery="api", service_account="a"),
+    )  # fmt: skip
+    assert set(found) == {"ConfigMap", "Service", "Role", "RoleBinding"}
+    assert [port["name"] for port in found["Service"]["spec"]["ports"]] == [
+        "hazelcast-5701",
+        "hazelcast-6000",
+    ]
+    assert [subject["name"] for subject in found["RoleBinding"]["subjects"]] == ["a", "b"]

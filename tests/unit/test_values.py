@@ -45,6 +45,7 @@ def test_valid_text_becomes_its_value(value_type: values.ValueType, text: str, v
         (values.boolean_type(), "True", 'none of "true", "false" (did you mean "true"?)'),
         (values.boolean_type(), "", 'none of "true", "false"'),
         (values.choice_type("dns", "api"), "dnss", 'did you mean "dns"?'),
+        (values.choice_type("WARN", "INFO"), "info", '(did you mean "INFO"?)'),
         (values.integer_type(1, 99), "100", "integer from 1 to 99"),
         (values.integer_type(1, 99), "4_2", "integer from 1 to 99"),
         (values.integer_type(1, 99), " 42", "integer from 1 to 99"),

@@ -11,11 +11,12 @@ from importlib import import_module
 from webhook.errors import InvalidSettingsError
 from webhook.version import __version__
 
-OK, MISUSE = 0, 2
+OK, MISUSE, INTERRUPTED = 0, 2, 130
 """Exit statuses; commands that look for problems return 1 when they found some."""
 
 _COMMANDS = {
     "serve": "answer the API server's admission reviews",
+    "controller": "keep what injected Pods need beside them: ConfigMap, headless Service, Role",
     "demo": "run a cluster of two replicas on this machine: real members, the real webhook, no Kubernetes",
 }
 
@@ -41,3 +42,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             print(f"hazelcast-sidecar {options.command}: {problem}", file=sys.stderr)  # noqa: T201
         return MISUSE
+    except KeyboardInterrupt:
+        return INTERRUPTED

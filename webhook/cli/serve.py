@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from webhook.server.serve import Address, ServerSettings
+from webhook.cli.options import address
+from webhook.server.serve import ServerSettings
 from webhook.server.serve import run as run_server
 from webhook.settings import Settings
 
-_MAX_PORT = 65535
 _MAX_USER = 2**31 - 1  # what the API server takes
 _EXAMPLES = """examples:
   hazelcast-sidecar serve --tls-cert tls.crt --tls-key tls.key
@@ -21,14 +21,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     parser.add_argument(
         "--listen",
-        type=_address,
+        type=address,
         default="0.0.0.0:8443",
         metavar="HOST:PORT",
         help="admission reviews, over TLS (%(default)s)",
     )
     parser.add_argument(
         "--admin-listen",
-        type=_address,
+        type=address,
         default="0.0.0.0:8080",
         metavar="HOST:PORT",
         help="/livez, /readyz and /metrics (%(default)s)",
@@ -70,13 +70,6 @@ def run(options: argparse.Namespace) -> int:
     )
     run_server(server, Settings(defaults=dict(options.default), run_as_user=options.run_as_user))
     return 0
-
-
-def _address(text: str) -> Address:
-    host, separator, port = text.rpartition(":")
-    if not separator or not port.isdecimal() or int(port) > _MAX_PORT:
-        raise argparse.ArgumentTypeError(f'"{text}" is not HOST:PORT, such as 0.0.0.0:8443')
-    return Address(host.strip("[]"), int(port))
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ import aiohttp
 from webhook.demo.errors import DemoError
 from webhook.demo.member import hosts_text, java_command, member_environment
 from webhook.demo.programs import Program, Programs
-from webhook.demo.workload import Document, Manifests, selects
+from webhook.demo.workload import Beside, Document, selects
 from webhook.names import CONFIG_VOLUME, CONTAINER
 from webhook.values import quantity
 
@@ -53,7 +53,7 @@ class Replica:
         """Where its application answers."""
         return f"http://{self.address}:{self._app_container()['ports'][0]['containerPort']}"
 
-    async def start(self, manifests: Manifests, addresses: list[str]) -> None:
+    async def start(self, beside: Beside, addresses: list[str]) -> None:
         """Start the member, wait for its startup probe, then start the application: as native sidecars do.
 
         Raises:
@@ -61,13 +61,13 @@ class Replica:
         """
         member = self._member_container()
         env = _literal_env(member)
-        env["HAZELCAST_CONFIG"] = env["HAZELCAST_CONFIG"].replace(*self._mount_config(member, manifests))
+        env["HAZELCAST_CONFIG"] = env["HAZELCAST_CONFIG"].replace(*self._mount_config(member, beside))
         command = java_command(
             self.machine.java,
             self.machine.jars,
             env,
             address=self.address,
-            hosts_file=self._hosts_file(env, manifests, addresses),
+            hosts_file=self._hosts_file(env, beside, addresses),
             memory_limit=int(quantity(member["resources"]["limits"]["memory"])),
         )
         started = await self._run(CONTAINER, command, member_environment(env, self.machine.shell))
@@ -137,22 +137,22 @@ class Replica:
     def _app_container(self) -> Document:
         return next(dict(c) for c in self.pod["spec"]["containers"] if c["name"] != CONTAINER)
 
-    def _mount_config(self, member: Document, manifests: Manifests) -> tuple[str, str]:
+    def _mount_config(self, member: Document, beside: Beside) -> tuple[str, str]:
         """Lay the ConfigMap out as files, as the kubelet does: where in the container, and where here."""
         volume = next(v for v in self.pod["spec"]["volumes"] if v["name"] == CONFIG_VOLUME)
-        wanted, found = volume["configMap"]["name"], manifests.config_map["metadata"]["name"]
+        wanted, found = volume["configMap"]["name"], beside.config_map["metadata"]["name"]
         if wanted != found:
-            raise DemoError(f'the Pod mounts the ConfigMap "{wanted}", but the manifests hold "{found}"')
+            raise DemoError(f'the Pod mounts the ConfigMap "{wanted}", but the controller makes "{found}"')
         folder = self.machine.folder / f"replica-{self.index}-{CONFIG_VOLUME}"
         folder.mkdir(exist_ok=True)
-        for name, content in manifests.config_map["data"].items():
+        for name, content in beside.config_map["data"].items():
             (folder / name).write_text(content, encoding="utf-8")
         mount = next(m for m in member["volumeMounts"] if m["name"] == CONFIG_VOLUME)
         return mount["mountPath"], str(folder)
 
-    def _hosts_file(self, env: dict[str, str], manifests: Manifests, addresses: list[str]) -> Path:
+    def _hosts_file(self, env: dict[str, str], beside: Beside, addresses: list[str]) -> Path:
         """The cluster's DNS for this member: the headless Service's name has the address of every Pod."""
-        service = manifests.headless_service
+        service = beside.headless_service
         name = service["metadata"]["name"]
         if env["HAZELCAST_KUBERNETES_SERVICE_DNS"] != name or not selects(service, self.pod):
             raise DemoError(

@@ -25,7 +25,7 @@ from webhook.demo.java import find_java, member_jars
 from webhook.demo.programs import Programs
 from webhook.demo.replica import Machine, Replica
 from webhook.demo.screen import Screen
-from webhook.demo.workload import Manifests, admit, read_manifests, replica_pod
+from webhook.demo.workload import Beside, Document, admit, beside, read_deployment, replica_pod
 
 ADDRESSES = ("127.0.0.2", "127.0.0.3")
 """The replicas' loopback addresses."""
@@ -52,21 +52,23 @@ async def run(screen: Screen, *, stay: bool) -> dict[str, Any]:
         DemoError: something is missing, busy or did not start.
     """
     started = monotonic()
-    manifests = read_manifests(_source("manifests/demo"))
+    deployment, namespace = read_deployment(_source("manifests/demo"))
     app = _source("demo-app/app.py")
     _check_addresses()
     java = find_java()
+    screen.say(f"Members run on {java}.")
     jars = member_jars(screen.download)
     with tempfile.TemporaryDirectory(prefix="hazelcast-sidecar-demo-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as http, Programs(folder) as programs:
             machine = Machine(programs, folder, java, jars, app, http, dict(os.environ))
-            replicas = await _inject(screen, machine, manifests)
-            figures = await _tell(screen, replicas, manifests)
+            replicas = await _inject(screen, machine, deployment, namespace)
+            resources = beside((replica.pod for replica in replicas), namespace)
+            figures = await _tell(screen, replicas, resources)
             figures["seconds"] = round(monotonic() - started, 1)
             if stay:
-                await _stay(screen, replicas, manifests)
+                await _stay(screen, replicas, resources)
     return figures
 
 
@@ -106,17 +108,17 @@ def _why_not(address: str, port: int, error: OSError) -> str:
     return f"port {port} of {address} cannot be used: {error.strerror}"
 
 
-async def _inject(screen: Screen, machine: Machine, manifests: Manifests) -> list[Replica]:
+async def _inject(screen: Screen, machine: Machine, deployment: Document, namespace: str) -> list[Replica]:
     """Start the webhook, and have it inject the Pod of each replica."""
     screen.say(
         "The Deployment has this annotation on its Pod template, and nothing else of Hazelcast:", "bold"
     )
-    for key, value in manifests.deployment["spec"]["template"]["metadata"]["annotations"].items():
+    for key, value in deployment["spec"]["template"]["metadata"]["annotations"].items():
         screen.say(f'    {key}: "{value}"', "cyan")
     async with _webhook(screen, machine) as (url, tls):
         replicas = []
         for index, address in enumerate(ADDRESSES):
-            pod = replica_pod(manifests.deployment, manifests.namespace)
+            pod = replica_pod(deployment, namespace)
             injected = await admit(pod, url, tls, machine.http)
             if index == 0:
                 screen.say("What the webhook makes of each Pod:", "bold")
@@ -159,11 +161,11 @@ def _free_ports(count: int) -> list[int]:
             listening.close()
 
 
-async def _tell(screen: Screen, replicas: list[Replica], manifests: Manifests) -> dict[str, Any]:
+async def _tell(screen: Screen, replicas: list[Replica], resources: Beside) -> dict[str, Any]:
     """The story: form a cluster, put here, get there, lose a replica, get again."""
     first, second = replicas
     with screen.step(f"{len(replicas)} replicas started: each a Hazelcast member, then the application"):
-        await asyncio.gather(*(replica.start(manifests, list(ADDRESSES)) for replica in replicas))
+        await asyncio.gather(*(replica.start(resources, list(ADDRESSES)) for replica in replicas))
     with screen.step(f"Members {{size:{len(replicas)}}} in the log of every member"):
         await asyncio.gather(
             *(replica.until_members(len(replicas), _MEMBERS_SECONDS) for replica in replicas)
@@ -209,13 +211,14 @@ async def _eventually(ask: Callable[[], Awaitable[T]]) -> T:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _stay(screen: Screen, replicas: list[Replica], manifests: Manifests) -> None:
+async def _stay(screen: Screen, replicas: list[Replica], resources: Beside) -> None:
     """Bring the lost replica back, as its ReplicaSet would, and leave everything to the user."""
     with screen.step(f"replica {replicas[0].index} is back"):
-        await replicas[0].start(manifests, list(ADDRESSES))
+        await replicas[0].start(resources, list(ADDRESSES))
+        await _eventually(lambda: _members_seen_by(replicas[1], len(replicas)))
     screen.say("Try it yourself:", "bold")
     screen.say(f"    curl '{replicas[0].url}/put?key=k&value=v'")
     screen.say(f"    curl '{replicas[1].url}/get?key=k'")
     screen.say(f"    curl '{replicas[1].url}/members'")
-    screen.say(f"Logs are in {replicas[0].machine.folder}. Ctrl-C ends it all.")
+    screen.say(f"Logs are in {replicas[0].machine.folder}. Ctrl-C ends it all, and removes them.")
     await asyncio.Event().wait()

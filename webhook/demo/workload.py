@@ -5,6 +5,7 @@ import json
 import ssl
 import uuid
 from base64 import b64decode
+from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,27 +14,28 @@ import aiohttp
 import jsonpatch
 import yaml
 
+from webhook import status
 from webhook.demo.errors import DemoError
+from webhook.names import STATUS
+from webhook.resources import needs_of, of_group
 
 Document = dict[str, Any]
 
 _HASH_LENGTH = 10
 
 
-class Manifests(NamedTuple):
-    """What the demonstration's folder of manifests describes."""
+class Beside(NamedTuple):
+    """What stands beside the Pods of the group in their namespace."""
 
-    namespace: str
-    deployment: Document
     config_map: Document
     headless_service: Document
 
 
-def read_manifests(folder: Path) -> Manifests:
-    """The objects that the demonstration needs, from a kustomization's folder.
+def read_deployment(folder: Path) -> tuple[Document, str]:
+    """The Deployment in a kustomization's folder, and the namespace it goes to.
 
     Raises:
-        DemoError: a file cannot be read, or an object is missing.
+        DemoError: a file cannot be read, or there is not exactly one of each.
     """
     try:
         documents = [
@@ -44,22 +46,20 @@ def read_manifests(folder: Path) -> Manifests:
         ]
     except (OSError, yaml.YAMLError) as error:
         raise DemoError(f"the manifests in {folder} cannot be read: {error}") from error
-
-    def the(what: str, matches: list[Document]) -> Document:
-        if len(matches) != 1:
-            raise DemoError(f"{folder} holds {len(matches)} objects that are a {what}, where one is needed")
-        return matches[0]
-
-    def of_kind(kind: str) -> list[Document]:
-        return [document for document in documents if document.get("kind") == kind]
-
-    headless = [service for service in of_kind("Service") if service["spec"].get("clusterIP") == "None"]
-    return Manifests(
-        the("Kustomization", of_kind("Kustomization"))["namespace"],
-        the("Deployment", of_kind("Deployment")),
-        the("ConfigMap", of_kind("ConfigMap")),
-        the("headless Service", headless),
+    deployments, kustomizations = (
+        [document for document in documents if document.get("kind") == kind]
+        for kind in ("Deployment", "Kustomization")
     )
+    if (len(deployments), len(kustomizations)) != (1, 1):
+        raise DemoError(f"{folder} does not hold exactly one Deployment and one Kustomization")
+    return deployments[0], kustomizations[0]["namespace"]
+
+
+def beside(pods: Iterable[Document], namespace: str) -> Beside:
+    """What the controller makes for injected Pods of one group, from the record that each carries."""
+    statuses = [status.decode(pod["metadata"]["annotations"][STATUS]) for pod in pods]
+    config_map, headless_service = of_group(needs_of(statuses), statuses[0].group, namespace)
+    return Beside(config_map, headless_service)
 
 
 def replica_pod(deployment: Document, namespace: str) -> Document:

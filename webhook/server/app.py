@@ -1,30 +1,22 @@
-"""The two HTTP applications: admission reviews over TLS, and the admin port."""
+"""The HTTP application that the API server calls."""
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from prometheus_client import CONTENT_TYPE_LATEST
 
+from webhook.daemon.admin import Readiness
+from webhook.daemon.log import LogLine
 from webhook.errors import ReviewError, in_one_sentence
 from webhook.policy import SENTENCES, Deny, Inject, Skip
 from webhook.review import MAX_REVIEW_BYTES, Reviewed, Reviewer
-from webhook.server.log import LogLine
 from webhook.server.metrics import REFUSALS, Metrics
 
 MUTATE_PODS = "/mutate/pods"
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
-
-
-@dataclass
-class Readiness:
-    """Whether the API server should send requests here."""
-
-    ready: bool = False
 
 
 def webhook_application(
@@ -47,27 +39,6 @@ def webhook_application(
 
     app = web.Application(client_max_size=MAX_REVIEW_BYTES, middlewares=[_refusals(metrics, log)])
     app.router.add_post(MUTATE_PODS, mutate_pods)
-    return app
-
-
-def admin_application(readiness: Readiness, metrics: Metrics) -> web.Application:
-    """What the kubelet and Prometheus call."""
-
-    async def livez(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
-
-    async def readyz(_: web.Request) -> web.Response:
-        if readiness.ready:
-            return web.Response(text="ok\n")
-        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text="not ready: starting or draining\n")
-
-    async def exposition(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    app = web.Application()
-    app.router.add_get("/livez", livez)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", exposition)
     return app
 
 

@@ -2,39 +2,21 @@
 
 import asyncio
 import gc
-import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from ssl import SSLContext
 
 import uvloop
-from aiohttp import web
 
-from webhook.errors import InvalidSettingsError, Problem
+from webhook.daemon.admin import Address, Readiness, admin_application, listen, stop_signals
+from webhook.daemon.log import json_lines
 from webhook.review import Reviewer
-from webhook.server.app import Readiness, admin_application, webhook_application
-from webhook.server.log import json_lines
+from webhook.server.app import webhook_application
 from webhook.server.metrics import Metrics
 from webhook.server.tls import server_context
 from webhook.settings import Settings
 from webhook.version import __version__
-
-# The API server drops its idle connections after 90 s (Go's http.DefaultTransport). It must be the one to
-# close: a review written to a connection that we are closing fails, and with it the Pod's creation.
-_KEEPALIVE_SECONDS = 120
-_BACKLOG = 1024
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where to listen."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -65,9 +47,11 @@ def run(server: ServerSettings, settings: Settings) -> None:
 async def _serve(server: ServerSettings, reviewer: Reviewer, tls: SSLContext) -> None:
     log = json_lines()
     readiness, metrics = Readiness(), Metrics()
-    stop, stop_at_once = _stop_signals()
-    admin = await _listen("--admin-listen", admin_application(readiness, metrics), server.admin_listen, None)
-    webhook = await _listen(
+    stop, stop_at_once = stop_signals()
+    admin = await listen(
+        "--admin-listen", admin_application(readiness, metrics.exposition), server.admin_listen
+    )
+    webhook = await listen(
         "--listen", webhook_application(reviewer, readiness, metrics, log), server.listen, tls
     )
     # What was made until now stays: the collector need not look at it again during requests.
@@ -83,30 +67,3 @@ async def _serve(server: ServerSettings, reviewer: Reviewer, tls: SSLContext) ->
     await webhook.cleanup()
     await admin.cleanup()
     log("stopped")
-
-
-def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Events that the first and the second SIGTERM or SIGINT set."""
-    first, second = asyncio.Event(), asyncio.Event()
-
-    def on_signal() -> None:
-        (second if first.is_set() else first).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    return first, second
-
-
-async def _listen(
-    option: str, app: web.Application, address: Address, tls: SSLContext | None
-) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=5)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, address.host, address.port, ssl_context=tls, backlog=_BACKLOG).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise InvalidSettingsError(
-            [Problem(option, f"cannot listen on {address}: {error.strerror or error}")]
-        ) from error
-    return runner

@@ -6,6 +6,14 @@ from pathlib import Path
 from webhook.errors import InvalidSettingsError, Problem
 
 
+class _EncryptedKeyError(Exception):
+    """The key asks for a passphrase, and nobody is there to type it."""
+
+
+def _no_passphrase() -> str:
+    raise _EncryptedKeyError
+
+
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """A context that serves this certificate chain and key (PEM) over TLS 1.3.
 
@@ -25,7 +33,10 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
                 [Problem(option, f"{path} cannot be read: {error.strerror}")]
             ) from error
     try:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password=_no_passphrase)
+    except _EncryptedKeyError as error:
+        problem = Problem("--tls-key", f"{key} is encrypted; give a key without a passphrase")
+        raise InvalidSettingsError([problem]) from error
     except ssl.SSLError as error:
         problem = Problem(
             "--tls-cert, --tls-key", f"{certificate} and {key} are no certificate with its key (PEM): {error}"

@@ -3,7 +3,7 @@
 import io
 import json
 
-from webhook.server.log import json_lines
+from webhook.daemon.log import json_lines
 
 
 def test_a_line_is_json_with_its_fields() -> None:

@@ -1,6 +1,6 @@
 """One JSON line a request on standard output, written directly.
 
-The logging module would cost half as much again as the request itself.
+The logging module would cost half as much again as an admission itself.
 """
 
 import sys

@@ -1,0 +1,194 @@
+"""The controller's parts that need no API server: indexes, the queue, waiting."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from webhook.controller.api import ApiError, Metadata, OwnerReference
+from webhook.controller.groups import Groups, Kept, Key
+from webhook.controller.reconciler import Queue
+from webhook.controller.reflector import Waits
+from webhook.resources import Needs
+from webhook.status import Status, encode
+
+SHOP = Key("ns", "shop")
+DNS = Needs(config_map=True, ports=(5701,), service_accounts=())
+
+
+def pod(
+    uid: str, *, owner: str = "", group: str = "shop", label: str | None = None, **fields: Any
+) -> Metadata:
+    defaults = {
+        "version": "1",
+        "group": group,
+        "cluster": "dev",
+        "image": "i",
+        "discovery": "dns",
+        "port": 5701,
+    }
+    owners = (
+        (OwnerReference("apps/v1", "ReplicaSet", owner, f"uid-{owner}", controller=True),) if owner else ()
+    )
+    return Metadata(
+        name=f"pod-{uid}",
+        namespace="ns",
+        uid=uid,
+        labels={"sidecar.hazelcast.com/group": label or group},
+        annotations={"sidecar.hazelcast.com/status": encode(Status(**{**defaults, **fields}))},
+        owner_references=owners,
+    )
+
+
+class Recorder:
+    """Groups, the keys that were touched, and the warnings that were logged."""
+
+    def __init__(self) -> None:
+        self.touched: list[Key] = []
+        self.warnings: list[str] = []
+        self.groups = Groups(self.touched.append, self._log)
+
+    def _log(self, message: str, **_: object) -> None:
+        self.warnings.append(message)
+
+    def take(self) -> list[Key]:
+        touched, self.touched[:] = list(self.touched), []
+        return touched
+
+
+def test_a_group_is_touched_when_what_it_needs_may_change_and_only_then() -> None:
+    seen = Recorder()
+    seen.groups.upsert(pod("1", owner="a"))
+    assert seen.take() == [SHOP]
+    seen.groups.upsert(pod("1", owner="a"))
+    assert seen.take() == []
+    seen.groups.upsert(pod("1", owner="a", port=6000))
+    assert set(seen.take()) == {SHOP}
+    seen.groups.remove(pod("1"))
+    assert seen.take() == [SHOP]
+    assert seen.groups.needs(SHOP) is None
+    assert seen.groups.keys() == []
+
+
+def test_a_group_belongs_to_what_made_its_pods() -> None:
+    seen = Recorder()
+    for metadata in (pod("1", owner="old"), pod("2", owner="new"), pod("3", owner="new"), pod("4")):
+        seen.groups.upsert(metadata)
+    found = seen.groups.needs(SHOP)
+    assert found is not None
+    needs, owners = found
+    assert needs == DNS
+    assert [(owner.kind, owner.name) for owner in owners] == [
+        ("Pod", "pod-4"),
+        ("ReplicaSet", "new"),
+        ("ReplicaSet", "old"),
+    ]
+    # `controller: true` is for what controls an object; we only want it to go with the workload.
+    assert all("controller" not in msgspec.to_builtins(owner) for owner in owners)
+
+
+def test_a_new_list_replaces_what_was_known() -> None:
+    seen = Recorder()
+    seen.groups.upsert(pod("1"))
+    seen.groups.upsert(pod("2", group="other"))
+    seen.take()
+    seen.groups.replace([pod("2", group="other"), pod("3", group="third")])
+    assert set(seen.take()) == {SHOP, Key("ns", "third")}
+    assert seen.groups.pods == 2
+
+
+@pytest.mark.parametrize(
+    ("metadata", "warning"),
+    [
+        (pod("1", label="else"), "status and label differ"),
+        (pod("1", group="Not_A_Name"), "status and label differ"),
+        (pod("1", discovery="api"), "status without ServiceAccount"),
+        (pod("1", discovery="api", service_account="../x"), "status without ServiceAccount"),
+        (Metadata(uid="1", annotations={"sidecar.hazelcast.com/status": "[]"}), "unreadable status"),
+        (
+            Metadata(uid="1", annotations={"sidecar.hazelcast.com/status": '{"port": "x"}'}),
+            "unreadable status",
+        ),
+    ],
+)
+def test_a_record_that_anybody_may_have_written_is_passed_over(metadata: Metadata, warning: str) -> None:
+    seen = Recorder()
+    seen.groups.upsert(metadata)
+    assert (seen.groups.pods, seen.warnings, seen.take()) == (0, [warning], [])
+
+
+def test_a_pod_that_ends_needs_nothing_any_more() -> None:
+    seen = Recorder()
+    seen.groups.upsert(pod("1"))
+    ending = pod("1")
+    ending.deletion_timestamp = "2026-01-01T00:00:00Z"
+    seen.groups.upsert(ending)
+    assert seen.groups.needs(SHOP) is None
+    seen.groups.remove(ending)
+    assert seen.groups.pods == 0
+
+
+def test_a_pod_that_was_only_labelled_is_passed_over_in_silence() -> None:
+    seen = Recorder()
+    seen.groups.upsert(Metadata(uid="1", labels={"sidecar.hazelcast.com/group": "shop"}))
+    assert (seen.groups.pods, seen.warnings) == (0, [])
+
+
+def service(name: str = "hazelcast-shop", version: str = "1", uid: str = "u") -> Metadata:
+    labels = {"sidecar.hazelcast.com/group": "shop"}
+    return Metadata(name=name, namespace="ns", uid=uid, resource_version=version, labels=labels)
+
+
+def test_what_we_made_ourselves_touches_nothing_and_what_others_did_does() -> None:
+    touched: list[Key] = []
+    kept = Kept(touched.append)
+    kept.note(service(version="7"))
+    kept.upsert(service(version="7"))
+    assert touched == []
+    kept.upsert(service(version="8"))
+    kept.remove(service(version="9"))
+    assert touched == [SHOP, SHOP]
+    assert kept.get(SHOP) is None
+
+
+def test_a_copy_under_another_name_is_not_taken_for_ours() -> None:
+    touched: list[Key] = []
+    kept = Kept(touched.append)
+    kept.replace([service("a-copy")])
+    kept.upsert(service("a-copy"))
+    kept.remove(service("a-copy"))
+    assert (touched, kept.get(SHOP)) == ([], None)
+
+
+def test_an_old_objects_end_does_not_hide_its_successor() -> None:
+    kept = Kept(lambda _: None)
+    kept.note(service(uid="new"))
+    kept.remove(service(uid="old"))
+    assert kept.get(SHOP) is not None
+
+
+async def test_a_group_waits_once_and_is_looked_at_by_one_worker_at_a_time() -> None:
+    queue = Queue()
+    queue.add(SHOP)
+    queue.add(SHOP)
+    assert len(queue) == 1
+    assert await queue.take() == SHOP
+    queue.add(SHOP)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(queue.take(), 0.05)
+    queue.done(SHOP)
+    assert await asyncio.wait_for(queue.take(), 1) == SHOP
+
+
+def test_waits_grow_up_to_a_bound_and_start_anew() -> None:
+    waits = Waits()
+    seconds = [waits.after(OSError()) for _ in range(12)]
+    assert 0.1 <= seconds[0] <= 0.3
+    assert 7.5 <= seconds[-1] <= 22.5
+    waits.reset()
+    assert waits.after(OSError()) <= 0.3
+
+
+def test_the_server_is_waited_for_as_long_as_it_asks() -> None:
+    assert Waits().after(ApiError(429, "slow down", retry_after=5.0)) == 5.0

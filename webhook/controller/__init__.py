@@ -1,0 +1,1 @@
+"""The controller: everything beside the Pod appears by itself."""

@@ -1,0 +1,270 @@
+"""The Kubernetes API as the controller uses it: metadata-only lists and watches, server-side apply.
+
+`kubernetes.aio` brings configuration, authentication and the HTTP client. Its typed methods always decode
+whole objects, which for ten thousand Pods costs hundreds of MiB; asking for PartialObjectMetadata and
+decoding it into small structs costs a tenth of that.
+Source: Kubernetes documentation, "API Concepts" (metadata-only fetches, watches, server-side apply).
+"""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any, Literal, NamedTuple
+
+import aiohttp
+import msgspec
+from kubernetes.aio.client import ApiClient
+
+FIELD_MANAGER = "hazelcast-sidecar-controller"
+
+REQUEST_SECONDS = 15
+WATCH_SECONDS = 290
+"""How long one watch lasts before it is made anew, so that a dead connection is noticed."""
+
+_PAGE = 500
+
+
+class OwnerReference(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """What an object belongs to; Kubernetes' garbage collector removes it with the last one."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool | None = None
+
+
+class Metadata(msgspec.Struct, gc=False, rename="camel"):
+    """The metadata that the controller reads."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
+    deletion_timestamp: str | None = None
+
+
+class Partial(msgspec.Struct, gc=False):
+    """An object as PartialObjectMetadata."""
+
+    metadata: Metadata
+
+
+class _ListMetadata(msgspec.Struct, rename={"resource_version": "resourceVersion", "next": "continue"}):
+    resource_version: str = ""
+    next: str = ""
+
+
+class _PartialList(msgspec.Struct):
+    metadata: _ListMetadata
+    items: list[Partial] | None = None  # null in an empty list of metadata
+
+
+class _WatchEvent(msgspec.Struct):
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
+    object: msgspec.Raw
+
+
+class _Status(msgspec.Struct):
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+
+
+class Kind(NamedTuple):
+    """A kind of namespaced objects, and where the API has them."""
+
+    name: str
+    path: str
+    plural: str
+
+    def collection(self, namespace: str = "") -> str:
+        """The path of all of them, in one namespace or in all."""
+        return (
+            f"{self.path}/namespaces/{namespace}/{self.plural}" if namespace else f"{self.path}/{self.plural}"
+        )
+
+
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+POD = Kind("Pod", "/api/v1", "pods")
+KEPT_KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("ConfigMap", "/api/v1", "configmaps"),
+        Kind("Service", "/api/v1", "services"),
+        Kind("Role", _RBAC, "roles"),
+        Kind("RoleBinding", _RBAC, "rolebindings"),
+    )
+}
+"""What the controller keeps for a group."""
+
+
+class ApiError(Exception):
+    """The API server refused a request."""
+
+    def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.retry_after = retry_after
+        """Seconds, where the server asked for patience."""
+
+
+CONNECTION_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
+"""What a request raises when no API server answers."""
+
+
+class Api:
+    """Requests of one API server."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+        self.requests = 0
+        """How many were made, watches included."""
+
+    async def list(self, kind: Kind, selector: str) -> tuple[list[Partial], str]:
+        """The metadata of all objects of a kind with these labels, and the version to watch from.
+
+        Raises:
+            ApiError: refused.
+        """
+        items: list[Partial] = []
+        query = {"labelSelector": selector, "limit": str(_PAGE)}
+        while True:
+            answer = await self._request("GET", kind.collection(), query, accept=_metadata_only("List"))
+            page = msgspec.json.decode(answer, type=_PartialList)
+            items += page.items or ()
+            if not page.metadata.next:
+                return items, page.metadata.resource_version
+            query["continue"] = page.metadata.next
+
+    async def watch(self, kind: Kind, selector: str, version: str) -> AsyncIterator[tuple[str, Partial]]:
+        """Changes since a version, for some minutes; BOOKMARK events only move the version on.
+
+        Raises:
+            ApiError: refused, or the version is too old (410).
+        """
+        query = {
+            "watch": "true",
+            "labelSelector": selector,
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        timeout = aiohttp.ClientTimeout(
+            sock_connect=REQUEST_SECONDS, sock_read=WATCH_SECONDS + REQUEST_SECONDS
+        )
+        response = await self._send(
+            "GET", kind.collection(), query, accept=_metadata_only(""), timeout=timeout
+        )
+        async with response:
+            await _refusal(response)
+            while line := await response.content.readline():
+                event = msgspec.json.decode(line, type=_WatchEvent)
+                if event.type == "ERROR":
+                    status = msgspec.json.decode(event.object, type=_Status)
+                    raise ApiError(status.code, status.message)
+                yield event.type, msgspec.json.decode(event.object, type=Partial)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Partial | None:
+        """The metadata of one object; None where there is none.
+
+        Raises:
+            ApiError: refused.
+        """
+        path = f"{kind.collection(namespace)}/{name}"
+        try:
+            answer = await self._request("GET", path, {}, accept=_metadata_only(""))
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return msgspec.json.decode(answer, type=Partial)
+
+    async def apply(self, kind: Kind, obj: dict[str, Any], *, force: bool) -> Partial:
+        """Server-side apply; what stands there afterwards.
+
+        Args:
+            kind: of the object.
+            obj: all fields that are ours.
+            force: take over fields that others have set to other values.
+
+        Raises:
+            ApiError: refused; 409 where, without force, others hold the fields.
+        """
+        metadata = obj["metadata"]
+        path = f"{kind.collection(metadata['namespace'])}/{metadata['name']}"
+        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        answer = await self._request("PATCH", path, query, accept=_metadata_only(""), body=obj)
+        return msgspec.json.decode(answer, type=Partial)
+
+    async def delete(self, kind: Kind, metadata: Metadata) -> None:
+        """Delete exactly this object; one that has gone already is no error.
+
+        Raises:
+            ApiError: refused.
+        """
+        path = f"{kind.collection(metadata.namespace)}/{metadata.name}"
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": metadata.uid}}
+        try:
+            await self._request("DELETE", path, {}, accept="application/json", body=body)
+        except ApiError as error:
+            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                raise
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        *,
+        accept: str,
+        body: dict[str, Any] | None = None,
+    ) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        response = await self._send(method, path, query, accept=accept, body=body, timeout=timeout)
+        async with response:
+            await _refusal(response)
+            return await response.read()
+
+    async def _send(  # noqa: PLR0913 - an HTTP request
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        *,
+        accept: str,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own kind
+        body: dict[str, Any] | None = None,
+    ) -> aiohttp.ClientResponse:
+        self.requests += 1
+        content_type = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
+        method, url, headers, body, _ = await self._client.param_serialize(
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": accept, "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        sent = await self._client.call_api(method, url, headers, body, _request_timeout=timeout)
+        response: aiohttp.ClientResponse = sent.response
+        return response
+
+
+def _metadata_only(suffix: str) -> str:
+    return f"application/json;as=PartialObjectMetadata{suffix};g=meta.k8s.io;v=v1"
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> None:
+    """Raise what the API server said, where it did not answer with success."""
+    if response.status < HTTPStatus.BAD_REQUEST:
+        return
+    text = await response.read()
+    try:
+        message = msgspec.json.decode(text, type=_Status).message
+    except msgspec.MsgspecError:
+        message = text.decode(errors="replace")[:200]
+    patience = response.headers.get("Retry-After", "")
+    raise ApiError(response.status, message, float(patience) if patience.isdecimal() else None)

@@ -1,0 +1,116 @@
+"""Leader election by a Lease: one replica works, the others watch and wait.
+
+The election is the library's (`kubernetes.aio.leaderelection`, after client-go's). Two leaders for a moment
+would do no harm: both would apply the same objects.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from kubernetes.aio.client import ApiClient, V1Lease, V1ObjectMeta
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.leaderelection.electionconfig import Config
+from kubernetes.aio.leaderelection.leaderelection import LeaderElection
+from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
+from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
+
+from webhook.controller.api import CONNECTION_ERRORS
+from webhook.controller.reflector import Waits
+from webhook.daemon.log import LogLine
+
+LEASE = "hazelcast-sidecar-controller"
+
+_REQUEST_SECONDS = 3
+
+
+async def lead(  # noqa: PLR0913, PLR0917 - the election's own parameters
+    client: ApiClient,
+    namespace: str,
+    identity: str,
+    lease_seconds: int,
+    work: Callable[[], Awaitable[None]],
+    log: LogLine,
+) -> None:
+    """Take part in the election for ever; run `work` while leading, and cancel it when leadership is lost.
+
+    Leadership counts as lost as soon as it cannot be renewed, be it that the API server is away: nobody else
+    can take the Lease then, and the work could do nothing either.
+
+    Raises:
+        Exception: whatever `work` raised; it should not end.
+    """
+    # It logs a traceback for every failed request; what matters of it is logged here.
+    logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.CRITICAL)
+    waiting = Waits()
+    while True:
+        error: BaseException = RuntimeError("not renewed in time")
+        try:
+            await _one_term(_Lease(LEASE, namespace, identity, client), lease_seconds, work, log)
+        except CONNECTION_ERRORS as lost:
+            error = lost
+        else:
+            waiting.reset()
+        log("not leading", level="warning", identity=identity, error=str(error) or type(error).__name__)
+        await asyncio.sleep(waiting.after(error))
+
+
+async def _one_term(
+    lease: LeaseLock, lease_seconds: int, work: Callable[[], Awaitable[None]], log: LogLine
+) -> None:
+    """Wait for the Lease, and work until it is lost.
+
+    The library neither stops the work when a renewal raises nor notices when the work does; both end here.
+    """
+    term: list[asyncio.Task[None]] = []
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def leading() -> None:
+        log("leading", identity=lease.identity)
+        term.append(asyncio.ensure_future(work()))
+        try:
+            await term[0]
+        except Exception as error:  # noqa: BLE001 - handed on
+            failed.set_exception(error)
+
+    config = Config(
+        lease,
+        lease_duration=lease_seconds,
+        renew_deadline=lease_seconds * 2 / 3,
+        retry_period=max(1.0, lease_seconds / 7.5),
+        onstarted_leading=leading,
+        onstopped_leading=None,
+    )
+    election = asyncio.create_task(LeaderElection(config).run())
+    try:
+        await asyncio.wait([election, failed], return_when=asyncio.FIRST_COMPLETED)
+        (failed if failed.done() else election).result()
+    finally:
+        failed.cancel()
+        for task in (election, *term):
+            task.cancel()
+        await asyncio.gather(election, *term, return_exceptions=True)
+
+
+class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
+    """The library's lock, with a bound on the time of its requests (its own is five minutes)."""
+
+    async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
+        async with asyncio.timeout(_REQUEST_SECONDS):
+            found: tuple[bool, Any] = await super().get(name, namespace)
+            return found
+
+    async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
+        # 37.0 passes `pretty=True`, which the client's own validation refuses.
+        body = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
+        try:
+            async with asyncio.timeout(_REQUEST_SECONDS):
+                await self.api_instance.create_namespaced_lease(namespace, body)
+        except ApiException:  # somebody else was quicker
+            return False
+        return True
+
+    async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
+        async with asyncio.timeout(_REQUEST_SECONDS):
+            return bool(await super().update(name, namespace, updated_record))

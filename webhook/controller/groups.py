@@ -1,0 +1,182 @@
+"""The groups that injected Pods form, and what each needs; fed with Pods, without any I/O."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from webhook import status
+from webhook.controller.api import Metadata, OwnerReference
+from webhook.daemon.log import LogLine
+from webhook.names import GROUP, STATUS, is_group, is_object_name, resource_name
+from webhook.resources import Needs, needs_of
+from webhook.status import Status
+
+
+class Key(NamedTuple):
+    """A group in its namespace."""
+
+    namespace: str
+    group: str
+
+
+class _Member(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a Pod."""
+
+    key: Key
+    status: Status
+    owner: OwnerReference
+
+
+Touch = Callable[[Key], None]
+
+
+class Groups:
+    """Every injected Pod by its group.
+
+    Args:
+        touch: called with each group that may need something else now.
+    """
+
+    def __init__(self, touch: Touch, log: LogLine) -> None:
+        self._touch, self._log = touch, log
+        self._pods: dict[str, _Member] = {}
+        self._groups: dict[Key, set[str]] = defaultdict(set)
+
+    @property
+    def pods(self) -> int:
+        """How many Pods are known."""
+        return len(self._pods)
+
+    def keys(self) -> list[Key]:
+        """Every group that has a Pod."""
+        return list(self._groups)
+
+    def needs(self, key: Key) -> tuple[Needs, list[OwnerReference]] | None:
+        """What a group needs, and what its objects belong to; None where it has no Pod."""
+        if key not in self._groups:
+            return None
+        members = [self._pods[uid] for uid in self._groups[key]]
+        owners = {member.owner.uid: member.owner for member in members}
+        return needs_of(member.status for member in members), [owners[uid] for uid in sorted(owners)]
+
+    def replace(self, items: Iterable[Metadata]) -> None:
+        """These are all Pods."""
+        left = set(self._pods)
+        for item in items:
+            left.discard(item.uid)
+            self.upsert(item)
+        for uid in left:
+            self._forget(uid)
+
+    def upsert(self, item: Metadata) -> None:
+        """A Pod is there; nothing happens where nothing of interest changed."""
+        member = self._read(item)
+        if member == self._pods.get(item.uid):
+            return
+        self._forget(item.uid)
+        if member is not None:
+            self._pods[item.uid] = member
+            self._groups[member.key].add(item.uid)
+            self._touch(member.key)
+
+    def remove(self, item: Metadata) -> None:
+        """A Pod has gone."""
+        self._forget(item.uid)
+
+    def _forget(self, uid: str) -> None:
+        member = self._pods.pop(uid, None)
+        if member is None:
+            return
+        uids = self._groups[member.key]
+        uids.discard(uid)
+        if not uids:
+            del self._groups[member.key]
+        self._touch(member.key)
+
+    def _read(self, item: Metadata) -> _Member | None:
+        """A Pod as far as it concerns its group; None where it was not injected, or is on its way out.
+
+        A Pod that ends needs nothing any more, and when its workload is deleted its objects go before it
+        does: they must not be made again for it.
+        """
+        text = item.annotations.get(STATUS)
+        if text is None or item.deletion_timestamp is not None:
+            return None
+        try:
+            found = status.decode(text)
+        except msgspec.MsgspecError as error:
+            self._log(
+                "unreadable status",
+                level="warning",
+                namespace=item.namespace,
+                pod=item.name,
+                error=str(error),
+            )
+            return None
+        if found.group != item.labels.get(GROUP) or not is_group(found.group):
+            self._log("status and label differ", level="warning", namespace=item.namespace, pod=item.name)
+            return None
+        if found.discovery == "api" and not is_object_name(found.service_account):
+            self._log(
+                "status without ServiceAccount", level="warning", namespace=item.namespace, pod=item.name
+            )
+            return None
+        owner = next((reference for reference in item.owner_references if reference.controller), None)
+        if owner is None:
+            owner = OwnerReference(api_version="v1", kind="Pod", name=item.name, uid=item.uid)
+        plain = msgspec.structs.replace(owner, controller=None)
+        return _Member(Key(item.namespace, found.group), found, plain)
+
+
+class Kept:
+    """The objects that the controller keeps, of one kind, by group."""
+
+    def __init__(self, touch: Touch) -> None:
+        self._touch = touch
+        self._objects: dict[Key, Metadata] = {}
+
+    def get(self, key: Key) -> Metadata | None:
+        """The object of a group, as last seen."""
+        return self._objects.get(key)
+
+    def note(self, item: Metadata) -> None:
+        """This is what we just made of it: the watch will tell nothing new."""
+        self._objects[_key_of(item)] = item
+
+    def replace(self, items: Iterable[Metadata]) -> None:
+        """These are all."""
+        known, self._objects = self._objects, {_key_of(item): item for item in items if _is_named_so(item)}
+        for key in {*known, *self._objects}:
+            self._touch(key)
+
+    def upsert(self, item: Metadata) -> None:
+        """It is there; whoever changed it, its group is looked at unless it was us."""
+        if not _is_named_so(item):
+            return
+        key = _key_of(item)
+        known = self._objects.get(key)
+        if known is not None and known.resource_version == item.resource_version:
+            return
+        self._objects[key] = item
+        self._touch(key)
+
+    def remove(self, item: Metadata) -> None:
+        """It has gone."""
+        if not _is_named_so(item):
+            return
+        key = _key_of(item)
+        known = self._objects.get(key)
+        if known is not None and known.uid == item.uid:
+            del self._objects[key]
+        self._touch(key)
+
+
+def _is_named_so(item: Metadata) -> bool:
+    """Whether an object has the name that ours have; a copy of one has our labels too."""
+    return item.name == resource_name(item.labels.get(GROUP, ""))
+
+
+def _key_of(item: Metadata) -> Key:
+    return Key(item.namespace, item.labels.get(GROUP, ""))

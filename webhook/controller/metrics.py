@@ -1,0 +1,43 @@
+"""The controller's metrics."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+RESULTS = ("ok", "conflict", "error")
+
+
+class Metrics:
+    """Reconciles, the queue, the watched Pods, and who leads."""
+
+    def __init__(
+        self, *, pods: Callable[[], int], queue_depth: Callable[[], int], requests: Callable[[], int]
+    ) -> None:
+        registry = self._registry = CollectorRegistry()
+        prefix = "hazelcast_sidecar_controller"
+        reconciles = Counter(
+            f"{prefix}_reconciles", "Groups brought into shape, by result.", ["result"], registry=registry
+        )
+        self.reconciled = {result: reconciles.labels(result) for result in RESULTS}
+        self.seconds = Histogram(
+            f"{prefix}_reconcile_duration_seconds",
+            "Time to bring one group into shape.",
+            buckets=_SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.leader = Gauge(f"{prefix}_leader", "1 while this replica leads.", registry=registry)
+        self.watch_restarts = Counter(
+            f"{prefix}_watch_restarts", "Watches that ended with an error.", registry=registry
+        )
+        Gauge(f"{prefix}_api_requests", "Requests made of the API server.", registry=registry).set_function(
+            requests
+        )
+        Gauge(f"{prefix}_watched_pods", "Injected Pods known.", registry=registry).set_function(pods)
+        Gauge(f"{prefix}_queue_depth", "Groups that wait to be looked at.", registry=registry).set_function(
+            queue_depth
+        )
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,40 @@
+"""The record on an injected Pod: what the webhook did, and all that the controller needs to know of it."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+
+class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """The annotation's value, as JSON.
+
+    Anyone who may create Pods can write it, so a reader trusts nothing in it beyond its types.
+    """
+
+    version: str
+    group: str
+    cluster: str
+    image: str
+    discovery: Literal["dns", "api"]
+    port: Annotated[int, msgspec.Meta(ge=1024, le=65535)]
+    config: bool = False
+    """Whether the Pod mounts a ConfigMap of the user's own."""
+    service_account: str = ""
+    """The one that its members look for each other as; only with discovery by API."""
+
+
+def encode(status: Status) -> str:
+    """The annotation's text."""
+    return msgspec.json.encode(status).decode()
+
+
+def decode(text: str) -> Status:
+    """A status from the annotation's text.
+
+    Raises:
+        msgspec.MsgspecError: it is none.
+    """
+    return _decode(text)
+
+
+_decode = msgspec.json.Decoder(Status).decode
