@@ -475,7 +475,7 @@ def test_manifests_pass_strict_validation(control_plane: ControlPlane, manifests
 
 def test_a_misspelt_field_does_not_pass(control_plane: ControlPlane, manifests: Path) -> None:
     objects = rendered(control_plane, manifests / "base")
-    (deployment,) = [found for found in objects if found["kind"] == "Deployment"]
+    deployment = next(found for found in objects if found["kind"] == "Deployment")
     deployment["spec"]["template"]["spec"]["automountServiceAcountToken"] = False
     (complaint,) = complaints(control_plane, objects)
     assert "automountServiceAcountToken" in complaint

@@ -17,7 +17,7 @@ from webhook.daemon.admin import Readiness, admin_application
 from webhook.review import Reviewer
 from webhook.server.app import MUTATE_PODS, webhook_application
 from webhook.server.metrics import Metrics
-from webhook.server.tls import server_context
+from webhook.server.tls import ServedCertificate
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class Webhook:
 @pytest.fixture
 async def webhook(tls: TlsFiles, aiohttp_server: AiohttpServer) -> AsyncIterator[Webhook]:
     """A webhook of its own for each test."""
-    readiness, metrics, lines = Readiness(ready=True), Metrics(), []
+    readiness, metrics, lines = Readiness(set()), Metrics(), []
 
     def log(message: str, **fields: Any) -> None:
         lines.append({"message": message, **fields})
 
-    context = server_context(tls.certificate, tls.key)
+    context = ServedCertificate(tls.certificate, tls.key).context
     app = await aiohttp_server(webhook_application(Reviewer(), readiness, metrics, log), ssl=context)
     admin = await aiohttp_server(admin_application(readiness, metrics.exposition))
     connector = aiohttp.TCPConnector(ssl=tls.client)

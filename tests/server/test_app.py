@@ -116,14 +116,14 @@ async def test_the_largest_review_that_is_taken_is_answered(webhook: Webhook) ->
 
 async def test_the_admin_port_says_whether_the_server_lives_and_is_ready(webhook: Webhook) -> None:
     for path, ready, status in (("/livez", True, 200), ("/readyz", True, 200), ("/readyz", False, 503)):
-        webhook.readiness.ready = ready
+        webhook.readiness.obstacles = set() if ready else {"draining"}
         async with webhook.http.get(webhook.admin + path) as response:
             assert response.status == status
 
 
 async def test_while_draining_a_connection_is_closed_behind_its_answer(webhook: Webhook) -> None:
     for ready, connection in ((True, None), (False, "close")):
-        webhook.readiness.ready = ready
+        webhook.readiness.obstacles = set() if ready else {"draining"}
         async with webhook.http.post(webhook.url + MUTATE_PODS, json=review_of(pod())) as response:
             assert (response.status, response.headers.get("Connection")) == (200, connection)
 

@@ -73,6 +73,7 @@ class Reflector:
                     waiting.reset()
                 await self._watch()
                 waiting.reset()
+                await asyncio.sleep(_FIRST_WAIT)  # a proxy that ends every watch at once must not be hammered
             except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
                 if isinstance(error, ApiError) and error.status == HTTPStatus.GONE:
                     self._version = ""

@@ -64,7 +64,7 @@ async def _run(settings: ControllerSettings) -> None:
             api_client, settings.namespace, settings.identity, settings.lease_seconds, controller.work, log
         )
         tasks = [asyncio.create_task(task) for task in (controller.watch(), election)]
-        readiness.ready = True
+        readiness.obstacles.clear()
         log("running", version=__version__, identity=settings.identity, admin=str(settings.admin_listen))
         ended = await _first(stop, tasks)
         for task in tasks:

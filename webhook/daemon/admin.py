@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from ssl import SSLContext
 
@@ -32,9 +32,14 @@ class Address:
 
 @dataclass
 class Readiness:
-    """Whether this replica can do its work."""
+    """Whether this replica can do its work: it can while nothing stands against it."""
 
-    ready: bool = False
+    obstacles: set[str] = field(default_factory=lambda: {"starting"})
+
+    @property
+    def ready(self) -> bool:
+        """What /readyz says."""
+        return not self.obstacles
 
 
 def admin_application(readiness: Readiness, exposition: Callable[[], bytes]) -> web.Application:
@@ -51,7 +56,8 @@ def admin_application(readiness: Readiness, exposition: Callable[[], bytes]) -> 
     async def readyz(_: web.Request) -> web.Response:
         if readiness.ready:
             return web.Response(text="ok\n")
-        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text="not ready: starting or draining\n")
+        text = f"not ready: {', '.join(sorted(readiness.obstacles))}\n"
+        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=text)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})

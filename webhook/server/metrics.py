@@ -55,6 +55,19 @@ class Metrics:
             buckets=SECONDS_BUCKETS,
             registry=self._registry,
         ).observe
+        self.certificate_expiry = Gauge(
+            "hazelcast_sidecar_certificate_expiry_timestamp_seconds",
+            "Until when the served certificate is good.",
+            registry=self._registry,
+        )
+        self.certificate_reloads = Counter(
+            "hazelcast_sidecar_certificate_reloads", "Renewed certificates taken up.", registry=self._registry
+        )
+        self.certificate_failures = Counter(
+            "hazelcast_sidecar_certificate_failures",
+            "Renewed certificates that could not be served.",
+            registry=self._registry,
+        )
         Gauge(
             "hazelcast_sidecar_build_info", "The version that runs.", ["version"], registry=self._registry
         ).labels(__version__).set(1)

@@ -1,7 +1,15 @@
-"""The server's side of TLS."""
+"""The server's certificate: served from files, and taken up again in place when they change.
+
+Kubernetes renews a mounted Secret by swapping a symbolic link, so certificate and key change together, under
+the same paths. A context that failed to load a new pair would be broken for good: every pair is tried in a
+scratch context first, and only one that serves goes into the live one, which new connections then use.
+"""
 
 import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from webhook.errors import InvalidSettingsError, Problem
 
@@ -10,36 +18,110 @@ class _EncryptedKeyError(Exception):
     """The key asks for a passphrase, and nobody is there to type it."""
 
 
-def _no_passphrase() -> str:
-    raise _EncryptedKeyError
+class _Files(NamedTuple):
+    """A pair as it was found: where its files really are, and what tells them from others."""
+
+    certificate: Path
+    key: Path
+    marks: tuple[tuple[int, int, int], ...]
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """A context that serves this certificate chain and key (PEM) over TLS 1.3.
+class ServedCertificate:
+    """A certificate chain and its key, in PEM files, and the TLS context that serves them.
 
-    The API server has spoken TLS 1.3 since Kubernetes 1.14, and nobody else calls.
+    Args:
+        certificate: the chain, the leaf first.
+        key: the leaf's private key.
 
     Raises:
         InvalidSettingsError: a file cannot be read, or the two do not belong together.
     """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._paths = certificate, key
+        self._files = self._find()
+        self.expires = _expiry(self._files)
+        self.context = _context(self._files)
+
+    def reload(self) -> bool:
+        """Take up the files if they changed: whether they did.
+
+        Raises:
+            InvalidSettingsError: the new ones cannot be served; the old ones still are.
+        """
+        files = self._find()
+        if files == self._files:
+            return False
+        self.expires = _expiry(files)
+        self.context.load_cert_chain(files.certificate, files.key)
+        self._files = files
+        return True
+
+    def _find(self) -> _Files:
+        """The files behind the paths; resolved, so that a swap half-way cannot mix old and new."""
+        found, marks = [], []
+        for option, path in zip(("--tls-cert", "--tls-key"), self._paths, strict=True):
+            try:
+                real = path.resolve(strict=True)
+                stat = real.stat()
+                real.read_bytes()
+            except OSError as error:
+                problem = Problem(option, f"{path} cannot be read: {error.strerror}")
+                raise InvalidSettingsError([problem]) from error
+            found.append(real)
+            marks.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        return _Files(found[0], found[1], tuple(marks))
+
+
+def _context(files: _Files) -> ssl.SSLContext:
+    """A context that serves these files over TLS 1.3, which API servers have spoken for long."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # the API server keeps its connections; tickets only cost at each handshake
-    for option, path in (("--tls-cert", certificate), ("--tls-key", key)):
-        try:
-            path.read_bytes()
-        except OSError as error:
-            raise InvalidSettingsError(
-                [Problem(option, f"{path} cannot be read: {error.strerror}")]
-            ) from error
     try:
-        context.load_cert_chain(certificate, key, password=_no_passphrase)
+        context.load_cert_chain(files.certificate, files.key, password=_no_passphrase)
     except _EncryptedKeyError as error:
-        problem = Problem("--tls-key", f"{key} is encrypted; give a key without a passphrase")
+        problem = Problem("--tls-key", f"{files.key} is encrypted; give a key without a passphrase")
         raise InvalidSettingsError([problem]) from error
-    except ssl.SSLError as error:
-        problem = Problem(
-            "--tls-cert, --tls-key", f"{certificate} and {key} are no certificate with its key (PEM): {error}"
-        )
-        raise InvalidSettingsError([problem]) from error
+    except (ssl.SSLError, OSError) as error:
+        sentence = f"{files.certificate} and {files.key} are no certificate with its key (PEM): {error}"
+        raise InvalidSettingsError([Problem("--tls-cert, --tls-key", sentence)]) from error
     return context
+
+
+def _no_passphrase() -> str:
+    raise _EncryptedKeyError
+
+
+def _expiry(files: _Files) -> datetime:
+    """Until when a pair is good, found out by serving it once, to a client in memory that trusts just it.
+
+    Raises:
+        InvalidSettingsError: it cannot be served, or is not good now.
+    """
+    server_context = _context(files)
+    client_context = ssl.create_default_context(cadata=files.certificate.read_text(encoding="utf-8"))
+    client_context.check_hostname = False
+    # Whoever signed it does not matter here: the leaf itself is trusted.
+    client_context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(to_client, to_server)
+    server = server_context.wrap_bio(to_server, to_client, server_side=True)
+    try:
+        # One flight each: hello, answer with the certificate, the client's verdict.
+        for step in (client.do_handshake, server.do_handshake, client.do_handshake):
+            _until_blocked(step)
+    except ssl.SSLError as error:
+        reason = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error)
+        raise InvalidSettingsError(
+            [Problem("--tls-cert", f"{files.certificate} cannot be served: {reason}")]
+        ) from error
+    served = client.getpeercert() or {}
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(served["notAfter"])), UTC)
+
+
+def _until_blocked(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except ssl.SSLWantReadError:
+        return
