@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from os import kill
@@ -41,6 +41,7 @@ pytestmark = pytest.mark.apiserver
 
 PREFIX = "sidecar.hazelcast.com/"
 OWN_NAMESPACE = "hazelcast-sidecar-injector"
+INJECTOR = "hazelcast-sidecar-injector"
 NAME = "hazelcast-sidecar-controller"
 METRICS = "hazelcast_sidecar_controller_"
 OURS = {"app.kubernetes.io/managed-by": "hazelcast-sidecar-injector"}
@@ -56,6 +57,9 @@ OF_DISCOVERY = {"dns": ["ConfigMap", "Service"], "api": ["ConfigMap", "Role", "R
 MERGE = "application/merge-patch+json"
 LEASE_SECONDS = 5
 APPEAR_SECONDS = 3.0  # what is promised is one; a busy machine gets room
+STEP_SECONDS = 8.0  # for one step of all that it does; certificates are looked at every five
+# What it reads every few seconds, whatever happens: its Lease, and the webhook's certificates.
+LOOKED_AT = ("leases", "secrets", "mutatingwebhookconfigurations")
 SETTLE_SECONDS = 1.0  # how long something that must not happen is waited for
 
 
@@ -204,15 +208,19 @@ def wait_for_rights(cluster: ControlPlane, user: str, rights: list[Right]) -> No
     until(10, f"{user} may do what it was given", lambda: all(allowed(cluster, user, r) for r in rights))
 
 
-@pytest.fixture(scope="module")
-def shipped(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Account:
+def ship(cluster: ControlPlane, folder: Path) -> Account:
     """The ServiceAccount of the manifests with the rights of the manifests."""
     wanted = ("Namespace", "ServiceAccount", *RIGHTS_KINDS)
     objects = [o for o in rendered(cluster, ROOT / "manifests" / "base") if o["kind"] in wanted]
     assert apply_strictly(cluster, objects) == []
-    found = account(cluster, OWN_NAMESPACE, tmp_path_factory.mktemp("shipped"))
+    found = account(cluster, OWN_NAMESPACE, folder)
     wait_for_rights(cluster, found.user, RIGHTS)
     return found
+
+
+@pytest.fixture(scope="module")
+def shipped(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Account:
+    return ship(cluster, tmp_path_factory.mktemp("shipped"))
 
 
 # --- the controller ----------------------------------------------------------------------------------------
@@ -225,16 +233,20 @@ class Controller:
         account: what it runs as; its Lease is in that namespace.
         log: takes its output.
         identity: its name on the Lease.
+        options: further ones of the command line.
     """
 
-    def __init__(self, account: Account, log: Path, identity: str = "one") -> None:
+    def __init__(
+        self, account: Account, log: Path, identity: str = "one", options: Sequence[str] = ()
+    ) -> None:
         self.identity = identity
         self.log = log
         (self._port,) = free_ports(1)
         command = [sys.executable, "-m", "webhook.cli", "controller"]
         command += ["--kubeconfig", str(account.kubeconfig), "--namespace", account.namespace]
         command += ["--admin-listen", f"127.0.0.1:{self._port}", "--identity", identity]
-        self.program = Program(identity, [*command, "--lease-seconds", str(LEASE_SECONDS)], log)
+        command += ["--lease-seconds", str(LEASE_SECONDS), *options]
+        self.program = Program(identity, command, log)
 
     def is_ready(self) -> bool:
         return self._answers("/readyz")
@@ -245,9 +257,9 @@ class Controller:
     def leads(self) -> bool:
         return self.metric("leader") == 1
 
-    def metric(self, name: str, result: str | None = None) -> float:
+    def metric(self, name: str, result: str | None = None, **labels: str) -> float:
         """Read a gauge, or a counter for one result or for all."""
-        return counted(self._get("/metrics")[1], METRICS + name, {"result": result})
+        return counted(self._get("/metrics")[1], METRICS + name, {"result": result, **labels})
 
     def lines(self) -> list[dict[str, Any]]:
         """Read its log; a line that is no JSON object is a traceback or a stray print."""
@@ -553,7 +565,7 @@ def test_nothing_is_written_while_nothing_changes(
     time.sleep(SETTLE_SECONDS)
     offset = cluster.audit_log.stat().st_size
     time.sleep(2 * SETTLE_SECONDS)
-    later = [a for a in asked(cluster, shipped.user, offset) if a.resource != "leases"]
+    later = [a for a in asked(cluster, shipped.user, offset) if a.resource not in LOOKED_AT]
     assert later == []
 
 
@@ -976,7 +988,7 @@ class Scenario:
         return all(map(self._settled, self._steps()))
 
     def _settled(self, expected: Callable[[], bool]) -> bool:
-        deadline = time.monotonic() + APPEAR_SECONDS
+        deadline = time.monotonic() + STEP_SECONDS
         while not self.refused():
             if expected():
                 return True
@@ -987,7 +999,9 @@ class Scenario:
 
     def _steps(self) -> Iterator[Callable[[], bool]]:
         cluster, namespace = self._cluster, self._namespace
+        put_configuration(cluster)
         yield self._controller.leads
+        yield lambda: has_ca_bundle(cluster)
         for kind in FOLDERS:
             foreign(cluster, kind, namespace, "taken")
         create_pod(cluster, namespace, "taken-1", "taken")
@@ -1015,6 +1029,25 @@ class Scenario:
             yield lambda group=group: kinds_found(cluster, namespace, group) == ["Service"]  # type: ignore[misc]
 
 
+ADMISSION = "admissionregistration.k8s.io"
+CONFIGURATIONS = f"/apis/{ADMISSION}/v1/mutatingwebhookconfigurations"
+
+
+def put_configuration(cluster: ControlPlane) -> None:
+    """Register the shipped configuration anew, without a caBundle; for no Pod, since no server runs here."""
+    document = yaml.safe_load((ROOT / "manifests" / "base" / "webhook.yaml").read_text())
+    for each in document["webhooks"]:
+        each["objectSelector"] = {"matchLabels": {f"{PREFIX}group": "no-such-group"}}
+    assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code in (200, 404)
+    answer = cluster.request("POST", CONFIGURATIONS, document)
+    assert answer.code == 201, answer.message
+
+
+def has_ca_bundle(cluster: ControlPlane) -> bool:
+    found = cluster.request("GET", f"{CONFIGURATIONS}/{INJECTOR}").document
+    return all(each["clientConfig"].get("caBundle") for each in found["webhooks"])
+
+
 def test_the_shipped_rights_are_enough(
     cluster: ControlPlane,
     controller: Controller,
@@ -1030,7 +1063,7 @@ def test_the_shipped_rights_are_enough(
 
 
 def test_rights_are_the_listed_ones() -> None:
-    """Nothing may come in unseen: no star, no secret, no further verb."""
+    """Nothing may come in unseen: no star, no other Secret, no further verb."""
     assert {(r.role, r.group, r.resource, r.verb, r.names) for r in RIGHTS} == {
         *(("ClusterRole", "", "pods", verb, ()) for verb in ("get", "list", "watch")),
         *(
@@ -1043,8 +1076,20 @@ def test_rights_are_the_listed_ones() -> None:
             )
             for verb in ("get", "list", "watch", "create", "patch", "delete")
         ),
+        *(
+            (
+                "ClusterRole",
+                "admissionregistration.k8s.io",
+                "mutatingwebhookconfigurations",
+                verb,
+                (INJECTOR,),
+            )
+            for verb in ("get", "patch")
+        ),
         ("Role", "coordination.k8s.io", "leases", "create", ()),
         *(("Role", "coordination.k8s.io", "leases", verb, (NAME,)) for verb in ("get", "update")),
+        ("Role", "", "secrets", "create", ()),
+        *(("Role", "", "secrets", verb, (f"{INJECTOR}-ca", f"{INJECTOR}-tls")) for verb in ("get", "patch")),
     }
 
 
@@ -1069,6 +1114,7 @@ def without(right: Right, namespace: str) -> list[dict[str, Any]]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("right", RIGHTS, ids=str)
 def test_every_right_is_needed(
     cluster: ControlPlane, namespace: str, shipped: Account, tmp_path: Path, right: Right

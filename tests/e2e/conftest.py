@@ -7,31 +7,32 @@ Without `-m e2e` nothing here runs. What a person would look at is collected and
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
 from collections import UserList
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import yaml
 
-from tests.e2e.kubectl import Kubectl, KubectlError, agree_on, until
-from webhook.certificates import make_authority, make_leaf
+from tests.e2e.kubectl import Kubectl, KubectlError, agree_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-# Kustomize reads files only below a kustomization, so the manifests are copied to where the certificates are.
 BUILD = ROOT / "build" / "e2e"
 
 INJECTOR = "hazelcast-sidecar-injector"
 CONTROLLER = "hazelcast-sidecar-controller"
 DEMO = "hazelcast-demo"
 DEMO_PODS = "app.kubernetes.io/name=demo"
+# Until an annotated Pod is injected: the images are there, and everything starts at once.
+INSTALL_SECONDS = 120
 # Marks what a run made, so that the next one may remove what --keep or a crash left, and nothing else.
 OURS = "hazelcast-sidecar-e2e"
 
@@ -157,28 +158,14 @@ def save_logs(folder: Path) -> None:
             (folder / f"{namespace}-{file}").write_text(shown)
 
 
-@pytest.fixture(scope="session")
-def ca_certificate() -> bytes:
-    """Certificates for one run, where the development overlay's copy expects them; the CA's certificate."""
-    now = datetime.now(UTC)
-    authority = make_authority(now)
-    leaf = make_leaf(authority, [f"{INJECTOR}.{INJECTOR}.svc"], now)
-    shutil.copytree(ROOT / "manifests", BUILD / "manifests", ignore=shutil.ignore_patterns("tls"))
-    tls = BUILD / "manifests" / "overlays" / "dev" / "tls"
-    tls.mkdir(mode=0o700)
-    (tls / "ca.crt").write_bytes(authority.certificate)
-    (tls / "tls.crt").write_bytes(leaf.certificate)
-    (tls / "tls.key").write_bytes(leaf.key)
-    return authority.certificate
-
-
 def rendered(kubectl: Kubectl, source: str, image: str) -> list[dict[str, Any]]:
     """A folder of manifests/ as kustomize renders it, with another image and the mark of this run."""
     folder = BUILD / source.replace("/", "-")
     folder.mkdir(parents=True)
+    resource = os.path.relpath(ROOT / "manifests" / source, folder)
     replace_image = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}]
     kustomization = {
-        "resources": [f"../manifests/{source}"],
+        "resources": [resource],
         "patches": [
             {
                 "target": {"kind": "Deployment"},
@@ -195,23 +182,43 @@ def rendered(kubectl: Kubectl, source: str, image: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def webhook_manifests(cluster: Kubectl, images: Images, ca_certificate: bytes) -> list[dict[str, Any]]:
-    assert ca_certificate
-    return rendered(cluster, "overlays/dev", images.webhook)
+def webhook_manifests(cluster: Kubectl, images: Images) -> list[dict[str, Any]]:
+    return rendered(cluster, "base", images.webhook)
 
 
 @pytest.fixture(scope="session")
-def demo_manifests(cluster: Kubectl, images: Images, ca_certificate: bytes) -> list[dict[str, Any]]:
-    assert ca_certificate
+def demo_manifests(cluster: Kubectl, images: Images) -> list[dict[str, Any]]:
     return rendered(cluster, "demo", images.demo)
 
 
 @pytest.fixture(scope="session")
-def webhook(webhook_manifests: list[dict[str, Any]], sightings: Sightings) -> Iterator[Kubectl]:
-    """The webhook and the controller, installed and rolled out; kubectl in their namespace."""
+def webhook(
+    webhook_manifests: list[dict[str, Any]], demo_manifests: list[dict[str, Any]], sightings: Sightings
+) -> Iterator[Kubectl]:
+    """The webhook and the controller, installed and at work; kubectl in their namespace."""
     kubectl = Kubectl(INJECTOR)
+    application = Kubectl(DEMO)
+    application.apply(*(d for d in demo_manifests if d["kind"] != "Deployment"))
+    pod = first_pod(demo_manifests)
+    refused = ""
     started = time.monotonic()
     kubectl.apply(*webhook_manifests)
+    while True:
+        try:
+            # The API server takes up a configuration a moment after it is stored: till then nothing is added.
+            if "initContainers" in json.loads(application.dry_run(pod))["spec"]:
+                break
+        except KubectlError as error:  # no certificate, or no server yet: failurePolicy is Fail
+            refused = str(error)
+        assert time.monotonic() < started + INSTALL_SECONDS, refused
+        time.sleep(0.2)
+    injected = time.monotonic()
+    pods_run = started_running(kubectl)
+    sightings.note(
+        "clean install to first successful injection",
+        f"{injected - started:.1f} s after kubectl apply, {time.time() - pods_run:.1f} s after the Pods ran\n"
+        f"the last refusal before it: {refused.split(': ', 1)[-1]}",
+    )
     for deployment in (INJECTOR, CONTROLLER):
         kubectl.rolled_out(f"deployment/{deployment}")
         sightings.note(
@@ -221,13 +228,22 @@ def webhook(webhook_manifests: list[dict[str, Any]], sightings: Sightings) -> It
     sightings.note(f"kubectl -n {INJECTOR} get pods, at the end", kubectl("get", "pods"))
 
 
+def started_running(kubectl: Kubectl) -> float:
+    """When the first of the webhook's containers started, in seconds since 1970."""
+    starts = [
+        datetime.fromisoformat(status["state"]["running"]["startedAt"]).timestamp()
+        for pod in kubectl.read("pods", "--selector=app.kubernetes.io/component=webhook")["items"]
+        for status in pod["status"].get("containerStatuses", [])
+        if "running" in status["state"]
+    ]
+    return min(starts)
+
+
 @pytest.fixture(scope="session")
 def demo(webhook: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings) -> Kubectl:
     """The demo application, each replica with its member; kubectl in its namespace."""
     assert webhook
     kubectl = Kubectl(DEMO)
-    kubectl.apply(*(d for d in demo_manifests if d["kind"] != "Deployment"))
-    await_first_injection(kubectl, demo_manifests, sightings)
     started = time.monotonic()
     kubectl.apply(*demo_manifests)
     kubectl.rolled_out("deployment/demo")
@@ -241,21 +257,8 @@ def demo(webhook: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sigh
     return kubectl
 
 
-def await_first_injection(kubectl: Kubectl, manifests: list[dict[str, Any]], sightings: Sightings) -> None:
-    """Wait until the API server reaches the webhook.
-
-    For about a second after a rollout it may not: kube-proxy learns of the Endpoints later than we do.
-    """
+def first_pod(manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    """A Pod like the demo's, for dry runs."""
     template = next(d for d in manifests if d["kind"] == "Deployment")["spec"]["template"]
-    pod = {"apiVersion": "v1", "kind": "Pod", **template}
-    pod["metadata"] = {**template["metadata"], "name": "first"}
-    started = time.monotonic()
-
-    def injected() -> str:
-        shown = kubectl(
-            "create", "--dry-run=server", "--output=name", "--filename=-", stdin=yaml.safe_dump(pod)
-        )
-        return shown.strip()
-
-    until(30, "the API server reaches the webhook", injected)
-    sightings.note("the first injection", f"answered after {time.monotonic() - started:.1f} s")
+    metadata = {**template["metadata"], "name": "first", "namespace": DEMO}
+    return {"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata}

@@ -55,6 +55,11 @@ class Kubectl:
         """Apply objects; a misspelt field is an error."""
         self("apply", "--validate=strict", "--filename=-", stdin=yaml.safe_dump_all(documents))
 
+    def dry_run(self, document: Mapping[str, Any]) -> str:
+        """Create an object without storing it; what would be stored, as JSON."""
+        options = ("--dry-run=server", "--output=json", "--filename=-")
+        return self("create", *options, stdin=yaml.safe_dump(document), seconds=20)
+
     def pods(self, selector: str) -> list[str]:
         """Names of the Pods that are there to stay, the oldest first."""
         found = self.read("pods", f"--selector={selector}")["items"]

@@ -142,19 +142,20 @@ def service(name: str = "hazelcast-shop", version: str = "1", uid: str = "u") ->
 
 def test_what_we_made_ourselves_touches_nothing_and_what_others_did_does() -> None:
     touched: list[Key] = []
-    kept = Kept(touched.append)
+    missed: list[Key] = []
+    kept = Kept(touched.append, missed.append)
     kept.note(service(version="7"))
     kept.upsert(service(version="7"))
     assert touched == []
     kept.upsert(service(version="8"))
     kept.remove(service(version="9"))
-    assert touched == [SHOP, SHOP]
+    assert (touched, missed) == ([SHOP], [SHOP])
     assert kept.get(SHOP) is None
 
 
 def test_a_copy_under_another_name_is_not_taken_for_ours() -> None:
     touched: list[Key] = []
-    kept = Kept(touched.append)
+    kept = Kept(touched.append, touched.append)
     kept.replace([service("a-copy")])
     kept.upsert(service("a-copy"))
     kept.remove(service("a-copy"))
@@ -162,7 +163,7 @@ def test_a_copy_under_another_name_is_not_taken_for_ours() -> None:
 
 
 def test_an_old_objects_end_does_not_hide_its_successor() -> None:
-    kept = Kept(lambda _: None)
+    kept = Kept(lambda _: None, lambda _: None)
     kept.note(service(uid="new"))
     kept.remove(service(uid="old"))
     assert kept.get(SHOP) is not None

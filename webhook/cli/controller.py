@@ -5,9 +5,12 @@ import os
 import socket
 from pathlib import Path
 
-from webhook.cli.options import address
+from webhook.cli.options import add_admin_listen, time_span
+from webhook.controller.certificates import service_names
+from webhook.controller.rotation import Policy
 from webhook.controller.run import ControllerSettings
 from webhook.controller.run import run as run_controller
+from webhook.errors import InvalidSettingsError, Problem
 
 _LOCAL_NAMESPACE = "hazelcast-sidecar-injector"
 _SHORTEST_LEASE = 3
@@ -20,13 +23,7 @@ _EXAMPLES = """examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = _EXAMPLES
-    parser.add_argument(
-        "--admin-listen",
-        type=address,
-        default="0.0.0.0:8080",
-        metavar="HOST:PORT",
-        help="/livez, /readyz and /metrics (%(default)s)",
-    )
+    add_admin_listen(parser)
     parser.add_argument(
         "--kubeconfig", type=Path, metavar="FILE", help="names the cluster (the one that this Pod runs in)"
     )
@@ -47,16 +44,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how long a leader that is gone keeps the others waiting (%(default)s)",
     )
+    parser.add_argument(
+        "--certificates",
+        choices=("manage", "leave"),
+        default="manage",
+        help="make and renew the webhook's certificates, or leave that to others (%(default)s)",
+    )
+    for name, default, what in (
+        ("--leaf-lifetime", "90d", "of the webhook's certificate, renewed at 2/3 of it"),
+        ("--ca-lifetime", "3650d", "of the authority, rotated at 2/3 of it"),
+        ("--overlap", "10m", "between the steps of a rotation: longer than a Secret takes to reach a Pod"),
+    ):
+        parser.add_argument(
+            name, type=time_span, default=default, metavar="SPAN", help=f"{what} (%(default)s)"
+        )
 
 
 def run(options: argparse.Namespace) -> int:
     """Run until told to stop."""
+    if options.overlap * 3 > options.leaf_lifetime or options.overlap * 6 > options.ca_lifetime:
+        sentence = "must fit into the last third of a leaf's life, and twice into the last third of a CA's"
+        raise InvalidSettingsError([Problem("--overlap", sentence)])
+    policy = Policy(
+        names=service_names(options.namespace),
+        leaf_lifetime=options.leaf_lifetime,
+        authority_lifetime=options.ca_lifetime,
+        overlap=options.overlap,
+    )
     settings = ControllerSettings(
         admin_listen=options.admin_listen,
         kubeconfig=options.kubeconfig,
         namespace=options.namespace,
         identity=options.identity,
         lease_seconds=options.lease_seconds,
+        certificates=policy if options.certificates == "manage" else None,
     )
     run_controller(settings)
     return 0

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from webhook.cli.options import address
+from webhook.cli.options import add_admin_listen, address
 from webhook.server.serve import ServerSettings
 from webhook.server.serve import run as run_server
 from webhook.settings import Settings
@@ -26,13 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="admission reviews, over TLS (%(default)s)",
     )
-    parser.add_argument(
-        "--admin-listen",
-        type=address,
-        default="0.0.0.0:8080",
-        metavar="HOST:PORT",
-        help="/livez, /readyz and /metrics (%(default)s)",
-    )
+    add_admin_listen(parser)
     parser.add_argument("--tls-cert", type=Path, required=True, metavar="FILE", help="certificate chain, PEM")
     parser.add_argument("--tls-key", type=Path, required=True, metavar="FILE", help="its private key, PEM")
     parser.add_argument(

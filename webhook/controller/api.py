@@ -74,7 +74,7 @@ class _Status(msgspec.Struct):
 
 
 class Kind(NamedTuple):
-    """A kind of namespaced objects, and where the API has them."""
+    """A kind of objects, and where the API has them."""
 
     name: str
     path: str
@@ -89,6 +89,10 @@ class Kind(NamedTuple):
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 POD = Kind("Pod", "/api/v1", "pods")
+SECRET = Kind("Secret", "/api/v1", "secrets")
+WEBHOOK_CONFIGURATION = Kind(
+    "MutatingWebhookConfiguration", "/apis/admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations"
+)
 KEPT_KINDS = {
     kind.name: kind
     for kind in (
@@ -182,20 +186,39 @@ class Api:
             raise
         return msgspec.json.decode(answer, type=Partial)
 
-    async def apply(self, kind: Kind, obj: dict[str, Any], *, force: bool) -> Partial:
+    async def read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        """One whole object; None where there is none.
+
+        Raises:
+            ApiError: refused.
+        """
+        path = f"{kind.collection(namespace)}/{name}"
+        try:
+            answer = await self._request("GET", path, {}, accept="application/json")
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        found: dict[str, Any] = msgspec.json.decode(answer)
+        return found
+
+    async def apply(
+        self, kind: Kind, obj: dict[str, Any], *, force: bool, field_manager: str = FIELD_MANAGER
+    ) -> Partial:
         """Server-side apply; what stands there afterwards.
 
         Args:
             kind: of the object.
             obj: all fields that are ours.
             force: take over fields that others have set to other values.
+            field_manager: as whom they are ours.
 
         Raises:
             ApiError: refused; 409 where, without force, others hold the fields.
         """
         metadata = obj["metadata"]
-        path = f"{kind.collection(metadata['namespace'])}/{metadata['name']}"
-        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        path = f"{kind.collection(metadata.get('namespace', ''))}/{metadata['name']}"
+        query = {"fieldManager": field_manager, "force": "true" if force else "false"}
         answer = await self._request("PATCH", path, query, accept=_metadata_only(""), body=obj)
         return msgspec.json.decode(answer, type=Partial)
 

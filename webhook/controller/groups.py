@@ -131,10 +131,15 @@ class Groups:
 
 
 class Kept:
-    """The objects that the controller keeps, of one kind, by group."""
+    """The objects that the controller keeps, of one kind, by group.
 
-    def __init__(self, touch: Touch) -> None:
-        self._touch = touch
+    Args:
+        touch: called with the group of an object that somebody changed.
+        miss: called with the group of an object that has gone.
+    """
+
+    def __init__(self, touch: Touch, miss: Touch) -> None:
+        self._touch, self._miss = touch, miss
         self._objects: dict[Key, Metadata] = {}
 
     def get(self, key: Key) -> Metadata | None:
@@ -170,7 +175,7 @@ class Kept:
         known = self._objects.get(key)
         if known is not None and known.uid == item.uid:
             del self._objects[key]
-        self._touch(key)
+        self._miss(key)
 
 
 def _is_named_so(item: Metadata) -> bool:

@@ -33,6 +33,13 @@ class Metrics:
         Gauge(f"{prefix}_api_requests", "Requests made of the API server.", registry=registry).set_function(
             requests
         )
+        certificates = Gauge(
+            f"{prefix}_certificate_expiry_timestamp_seconds",
+            "Until when a certificate that this replica keeps is good.",
+            ["certificate"],
+            registry=registry,
+        )
+        self.certificate_expiry = {name: certificates.labels(name) for name in ("ca", "leaf")}
         Gauge(f"{prefix}_watched_pods", "Injected Pods known.", registry=registry).set_function(pods)
         Gauge(f"{prefix}_queue_depth", "Groups that wait to be looked at.", registry=registry).set_function(
             queue_depth

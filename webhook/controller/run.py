@@ -8,11 +8,13 @@ import uvloop
 from kubernetes.aio import client, config
 
 from webhook.controller.api import KEPT_KINDS, POD, Api
+from webhook.controller.certificates import CertificateKeeper
 from webhook.controller.election import lead
-from webhook.controller.groups import Groups, Kept
+from webhook.controller.groups import Groups, Kept, Key
 from webhook.controller.metrics import Metrics
 from webhook.controller.reconciler import Queue, Reconciler
 from webhook.controller.reflector import Reflector
+from webhook.controller.rotation import Policy
 from webhook.daemon.admin import Address, Readiness, admin_application, listen, stop_signals
 from webhook.daemon.log import LogLine, json_lines
 from webhook.errors import InvalidSettingsError, Problem
@@ -21,6 +23,7 @@ from webhook.resources import OURS
 from webhook.version import __version__
 
 _WORKERS = 8
+_MISSED_SECONDS = 1.0
 _OURS_SELECTOR = ",".join([GROUP, *(f"{key}={value}" for key, value in OURS.items())])
 
 
@@ -33,6 +36,7 @@ class ControllerSettings:
         namespace: where the Lease is.
         identity: this replica's, in the Lease.
         lease_seconds: how long a leader that is gone keeps the others waiting.
+        certificates: how to keep the webhook's; None: somebody else does.
     """
 
     admin_listen: Address
@@ -40,6 +44,7 @@ class ControllerSettings:
     namespace: str
     identity: str
     lease_seconds: int = 15
+    certificates: Policy | None = None
 
 
 def run(settings: ControllerSettings) -> None:
@@ -56,7 +61,7 @@ async def _run(settings: ControllerSettings) -> None:
     stop, _ = stop_signals()
     configuration = await _configuration(settings.kubeconfig)
     async with client.ApiClient(configuration) as api_client:
-        controller = Controller(api_client, log)
+        controller = Controller(api_client, settings, log)
         readiness = Readiness()
         app = admin_application(readiness, controller.metrics.exposition)
         admin = await listen("--admin-listen", app, settings.admin_listen)
@@ -79,11 +84,11 @@ async def _run(settings: ControllerSettings) -> None:
 class Controller:
     """The parts, put together: every replica watches, and the one that leads works."""
 
-    def __init__(self, api_client: client.ApiClient, log: LogLine) -> None:
+    def __init__(self, api_client: client.ApiClient, settings: ControllerSettings, log: LogLine) -> None:
         api = Api(api_client)
         self._queue = Queue()
         self._groups = Groups(self._queue.add, log)
-        kept = {name: Kept(self._queue.add) for name in KEPT_KINDS}
+        kept = {name: Kept(self._queue.add, self._miss) for name in KEPT_KINDS}
         self.metrics = Metrics(
             pods=lambda: self._groups.pods,
             queue_depth=lambda: len(self._queue),
@@ -95,21 +100,46 @@ class Controller:
             for name, kind in KEPT_KINDS.items()
         ]
         self._reflectors.append(Reflector(api, POD, GROUP, self._groups, self.metrics, log))
+        self._keeper = None
+        if settings.certificates:
+            self._keeper = CertificateKeeper(
+                api, settings.namespace, settings.certificates, self.metrics, log
+            )
+
+    def _miss(self, key: Key) -> None:
+        """Look at a group whose object has gone, but not at once.
+
+        With its workload the garbage collector removes Pods and objects in any order; what is made again for
+        Pods that are about to go would only have to be removed again.
+        """
+        self._queue.add_later(key, _MISSED_SECONDS)
 
     async def watch(self) -> None:
         """Keep the indexes like the API server's, until cancelled."""
-        await asyncio.gather(*(reflector.run() for reflector in self._reflectors))
+        async with asyncio.TaskGroup() as group:
+            for reflector in self._reflectors:
+                group.create_task(reflector.run())
 
     async def work(self) -> None:
-        """Reconcile, until cancelled: first every group, since nobody may have done so for a while."""
-        await asyncio.gather(*(reflector.synced.wait() for reflector in self._reflectors))
-        for key in self._groups.keys():  # noqa: SIM118 - no mapping
-            self._queue.add(key)
+        """What the leader does, until cancelled."""
         self.metrics.leader.set(1)
         try:
-            await asyncio.gather(*(self._reconciler.work() for _ in range(_WORKERS)))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._reconcile())
+                if self._keeper:
+                    group.create_task(self._keeper.work())
         finally:
             self.metrics.leader.set(0)
+
+    async def _reconcile(self) -> None:
+        """First every group, since nobody may have done so for a while; then those that are touched."""
+        for reflector in self._reflectors:
+            await reflector.synced.wait()
+        for key in self._groups.keys():  # noqa: SIM118 - no mapping
+            self._queue.add(key)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_WORKERS):
+                group.create_task(self._reconciler.work())
 
 
 async def _first(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> list[asyncio.Task[None]]:

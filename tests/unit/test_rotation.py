@@ -1,0 +1,132 @@
+"""When certificates are made, renewed and rotated: years of it, step by step, without waiting."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+
+from webhook.certificates import KeyPair, flaw, make_authority, make_leaf
+from webhook.controller.rotation import Certificates, Policy, plan
+
+NAMES = ["hazelcast-sidecar-injector.ns.svc"]
+POLICY = Policy(NAMES, timedelta(days=90), timedelta(days=3650), timedelta(minutes=10))
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+NOTHING = Certificates(None, b"", None)
+
+
+def authorities(certificates: Certificates) -> int:
+    return len(x509.load_pem_x509_certificates(certificates.bundle))
+
+
+def is_served(certificates: Certificates, bundle: bytes, now: datetime) -> bool:
+    assert certificates.leaf is not None
+    return flaw(certificates.leaf, bundle, NAMES, now) is None
+
+
+def test_from_nothing_everything_is_made_and_then_nothing_changes() -> None:
+    made = plan(NOTHING, POLICY, NOW)
+    assert is_served(made, made.bundle, NOW)
+    assert authorities(made) == 1
+    for later in (timedelta(0), timedelta(seconds=3), timedelta(days=59)):
+        assert plan(made, POLICY, NOW + later) == made
+
+
+def test_the_leaf_is_renewed_at_two_thirds_of_its_life_under_the_same_authority() -> None:
+    made = plan(NOTHING, POLICY, NOW)
+    renewed = plan(made, POLICY, NOW + timedelta(days=60, minutes=1))
+    assert renewed.leaf != made.leaf
+    assert (renewed.authority, renewed.bundle) == (made.authority, made.bundle)
+
+
+def test_an_authority_is_rotated_in_steps_and_at_none_of_them_a_leaf_is_not_trusted() -> None:
+    due = timedelta(days=3650) * 2 / 3
+    now = NOW
+    before = plan(NOTHING, POLICY, now)
+    seen = []
+    # Just before it is due, then minute by minute.
+    for minute in range(-2, 30):
+        now = NOW + due + timedelta(minutes=minute)
+        after = plan(before, POLICY, now)
+        # Between two writes either pair of old and new may meet; the bundle is written before the leaf.
+        assert is_served(before, after.bundle, now) or after.leaf != before.leaf
+        assert is_served(after, after.bundle, now)
+        if after.leaf != before.leaf and authorities(before) == 2:
+            assert is_served(after, before.bundle, now), "the leaf may reach the server before the new bundle"
+        if after != before:
+            seen.append((authorities(after), after.authority != before.authority, after.leaf != before.leaf))
+        before = after
+    renewal_of_the_leaf, rotation = (1, False, True), [(2, True, False), (2, False, True), (1, False, False)]
+    assert [step for step in seen if step != renewal_of_the_leaf] == rotation
+
+
+@pytest.mark.parametrize("key", ["authority", "leaf"])
+def test_what_was_lost_is_made_again(key: str) -> None:
+    made = plan(NOTHING, POLICY, NOW)
+    left = made._replace(authority=None) if key == "authority" else made._replace(leaf=None)
+    again = plan(left, POLICY, NOW)
+    assert is_served(again, again.bundle, NOW)
+    if key == "authority":
+        # The leaf of the lost one is still served and trusted, until one of the new has taken its place.
+        assert again.leaf == made.leaf
+        assert authorities(again) == 2
+        later = plan(again, POLICY, NOW + POLICY.overlap)
+        assert later.leaf != made.leaf
+        assert authorities(plan(later, POLICY, NOW + 2 * POLICY.overlap)) == 1
+
+
+@pytest.mark.parametrize("broken", ["garbage", "foreign key", "other names", "other authority", "expired"])
+def test_a_leaf_that_is_no_good_is_replaced(broken: str) -> None:
+    made = plan(NOTHING, POLICY, NOW)
+    assert made.authority is not None
+    assert made.leaf is not None
+    other = make_authority(NOW)
+    leaf = {
+        "garbage": KeyPair(b"x", b"y"),
+        "foreign key": KeyPair(made.leaf.certificate, make_leaf(other, NAMES, NOW).key),
+        "other names": make_leaf(made.authority, ["else.ns.svc"], NOW),
+        "other authority": make_leaf(other, NAMES, NOW),
+        "expired": make_leaf(made.authority, NAMES, NOW - timedelta(days=2), lifetime=timedelta(days=1)),
+    }[broken]
+    mended = plan(made._replace(leaf=leaf), POLICY, NOW)
+    assert is_served(mended, mended.bundle, NOW)
+    assert mended.authority == made.authority
+
+
+def test_a_leaf_that_falls_due_with_its_authority_waits_for_the_overlap() -> None:
+    short = Policy(NAMES, timedelta(seconds=30), timedelta(seconds=60), timedelta(seconds=5))
+    now, certificates, steps = NOW, NOTHING, []
+    for second in range(150):
+        now = NOW + timedelta(seconds=second)
+        after = plan(certificates, short, now)
+        assert is_served(after, after.bundle, now)
+        if after.authority != certificates.authority:
+            steps.append((second, "ca"))
+        elif after.leaf != certificates.leaf:
+            assert is_served(after, certificates.bundle, now)
+            steps.append((second, "leaf"))
+        certificates = after
+    leaves = [second for second, what in steps if what == "leaf"]
+    assert [second for second, what in steps if what == "ca"] == [0, 40, 80, 120]
+    assert leaves == [20, 45, 65, 85, 105, 125, 145]
+
+
+def test_one_bad_block_does_not_spoil_the_bundle() -> None:
+    made = plan(NOTHING, POLICY, NOW)
+    bad = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    mended = plan(made._replace(authority=None, bundle=bad + made.bundle + made.bundle), POLICY, NOW)
+    assert (mended.leaf, authorities(mended)) == (made.leaf, 2)
+
+
+@pytest.mark.parametrize("bundle", [b"", b"garbage"])
+def test_a_bundle_that_was_lost_is_made_of_the_authority(bundle: bytes) -> None:
+    made = plan(NOTHING, POLICY, NOW)
+    assert plan(made._replace(bundle=bundle), POLICY, NOW) == made
+
+
+def test_an_authority_whose_key_does_not_fit_is_replaced_and_trusted_for_a_while() -> None:
+    made = plan(NOTHING, POLICY, NOW)
+    assert made.authority is not None
+    broken = KeyPair(made.authority.certificate, make_authority(NOW).key)
+    mended = plan(made._replace(authority=broken), POLICY, NOW)
+    assert mended.authority != broken
+    assert (mended.leaf, authorities(mended)) == (made.leaf, 2)
