@@ -177,14 +177,8 @@ class Api:
         Raises:
             ApiError: refused.
         """
-        path = f"{kind.collection(namespace)}/{name}"
-        try:
-            answer = await self._request("GET", path, {}, accept=_metadata_only(""))
-        except ApiError as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                return None
-            raise
-        return msgspec.json.decode(answer, type=Partial)
+        answer = await self._find(kind, namespace, name, accept=_metadata_only(""))
+        return None if answer is None else msgspec.json.decode(answer, type=Partial)
 
     async def read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         """One whole object; None where there is none.
@@ -192,15 +186,16 @@ class Api:
         Raises:
             ApiError: refused.
         """
-        path = f"{kind.collection(namespace)}/{name}"
+        answer = await self._find(kind, namespace, name, accept="application/json")
+        return None if answer is None else msgspec.json.decode(answer, type=dict[str, Any])
+
+    async def _find(self, kind: Kind, namespace: str, name: str, *, accept: str) -> bytes | None:
         try:
-            answer = await self._request("GET", path, {}, accept="application/json")
+            return await self._request("GET", f"{kind.collection(namespace)}/{name}", {}, accept=accept)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
-        found: dict[str, Any] = msgspec.json.decode(answer)
-        return found
 
     async def apply(
         self, kind: Kind, obj: dict[str, Any], *, force: bool, field_manager: str = FIELD_MANAGER
