@@ -10,7 +10,8 @@ import msgspec
 
 from webhook import values
 from webhook.errors import InvalidSettingsError, Problem
-from webhook.names import PREFIX, STATUS
+from webhook.names import PREFIX, RECORDS
+from webhook.settings import Settings
 from webhook.values import MAX_SHOWN, ValueType, did_you_mean, quantity
 
 
@@ -38,6 +39,8 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False):
     native_sidecar: bool
     shutdown_timeout: int
     """Seconds."""
+    disruption_budget: bool
+    network_policy: bool
     metrics: bool
     metrics_port: int
     log_format: Literal["text", "json"]
@@ -146,6 +149,20 @@ TABLE = (
         "leave room for it.",
     ),
     Annotation(
+        "disruption-budget",
+        values.boolean_type(),
+        "false",
+        "A PodDisruptionBudget for the group: evictions take one Pod at a time. For Deployments, ReplicaSets "
+        "and StatefulSets, and only where no other budget selects the Pods: with two, evictions fail.",
+    ),
+    Annotation(
+        "network-policy",
+        values.boolean_type(),
+        "false",
+        "A NetworkPolicy for the group: only its own Pods reach its members' ports, and all other ports are "
+        "open. Policies add up, so only where no other selects the Pods: this one opens what that closes.",
+    ),
+    Annotation(
         "metrics",
         values.boolean_type(),
         "false",
@@ -164,31 +181,51 @@ TABLE = (
 _MAX_PROBLEMS = 25
 """More than a person makes; the API server checks the size of annotations only after admission."""
 
+_SHIPPED = {annotation.name: annotation.default for annotation in TABLE if annotation.default is not None}
+
 _BY_NAME = {annotation.name: annotation for annotation in TABLE}
 
 NAMES = frozenset(_BY_NAME)
 """Every annotation's name, without the prefix."""
 
 
-def read_defaults(overrides: Mapping[str, str]) -> dict[str, Any]:
-    """The value of every attribute of SidecarSpec where a Pod says nothing.
-
-    Args:
-        overrides: annotation name (without the prefix) to text, which outranks the table's default.
+class DefaultSpecs:
+    """What holds where a Pod says nothing, in each namespace.
 
     Raises:
-        InvalidSettingsError: an override names no annotation, or its text is not of its type.
+        InvalidSettingsError: a default names no annotation, or its text is not of its type.
     """
-    problems: list[Problem] = []
-    defaults: dict[str, Any] = {annotation.field: None for annotation in TABLE}
-    shipped = {annotation.name: annotation.default for annotation in TABLE if annotation.default is not None}
-    for name, text in {**shipped, **overrides}.items():
-        _read(name, text, defaults, problems, prefix="default ")
-    if "inject" in overrides:
-        problems.append(Problem("default inject", "every workload asks for its member itself"))
-    problems += _contradictions(SidecarSpec(**_completed(defaults))) if not problems else []
-    if problems:
-        raise InvalidSettingsError(problems)
+
+    def __init__(self, settings: Settings) -> None:
+        problems: list[Problem] = []
+        nothing = dict.fromkeys(annotation.field for annotation in TABLE)
+        shipped = _read_defaults(nothing, _SHIPPED, problems, where="default ")
+        self._everywhere = _read_defaults(shipped, settings.defaults, problems, where="default ")
+        self._namespaces: Mapping[str, Mapping[str, Any]] = {
+            namespace: _read_defaults(
+                self._everywhere, own, problems, where=f"default for namespace {namespace}: "
+            )
+            for namespace, own in settings.namespaces.items()
+        }
+        if problems:
+            raise InvalidSettingsError(problems)
+
+    def of(self, namespace: str) -> Mapping[str, Any]:
+        """The value of every attribute of SidecarSpec for a Pod without annotations in this namespace."""
+        return self._namespaces.get(namespace, self._everywhere)
+
+
+def _read_defaults(
+    under: Mapping[str, Any], overrides: Mapping[str, str], problems: list[Problem], *, where: str
+) -> dict[str, Any]:
+    """Defaults on top of others; what is wrong with them goes to the problems."""
+    found: list[Problem] = []
+    defaults = dict(under)
+    for name, text in overrides.items():
+        _read(name, text, defaults, found, prefix=where)
+    if defaults["inject"]:
+        found.append(Problem(f"{where}inject", "every workload asks for its member itself"))
+    problems += found or _contradictions(SidecarSpec(**_completed(defaults)))
     return defaults
 
 
@@ -197,12 +234,12 @@ def parse(annotations: Mapping[str, str], defaults: Mapping[str, Any]) -> Sideca
 
     Args:
         annotations: of the Pod; those without our prefix are passed over.
-        defaults: as `read_defaults` gives them.
+        defaults: as `DefaultSpecs.of` gives them.
     """
     problems: list[Problem] = []
     fields = dict(defaults)
     for key, text in annotations.items():
-        if key.startswith(PREFIX) and key != STATUS:
+        if key.startswith(PREFIX) and key not in RECORDS:
             _read(key.removeprefix(PREFIX), text, fields, problems, prefix=PREFIX)
             if len(problems) == _MAX_PROBLEMS:
                 return [*problems, Problem(PREFIX + "*", "and perhaps more; these come first")]

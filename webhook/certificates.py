@@ -117,10 +117,24 @@ def flaw(leaf: KeyPair, ca_bundle: bytes, names: Sequence[str], now: datetime) -
         return f"unreadable PEM: {error}"
     if key.public_key() != certificate.public_key():
         return "the private key does not belong to the certificate"
+    return _mistrust([certificate], store, names, now)
+
+
+def mistrust(chain: bytes, ca_bundle: bytes, names: Sequence[str], now: datetime) -> str | None:
+    """Say why a client that trusts `ca_bundle` would refuse a PEM chain under one of `names`, or None."""
+    try:
+        certificates = x509.load_pem_x509_certificates(chain)
+        store = Store(x509.load_pem_x509_certificates(ca_bundle))
+    except ValueError as error:
+        return f"unreadable PEM: {error}"
+    return _mistrust(certificates, store, names, now)
+
+
+def _mistrust(chain: list[x509.Certificate], store: Store, names: Sequence[str], now: datetime) -> str | None:
     policy = PolicyBuilder().store(store).time(now)
     for name in names:
         try:
-            policy.build_server_verifier(_general_name(name)).verify(certificate, [])
+            policy.build_server_verifier(_general_name(name)).verify(chain[0], chain[1:])
         except VerificationError as error:
             return f"not valid for {name}: {error}"
     return None

@@ -10,8 +10,24 @@ INJECT = PREFIX + "inject"
 STATUS = PREFIX + "status"
 """Annotation on an injected Pod: what was done, as JSON. With the container it says 'done already'."""
 
+COPIED = PREFIX + "copied"
+"""Annotation on a workload: what of its annotations was copied onto its Pod template, as JSON."""
+
+RECORDS = frozenset((STATUS, COPIED))
+"""The annotations under our prefix that we write and nobody else."""
+
 GROUP = PREFIX + "group"
 """Annotation: which Pods form one cluster. Label on an injected Pod: what the headless Service selects."""
+
+INJECTOR = "hazelcast-sidecar-injector"
+"""Of the webhook's configuration, its Service and its Deployment."""
+
+CONTROLLER = "hazelcast-sidecar-controller"
+"""Of the controller's Deployment, its ServiceAccount, its roles and its Lease."""
+
+AUTHORITY_SECRET, LEAF_SECRET = f"{INJECTOR}-ca", f"{INJECTOR}-tls"
+SETTINGS, SETTINGS_KEY = "hazelcast-sidecar-settings", "settings.yaml"
+"""The ConfigMap with the settings of the webhook and the controller, and the file in it."""
 
 CONTAINER = "hazelcast"
 PORT_NAME = "hazelcast"
@@ -29,11 +45,16 @@ DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
 """RFC 1123, apart from the length."""
 
 _HASH_LENGTH = 8
-_MAX_SUBDOMAIN = 253
+MAX_SUBDOMAIN = 253
+
+
+def service_names(namespace: str) -> list[str]:
+    """The DNS names of the webhook's Service."""
+    return [f"{INJECTOR}.{namespace}.svc", f"{INJECTOR}.{namespace}.svc.cluster.local"]
 
 
 def resource_name(group: str) -> str:
-    """The name of the ConfigMap, the headless Service and the Role of a group."""
+    """The name of each object that stands beside the Pods of a group."""
     return RESOURCE_PREFIX + group
 
 
@@ -52,7 +73,7 @@ def group_of_workload(workload: str) -> str:
 
 def is_object_name(text: str) -> bool:
     """Whether a text can name a Kubernetes object: a DNS subdomain (RFC 1123)."""
-    return len(text) <= _MAX_SUBDOMAIN and all(DNS_LABEL.fullmatch(label) for label in text.split("."))
+    return len(text) <= MAX_SUBDOMAIN and all(DNS_LABEL.fullmatch(label) for label in text.split("."))
 
 
 def is_group(text: str) -> bool:

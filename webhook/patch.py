@@ -5,19 +5,25 @@ containers set which variable, and its grace period. That is its `Shape`. Pods o
 same shape and spec, hence the very same patch, so that a caller can keep it.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+import msgspec
 
 from webhook import sidecar
 from webhook.annotations import SidecarSpec
-from webhook.names import GROUP, STATUS
+from webhook.copying import Copying, record
+from webhook.fingerprint import fingerprint as fingerprint_of
+from webhook.names import COPIED, GROUP, STATUS
 from webhook.pod import Container, Pod
 from webhook.policy import Inject
 from webhook.status import Status, encode
 from webhook.version import __version__
+from webhook.workload import Kind, Workload
 
 Operation = dict[str, Any]
 
-_DEFAULT_GRACE_SECONDS = 30  # what the API server sets where a Pod says nothing
+DEFAULT_GRACE_SECONDS = 30  # what the API server sets where a Pod says nothing
 
 
 class EnvShape(NamedTuple):
@@ -34,7 +40,7 @@ class Shape(NamedTuple):
     labels_absent: bool
     init_containers_absent: bool
     volumes_absent: bool
-    grace_seconds: int
+    grace_seconds: int | None
     env: tuple[EnvShape, ...] | None
     """One for each of spec.containers; None where that is absent."""
 
@@ -42,12 +48,11 @@ class Shape(NamedTuple):
 def shape_of(pod: Pod) -> Shape:
     """The shape of a Pod."""
     spec = pod.spec
-    grace = spec.termination_grace_period_seconds
     return Shape(
         pod.metadata.labels is None,
         spec.init_containers is None,
         spec.volumes is None,
-        _DEFAULT_GRACE_SECONDS if grace is None else grace,
+        spec.termination_grace_period_seconds,
         None if spec.containers is None else tuple([_env_shape(container) for container in spec.containers]),
     )
 
@@ -63,46 +68,78 @@ def _env_shape(container: Container) -> EnvShape:
     )
 
 
-def operations(decision: Inject, shape: Shape, run_as_user: int | None) -> list[Operation]:
+def operations(
+    decision: Inject, shape: Shape, run_as_user: int | None, *, reversible: bool = False
+) -> list[Operation]:
     """The operations that inject a member into every Pod of that shape, for which it was so decided.
 
     Each list is either made whole, where the Pod has none, or added to; never both, so no operation can
     undo another.
+
+    Args:
+        decision: to inject.
+        shape: of the Pod.
+        run_as_user: as the settings have it.
+        reversible: record also what was there before, for `uninjection`.
     """
     spec, group = decision.spec, decision.group
     return [
-        *_record(decision, labels_absent=shape.labels_absent),
+        *_record(decision, shape, run_as_user, reversible=reversible),
         *_environment(spec, shape.env or ()),
         _member(spec, group, shape, run_as_user),
         *_volumes(spec, group, absent=shape.volumes_absent),
-        *_grace_period(spec, shape.grace_seconds),
+        *_grace_period(spec, shape),
     ]
 
 
-def _record(decision: Inject, *, labels_absent: bool) -> list[Operation]:
+def _record(decision: Inject, shape: Shape, run_as_user: int | None, *, reversible: bool) -> list[Operation]:
     """The label that the headless Service selects, and what was done, for people and the controller."""
-    spec, group = decision.spec, decision.group
-    status = Status(
+    group = decision.group
+    status = status_of(decision, fingerprint_of(decision.spec, run_as_user))
+    if reversible:
+        status = _with_what_was_there(status, decision.spec, shape)
+    label = (
+        _add("/metadata/labels", {GROUP: group})
+        if shape.labels_absent
+        else _add(pointer("metadata", "labels", GROUP), group)
+    )
+    return [_add(pointer("metadata", "annotations", STATUS), encode(status)), label]
+
+
+def status_of(decision: Inject, fingerprint: str) -> Status:
+    """The record of a decision.
+
+    Args:
+        decision: what was decided.
+        fingerprint: of what the Pod gains.
+    """
+    spec = decision.spec
+    return Status(
         version=__version__,
-        group=group,
+        group=decision.group,
         cluster=spec.cluster_name,
         image=spec.image,
         discovery=spec.discovery,
         port=spec.port,
         config=spec.config is not None,
         service_account=decision.service_account,
+        fingerprint=fingerprint,
+        disruption_budget=spec.disruption_budget,
+        network_policy=spec.network_policy,
     )
-    label = (
-        _add("/metadata/labels", {GROUP: group})
-        if labels_absent
-        else _add(_member_of("labels", GROUP), group)
+
+
+def _with_what_was_there(status: Status, spec: SidecarSpec, shape: Shape) -> Status:
+    return msgspec.structs.replace(
+        status,
+        own_env=tuple(f"{index}/{name}" for index, env in enumerate(shape.env or ()) for name in env.names),
+        own_grace=msgspec.UNSET if _raised_grace(spec, shape) is None else shape.grace_seconds,
     )
-    return [_add(_member_of("annotations", STATUS), encode(status)), label]
 
 
 def _environment(spec: SidecarSpec, shapes: tuple[EnvShape, ...]) -> list[Operation]:
     """Our variables in front of the application's, so that its own may refer to them."""
-    variables = sidecar.env_vars(sidecar.application_env(spec))
+    variables = sidecar.env_vars(sidecar.application_env(spec.port, spec.cluster_name))
     added: list[Operation] = []
     for index, shape in enumerate(shapes):
         path = f"/spec/containers/{index}/env"
@@ -136,15 +173,47 @@ def _volumes(spec: SidecarSpec, group: str, *, absent: bool) -> list[Operation]:
     return [_add("/spec/volumes/-", volume) for volume in volumes]
 
 
-def _grace_period(spec: SidecarSpec, own: int) -> list[Operation]:
+def _grace_period(spec: SidecarSpec, shape: Shape) -> list[Operation]:
+    seconds = _raised_grace(spec, shape)
+    return [] if seconds is None else [_add("/spec/terminationGracePeriodSeconds", seconds)]
+
+
+def _raised_grace(spec: SidecarSpec, shape: Shape) -> int | None:
+    """The grace period in seconds where the member needs a longer one."""
+    own = DEFAULT_GRACE_SECONDS if shape.grace_seconds is None else shape.grace_seconds
     seconds = sidecar.grace_period(spec, own)
-    return [_add("/spec/terminationGracePeriodSeconds", seconds)] if seconds != own else []
+    return seconds if seconds != own else None
+
+
+def copy_operations(kind: Kind, workload: Workload, copying: Copying) -> list[Operation]:
+    """The operations that give a workload's template its annotations, and the workload its record."""
+    template = workload.template
+    assert template is not None  # noqa: S101 - nothing is copied otherwise
+    path = pointer(*kind.template, "metadata")
+    if template.metadata is None:
+        onto = [_add(path, {"annotations": copying.annotations})]
+    elif template.metadata.annotations is None:
+        onto = [_add(f"{path}/annotations", copying.annotations)]
+    else:
+        onto = _difference(f"{path}/annotations", template.annotations, copying.annotations)
+    own = workload.metadata.annotations or {}
+    recorded = {key: value for key, value in own.items() if key != COPIED}
+    if (text := record(copying)) is not None:
+        recorded[COPIED] = text
+    return [*onto, *_difference("/metadata/annotations", own, recorded)]
+
+
+def _difference(path: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[Operation]:
+    """The operations that make one mapping of texts the other; only what differs is named."""
+    removed = [{"op": "remove", "path": path + pointer(key)} for key in before if key not in after]
+    changed = [(key, value) for key, value in after.items() if before.get(key) != value]
+    return [*removed, *(_add(path + pointer(key), value) for key, value in changed)]
 
 
 def _add(path: str, value: object) -> Operation:
     return {"op": "add", "path": path, "value": value}
 
 
-def _member_of(mapping: str, key: str) -> str:
-    """JSON pointer (RFC 6901) to a label or an annotation of ours; none of them has a `~`."""
-    return f"/metadata/{mapping}/{key.replace('/', '~1')}"
+def pointer(*steps: str) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)

@@ -7,6 +7,7 @@ Patch operation that appends to it does.
 """
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
 
@@ -25,12 +26,45 @@ class ContainerPort(msgspec.Struct, gc=False, rename="camel"):
     protocol: str = "TCP"
 
 
-class Container(msgspec.Struct, gc=False):
+Quantity = str | int | float
+"""A resource quantity: text when the API server sends it; in a manifest it may be a number."""
+
+
+class Requirements(msgspec.Struct, gc=False):
+    """Resource requests and limits, by resource name."""
+
+    requests: dict[str, Quantity] | None = None
+    limits: dict[str, Quantity] | None = None
+
+
+class WindowsOptions(msgspec.Struct, gc=False, rename="camel"):
+    """What holds for containers on Windows only."""
+
+    host_process: bool | None = None
+
+
+class SecurityContext(msgspec.Struct, gc=False, rename="camel"):
+    """Of a container or of the whole Pod."""
+
+    windows_options: WindowsOptions | None = None
+
+    @property
+    def is_host_process(self) -> bool:
+        """Whether it makes processes of a Windows node of the containers."""
+        return bool(self.windows_options and self.windows_options.host_process)
+
+
+class Container(msgspec.Struct, gc=False, rename="camel"):
     """A container or init container."""
 
     name: str = ""
+    image: str = ""
     env: list[Named] | None = None
     ports: list[ContainerPort] | None = None
+    restart_policy: str | None = None
+    """"Always" makes a native sidecar of an init container."""
+    security_context: SecurityContext | None = None
+    resources: Requirements | None = None
 
 
 class OwnerReference(msgspec.Struct, gc=False):
@@ -51,6 +85,9 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
     owner_references: list[OwnerReference] | None = None
 
 
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
 class Spec(msgspec.Struct, gc=False, rename="camel"):
     """The Pod's spec."""
 
@@ -58,11 +95,17 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     """None: the API server sends null for a Pod without containers, and refuses it afterwards."""
     init_containers: list[Container] | None = None
     volumes: list[Named] | None = None
-    termination_grace_period_seconds: int | None = None
+    termination_grace_period_seconds: _Int64 | None = None
     automount_service_account_token: bool | None = None
     service_account_name: str = ""
     dns_policy: str = ""
+    restart_policy: str = ""
     host_network: bool | None = None
+    node_selector: dict[str, str] | None = None
+    os: Named | None = None
+    security_context: SecurityContext | None = None
+    resources: Requirements | None = None
+    """Of the whole Pod (KEP-2837)."""
 
 
 class Pod(msgspec.Struct, gc=False):
@@ -84,7 +127,12 @@ class Pod(msgspec.Struct, gc=False):
         return self.metadata.name or f"{self.metadata.generate_name}*"
 
 
-_HASH_LABELS = ("pod-template-hash", "rollouts-pod-template-hash")
+def is_controlled(pod: Pod) -> bool:
+    """Whether a workload made the Pod."""
+    return any(owner.controller for owner in pod.metadata.owner_references or ())
+
+
+HASH_LABELS = ("pod-template-hash", "rollouts-pod-template-hash")
 """Set by Deployments and by Argo Rollouts on the Pods of each ReplicaSet that they make."""
 
 
@@ -100,7 +148,7 @@ def workload_name(pod: Pod) -> str:
     if owner is None:
         return metadata.name or metadata.generate_name.rstrip("-")
     if owner.kind == "ReplicaSet":
-        for label in _HASH_LABELS:
+        for label in HASH_LABELS:
             template_hash = (metadata.labels or {}).get(label)
             if template_hash and owner.name.endswith(f"-{template_hash}"):
                 return owner.name.removesuffix(f"-{template_hash}")

@@ -9,28 +9,29 @@
 | CREATE    | "true"            | injected by us           | any               | skip ALREADY_INJECTED     |
 | CREATE    | neither           | any                      | any               | deny INVALID              |
 | CREATE    | "true"            | no                       | invalid           | deny INVALID              |
+| CREATE    | "true"            | somebody's own           | valid             | skip HAND_WRITTEN, warns  |
 | CREATE    | "true"            | something in its place   | valid             | deny COLLISION            |
 | CREATE    | "true"            | no                       | valid             | inject                    |
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from webhook import annotations
+from webhook.advice import advise
 from webhook.annotations import SidecarSpec
+from webhook.collisions import collisions
 from webhook.errors import Problem
 from webhook.names import (
-    CONFIG_VOLUME,
     CONTAINER,
-    GROUP,
     INJECT,
     PREFIX,
+    RECORDS,
     STATUS,
-    TMP_VOLUME,
     group_of_workload,
 )
-from webhook.pod import Pod, workload_name
+from webhook.pod import Pod, is_controlled, workload_name
 from webhook.values import did_you_mean
 
 
@@ -42,8 +43,13 @@ class Reason(StrEnum):
     NOT_REQUESTED = "not-requested"
     DECLINED = "declined"
     ALREADY_INJECTED = "already-injected"
+    HAND_WRITTEN = "hand-written-member"
     INVALID = "invalid-annotations"
     COLLISION = "collision"
+    COPIED = "annotations-copied"
+    UNCHANGED = "unchanged"
+    UNINJECTED = "uninjected"
+    NO_WORSE = "no-worse"
 
 
 SENTENCES = {
@@ -52,8 +58,13 @@ SENTENCES = {
     Reason.NOT_REQUESTED: f"the Pod has no annotation {INJECT}",
     Reason.DECLINED: f'the annotation {INJECT} is "false"',
     Reason.ALREADY_INJECTED: "the Pod has its member already",
+    Reason.HAND_WRITTEN: "the Pod has a Hazelcast member of its own",
     Reason.INVALID: "the Pod's annotations cannot be used",
     Reason.COLLISION: "something in the Pod stands in the member's way",
+    Reason.COPIED: "annotations of the workload were copied onto its Pod template",
+    Reason.UNCHANGED: "the Pod template has what it should have",
+    Reason.UNINJECTED: "what was injected was taken out",
+    Reason.NO_WORSE: "the Pod template could not be used before either",
 }
 
 
@@ -64,6 +75,7 @@ class Inject(NamedTuple):
     group: str
     service_account: str = ""
     """As which its members look for each other; only with discovery by API."""
+    warnings: tuple[str, ...] = ()
     reason: Reason = Reason.INJECTED
 
 
@@ -71,7 +83,7 @@ class Skip(NamedTuple):
     """The Pod stays as it is."""
 
     reason: Reason
-    warning: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Deny(NamedTuple):
@@ -90,13 +102,13 @@ def decide(pod: Pod, operation: str, defaults: Mapping[str, Any]) -> Decision:  
     Args:
         pod: as it was sent; read only.
         operation: of the admission request, such as CREATE.
-        defaults: as `annotations.read_defaults` gives them.
+        defaults: as `annotations.DefaultSpecs.of` gives them.
     """
     if operation != "CREATE":
         return Skip(Reason.NOT_A_CREATION)
     given = pod.metadata.annotations or {}
     if INJECT not in given:
-        return Skip(Reason.NOT_REQUESTED, _forgotten(given))
+        return Skip(Reason.NOT_REQUESTED, forgotten(given))
     if given[INJECT] == "false":
         return Skip(Reason.DECLINED)
     if is_injected(pod):
@@ -104,12 +116,16 @@ def decide(pod: Pod, operation: str, defaults: Mapping[str, Any]) -> Decision:  
     spec = annotations.parse(given, defaults)
     if not isinstance(spec, SidecarSpec):
         return Deny(Reason.INVALID, spec)
+    if own := _own_member(pod):
+        return Skip(Reason.HAND_WRITTEN, (own,))
     group = spec.group or group_of_workload(workload_name(pod))
     problems = collisions(pod, spec, group)
     if problems:
         return Deny(Reason.COLLISION, problems)
     account = (pod.spec.service_account_name or "default") if spec.discovery == "api" else ""
-    return Inject(spec, group, account)
+    # Nobody reads what the controller of a workload is told about its Pods.
+    warnings = () if is_controlled(pod) else advise(pod, spec)
+    return Inject(spec, group, account, warnings)
 
 
 def is_injected(pod: Pod) -> bool:
@@ -119,83 +135,28 @@ def is_injected(pod: Pod) -> bool:
     )
 
 
-def _forgotten(given: Mapping[str, str]) -> str | None:
-    """A warning where a Pod has annotations of ours that do nothing, as inject is missing or misspelt."""
-    ours = sorted(key for key in given if key.startswith(PREFIX) and key != STATUS)
+def forgotten(given: Mapping[str, str]) -> tuple[str, ...]:
+    """A warning where annotations of ours do nothing, as inject is missing or misspelt."""
+    ours = sorted(key for key in given if key.startswith(PREFIX) and key not in RECORDS)
     if not ours:
-        return None
+        return ()
     misspelt = next((key for key in ours if key.removeprefix(PREFIX) not in annotations.NAMES), None)
     guess = did_you_mean(misspelt.removeprefix(PREFIX), ["inject"]) if misspelt else ""
     hint = guess or f'; add {INJECT}: "true"'
-    return f"no Hazelcast member is injected: {misspelt or ours[0]} is set, {INJECT} is not{hint}"
+    return (f"no Hazelcast member is injected: {misspelt or ours[0]} is set, {INJECT} is not{hint}",)
 
 
-def collisions(pod: Pod, spec: SidecarSpec, group: str) -> list[Problem]:
-    """What in the Pod stands in the way of a working member, found before anything is patched."""
-    return [
-        *_taken_names(pod),
-        *_taken_ports(pod, spec),
-        *_foreign_group(pod, group),
-        *_impossible_discovery(pod, spec),
-    ]
+MEMBER_IMAGES = ("hazelcast", "hazelcast-enterprise")
+"""Repositories of members, whatever the registry."""
 
 
-def _taken_names(pod: Pod) -> Iterator[Problem]:
+def _own_member(pod: Pod) -> str | None:
+    """A warning where somebody gave the Pod a member by hand, as Hazelcast's guide has people do."""
     for path, container in pod.every_container():
-        if container.name == CONTAINER:
-            yield Problem(
-                path,
-                f'is named "{CONTAINER}", as the member that {INJECT} asks for; rename or remove this '
-                "container, or remove the annotation",
+        repository = container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+        if repository in MEMBER_IMAGES:
+            return (
+                f'no Hazelcast member is injected: {path} "{container.name}" is one already '
+                f"({container.image}); remove it, with its volumes, to have one injected in its place"
             )
-    for index, volume in enumerate(pod.spec.volumes or ()):
-        if volume.name in (CONFIG_VOLUME, TMP_VOLUME):
-            yield Problem(
-                f"spec.volumes[{index}]", f'is named "{volume.name}", as a volume of the member; rename it'
-            )
-
-
-def _taken_ports(pod: Pod, spec: SidecarSpec) -> Iterator[Problem]:
-    member_ports = {spec.port: "port"}
-    if spec.metrics:
-        member_ports[spec.metrics_port] = "metrics-port"
-    for path, container in pod.every_container():
-        for port in container.ports or ():
-            if port.container_port in member_ports and port.protocol == "TCP":
-                yield Problem(
-                    path,
-                    f'container "{container.name}" declares port {port.container_port}, which the member '
-                    f"needs; set {PREFIX}{member_ports[port.container_port]} to a free port",
-                )
-
-
-def _foreign_group(pod: Pod, group: str) -> Iterator[Problem]:
-    labelled = (pod.metadata.labels or {}).get(GROUP)
-    if labelled is not None and labelled != group:
-        yield Problem(
-            f"label {GROUP}",
-            f'is "{labelled}", but the member joins the group "{group}"; remove the label and set the '
-            f"annotation {GROUP}",
-        )
-
-
-def _impossible_discovery(pod: Pod, spec: SidecarSpec) -> Iterator[Problem]:
-    """Members that cannot look for each other would only warn, each a cluster of its own."""
-    if spec.discovery == "api":
-        if pod.spec.automount_service_account_token is False:
-            yield Problem(
-                "spec.automountServiceAccountToken",
-                "is false, but members that find each other by the Kubernetes API need the token; remove it, "
-                f'or set {PREFIX}discovery to "dns"',
-            )
-        return
-    without_cluster_dns = pod.spec.dns_policy == "Default" or (
-        pod.spec.host_network and pod.spec.dns_policy != "ClusterFirstWithHostNet"
-    )
-    if without_cluster_dns and pod.spec.dns_policy != "None":
-        yield Problem(
-            "spec.dnsPolicy",
-            "does not use the cluster's DNS, by which members find each other; set it to "
-            f'"{"ClusterFirstWithHostNet" if pod.spec.host_network else "ClusterFirst"}", or set '
-            f'{PREFIX}discovery to "api"',
-        )
+    return None

@@ -1,10 +1,11 @@
-"""What must exist beside the Pods of a group: their records -> ConfigMap, headless Service, Role.
+"""What must exist beside the Pods of a group: their records -> ConfigMap, headless Service, Role and more.
 
 The objects are the same whoever applies them: the controller that watches injected Pods, or a person.
 """
 
 from collections.abc import Iterable
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from webhook.names import CONFIG_KEY, GROUP, PORT_NAME, resource_name
@@ -16,7 +17,12 @@ HAZELCAST_YAML = files("webhook").joinpath("hazelcast.yaml").read_text(encoding=
 OURS = {"app.kubernetes.io/managed-by": "hazelcast-sidecar-injector"}
 """The label of every object that the controller keeps; another one of the same name is somebody else's."""
 
+OURS_SELECTOR = ",".join([GROUP, *(f"{key}={value}" for key, value in OURS.items())])
+"""A label selector: what the controller keeps for any group."""
+
 _LABELS = {"app.kubernetes.io/name": "hazelcast", **OURS}
+
+_LAST_PORT = 65535
 
 
 class Needs(NamedTuple):
@@ -27,6 +33,9 @@ class Needs(NamedTuple):
     """Of the Pods whose members find each other by DNS."""
     service_accounts: tuple[str, ...]
     """Of the Pods whose members ask the Kubernetes API."""
+    disruption_budget: bool
+    closed_ports: tuple[int, ...]
+    """Of all members, where others shall be kept from them."""
 
 
 def needs_of(statuses: Iterable[Status]) -> Needs:
@@ -38,6 +47,12 @@ def needs_of(statuses: Iterable[Status]) -> Needs:
         service_accounts=tuple(
             sorted({status.service_account for status in listed if status.discovery == "api"})
         ),
+        disruption_budget=any(status.disruption_budget for status in listed),
+        closed_ports=(
+            tuple(sorted({status.port for status in listed}))
+            if any(status.network_policy for status in listed)
+            else ()
+        ),
     )
 
 
@@ -48,6 +63,10 @@ def of_group(needs: Needs, group: str, namespace: str) -> list[dict[str, Any]]:
         objects.append(_config_map(group, namespace))
     if needs.ports:
         objects.append(_headless_service(needs.ports, group, namespace))
+    if needs.disruption_budget:
+        objects.append(_disruption_budget(group, namespace))
+    if needs.closed_ports:
+        objects.append(_network_policy(needs.closed_ports, group, namespace))
     if needs.service_accounts:
         objects.append(_role(group, namespace))
         objects.append(_role_binding(needs.service_accounts, group, namespace))
@@ -89,6 +108,54 @@ def _headless_service(ports: tuple[int, ...], group: str, namespace: str) -> dic
             ],
         },
     }
+
+
+def _disruption_budget(group: str, namespace: str) -> dict[str, Any]:
+    """One at a time: each entry has one backup, and two members could hold both."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": _metadata(group, namespace),
+        "spec": {
+            "maxUnavailable": 1,
+            # A replica that is broken anyway must not block the drain of its node.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": {GROUP: group}},
+        },
+    }
+
+
+def _network_policy(closed: tuple[int, ...], group: str, namespace: str) -> dict[str, Any]:
+    """The members' ports for the group itself, and everything else for everybody.
+
+    A Pod that a NetworkPolicy selects is denied all that none lists, so what shall stay open is listed too.
+    """
+    own = {"matchLabels": {GROUP: group}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": _metadata(group, namespace),
+        "spec": {
+            "podSelector": own,
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"ports": [*_ports_between(closed), {"protocol": "UDP"}, {"protocol": "SCTP"}]},
+                {
+                    "from": [{"podSelector": own}],
+                    "ports": [{"protocol": "TCP", "port": port} for port in closed],
+                },
+            ],
+        },
+    }
+
+
+def _ports_between(closed: tuple[int, ...]) -> list[dict[str, Any]]:
+    """All TCP ports but these, which are in order, as ranges."""
+    return [
+        {"protocol": "TCP", "port": before + 1, "endPort": after - 1}
+        for before, after in pairwise((0, *closed, _LAST_PORT + 1))
+        if before + 1 < after
+    ]
 
 
 def _role(group: str, namespace: str) -> dict[str, Any]:

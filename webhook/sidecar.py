@@ -43,9 +43,9 @@ _WHATEVER_THE_FILE_SAYS = {
 }
 
 
-def application_env(spec: SidecarSpec) -> dict[str, str]:
+def application_env(port: int, cluster_name: str) -> dict[str, str]:
     """Environment variables that tell an application where its cluster is, as name to literal value."""
-    return {"HAZELCAST_ADDRESS": f"127.0.0.1:{spec.port}", "HAZELCAST_CLUSTER_NAME": spec.cluster_name}
+    return {"HAZELCAST_ADDRESS": f"127.0.0.1:{port}", "HAZELCAST_CLUSTER_NAME": cluster_name}
 
 
 def env_vars(variables: dict[str, str]) -> list[dict[str, str]]:

@@ -21,6 +21,14 @@ class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
     """Whether the Pod mounts a ConfigMap of the user's own."""
     service_account: str = ""
     """The one that its members look for each other as; only with discovery by API."""
+    fingerprint: str = ""
+    """Of what the Pod gained, or UNKNOWN (`webhook/fingerprint.py`); empty from versions that wrote none."""
+    disruption_budget: bool = False
+    network_policy: bool = False
+    own_env: tuple[str, ...] = ()
+    """In manifests: the application's variables that its containers set themselves, as index/NAME."""
+    own_grace: int | msgspec.UnsetType | None = msgspec.UNSET
+    """In manifests: the grace period in seconds before it was raised; None: absent; unset: not raised."""
 
 
 def encode(status: Status) -> str:

@@ -1,5 +1,6 @@
 """The HTTP application that the API server calls."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from time import perf_counter
 
@@ -9,12 +10,14 @@ from aiohttp.typedefs import Handler, Middleware
 
 from webhook.daemon.admin import Readiness
 from webhook.daemon.log import LogLine
+from webhook.envelope import MAX_REVIEW_BYTES
 from webhook.errors import ReviewError, in_one_sentence
 from webhook.policy import SENTENCES, Deny, Inject, Skip
-from webhook.review import MAX_REVIEW_BYTES, Reviewed, Reviewer
+from webhook.review import Reviewed, Reviewer
 from webhook.server.metrics import REFUSALS, Metrics
+from webhook.workload_policy import Copy
 
-MUTATE_PODS = "/mutate/pods"
+MUTATE_PODS, MUTATE_WORKLOADS = "/mutate/pods", "/mutate/workloads"
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
 
@@ -22,23 +25,27 @@ _JSON_HEADERS = {"Content-Type": "application/json"}
 def webhook_application(
     reviewer: Reviewer, readiness: Readiness, metrics: Metrics, log: LogLine
 ) -> web.Application:
-    """What the API server calls: POST of an AdmissionReview to `MUTATE_PODS`."""
+    """What the API server calls: POST of an AdmissionReview to `MUTATE_PODS` or `MUTATE_WORKLOADS`."""
 
-    async def mutate_pods(request: web.Request) -> web.Response:
-        body = await _body(request)
-        started = perf_counter()
-        reviewed = reviewer.review(body)
-        response = web.Response(body=reviewed.body, headers=_JSON_HEADERS)
-        if not readiness.ready:
-            response.force_close()  # the API server then takes its next review to another replica
-        seconds = perf_counter() - started
-        metrics.answered(reviewed.decision.reason)
-        metrics.observe_seconds(seconds)
-        _log_review(log, reviewed, seconds)
-        return response
+    def answer_with(review: Callable[[bytes], Reviewed]) -> Handler:
+        async def mutate(request: web.Request) -> web.Response:
+            body = await _body(request)
+            started = perf_counter()
+            reviewed = review(body)
+            response = web.Response(body=reviewed.body, headers=_JSON_HEADERS)
+            if not readiness.ready:
+                response.force_close()  # the API server then takes its next review to another replica
+            seconds = perf_counter() - started
+            metrics.answered(reviewed.decision.reason)
+            metrics.observe_seconds(seconds)
+            _log_review(log, reviewed, seconds)
+            return response
+
+        return mutate
 
     app = web.Application(client_max_size=MAX_REVIEW_BYTES, middlewares=[_refusals(metrics, log)])
-    app.router.add_post(MUTATE_PODS, mutate_pods)
+    app.router.add_post(MUTATE_PODS, answer_with(reviewer.review_pod))
+    app.router.add_post(MUTATE_WORKLOADS, answer_with(reviewer.review_workload))
     return app
 
 
@@ -82,7 +89,7 @@ def _refusals(metrics: Metrics, log: LogLine) -> Middleware:
         except web.HTTPNotFound:
             status, sentence = (
                 HTTPStatus.NOT_FOUND,
-                f"nothing is served at this path; POST an AdmissionReview to {MUTATE_PODS}",
+                f"nothing is served here; POST an AdmissionReview to {MUTATE_PODS} or {MUTATE_WORKLOADS}",
             )
         except web.HTTPRequestEntityTooLarge:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
@@ -118,14 +125,17 @@ def _log_review(log: LogLine, reviewed: Reviewed, seconds: float) -> None:
             detail = {"group": decision.group}
         case Deny():
             detail = {"problems": in_one_sentence(decision.problems)}
-        case Skip(warning=warning):
-            detail = {"warning": warning} if warning else {}
+        case Skip() | Copy():
+            detail = {}
+    if not isinstance(decision, Deny) and decision.warnings:
+        detail["warnings"] = "; ".join(decision.warnings)
     log(
         SENTENCES[decision.reason],
         outcome=decision.reason,
         uid=reviewed.uid,
         namespace=reviewed.namespace,
-        pod=reviewed.name,
+        kind=reviewed.kind,
+        name=reviewed.name,
         dry_run=reviewed.dry_run,
         microseconds=round(seconds * 1e6),
         **detail,

@@ -11,6 +11,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from webhook.daemon.reload import count_reloads
 from webhook.policy import Reason
 from webhook.version import __version__
 
@@ -31,7 +32,7 @@ REFUSALS = {
 
 
 class Metrics:
-    """Counters of admissions by outcome and of refused requests by HTTP status."""
+    """Admissions by outcome, refused requests by HTTP status, and what is taken up from files."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -60,14 +61,8 @@ class Metrics:
             "Until when the served certificate is good.",
             registry=self._registry,
         )
-        self.certificate_reloads = Counter(
-            "hazelcast_sidecar_certificate_reloads", "Renewed certificates taken up.", registry=self._registry
-        )
-        self.certificate_failures = Counter(
-            "hazelcast_sidecar_certificate_failures",
-            "Renewed certificates that could not be served.",
-            registry=self._registry,
-        )
+        self.certificate = count_reloads(self._registry, "certificate")
+        self.settings = count_reloads(self._registry, "settings")
         Gauge(
             "hazelcast_sidecar_build_info", "The version that runs.", ["version"], registry=self._registry
         ).labels(__version__).set(1)

@@ -10,17 +10,16 @@ from pathlib import Path
 import uvloop
 
 from webhook.daemon.admin import Address, Readiness, admin_application, listen, stop_signals
-from webhook.daemon.log import LogLine, json_lines
-from webhook.errors import InvalidSettingsError
+from webhook.daemon.log import json_lines
+from webhook.daemon.reload import follow
+from webhook.daemon.settings_file import SettingsFile
 from webhook.review import Reviewer
 from webhook.server.app import webhook_application
 from webhook.server.metrics import Metrics
 from webhook.server.tls import ServedCertificate
-from webhook.settings import Settings
 from webhook.version import __version__
 
-_CERTIFICATE_SECONDS = 2
-"""How often the certificate's files are looked at: two calls of stat each time."""
+_EXPIRY_SECONDS = 2
 
 _EXPIRED = "certificate expired"
 
@@ -30,6 +29,7 @@ class ServerSettings:
     """How one server process runs.
 
     Attributes:
+        settings: their file; None: the shipped ones.
         drain_seconds: how long requests are still answered after SIGTERM, with /readyz false: the API
             server's node learns of a Pod's end some time after the Pod itself.
     """
@@ -38,19 +38,23 @@ class ServerSettings:
     admin_listen: Address
     tls_certificate: Path
     tls_key: Path
+    settings: Path | None = None
     drain_seconds: float = 5.0
 
 
-def run(server: ServerSettings, settings: Settings) -> None:
+def run(server: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
         InvalidSettingsError: a setting cannot be used, or an address is taken.
     """
-    uvloop.run(_serve(server, Reviewer(settings), ServedCertificate(server.tls_certificate, server.tls_key)))
+    uvloop.run(_serve(server))
 
 
-async def _serve(server: ServerSettings, reviewer: Reviewer, certificate: ServedCertificate) -> None:
+async def _serve(server: ServerSettings) -> None:
+    certificate = ServedCertificate(server.tls_certificate, server.tls_key)
+    settings = SettingsFile(server.settings)
+    reviewer = Reviewer(settings.load())
     log = json_lines()
     readiness, metrics = Readiness(), Metrics()
     stop, stop_at_once = stop_signals()
@@ -65,42 +69,32 @@ async def _serve(server: ServerSettings, reviewer: Reviewer, certificate: Served
     gc.freeze()
     readiness.obstacles.clear()
     addresses = {"listen": str(server.listen), "admin": str(server.admin_listen)}
-    log("serving", version=__version__, certificate_expires=certificate.expires.isoformat(), **addresses)
-    renewing = asyncio.create_task(keep_certificate(certificate, readiness, metrics, log))
+    log("serving", version=__version__, **certificate.fields(), **addresses)
+    following = [
+        asyncio.create_task(
+            follow("certificate", certificate.reload, metrics.certificate, log, certificate.fields)
+        ),
+        asyncio.create_task(follow("settings", lambda: settings.reload(reviewer.use), metrics.settings, log)),
+        asyncio.create_task(watch_expiry(certificate, readiness, metrics)),
+    ]
     await stop.wait()
     readiness.obstacles.add("draining")
     log("draining", seconds=server.drain_seconds)
     with suppress(TimeoutError):
         await asyncio.wait_for(stop_at_once.wait(), server.drain_seconds)
-    renewing.cancel()
+    for task in following:
+        task.cancel()
     await webhook.cleanup()
     await admin.cleanup()
     log("stopped")
 
 
-async def keep_certificate(
-    certificate: ServedCertificate, readiness: Readiness, metrics: Metrics, log: LogLine
-) -> None:
-    """Take up renewed certificate files, until cancelled.
-
-    A pair that cannot be served is said once, and the one before goes on being served; the server is not
-    ready only while that one has expired.
-    """
-    said = ""
+async def watch_expiry(certificate: ServedCertificate, readiness: Readiness, metrics: Metrics) -> None:
+    """Keep the server not ready while its certificate has expired, until cancelled."""
     while True:
         metrics.certificate_expiry.set(certificate.expires.timestamp())
         if certificate.expires <= datetime.now(UTC):
             readiness.obstacles.add(_EXPIRED)
         else:
             readiness.obstacles.discard(_EXPIRED)
-        await asyncio.sleep(_CERTIFICATE_SECONDS)
-        try:
-            if certificate.reload():
-                said = ""
-                metrics.certificate_reloads.inc()
-                log("certificate reloaded", certificate_expires=certificate.expires.isoformat())
-        except InvalidSettingsError as error:
-            if str(error) != said:
-                said = str(error)
-                metrics.certificate_failures.inc()
-                log("certificate not reloaded", level="error", error=said)
+        await asyncio.sleep(_EXPIRY_SECONDS)

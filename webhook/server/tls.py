@@ -57,6 +57,10 @@ class ServedCertificate:
         self._files = files
         return True
 
+    def fields(self) -> dict[str, str]:
+        """What a line of the log says of it."""
+        return {"certificate_expires": self.expires.isoformat()}
+
     def _find(self) -> _Files:
         """The files behind the paths; resolved, so that a swap half-way cannot mix old and new."""
         found, marks = [], []

@@ -1,0 +1,146 @@
+"""Workload + annotations -> a decision: copy annotations onto its Pod template, leave it, or deny it.
+
+A Pod that would be denied is told of at once, where somebody sits at the keyboard, rather than in the
+Events of a ReplicaSet; but a workload that was no better before is let through, so that nobody is kept from
+labelling or mending it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from webhook import copying, policy
+from webhook.advice import advise, advise_image_change, advise_workload
+from webhook.copying import Copying
+from webhook.errors import Problem
+from webhook.names import COPIED, INJECT
+from webhook.policy import Decision, Deny, Inject, Reason, Skip
+from webhook.workload import Kind, Template, Workload, as_pod, written_by_users
+
+
+class Copy(NamedTuple):
+    """The Pod template's annotations change, and with them the record of what was copied."""
+
+    copying: Copying
+    warnings: tuple[str, ...] = ()
+    reason: Reason = Reason.COPIED
+
+
+WorkloadDecision = Copy | Skip | Deny
+
+
+class _State(NamedTuple):
+    """A workload at one moment, and what follows from it."""
+
+    kind: Kind
+    workload: Workload
+    template: Template
+    copying: Copying
+    decision: Decision
+    """About the Pods that it would have made."""
+
+    @property
+    def own(self) -> Mapping[str, str]:
+        return self.workload.metadata.annotations or {}
+
+
+def decide(
+    kind: Kind, workload: Workload, before: Workload | None, defaults: Mapping[str, Any]
+) -> WorkloadDecision:
+    """What to do about one workload that is created or updated.
+
+    Args:
+        kind: of both.
+        workload: as it was sent; read only.
+        before: as it is stored; None where it is created.
+        defaults: as `annotations.DefaultSpecs.of` gives them.
+    """
+    now = _state(kind, workload, defaults)
+    if now is None:
+        return Skip(Reason.UNCHANGED)
+    then = _state(kind, before, defaults) if before is not None else None
+    if isinstance(now.decision, Deny):
+        return _denial(now, now.decision, then)
+    if _changes(now):
+        if kind.name == "Job" and before is not None:
+            return Skip(Reason.UNCHANGED, ("a Job's Pods cannot be changed; delete it and create it anew",))
+        return Copy(now.copying, _warnings(now, then))
+    reason = Reason.UNCHANGED if isinstance(now.decision, Inject) else now.decision.reason
+    return Skip(reason, _warnings(now, then))
+
+
+def _state(kind: Kind, workload: Workload, defaults: Mapping[str, Any]) -> _State | None:
+    """None where there is nothing to decide: it is on its way out, or its owner's template counts."""
+    template = workload.template
+    controlled = kind.name in {"ReplicaSet", "Job"} and workload.is_controlled()
+    if template is None or controlled or workload.metadata.deletion_timestamp:
+        return None
+    copied = copying.plan(
+        workload.metadata.annotations or {}, template.annotations, written_by_users(kind, workload)
+    )
+    pod = as_pod(kind, workload, template, copied.annotations)
+    return _State(kind, workload, template, copied, policy.decide(pod, "CREATE", defaults))
+
+
+def _changes(state: _State) -> bool:
+    """Whether the template or the record is not yet as it should be."""
+    record = copying.record(state.copying)
+    return state.copying.annotations != state.template.annotations or state.own.get(COPIED) != record
+
+
+def _denial(now: _State, denial: Deny, then: _State | None) -> WorkloadDecision:
+    problems = [_in_template(now.kind, problem) for problem in denial.problems]
+    known = then.decision.problems if then and isinstance(then.decision, Deny) else []
+    if set(denial.problems) <= set(known):
+        return Skip(Reason.NO_WORSE, tuple(f"no Pod can be created: {problem}" for problem in problems))
+    return Deny(denial.reason, problems)
+
+
+def _in_template(kind: Kind, problem: Problem) -> Problem:
+    """A problem of a Pod as one of the template that it is made from."""
+    if not problem.where.startswith("spec."):
+        return problem
+    return Problem(".".join((*kind.template, problem.where)), problem.sentence)
+
+
+def _warnings(now: _State, then: _State | None) -> tuple[str, ...]:
+    outcome = _outcome(now)
+    news = outcome if outcome != (_outcome(then) if then else _NO_MEMBERS) else ""
+    return (*filter(None, [news]), *_contradictions(now), *_advice(now, then))
+
+
+_NO_MEMBERS = "the Pods have no Hazelcast members, and what was in their cluster is lost"
+
+
+def _outcome(state: _State) -> str:
+    """What the Pods will have."""
+    match state.decision:
+        case Inject(spec=spec, group=group):
+            # A CronJob's Jobs have names of their own, and so have their groups.
+            named = "" if state.kind.name == "CronJob" and spec.group is None else f'group "{group}", '
+            return f'each Pod gets a Hazelcast member: {named}cluster "{spec.cluster_name}"'
+        case Skip(reason=Reason.ALREADY_INJECTED | Reason.HAND_WRITTEN):
+            return ""
+        case _:
+            return _NO_MEMBERS
+
+
+def _contradictions(state: _State) -> Iterator[str]:
+    for key in state.copying.contradictions:
+        yield (
+            f'{key} is "{state.own[key]}" on the {state.kind.name} and "{state.copying.annotations[key]}" on '
+            "its Pod template, which counts; remove one of them"
+        )
+
+
+def _advice(now: _State, then: _State | None) -> Iterator[str]:
+    match now.decision:
+        case Inject(spec=spec):
+            pod = as_pod(now.kind, now.workload, now.template, now.copying.annotations)
+            yield from advise(pod, spec)
+            yield from advise_workload(now.kind, now.workload, spec)
+            if then is not None and isinstance(then.decision, Inject):
+                yield from advise_image_change(then.decision.spec, spec)
+        case Skip(reason=Reason.NOT_REQUESTED) if INJECT not in now.own:
+            yield from policy.forgotten({**now.own, **now.copying.annotations})
+        case Skip(warnings=warnings):
+            yield from warnings
