@@ -13,27 +13,19 @@ from typing import Any
 import msgspec
 
 from webhook.certificates import KeyPair
-from webhook.controller.api import CONNECTION_ERRORS, SECRET, WEBHOOK_CONFIGURATION, Api, ApiError
 from webhook.controller.metrics import Metrics
 from webhook.controller.reflector import Waits
 from webhook.controller.rotation import Certificates, Policy, expiry, plan
 from webhook.daemon.log import LogLine
+from webhook.kube.api import CONNECTION_ERRORS, SECRET, WEBHOOK_CONFIGURATION, Api, ApiError, in_words
+from webhook.names import AUTHORITY_SECRET, INJECTOR, LEAF_SECRET
 from webhook.resources import OURS
 
 FIELD_MANAGER = "hazelcast-sidecar-certificates"
-NAME = "hazelcast-sidecar-injector"
-"""Of the webhook's Service and its configuration."""
-
-AUTHORITY_SECRET, LEAF_SECRET = f"{NAME}-ca", f"{NAME}-tls"
 
 _LOOK_SECONDS = 3
 
 SecretContent = dict[str, bytes]
-
-
-def service_names(namespace: str) -> list[str]:
-    """The DNS names of the webhook's Service."""
-    return [f"{NAME}.{namespace}.svc", f"{NAME}.{namespace}.svc.cluster.local"]
 
 
 class CertificateKeeper:
@@ -61,12 +53,14 @@ class CertificateKeeper:
                 seconds = float(_LOOK_SECONDS)
             except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
                 seconds = waiting.after(error)
-                self._log("certificates not in order", level="warning", error=str(error), seconds=seconds)
+                self._log(
+                    "certificates not in order", level="warning", error=in_words(error), seconds=seconds
+                )
             await asyncio.sleep(seconds)
 
     async def _look(self) -> None:
         authority, leaf = await self._content(AUTHORITY_SECRET), await self._content(LEAF_SECRET)
-        configuration = await self._api.read(WEBHOOK_CONFIGURATION, "", NAME)
+        configuration = await self._api.read(WEBHOOK_CONFIGURATION, "", INJECTOR)
         found = Certificates(
             _pair(authority, "ca.crt", "ca.key"),
             # What is served may still be of an authority whose own Secret was deleted. Where both were, the
@@ -119,13 +113,13 @@ class CertificateKeeper:
         patch = {
             "apiVersion": configuration["apiVersion"],
             "kind": configuration["kind"],
-            "metadata": {"name": NAME},
+            "metadata": {"name": INJECTOR},
             "webhooks": [
                 {"name": webhook["name"], "clientConfig": {"caBundle": text}} for webhook in webhooks
             ],
         }
         await self._api.apply(WEBHOOK_CONFIGURATION, patch, force=True, field_manager=FIELD_MANAGER)
-        self._log("caBundle written", configuration=NAME)
+        self._log("caBundle written", configuration=INJECTOR)
 
 
 def _ca_bundle(configuration: dict[str, Any] | None) -> bytes:

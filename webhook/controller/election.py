@@ -16,11 +16,10 @@ from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
-from webhook.controller.api import CONNECTION_ERRORS
 from webhook.controller.reflector import Waits
 from webhook.daemon.log import LogLine
-
-LEASE = "hazelcast-sidecar-controller"
+from webhook.kube.api import CONNECTION_ERRORS, in_words
+from webhook.names import CONTROLLER
 
 _REQUEST_SECONDS = 3
 
@@ -47,12 +46,12 @@ async def lead(  # noqa: PLR0913, PLR0917 - the election's own parameters
     while True:
         error: BaseException = RuntimeError("not renewed in time")
         try:
-            await _one_term(_Lease(LEASE, namespace, identity, client), lease_seconds, work, log)
+            await _one_term(_Lease(CONTROLLER, namespace, identity, client), lease_seconds, work, log)
         except CONNECTION_ERRORS as lost:
             error = lost
         else:
             waiting.reset()
-        log("not leading", level="warning", identity=identity, error=str(error) or type(error).__name__)
+        log("not leading", level="warning", identity=identity, error=in_words(error))
         await asyncio.sleep(waiting.after(error))
 
 

@@ -1,14 +1,15 @@
 """The groups that injected Pods form, and what each needs; fed with Pods, without any I/O."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from webhook import status
-from webhook.controller.api import Metadata, OwnerReference
 from webhook.daemon.log import LogLine
+from webhook.kube.api import Metadata, OwnerReference, owner_of
 from webhook.names import GROUP, STATUS, is_group, is_object_name, resource_name
 from webhook.resources import Needs, needs_of
 from webhook.status import Status
@@ -29,7 +30,16 @@ class _Member(msgspec.Struct, frozen=True, gc=False):
     owner: OwnerReference
 
 
+class Injected(NamedTuple):
+    """A workload whose Pods carry a record that none of its Pods had before."""
+
+    owner: OwnerReference
+    status: Status
+
+
 Touch = Callable[[Key], None]
+
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Groups:
@@ -43,6 +53,10 @@ class Groups:
         self._touch, self._log = touch, log
         self._pods: dict[str, _Member] = {}
         self._groups: dict[Key, set[str]] = defaultdict(set)
+        self._alike: Counter[_Member] = Counter()
+        """How many Pods of a workload have a record."""
+        self._news: dict[Key, dict[_Member, datetime]] = defaultdict(dict)
+        """What was not asked for yet, and when the oldest of its Pods was made."""
 
     @property
     def pods(self) -> int:
@@ -60,6 +74,11 @@ class Groups:
         members = [self._pods[uid] for uid in self._groups[key]]
         owners = {member.owner.uid: member.owner for member in members}
         return needs_of(member.status for member in members), [owners[uid] for uid in sorted(owners)]
+
+    def news(self, key: Key, after: datetime) -> list[Injected]:
+        """The workloads of a group whose Pods have a new record, each once; none with an older Pod."""
+        found = self._news.pop(key, {})
+        return [Injected(member.owner, member.status) for member, since in found.items() if since > after]
 
     def replace(self, items: Iterable[Metadata]) -> None:
         """These are all Pods."""
@@ -79,6 +98,7 @@ class Groups:
         if member is not None:
             self._pods[item.uid] = member
             self._groups[member.key].add(item.uid)
+            self._note(member, item.creation_timestamp or _LONG_AGO)
             self._touch(member.key)
 
     def remove(self, item: Metadata) -> None:
@@ -93,7 +113,24 @@ class Groups:
         uids.discard(uid)
         if not uids:
             del self._groups[member.key]
+        self._alike[member] -= 1
+        if not self._alike[member]:
+            del self._alike[member]
+            self._forget_news(member)
         self._touch(member.key)
+
+    def _note(self, member: _Member, made: datetime) -> None:
+        """The first Pod with its record is news; that it is not the oldest may be seen until that is told."""
+        self._alike[member] += 1
+        news = self._news.get(member.key, {})
+        if self._alike[member] == 1 or member in news:
+            self._news[member.key][member] = min(made, news.get(member, made))
+
+    def _forget_news(self, member: _Member) -> None:
+        news = self._news.get(member.key, {})
+        news.pop(member, None)
+        if not news:
+            self._news.pop(member.key, None)
 
     def _read(self, item: Metadata) -> _Member | None:
         """A Pod as far as it concerns its group; None where it was not injected, or is on its way out.
@@ -123,11 +160,7 @@ class Groups:
                 "status without ServiceAccount", level="warning", namespace=item.namespace, pod=item.name
             )
             return None
-        owner = next((reference for reference in item.owner_references if reference.controller), None)
-        if owner is None:
-            owner = OwnerReference(api_version="v1", kind="Pod", name=item.name, uid=item.uid)
-        plain = msgspec.structs.replace(owner, controller=None)
-        return _Member(Key(item.namespace, found.group), found, plain)
+        return _Member(Key(item.namespace, found.group), found, owner_of(item))
 
 
 class Kept:

@@ -4,12 +4,16 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from webhook.daemon.reload import count_reloads
+
 _SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 RESULTS = ("ok", "conflict", "error")
+EVICTION_RESULTS = ("evicted", "budget", "gone", "error")
+EVENT_RESULTS = ("sent", "failed", "dropped")
 
 
 class Metrics:
-    """Reconciles, the queue, the watched Pods, and who leads."""
+    """Reconciles, the queue, the watched Pods, Events, and who leads."""
 
     def __init__(
         self, *, pods: Callable[[], int], queue_depth: Callable[[], int], requests: Callable[[], int]
@@ -20,6 +24,13 @@ class Metrics:
             f"{prefix}_reconciles", "Groups brought into shape, by result.", ["result"], registry=registry
         )
         self.reconciled = {result: reconciles.labels(result) for result in RESULTS}
+        events = Counter(
+            f"{prefix}_events",
+            "Events for workloads: sent, failed, or dropped because too many waited.",
+            ["result"],
+            registry=registry,
+        )
+        self.events = {result: events.labels(result) for result in EVENT_RESULTS}
         self.seconds = Histogram(
             f"{prefix}_reconcile_duration_seconds",
             "Time to bring one group into shape.",
@@ -44,6 +55,20 @@ class Metrics:
         Gauge(f"{prefix}_queue_depth", "Groups that wait to be looked at.", registry=registry).set_function(
             queue_depth
         )
+
+        self.missed = Gauge(
+            f"{prefix}_missed_pods", "Pods that ask for a member and run without one.", registry=registry
+        )
+        self.drifted = Gauge(
+            f"{prefix}_drifted_pods",
+            "Pods whose member is not what today's settings would give them.",
+            registry=registry,
+        )
+        evictions = Counter(
+            f"{prefix}_evictions", "Evictions asked for, by result.", ["result"], registry=registry
+        )
+        self.evictions = {result: evictions.labels(result) for result in EVICTION_RESULTS}
+        self.settings = count_reloads(registry, "settings")
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

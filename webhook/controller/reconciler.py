@@ -2,21 +2,36 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
 import msgspec
 
-from webhook.controller.api import CONNECTION_ERRORS, KEPT_KINDS, Api, ApiError, Kind, OwnerReference
+from webhook.controller.events import Recorder
 from webhook.controller.groups import Groups, Kept, Key
 from webhook.controller.metrics import Metrics
 from webhook.controller.reflector import Waits
 from webhook.daemon.log import LogLine
+from webhook.kube.api import (
+    CONNECTION_ERRORS,
+    KEPT_KINDS,
+    Api,
+    ApiError,
+    Kind,
+    OwnerReference,
+    in_words,
+)
+from webhook.names import GROUP, resource_name
 from webhook.resources import OURS, Needs, of_group
+from webhook.status import Status
 
 _CONFLICT_SECONDS = 60
 """After which an object that is somebody else's is looked at again: they may have renamed it."""
+
+_NEWS = timedelta(minutes=2)
+"""How old a workload's first Pod may be for its injection to be told: a new leader finds older ones too."""
 
 
 class Queue:
@@ -56,15 +71,49 @@ class Queue:
         self._some.set()
 
 
+class _Pause:
+    """A time in which all workers leave the API server alone: else each group would try for itself."""
+
+    def __init__(self) -> None:
+        self._waits = Waits()
+        self._end = 0.0
+
+    def begin(self, error: Exception) -> float | None:
+        """How long it lasts; None where there is one already, as several workers see the same error."""
+        now = asyncio.get_running_loop().time()
+        if now < self._end:
+            return None
+        seconds = self._waits.after(error)
+        self._end = now + seconds
+        return seconds
+
+    def reset(self) -> None:
+        """The API server answers: the next one starts short again."""
+        self._waits.reset()
+
+    async def over(self) -> None:
+        """Wait for its end."""
+        await asyncio.sleep(max(0.0, self._end - asyncio.get_running_loop().time()))
+
+
 class Reconciler:
     """Works on the queue while this replica leads."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
-        self, api: Api, groups: Groups, kept: dict[str, Kept], queue: Queue, metrics: Metrics, log: LogLine
+        self,
+        api: Api,
+        groups: Groups,
+        kept: dict[str, Kept],
+        queue: Queue,
+        recorder: Recorder,
+        metrics: Metrics,
+        log: LogLine,
     ) -> None:
         self._api, self._groups, self._kept, self._queue = api, groups, kept, queue
+        self._recorder = recorder
         self._metrics, self._log = metrics, log
         self._waits: dict[Key, Waits] = {}
+        self._pause = _Pause()
         self._shapes: dict[Key, tuple[tuple[Needs, list[OwnerReference]], list[str | None]]] = {}
         """What each group needed, and the versions of what was made for it."""
 
@@ -74,19 +123,31 @@ class Reconciler:
             key = await self._queue.take()
             started = perf_counter()
             try:
+                await self._pause.over()
+                started = perf_counter()
                 result = await self._reconcile(key)
                 self._waits.pop(key, None)
+                self._pause.reset()
                 if result == "conflict":
                     self._queue.add_later(key, _CONFLICT_SECONDS)
             except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
                 result = "error"
-                seconds = self._waits.setdefault(key, Waits()).after(error)
-                self._queue.add_later(key, seconds)
-                self._say("reconcile failed", key, level="warning", error=str(error), seconds=seconds)
+                self._put_off(key, error)
             finally:
                 self._queue.done(key)
             self._metrics.reconciled[result].inc()
             self._metrics.seconds.observe(perf_counter() - started)
+
+    def _put_off(self, key: Key, error: Exception) -> None:
+        """Look at a group later; where no group would fare better, at none before."""
+        if _is_about_all(error):
+            self._queue.add(key)
+            if seconds := self._pause.begin(error):
+                self._log("reconciling paused", level="warning", error=in_words(error), seconds=seconds)
+        else:
+            seconds = self._waits.setdefault(key, Waits()).after(error)
+            self._queue.add_later(key, seconds)
+            self._say("reconcile failed", key, level="warning", error=in_words(error), seconds=seconds)
 
     async def _reconcile(self, key: Key) -> str:
         """Bring one group into shape: "ok", or "conflict" where an object of the same name is not ours.
@@ -94,6 +155,7 @@ class Reconciler:
         A group without Pods keeps its objects: its workload may be scaled to zero, and when that has gone the
         garbage collector removes them, as they belong to it.
         """
+        self._tell_injected(key)
         found = self._groups.needs(key)
         if found is None:
             self._shapes.pop(key, None)
@@ -119,6 +181,7 @@ class Reconciler:
                 objects[name]["metadata"]["ownerReferences"] = references
                 if not await self._keep(key, kind, objects[name]):
                     result = "conflict"
+                    self._tell_conflict(key, name, owners)
                     if name == "Role":
                         break  # nothing is bound to a Role that is not ours
             elif (unneeded := self._kept[name].get(key)) is not None:
@@ -149,6 +212,37 @@ class Reconciler:
         self._say("conflict", key, level="warning", kind=kind.name, why=why)
         return False
 
+    def _tell_injected(self, key: Key) -> None:
+        for found in self._groups.news(key, after=datetime.now(UTC) - _NEWS):
+            self._recorder.tell(key.namespace, found.owner, "Injected", _injected(found.status))
+
+    def _tell_conflict(self, key: Key, kind: str, owners: list[OwnerReference]) -> None:
+        sentence = (
+            f"the {kind} {resource_name(key.group)} is there and not ours, but the Hazelcast members of the "
+            f"group {key.group} need one of that name: rename or delete it, or give the Pods another group "
+            f"with the annotation {GROUP}"
+        )
+        for owner in owners:
+            self._recorder.tell(key.namespace, owner, "Conflict", sentence, warning=True)
+
     def _say(self, message: str, key: Key, **fields: object) -> None:
         say: Callable[..., None] = self._log
         say(message, namespace=key.namespace, group=key.group, **fields)
+
+
+def _injected(status: Status) -> str:
+    by = "DNS" if status.discovery == "dns" else "the Kubernetes API"
+    return (
+        f"each Pod gets a Hazelcast member ({status.image}): group {status.group}, cluster {status.cluster}, "
+        f"found by {by}"
+    )
+
+
+def _is_about_all(error: Exception) -> bool:
+    """Whether an error says something of the API server, and nothing of the group that met it.
+
+    A timeout may be a group's own: of an admission webhook for its namespace.
+    """
+    if isinstance(error, ApiError):
+        return error.status == HTTPStatus.TOO_MANY_REQUESTS
+    return isinstance(error, CONNECTION_ERRORS) and not isinstance(error, TimeoutError)

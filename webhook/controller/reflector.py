@@ -7,15 +7,16 @@ that many replicas do not come back at the same moment.
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Protocol
 
 import msgspec
 
-from webhook.controller.api import CONNECTION_ERRORS, Api, ApiError, Kind, Metadata
 from webhook.controller.metrics import Metrics
 from webhook.daemon.log import LogLine
+from webhook.kube.api import CONNECTION_ERRORS, Api, ApiError, Kind, Metadata, Partial, in_words
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 15.0
 
@@ -31,6 +32,29 @@ class Index(Protocol):
 
     def remove(self, item: Metadata) -> None:
         """This one has gone."""
+
+
+class Both:
+    """Two indexes that are fed with the same objects."""
+
+    def __init__(self, first: Index, second: Index) -> None:
+        self._indexes = (first, second)
+
+    def replace(self, items: Iterable[Metadata]) -> None:
+        """These are all."""
+        listed = list(items)
+        for index in self._indexes:
+            index.replace(listed)
+
+    def upsert(self, item: Metadata) -> None:
+        """This one is new, or changed."""
+        for index in self._indexes:
+            index.upsert(item)
+
+    def remove(self, item: Metadata) -> None:
+        """This one has gone."""
+        for index in self._indexes:
+            index.remove(item)
 
 
 class Waits:
@@ -51,42 +75,56 @@ class Waits:
         return seconds
 
 
-class Reflector:
-    """Feeds one index with the objects of one kind that have some labels."""
+class Watcher(ABC):
+    """Watches objects of one kind, whatever happens."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
-        self, api: Api, kind: Kind, selector: str, index: Index, metrics: Metrics, log: LogLine
-    ) -> None:
-        self._api, self._kind, self._selector, self._index = api, kind, selector, index
-        self._metrics, self._log = metrics, log
+    def __init__(self, api: Api, kind: Kind, metrics: Metrics, log: LogLine) -> None:
+        self._api, self._kind, self._metrics, self._log = api, kind, metrics, log
         self._version = ""
-        self.synced = asyncio.Event()
-        """Set when the index is complete for the first time."""
+        self._waits = Waits()
 
     async def run(self) -> None:
         """Until cancelled."""
-        waiting = Waits()
         while True:
             try:
                 if not self._version:
                     await self._list()
-                    waiting.reset()
                 await self._watch()
-                waiting.reset()
+                self._waits.reset()
                 await asyncio.sleep(_FIRST_WAIT)  # a proxy that ends every watch at once must not be hammered
             except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
                 if isinstance(error, ApiError) and error.status == HTTPStatus.GONE:
                     self._version = ""
                 self._metrics.watch_restarts.inc()
-                seconds = waiting.after(error)
+                seconds = self._waits.after(error)
                 self._log(
                     "watch interrupted",
                     level="warning",
                     kind=self._kind.name,
-                    error=str(error),
+                    error=in_words(error),
                     seconds=seconds,
                 )
                 await asyncio.sleep(seconds)
+
+    @abstractmethod
+    async def _list(self) -> None:
+        """Find out from which version to watch."""
+
+    @abstractmethod
+    async def _watch(self) -> None:
+        """Take in the changes of one watch, and move the version on."""
+
+
+class Reflector(Watcher):
+    """Feeds one index with the objects of one kind that have some labels."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
+        self, api: Api, kind: Kind, selector: str, index: Index, metrics: Metrics, log: LogLine
+    ) -> None:
+        super().__init__(api, kind, metrics, log)
+        self._selector, self._index = selector, index
+        self.synced = asyncio.Event()
+        """Set when the index is complete for the first time."""
 
     async def _list(self) -> None:
         items, version = await self._api.list(self._kind, self._selector)
@@ -95,9 +133,11 @@ class Reflector:
         self.synced.set()
 
     async def _watch(self) -> None:
-        async for change, item in self._api.watch(self._kind, self._selector, self._version):
+        changes = self._api.watch(self._kind, Partial, self._version, labelSelector=self._selector)
+        async for change, item in changes:
             if change == "DELETED":
                 self._index.remove(item.metadata)
             elif change != "BOOKMARK":
                 self._index.upsert(item.metadata)
             self._version = item.metadata.resource_version
+            self._waits.reset()  # not with a list: where no watch lasts, lists would follow each other

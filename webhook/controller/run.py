@@ -2,29 +2,39 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvloop
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 
-from webhook.controller.api import KEPT_KINDS, POD, Api
+from webhook.controller.audit import Auditor
 from webhook.controller.certificates import CertificateKeeper
+from webhook.controller.denials import Denials
 from webhook.controller.election import lead
+from webhook.controller.events import Recorder
+from webhook.controller.findings import DRIFTED, MISSED, Findings
 from webhook.controller.groups import Groups, Kept, Key
+from webhook.controller.injected import Injected
 from webhook.controller.metrics import Metrics
 from webhook.controller.reconciler import Queue, Reconciler
-from webhook.controller.reflector import Reflector
+from webhook.controller.reflector import Both, Reflector
+from webhook.controller.repair import Repairer
 from webhook.controller.rotation import Policy
 from webhook.daemon.admin import Address, Readiness, admin_application, listen, stop_signals
 from webhook.daemon.log import LogLine, json_lines
-from webhook.errors import InvalidSettingsError, Problem
+from webhook.daemon.reload import follow
+from webhook.daemon.settings_file import SettingsFile
+from webhook.judge import Judge
+from webhook.kube.api import KEPT_KINDS, POD, Api
+from webhook.kube.connection import configuration
 from webhook.names import GROUP
-from webhook.resources import OURS
+from webhook.resources import OURS_SELECTOR
+from webhook.settings import Settings
 from webhook.version import __version__
 
 _WORKERS = 8
 _MISSED_SECONDS = 1.0
-_OURS_SELECTOR = ",".join([GROUP, *(f"{key}={value}" for key, value in OURS.items())])
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,10 @@ class ControllerSettings:
         identity: this replica's, in the Lease.
         lease_seconds: how long a leader that is gone keeps the others waiting.
         certificates: how to keep the webhook's; None: somebody else does.
+        settings: the webhook's own file; None: the shipped ones.
+        audit_seconds: from one look at all Pods to the next.
+        repair: reasons for which Pods are evicted, in this order.
+        repair_seconds: that this replica must have led, and the settings been in use, before that.
     """
 
     admin_listen: Address
@@ -45,6 +59,10 @@ class ControllerSettings:
     identity: str
     lease_seconds: int = 15
     certificates: Policy | None = None
+    settings: Path | None = None
+    audit_seconds: float = 300.0
+    repair: tuple[str, ...] = ()
+    repair_seconds: float = 300.0
 
 
 def run(settings: ControllerSettings) -> None:
@@ -59,8 +77,7 @@ def run(settings: ControllerSettings) -> None:
 async def _run(settings: ControllerSettings) -> None:
     log = json_lines()
     stop, _ = stop_signals()
-    configuration = await _configuration(settings.kubeconfig)
-    async with client.ApiClient(configuration) as api_client:
+    async with client.ApiClient(await configuration(settings.kubeconfig)) as api_client:
         controller = Controller(api_client, settings, log)
         readiness = Readiness()
         app = admin_application(readiness, controller.metrics.exposition)
@@ -85,7 +102,8 @@ class Controller:
     """The parts, put together: every replica watches, and the one that leads works."""
 
     def __init__(self, api_client: client.ApiClient, settings: ControllerSettings, log: LogLine) -> None:
-        api = Api(api_client)
+        api = self._api = Api(api_client)
+        self._log = log
         self._queue = Queue()
         self._groups = Groups(self._queue.add, log)
         kept = {name: Kept(self._queue.add, self._miss) for name in KEPT_KINDS}
@@ -94,12 +112,37 @@ class Controller:
             queue_depth=lambda: len(self._queue),
             requests=lambda: api.requests,
         )
-        self._reconciler = Reconciler(api, self._groups, kept, self._queue, self.metrics, log)
+        self._recorder = Recorder(api, self.metrics, log)
+        self._reconciler = Reconciler(api, self._groups, kept, self._queue, self._recorder, self.metrics, log)
         self._reflectors = [
-            Reflector(api, kind, _OURS_SELECTOR, kept[name], self.metrics, log)
+            Reflector(api, kind, OURS_SELECTOR, kept[name], self.metrics, log)
             for name, kind in KEPT_KINDS.items()
         ]
-        self._reflectors.append(Reflector(api, POD, GROUP, self._groups, self.metrics, log))
+        injected = Injected()
+        pods = Reflector(api, POD, GROUP, Both(self._groups, injected), self.metrics, log)
+        self._reflectors.append(pods)
+        self._pods_known = pods.synced
+        self._settings = SettingsFile(settings.settings)
+        judge = Judge(self._settings.load(), settings.namespace)
+        tell = self._recorder.tell
+        findings = {
+            MISSED: Findings(MISSED, self.metrics.missed, log, tell),
+            DRIFTED: Findings(DRIFTED, self.metrics.drifted, log, tell),
+        }
+        self._auditor = Auditor(
+            api, judge, injected, findings[MISSED], findings[DRIFTED], settings.audit_seconds, log
+        )
+        self._repairer = None
+        if settings.repair:
+            self._repairer = Repairer(
+                api,
+                judge,
+                [findings[reason] for reason in settings.repair],
+                seconds=settings.repair_seconds,
+                metrics=self.metrics,
+                log=log,
+                tell=tell,
+            )
         self._keeper = None
         if settings.certificates:
             self._keeper = CertificateKeeper(
@@ -119,17 +162,37 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             for reflector in self._reflectors:
                 group.create_task(reflector.run())
+            reload = partial(self._settings.reload, self._use)
+            group.create_task(follow("settings", reload, self.metrics.settings, self._log))
 
     async def work(self) -> None:
         """What the leader does, until cancelled."""
         self.metrics.leader.set(1)
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._recorder.work())
                 group.create_task(self._reconcile())
+                # A new one for each term: it tells what happens from now on.
+                denials = Denials(self._api, self._recorder, self.metrics, self._log)
+                group.create_task(denials.run())
                 if self._keeper:
                     group.create_task(self._keeper.work())
+                group.create_task(self._audit())
         finally:
             self.metrics.leader.set(0)
+
+    async def _audit(self) -> None:
+        """What the audit finds stands on the index of injected Pods, so that must be there."""
+        await self._pods_known.wait()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._auditor.work())
+            if self._repairer:
+                group.create_task(self._repairer.work())
+
+    def _use(self, settings: Settings) -> None:
+        self._auditor.use(settings)
+        if self._repairer:
+            self._repairer.settle()
 
     async def _reconcile(self) -> None:
         """First every group, since nobody may have done so for a while; then those that are touched."""
@@ -148,18 +211,3 @@ async def _first(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> list[a
     await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     return [task for task in tasks if task.done()]
-
-
-async def _configuration(kubeconfig: Path | None) -> client.Configuration:
-    configuration = client.Configuration()
-    try:
-        if kubeconfig is None:
-            config.load_incluster_config(configuration)
-        else:
-            await config.load_kube_config(str(kubeconfig), client_configuration=configuration)
-    except (config.ConfigException, OSError) as error:
-        where = "--kubeconfig" if kubeconfig else "in-cluster configuration"
-        raise InvalidSettingsError(
-            [Problem(where, f"{error} (outside a cluster, --kubeconfig names one)")]
-        ) from error
-    return configuration

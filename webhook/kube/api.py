@@ -1,4 +1,4 @@
-"""The Kubernetes API as the controller uses it: metadata-only lists and watches, server-side apply.
+"""The Kubernetes API: lists and watches, mostly of metadata, and server-side apply.
 
 `kubernetes.aio` brings configuration, authentication and the HTTP client. Its typed methods always decode
 whole objects, which for ten thousand Pods costs hundreds of MiB; asking for PartialObjectMetadata and
@@ -7,18 +7,23 @@ Source: Kubernetes documentation, "API Concepts" (metadata-only fetches, watches
 """
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
 from kubernetes.aio.client import ApiClient
 
+from webhook.names import PREFIX
+
+_READ = (PREFIX, "openshift.io/")
+
 FIELD_MANAGER = "hazelcast-sidecar-controller"
 
 REQUEST_SECONDS = 15
-WATCH_SECONDS = 290
-"""How long one watch lasts before it is made anew, so that a dead connection is noticed."""
+WATCH_SECONDS = 60
+"""How long one watch lasts before it is made anew; only so a connection is noticed that died in silence."""
 
 _PAGE = 500
 
@@ -42,8 +47,22 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
     resource_version: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
+    """Those that are read here; with the others a list of ten thousand Pods would be all text."""
     owner_references: tuple[OwnerReference, ...] = ()
+    creation_timestamp: datetime | None = None
     deletion_timestamp: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.annotations:
+            self.annotations = {k: text for k, text in self.annotations.items() if k.startswith(_READ)}
+
+
+def owner_of(pod: Metadata) -> OwnerReference:
+    """What made a Pod; a Pod that nothing made belongs to itself."""
+    owner = next((reference for reference in pod.owner_references if reference.controller), None)
+    if owner is None:
+        return OwnerReference(api_version="v1", kind="Pod", name=pod.name, uid=pod.uid)
+    return msgspec.structs.replace(owner, controller=None)
 
 
 class Partial(msgspec.Struct, gc=False):
@@ -57,9 +76,14 @@ class _ListMetadata(msgspec.Struct, rename={"resource_version": "resourceVersion
     next: str = ""
 
 
-class _PartialList(msgspec.Struct):
+_Item = TypeVar("_Item")
+
+
+class Page(msgspec.Struct, Generic[_Item]):
+    """Some objects of a list."""
+
     metadata: _ListMetadata
-    items: list[Partial] | None = None  # null in an empty list of metadata
+    items: list[_Item] | None = None  # null in an empty list of metadata
 
 
 class _WatchEvent(msgspec.Struct):
@@ -88,7 +112,11 @@ class Kind(NamedTuple):
 
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
+RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
+"""A field selector: Pods that have not ended."""
+
 POD = Kind("Pod", "/api/v1", "pods")
+EVENT = Kind("Event", "/api/v1", "events")
 SECRET = Kind("Secret", "/api/v1", "secrets")
 WEBHOOK_CONFIGURATION = Kind(
     "MutatingWebhookConfiguration", "/apis/admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations"
@@ -98,6 +126,8 @@ KEPT_KINDS = {
     for kind in (
         Kind("ConfigMap", "/api/v1", "configmaps"),
         Kind("Service", "/api/v1", "services"),
+        Kind("PodDisruptionBudget", "/apis/policy/v1", "poddisruptionbudgets"),
+        Kind("NetworkPolicy", "/apis/networking.k8s.io/v1", "networkpolicies"),
         Kind("Role", _RBAC, "roles"),
         Kind("RoleBinding", _RBAC, "rolebindings"),
     )
@@ -111,12 +141,18 @@ class ApiError(Exception):
     def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
+        self.message = message
         self.retry_after = retry_after
         """Seconds, where the server asked for patience."""
 
 
 CONNECTION_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 """What a request raises when no API server answers."""
+
+
+def in_words(error: BaseException) -> str:
+    """An error as text; a timeout has none of its own."""
+    return str(error) or type(error).__name__
 
 
 class Api:
@@ -134,24 +170,52 @@ class Api:
             ApiError: refused.
         """
         items: list[Partial] = []
-        query = {"labelSelector": selector, "limit": str(_PAGE)}
-        while True:
-            answer = await self._request("GET", kind.collection(), query, accept=_metadata_only("List"))
-            page = msgspec.json.decode(answer, type=_PartialList)
+        version = ""
+        async for page in self.pages(kind, Partial, labelSelector=selector):
             items += page.items or ()
+            version = page.metadata.resource_version
+        return items, version
+
+    async def pages(
+        self, kind: Kind, item: type[_Item], namespace: str = "", **query: str
+    ) -> AsyncIterator[Page[_Item]]:
+        """All objects of a kind, a page at a time.
+
+        Args:
+            kind: of the objects.
+            item: what each is decoded as; only of `Partial` no more than the metadata is asked for.
+            namespace: where they are; all of them where it is empty.
+            query: `labelSelector` and `fieldSelector`.
+
+        Raises:
+            ApiError: refused, or the pages were asked for too slowly (410).
+        """
+        accept = _metadata_only("List") if item is Partial else "application/json"
+        query = {name: text for name, text in query.items() if text} | {"limit": str(_PAGE)}
+        while True:
+            answer = await self._request("GET", kind.collection(namespace), query, accept=accept)
+            page = msgspec.json.decode(answer, type=Page[item])  # type: ignore[valid-type]
+            yield page
             if not page.metadata.next:
-                return items, page.metadata.resource_version
+                return
             query["continue"] = page.metadata.next
 
-    async def watch(self, kind: Kind, selector: str, version: str) -> AsyncIterator[tuple[str, Partial]]:
+    async def watch(
+        self, kind: Kind, item: type[_Item], version: str, **query: str
+    ) -> AsyncIterator[tuple[str, _Item]]:
         """Changes since a version, for some minutes; BOOKMARK events only move the version on.
+
+        Args:
+            kind: of the objects.
+            item: as for `pages`.
+            version: of a list, or of the last change.
+            query: `labelSelector` and `fieldSelector`.
 
         Raises:
             ApiError: refused, or the version is too old (410).
         """
-        query = {
+        query |= {
             "watch": "true",
-            "labelSelector": selector,
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(WATCH_SECONDS),
@@ -159,9 +223,8 @@ class Api:
         timeout = aiohttp.ClientTimeout(
             sock_connect=REQUEST_SECONDS, sock_read=WATCH_SECONDS + REQUEST_SECONDS
         )
-        response = await self._send(
-            "GET", kind.collection(), query, accept=_metadata_only(""), timeout=timeout
-        )
+        accept = _metadata_only("") if item is Partial else "application/json"
+        response = await self._send("GET", kind.collection(), query, accept=accept, timeout=timeout)
         async with response:
             await _refusal(response)
             while line := await response.content.readline():
@@ -169,7 +232,7 @@ class Api:
                 if event.type == "ERROR":
                     status = msgspec.json.decode(event.object, type=_Status)
                     raise ApiError(status.code, status.message)
-                yield event.type, msgspec.json.decode(event.object, type=Partial)
+                yield event.type, msgspec.json.decode(event.object, type=item)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Partial | None:
         """The metadata of one object; None where there is none.
@@ -196,6 +259,28 @@ class Api:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
+
+    async def document(self, path: str) -> dict[str, Any]:
+        """What stands under a path that is no object's, such as /version.
+
+        Raises:
+            ApiError: refused, or there is none.
+        """
+        answer = await self._request("GET", path, {}, accept="application/json")
+        return msgspec.json.decode(answer, type=dict[str, Any])
+
+    async def create(
+        self, kind: Kind, namespace: str, obj: dict[str, Any], *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Create an object; what stands there afterwards, or with a dry run would.
+
+        Raises:
+            ApiError: refused.
+        """
+        query = {"dryRun": "All"} if dry_run else {}
+        path = kind.collection(namespace)
+        answer = await self._request("POST", path, query, accept="application/json", body=obj)
+        return msgspec.json.decode(answer, type=dict[str, Any])
 
     async def apply(
         self, kind: Kind, obj: dict[str, Any], *, force: bool, field_manager: str = FIELD_MANAGER
@@ -230,6 +315,24 @@ class Api:
         except ApiError as error:
             if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                 raise
+
+    async def evict(self, metadata: Metadata) -> None:
+        """Ask for the eviction of exactly this Pod.
+
+        Source: Kubernetes documentation, "API-initiated Eviction".
+
+        Raises:
+            ApiError: refused; 429 where a PodDisruptionBudget forbids it now, 404 where it has gone, 409
+                where another has its name.
+        """
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": metadata.name, "namespace": metadata.namespace},
+            "deleteOptions": {"preconditions": {"uid": metadata.uid}},
+        }
+        path = f"{POD.collection(metadata.namespace)}/{metadata.name}/eviction"
+        await self._request("POST", path, {}, accept="application/json", body=body)
 
     async def _request(
         self,

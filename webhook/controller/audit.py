@@ -1,0 +1,123 @@
+"""The audit: looks for Pods that have no member though they ask for one, or another than they would get now.
+
+Pods with a member are watched anyway. Those without one bear no label of ours, so all Pods are gone through
+from time to time: a page of metadata at a time, and whole only those that carry our annotation.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+
+import msgspec
+
+from webhook.controller.findings import Finding, Findings, selector_of
+from webhook.controller.injected import Injected
+from webhook.controller.reflector import Waits
+from webhook.daemon.log import LogLine
+from webhook.judge import Judge, as_created
+from webhook.kube.api import CONNECTION_ERRORS, POD, RUNNING, Api, ApiError, Metadata, Partial, owner_of
+from webhook.names import GROUP, INJECT
+from webhook.pod import Pod
+from webhook.settings import Settings
+
+_PAUSE_SECONDS = 1.0
+"""Between two looks at injected Pods: a rollout changes many, one after the other."""
+
+
+class Auditor:
+    """Looks while this replica leads.
+
+    Args:
+        api: to list and read Pods.
+        judge: says what is the matter with one.
+        injected: the Pods with a member.
+        missed: takes those without.
+        drifted: takes those with another than they would get now.
+        seconds: from one look at all Pods to the next.
+        log: takes what failed.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
+        self,
+        api: Api,
+        judge: Judge,
+        injected: Injected,
+        missed: Findings,
+        drifted: Findings,
+        seconds: float,
+        log: LogLine,
+    ) -> None:
+        self._api, self._judge, self._injected = api, judge, injected
+        self._missed, self._drifted = missed, drifted
+        self._seconds, self._log = seconds, log
+        self._due = asyncio.Event()
+
+    def use(self, settings: Settings) -> None:
+        """Judge by these settings from now on, and look at once.
+
+        Raises:
+            InvalidSettingsError: their defaults cannot be used; the ones before are still in use.
+        """
+        self._judge.use(settings)
+        self._injected.changed.set()
+        self._due.set()
+
+    async def work(self) -> None:
+        """Until cancelled."""
+        self._injected.changed.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._look_for_drifted())
+                group.create_task(self._look_for_missed())
+        finally:
+            self._missed.clear()
+            self._drifted.clear()
+
+    async def _look_for_drifted(self) -> None:
+        while True:
+            await self._injected.changed.wait()
+            self._injected.changed.clear()
+            self._drifted.replace(await self._injected.drifted(self._judge))
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _look_for_missed(self) -> None:
+        waiting = Waits()
+        while True:
+            self._due.clear()
+            try:
+                self._missed.replace([finding async for finding in self._without_member()])
+                waiting.reset()
+                seconds = self._seconds
+            except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
+                seconds = waiting.after(error)
+                self._log("audit failed", level="warning", error=str(error), seconds=seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), seconds)
+
+    async def _without_member(self) -> AsyncIterator[Finding]:
+        """Every Pod that should have a member and has none."""
+        everywhere = self._api.pages(POD, Partial, labelSelector=f"!{GROUP}", fieldSelector=RUNNING)
+        async for page in everywhere:
+            for pod in _asking(item.metadata for item in page.items or ()):
+                if finding := await self._read(pod):
+                    yield finding
+        for pod in _asking(list(self._injected.unrecorded.values())):
+            if finding := await self._read(pod):
+                yield finding
+
+    async def _read(self, pod: Metadata) -> Finding | None:
+        """One Pod by the webhook's own decision, which needs all of it unless the annotations decline."""
+        if self._judge.missed(pod.namespace, as_created(pod)) is None:
+            return None
+        document = await self._api.read(POD, pod.namespace, pod.name)
+        if document is None or document["metadata"]["uid"] != pod.uid:
+            return None
+        verdict = self._judge.missed(pod.namespace, msgspec.convert(document, Pod))
+        if verdict is None:
+            return None
+        return Finding(pod.namespace, pod.name, pod.uid, owner_of(pod), selector_of(pod), verdict)
+
+
+def _asking(pods: Iterable[Metadata]) -> list[Metadata]:
+    """Those that carry our annotation and are not on their way out; no more of a page is kept."""
+    return [pod for pod in pods if INJECT in pod.annotations and not pod.deletion_timestamp]

@@ -1,0 +1,67 @@
+"""Pods that the webhook or the admission policy denied, told where people look.
+
+Kubernetes records a denial as FailedCreate on the ReplicaSet; the Deployment only says that it makes no
+progress. What makes Pods without a ReplicaSet between has the Event already.
+"""
+
+import re
+
+import msgspec
+
+from webhook.admission_policy import NAME
+from webhook.controller.events import Recorder
+from webhook.controller.metrics import Metrics
+from webhook.controller.reflector import Watcher
+from webhook.daemon.log import LogLine
+from webhook.kube.api import EVENT, Api, OwnerReference, Partial
+
+_FAILED_CREATE = "reason=FailedCreate,involvedObject.kind=ReplicaSet"
+_DENIED = re.compile(
+    r'admission webhook "pods\.sidecar\.hazelcast\.com" denied the request: '
+    rf"|ValidatingAdmissionPolicy '{NAME}' with binding '{NAME}' denied request: "
+)
+
+
+class _Subject(msgspec.Struct, gc=False, rename="camel"):
+    """What an Event is about."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class _FailedCreate(Partial, gc=False, rename="camel"):
+    """An Event as far as a denial shows in it."""
+
+    message: str = ""
+    involved_object: _Subject = msgspec.field(default_factory=_Subject)
+
+
+class Denials(Watcher):
+    """Tells what is denied from now on; who denied earlier Pods will deny the next attempt too."""
+
+    def __init__(self, api: Api, recorder: Recorder, metrics: Metrics, log: LogLine) -> None:
+        super().__init__(api, EVENT, metrics, log)
+        self._recorder = recorder
+
+    async def _list(self) -> None:
+        async for page in self._api.pages(EVENT, Partial, fieldSelector=_FAILED_CREATE):
+            self._version = page.metadata.resource_version
+            break  # every page has the same version, and none matters otherwise
+
+    async def _watch(self) -> None:
+        changes = self._api.watch(EVENT, _FailedCreate, self._version, fieldSelector=_FAILED_CREATE)
+        async for change, item in changes:
+            if change in {"ADDED", "MODIFIED"}:
+                self._tell(item)
+            self._version = item.metadata.resource_version
+
+    def _tell(self, item: _FailedCreate) -> None:
+        denied = _DENIED.search(item.message)
+        if denied is None:
+            return
+        sentence = item.message[denied.end() :]
+        about = item.involved_object
+        owner = OwnerReference(about.api_version, about.kind, about.name, about.uid)
+        self._recorder.tell(item.metadata.namespace, owner, "Denied", sentence, warning=True)

@@ -1,0 +1,75 @@
+"""Injected Pods as far as drift concerns them; what is kept of them the Pods of a workload share."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from webhook.controller.findings import Finding, selector_of
+from webhook.judge import Judge, Record, Verdict, record_of
+from webhook.kube.api import Metadata, OwnerReference, owner_of
+from webhook.names import INJECT, STATUS
+
+_AT_ONCE = 200
+
+
+class _Workload(NamedTuple):
+    """What Pods of one workload have in common."""
+
+    record: Record
+    owner: OwnerReference
+    selector: str
+
+
+class Injected:
+    """Every Pod with the label of a group."""
+
+    def __init__(self) -> None:
+        self._pods: dict[str, tuple[str, _Workload]] = {}
+        self._shared: dict[_Workload, _Workload] = {}
+        self.unrecorded: dict[str, Metadata] = {}
+        """Those that only bear the label, of their template, and ask for a member: by uid."""
+        self.changed = asyncio.Event()
+
+    def replace(self, items: Iterable[Metadata]) -> None:
+        """These are all Pods."""
+        self._pods.clear()
+        self._shared.clear()
+        self.unrecorded.clear()
+        self.changed.set()
+        for item in items:
+            self.upsert(item)
+
+    def upsert(self, item: Metadata) -> None:
+        """A Pod is there; one on its way out has nothing to mend."""
+        record = None if item.deletion_timestamp else record_of(item)
+        if record is None:
+            self.remove(item)
+            if INJECT in item.annotations and STATUS not in item.annotations:
+                self.unrecorded[item.uid] = item
+            return
+        workload = _Workload(record, owner_of(item), selector_of(item))
+        known = self._pods.get(item.uid)
+        if known is None or known[1] != workload:
+            self._pods[item.uid] = (item.name, self._shared.setdefault(workload, workload))
+            self.changed.set()
+
+    def remove(self, item: Metadata) -> None:
+        """A Pod has gone."""
+        self.unrecorded.pop(item.uid, None)
+        if self._pods.pop(item.uid, None) is not None:
+            self.changed.set()
+
+    async def drifted(self, judge: Judge) -> list[Finding]:
+        """Those whose member is not what they would get now; others may run between two lots of Pods."""
+        self._shared = {workload: workload for _, workload in self._pods.values()}
+        verdicts: dict[Record, Verdict | None] = {}
+        found: list[Finding] = []
+        for number, (uid, (name, workload)) in enumerate(list(self._pods.items()), 1):
+            record = workload.record
+            if record not in verdicts:
+                verdicts[record] = judge.drifted(record)
+            if verdict := verdicts[record]:
+                found.append(Finding(record.namespace, name, uid, workload.owner, workload.selector, verdict))
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return found

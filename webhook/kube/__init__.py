@@ -1,0 +1,1 @@
+"""The Kubernetes API, as the controller and the commands use it."""
