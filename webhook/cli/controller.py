@@ -5,13 +5,16 @@ import os
 import socket
 from pathlib import Path
 
-from webhook.cli.options import add_admin_listen, time_span
-from webhook.controller.certificates import service_names
+from webhook.cli.listening import add_admin_listen
+from webhook.cli.options import add_settings, time_span
+from webhook.controller.findings import DRIFTED, MISSED
 from webhook.controller.rotation import Policy
 from webhook.controller.run import ControllerSettings
 from webhook.controller.run import run as run_controller
 from webhook.errors import InvalidSettingsError, Problem
+from webhook.names import service_names
 
+_REPAIRS = {"none": (), "missed": (MISSED,), "all": (MISSED, DRIFTED)}
 _LOCAL_NAMESPACE = "hazelcast-sidecar-injector"
 _SHORTEST_LEASE = 3
 _EXAMPLES = """examples:
@@ -50,7 +53,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="manage",
         help="make and renew the webhook's certificates, or leave that to others (%(default)s)",
     )
+    add_settings(parser)
+    parser.add_argument(
+        "--repair",
+        choices=_REPAIRS,
+        default="none",
+        help="evict Pods that have no member though they ask for one, or also those whose member is not what "
+        "today's settings would give (%(default)s)",
+    )
     for name, default, what in (
+        ("--audit-interval", "5m", "from one look for Pods without a member to the next"),
+        (
+            "--repair-after",
+            "5m",
+            "of leading, and of the settings, before an eviction: longer than a ConfigMap needs to a Pod",
+        ),
         ("--leaf-lifetime", "90d", "of the webhook's certificate, renewed at 2/3 of it"),
         ("--ca-lifetime", "3650d", "of the authority, rotated at 2/3 of it"),
         ("--overlap", "10m", "between the steps of a rotation: longer than a Secret takes to reach a Pod"),
@@ -78,6 +95,10 @@ def run(options: argparse.Namespace) -> int:
         identity=options.identity,
         lease_seconds=options.lease_seconds,
         certificates=policy if options.certificates == "manage" else None,
+        settings=options.settings,
+        audit_seconds=options.audit_interval.total_seconds(),
+        repair=_REPAIRS[options.repair],
+        repair_seconds=options.repair_after.total_seconds(),
     )
     run_controller(settings)
     return 0

@@ -3,30 +3,46 @@
 import argparse
 import re
 from datetime import timedelta
+from pathlib import Path
 
-from webhook.daemon.admin import Address
+Container = argparse._ActionsContainer  # noqa: SLF001 - a parser or a group of its options
 
-_MAX_PORT = 65535
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def add_admin_listen(parser: argparse.ArgumentParser) -> None:
-    """Where the kubelet and Prometheus, which come from outside the Pod, ask."""
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """What annotations are where a Pod does not set them, and the like."""
     parser.add_argument(
-        "--admin-listen",
-        type=address,
-        default="0.0.0.0:8080",
-        metavar="HOST:PORT",
-        help="/livez, /readyz and /metrics (%(default)s)",
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="YAML with defaults, namespaces, runAsUser; taken up again when it changes (the shipped ones)",
     )
 
 
-def address(text: str) -> Address:
-    """HOST:PORT to listen on."""
-    host, separator, port = text.rpartition(":")
-    if not separator or not port.isdecimal() or int(port) > _MAX_PORT:
-        raise argparse.ArgumentTypeError(f'"{text}" is not HOST:PORT, such as 0.0.0.0:8443')
-    return Address(host.strip("[]"), int(port))
+def add_files(parser: Container, *, required: bool = False) -> None:
+    """Which files to read."""
+    parser.add_argument(
+        "-f",
+        "--filename",
+        action="append",
+        required=required,
+        metavar="FILE",
+        help="manifest or folder of manifests, YAML or JSON; - is standard input; may be repeated",
+    )
+
+
+def add_namespace(parser: argparse.ArgumentParser, of: str = "of objects that name none") -> None:
+    """Which namespace is meant where nothing says it."""
+    parser.add_argument("-n", "--namespace", default="default", metavar="NS", help=f"{of} (%(default)s)")
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Which cluster to ask, as kubectl has it."""
+    parser.add_argument(
+        "--kubeconfig", type=Path, metavar="FILE", help="names the cluster (as for kubectl: KUBECONFIG)"
+    )
+    parser.add_argument("--context", metavar="NAME", help="of the kubeconfig (its current one)")
 
 
 def time_span(text: str) -> timedelta:

@@ -25,7 +25,7 @@ _HASH_LENGTH = 10
 
 
 class Beside(NamedTuple):
-    """What stands beside the Pods of the group in their namespace."""
+    """What a member needs of all that stands beside the Pods of the group in their namespace."""
 
     config_map: Document
     headless_service: Document
@@ -56,10 +56,10 @@ def read_deployment(folder: Path) -> tuple[Document, str]:
 
 
 def beside(pods: Iterable[Document], namespace: str) -> Beside:
-    """What the controller makes for injected Pods of one group, from the record that each carries."""
+    """What the controller makes for the members of one group, from the record that each Pod carries."""
     statuses = [status.decode(pod["metadata"]["annotations"][STATUS]) for pod in pods]
-    config_map, headless_service = of_group(needs_of(statuses), statuses[0].group, namespace)
-    return Beside(config_map, headless_service)
+    objects = {obj["kind"]: obj for obj in of_group(needs_of(statuses), statuses[0].group, namespace)}
+    return Beside(objects["ConfigMap"], objects["Service"])
 
 
 def replica_pod(deployment: Document, namespace: str) -> Document:

@@ -1,0 +1,62 @@
+"""What commands print: objects as YAML or JSON for programs and pipes, tables for people.
+
+Colour is for terminals: rich leaves it out for pipes, and where NO_COLOR asks for none.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import yaml
+
+
+def add_output(parser: argparse.ArgumentParser, *formats: str) -> None:
+    """The form of what the command prints; the first one is what it prints unless told."""
+    parser.add_argument(
+        "-o", "--output", choices=formats, default=formats[0], help="form of the output (%(default)s)"
+    )
+
+
+def objects(documents: Sequence[Any], form: str) -> str:
+    """Objects as text: YAML documents, or one JSON value, a list where there are several."""
+    if form == "json":
+        shown = documents[0] if len(documents) == 1 else list(documents)
+        return json.dumps(shown, indent=2, ensure_ascii=False) + "\n"
+    return yaml.dump_all(documents, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Readable(yaml.SafeDumper):
+    """Texts of several lines as blocks, as people write them."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Readable.add_representer(str, _text)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns as kubectl has them; a cell may have rich's markup for colour."""
+    from rich.console import Console  # noqa: PLC0415 - a tenth of the start, for tables only
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(*headings, box=None, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*row)
+    # A pipe has no width: nothing is cut there.
+    Console(width=None if sys.stdout.isatty() else 10_000, highlight=False).print(table)
+
+
+def plain(text: str) -> str:
+    """A text for a cell, whatever is in it."""
+    from rich.markup import escape  # noqa: PLC0415 - as above
+
+    return escape(text)
+
+
+def complain(text: str) -> None:
+    """A line for the person at the keyboard, beside what goes into a pipe."""
+    print(text, file=sys.stderr)  # noqa: T201

@@ -1,0 +1,100 @@
+"""`hazelcast-sidecar resources`: what the controller would make beside injected Pods."""
+
+import argparse
+import sys
+from collections import defaultdict
+from typing import Any
+
+import jsonpatch
+
+from webhook.annotations import DefaultSpecs
+from webhook.cli.documents import read_objects
+from webhook.cli.options import add_files, add_namespace, add_settings
+from webhook.cli.output import add_output, complain, objects, print_table
+from webhook.daemon.settings_file import SettingsFile
+from webhook.errors import InvalidSettingsError, Problem
+from webhook.manifest import inject, record_in
+from webhook.names import GROUP, INJECT, PREFIX
+from webhook.resources import needs_of, of_group
+from webhook.status import Status
+
+_EXAMPLES = """examples:
+  hazelcast-sidecar resources -f shop.yaml | kubectl apply -f -
+  hazelcast-sidecar resources --group shop --namespace team-a
+  hazelcast-sidecar resources --group shop --set discovery=api --service-account shop
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = _EXAMPLES
+    source = parser.add_mutually_exclusive_group(required=True)
+    add_files(source)
+    source.add_argument("--group", help="a group, of Pods with the defaults")
+    add_namespace(parser)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="with --group: an annotation of its Pods; may be repeated",
+    )
+    parser.add_argument(
+        "--service-account", default="default", help="with --group: of its Pods (%(default)s)"
+    )
+    add_settings(parser)
+    add_output(parser, "yaml", "json", "table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the objects of every group; 1 where a Pod would be denied."""
+    settings = SettingsFile(options.settings).load()
+    defaults = DefaultSpecs(settings)
+    records: dict[tuple[str, str], list[Status]] = defaultdict(list)
+    denied = False
+    pods = (
+        [(_pod(options), options.namespace)]
+        if options.group
+        else [(found.obj, found.namespace or options.namespace) for found in read_objects(options.filename)]
+    )
+    for obj, namespace in pods:
+        result = inject(obj, defaults.of(namespace), settings.run_as_user)
+        for problem in result.problems:
+            complain(f"{obj['kind']}/{obj['metadata'].get('name', '')}: {problem}")
+            denied = True
+        record = record_in(jsonpatch.apply_patch(obj, list(result.operations)))
+        if record is not None:
+            records[namespace, record.group].append(record)
+    made = [
+        obj
+        for (namespace, group), found in sorted(records.items())
+        for obj in of_group(needs_of(found), group, namespace)
+    ]
+    _write(made, options.output)
+    return 1 if denied else 0
+
+
+def _pod(options: argparse.Namespace) -> dict[str, Any]:
+    """A Pod of the group."""
+    annotations = {INJECT: "true"}
+    for text in options.set:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise InvalidSettingsError([Problem("--set", f'"{text}" is not NAME=VALUE, such as port=6000')])
+        annotations[PREFIX + name] = value
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": options.group, "annotations": annotations | {GROUP: options.group}},
+        "spec": {"serviceAccountName": options.service_account, "containers": []},
+    }
+
+
+def _write(made: list[dict[str, Any]], form: str) -> None:
+    if form == "table":
+        rows = [(o["metadata"]["namespace"], o["kind"], o["metadata"]["name"]) for o in made]
+        print_table(("NAMESPACE", "KIND", "NAME"), rows)
+    elif made:
+        sys.stdout.write(objects(made, form))
+    else:
+        complain("nothing is injected, so nothing is needed beside it")

@@ -1,0 +1,23 @@
+"""`hazelcast-sidecar uninject`: manifests as they were before `inject`."""
+
+import argparse
+
+from webhook.cli.rewrite import add_rewriting, rewrite
+from webhook.uninjection import uninject
+
+_EXAMPLES = """examples:
+  hazelcast-sidecar uninject -f shop.yaml | kubectl apply -f -
+  hazelcast-sidecar uninject -f manifests/ --in-place
+  kubectl get deployment shop -o yaml | hazelcast-sidecar uninject -f - --diff
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = _EXAMPLES
+    add_rewriting(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Take out of every Pod and workload what was injected."""
+    return rewrite(options, lambda placed: uninject(placed.obj))
