@@ -4,10 +4,11 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 WEBHOOK_IMAGE ?= hazelcast-sidecar-injector:0.1.0
 DEMO_IMAGE ?= hazelcast-sidecar-demo:0.1.0
+FUZZ_SECONDS ?= 60
 export WEBHOOK_IMAGE DEMO_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format certs images e2e lock clean
+.PHONY: help demo test fuzz lint format certs images e2e lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +18,11 @@ demo: .venv/.demo ## Run two replicas with real Hazelcast members and the real w
 
 test: .venv/.dev ## Run the tests: core, server, real members, a real kube-apiserver (ARGS='-k name' for some)
 	$(BIN)/pytest $(ARGS)
+
+fuzz: .venv/.fuzz ## Feed the reviews mutated bodies for FUZZ_SECONDS (60); what fails is kept in build/fuzz
+	@mkdir -p build/fuzz/corpus
+	$(BIN)/python -m tests.fuzz.program -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -max_len=65536 \
+	  -artifact_prefix=build/fuzz/ -print_final_stats=1 $(ARGS) build/fuzz/corpus tests/fuzz/corpus
 
 lint: .venv/.dev ## Check style, types and the floors of the architecture
 	$(BIN)/ruff format --check
@@ -44,6 +50,7 @@ lock: .venv/.dev ## Renew the pinned dependencies (ARGS=--upgrade for newer ones
 	$(COMPILE) pyproject.toml --extra demo --group build --constraint requirements/dev.lock --output-file requirements/demo.lock
 	$(COMPILE) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
 	$(COMPILE) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
+	$(COMPILE) --group fuzz --constraint requirements/dev.lock --output-file requirements/fuzz.lock
 	$(COMPILE) demo-app/requirements.in --constraint requirements/dev.lock --output-file demo-app/requirements.lock
 
 clean: ## Remove what the targets made
@@ -66,3 +73,7 @@ clean: ## Remove what the targets made
 	@$(PIP) --require-hashes --requirement requirements/dev.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch .venv/.demo $@
+
+.venv/.fuzz: requirements/fuzz.lock | .venv/.dev
+	@$(PIP) --require-hashes --requirement requirements/fuzz.lock
+	@touch $@
