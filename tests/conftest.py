@@ -7,10 +7,17 @@ from typing import Any
 
 import jsonpatch
 import pytest
+from hypothesis import settings
 
 from webhook.review import Reviewed
 
 CHECKOUT = Path(__file__).parent.parent
+
+# The same examples in every run, so that a failure is there again; `--hypothesis-profile thorough` looks
+# further, and elsewhere each time.
+settings.register_profile("steady", deadline=None, max_examples=200, derandomize=True, database=None)
+settings.register_profile("thorough", deadline=None, max_examples=1000, print_blob=True)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,13 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.apiserver.control_plane import ControlPlane, Program, UnavailableError, find_programs, free_ports
+from tests.apiserver.control_plane import (
+    ControlPlane,
+    Program,
+    UnavailableError,
+    find_programs,
+    free_ports,
+)
 from webhook import certificates
 
 ROOT = Path(__file__).parents[2]
@@ -32,13 +38,30 @@ ACTIVE_SECONDS = 15
 
 @pytest.fixture(scope="session")
 def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
-    """Run a real kube-apiserver with etcd; skip, with the reason, where there is none and no Go."""
+    """Run a real kube-apiserver with etcd for all tests."""
+    with ControlPlane(found_programs(request.config)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """Run one for a module of tests alone, which may restart it and reads its audit log."""
+    with ControlPlane(found_programs(request.config), audit=True) as running:
+        yield running
+
+
+def found_programs(config: pytest.Config) -> Path:
+    """Find what a control plane consists of; skip, with the reason, where it is not there and no Go is."""
     try:
-        programs = find_programs(announcer(request.config))
+        return find_programs(announcer(config))
     except UnavailableError as reason:
         pytest.skip(str(reason))
-    with ControlPlane(programs) as running:
-        yield running
+
+
+@pytest.fixture(scope="module")
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Show a measured figure, whatever pytest captures."""
+    return announcer(request.config)
 
 
 def announcer(config: pytest.Config) -> Callable[[str], None]:
@@ -95,19 +118,23 @@ class WebhookServer:
         leaf = certificates.make_leaf(authority, ["127.0.0.1"], now)
         self.ca = authority.certificate
         self.log = folder / "webhook.log"
-        self._certificate, self._key = folder / "tls.crt", folder / "tls.key"
-        self._certificate.write_bytes(leaf.certificate)
-        self._key.write_bytes(leaf.key)
+        self.certificate, self.key = folder / "tls.crt", folder / "tls.key"
+        self.certificate.write_bytes(leaf.certificate)
+        self.key.write_bytes(leaf.key)
         self._port, self._admin_port = free_ports(2)
         self._program: Program | None = None
-        self._path = "/mutate/pods"
-        self.url = f"https://127.0.0.1:{self._port}{self._path}"
+
+    def take_the_place_of_the_service(self, configuration: dict[str, Any]) -> None:
+        """Have every webhook of a configuration name this server, and trust it."""
+        for each in configuration["webhooks"]:
+            url = f"https://127.0.0.1:{self._port}{each['clientConfig']['service']['path']}"
+            each["clientConfig"] = {"url": url, "caBundle": base64.b64encode(self.ca).decode()}
 
     def start(self) -> None:
         """Start the server and return when /readyz says so."""
         command = [sys.executable, "-m", "webhook.cli", "serve"]
         command += ["--listen", f"127.0.0.1:{self._port}", "--admin-listen", f"127.0.0.1:{self._admin_port}"]
-        command += ["--tls-cert", str(self._certificate), "--tls-key", str(self._key)]
+        command += ["--tls-cert", str(self.certificate), "--tls-key", str(self.key)]
         command += ["--drain-seconds", "0"]  # there is no Service whose endpoints would have to notice first
         self._program = Program("hazelcast-sidecar serve", command, self.log)
         self._program.wait_until(self._is_ready)
@@ -136,7 +163,7 @@ class WebhookServer:
         connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=5)
         with contextlib.closing(connection):
             headers = {"Content-Type": "application/json"}
-            connection.request("POST", self._path, json.dumps(review), headers)
+            connection.request("POST", "/mutate/pods", json.dumps(review), headers)
             response = json.loads(connection.getresponse().read())["response"]
         operations: list[dict[str, Any]] = json.loads(base64.b64decode(response["patch"]))
         return operations
@@ -222,9 +249,7 @@ def webhook_configuration(
     """
     objects = rendered(control_plane, manifests / "base")
     (configuration,) = [found for found in objects if found["kind"] == "MutatingWebhookConfiguration"]
-    for each in configuration["webhooks"]:
-        assert each["clientConfig"]["service"]["path"] == "/mutate/pods"
-        each["clientConfig"] = {"url": webhook.url, "caBundle": base64.b64encode(webhook.ca).decode()}
+    webhook.take_the_place_of_the_service(configuration)
     assert apply_strictly(control_plane, [configuration]) == []
     wait_until_called(control_plane, webhook)
     return configuration

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -321,6 +322,31 @@ class ControlPlane:
     def stop_apiserver(self) -> None:
         """Take the API server away; etcd keeps what is stored."""
         self._running.pop().stop()
+
+    @contextlib.contextmanager
+    def frozen_apiserver(self) -> Iterator[None]:
+        """Let the API server hang: it takes connections, and answers nothing until it goes on."""
+        _, apiserver = self._running
+        os.kill(apiserver.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(apiserver.pid, signal.SIGCONT)
+
+    def compact(self) -> None:
+        """Let etcd forget every version of everything but the present one."""
+        found = self._etcd("/v3/kv/range", {"key": base64.b64encode(b"/").decode()})
+        self._etcd("/v3/kv/compaction", {"revision": found["header"]["revision"], "physical": True})
+
+    def _etcd(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Make one request of etcd, which has JSON for whoever does not speak gRPC."""
+        connection = http.client.HTTPConnection(urlsplit(self._etcd_url).netloc, timeout=30)
+        with contextlib.closing(connection):
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer: dict[str, Any] = json.loads(response.read())
+            assert response.status == http.HTTPStatus.OK, answer
+            return answer
 
     def stop(self) -> None:
         """Stop what runs and remove the folder; a second call finds nothing to do."""

@@ -7,6 +7,7 @@ Without `-m e2e` nothing here runs. What a person would look at is collected and
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -255,6 +256,16 @@ def demo(webhook: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sigh
         f"after {time.monotonic() - started:.1f} s",
     )
     return kubectl
+
+
+@contextlib.contextmanager
+def namespace(name: str) -> Iterator[Kubectl]:
+    """A namespace with nothing in it, for as long as a test takes."""
+    kubectl = Kubectl(name)
+    kubectl("create", "namespace", name)
+    kubectl("label", "namespace", name, f"{OURS}=yes")
+    yield kubectl
+    kubectl("delete", "namespace", name, "--wait", seconds=180)
 
 
 def first_pod(manifests: list[dict[str, Any]]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tests.e2e.kubectl import KubectlError, agree_on, find, until
 from webhook.certificates import KeyPair, flaw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.e2e.conftest import Images, Sightings
     from tests.e2e.kubectl import Kubectl
@@ -65,7 +65,7 @@ def test_nobody_made_the_certificates_by_hand(
     configuration = find(webhook_manifests, "MutatingWebhookConfiguration", INJECTOR)
     assert not any("caBundle" in w["clientConfig"] for w in configuration["webhooks"])
     bundles, bundle, leaf = certificates(webhook)
-    assert bundles == [bundle]
+    assert set(bundles) == {bundle}
     assert flaw(leaf, bundle, [f"{INJECTOR}.{INJECTOR}.svc"], datetime.now(UTC)) is None
 
 
@@ -75,7 +75,7 @@ def test_two_webhook_replicas_are_ready_without_credentials(webhook: Kubectl) ->
     assert [(s["ready"], s["restartCount"]) for s in statuses] == [(True, 0)] * 2
     for pod in pods:
         mounted = {m["mountPath"] for c in pod["spec"]["containers"] for m in c["volumeMounts"]}
-        assert mounted == {"/etc/webhook/tls"}, "nothing but the certificates: no token of the cluster"
+        assert mounted == {"/etc/webhook/tls", "/etc/webhook/settings"}, "no token of the cluster"
 
 
 def test_two_controller_replicas_are_ready_and_one_leads(webhook: Kubectl, sightings: Sightings) -> None:
@@ -89,7 +89,8 @@ def test_two_controller_replicas_are_ready_and_one_leads(webhook: Kubectl, sight
 
 def test_the_controller_made_what_the_demo_needs(demo: Kubectl, sightings: Sightings) -> None:
     """Nobody applied it: the demo's manifests have an application and its annotation."""
-    assert kept(demo, "demo") == ["ConfigMap/hazelcast-demo", "Service/hazelcast-demo"]
+    kinds = ("ConfigMap", "Service", "PodDisruptionBudget")
+    assert kept(demo, "demo") == [f"{kind}/hazelcast-demo" for kind in kinds]
     sightings.note(f"kubectl -n {DEMO} get {KEPT}", demo("get", KEPT))
 
 
@@ -255,7 +256,7 @@ def test_a_pod_without_annotations_is_left_alone(demo: Kubectl, demo_manifests: 
     until(60, "the Pod ran", lambda: demo.read("pod", "plain")["status"]["phase"] == "Succeeded")
 
 
-KEPT = "configmap,service,role,rolebinding"
+KEPT = "configmap,service,poddisruptionbudget,networkpolicy,role,rolebinding"
 
 
 def kept(kubectl: Kubectl, group: str) -> list[str]:
@@ -369,12 +370,130 @@ REPAIR_SECONDS = 150
 """Until new certificates serve: the kubelet takes up to a minute and a half to bring a Secret to a Pod."""
 
 
+REPLICAS = "app.kubernetes.io/component=webhook"
+
+
 def reloads(webhook: Kubectl) -> dict[str, int]:
     """How often each replica says that it took up another certificate."""
     return {
         name: webhook("logs", name, "--container=webhook").count('"certificate reloaded"')
-        for name in webhook.pods("app.kubernetes.io/component=webhook")
+        for name in webhook.pods(REPLICAS)
     }
+
+
+OVERLAP_SECONDS = 100
+"""Between the steps of a rotation: longer than the kubelet takes to bring a Secret to a Pod."""
+
+
+class Creator:
+    """Creates annotated Pods that nobody schedules, and looks whether each is stored with a member.
+
+    They belong to a ConfigMap: what the controller makes for them does too, and all go with it.
+    """
+
+    def __init__(self, demo: Kubectl, manifests: list[dict[str, Any]]) -> None:
+        self.created = 0
+        self.bare: list[str] = []
+        self.refused: Counter[str] = Counter()
+        self._demo = demo
+        demo("create", "configmap", "rotation")
+        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "rotation", "controller": True}
+        owner["uid"] = demo.read("configmap", "rotation")["metadata"]["uid"]
+        self._pod = first_pod(manifests)
+        self._pod["metadata"]["annotations"] = {f"{PREFIX}inject": "true", f"{PREFIX}group": "rotation"}
+        self._pod["metadata"]["ownerReferences"] = [owner]
+        self._pod["spec"]["schedulerName"] = "nobody"
+
+    def create_until(self, stop: threading.Event) -> None:
+        """Go on at a moderate pace while certificates change."""
+        for number in itertools.count():
+            if stop.wait(0.1):
+                return
+            pod = copy.deepcopy(self._pod)
+            pod["metadata"]["name"] = f"rotation-{number}"
+            try:
+                stored = self._demo("create", "--output=json", "--filename=-", stdin=json.dumps(pod))
+            except KubectlError as error:
+                self.refused[str(error).rsplit(": ", 1)[-1]] += 1
+                continue
+            self.created += 1
+            if "initContainers" not in json.loads(stored)["spec"]:
+                self.bare.append(pod["metadata"]["name"])
+
+
+@contextlib.contextmanager
+def short_overlap(webhook: Kubectl) -> Iterator[None]:
+    """Let the controller rotate faster, and take that back."""
+    add = [{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--overlap"}]
+    add.append(add[0] | {"value": f"{OVERLAP_SECONDS}s"})
+    webhook("patch", f"deployment/{CONTROLLER}", "--type=json", f"--patch={json.dumps(add)}")
+    try:
+        webhook.rolled_out(f"deployment/{CONTROLLER}")
+        yield
+    finally:
+        webhook("rollout", "undo", f"deployment/{CONTROLLER}")
+        webhook.rolled_out(f"deployment/{CONTROLLER}")
+
+
+def test_no_pod_is_refused_while_leaf_and_authority_change(
+    demo: Kubectl, webhook: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
+) -> None:
+    """First another leaf of the same authority; then another authority, an overlap at each step."""
+    creator, stop = Creator(demo, demo_manifests), threading.Event()
+    background = threading.Thread(target=creator.create_until, args=(stop,))
+    started = time.monotonic()
+    steps: list[str] = []
+
+    def step(what: str, seen: Callable[[], bool]) -> None:
+        until(OVERLAP_SECONDS + REPAIR_SECONDS, what, seen)
+        steps.append(f"{what} {time.monotonic() - started:.0f} s")
+
+    with short_overlap(webhook):
+        _, first_bundle, first_leaf = certificates(webhook)
+        background.start()
+        started = time.monotonic()
+        try:
+            webhook("delete", "secret", f"{INJECTOR}-tls")
+            step("another leaf", lambda: certificates(webhook)[2] != first_leaf)
+            _, _, second_leaf = certificates(webhook)
+            step("served by both replicas", lambda: is_served(webhook, second_leaf))
+            webhook("delete", "secret", f"{INJECTOR}-ca")
+            step("two authorities", lambda: len(authorities(webhook)) == 2)
+            step("a leaf of the new one", lambda: certificates(webhook)[2] != second_leaf)
+            _, _, third_leaf = certificates(webhook)
+            step("served by both replicas", lambda: is_served(webhook, third_leaf))
+            step("the old authority is out", lambda: len(authorities(webhook)) == 1)
+            time.sleep(10)
+        finally:
+            stop.set()
+            background.join()
+    assert certificates(webhook)[1] != first_bundle
+    sightings.note(
+        "leaf and authority replaced, while Pods are created",
+        f"{creator.created} Pods stored, {len(creator.bare)} of them without a member, "
+        f"{creator.refused.total()} refused {dict(creator.refused) or ''}\n" + ", ".join(steps),
+    )
+    demo("delete", "configmap", "rotation")
+    until(
+        120, "the Pods are gone", lambda: not demo.read("pods", f"--selector={PREFIX}group=rotation")["items"]
+    )
+    assert creator.created > OVERLAP_SECONDS
+    assert creator.bare == []
+    assert creator.refused == {}
+
+
+def is_served(webhook: Kubectl, leaf: KeyPair) -> bool:
+    """Whether it is what each replica says that it took up last."""
+    expires = x509.load_pem_x509_certificate(leaf.certificate).not_valid_after_utc.isoformat()
+    logs = [webhook("logs", name, "--container=webhook") for name in webhook.pods(REPLICAS)]
+    taken_up = [[line for line in log.splitlines() if '"certificate reloaded"' in line] for log in logs]
+    return all(lines and json.loads(lines[-1])["certificate_expires"] == expires for lines in taken_up)
+
+
+def authorities(webhook: Kubectl) -> list[x509.Certificate]:
+    """Whom the API server trusts; nobody while the caBundles differ."""
+    bundles, _, _ = certificates(webhook)
+    return x509.load_pem_x509_certificates(bundles[0]) if len({*bundles}) == 1 else []
 
 
 def test_injection_comes_back_when_both_secrets_are_deleted(
@@ -405,7 +524,7 @@ def test_injection_comes_back_when_both_secrets_are_deleted(
         if made is None:
             with contextlib.suppress(KubectlError):
                 bundles, bundle, leaf = certificates(webhook)
-                if leaf != old_leaf and bundles == [bundle]:
+                if leaf != old_leaf and set(bundles) == {bundle}:
                     made = passed
         if made is not None and all(count > before[name] for name, count in reloads(webhook).items()):
             break

@@ -1,7 +1,7 @@
-"""Golden files: an input Pod, the Pod that the webhook makes of it, and a report of the decision.
+"""Golden files: an object, what the webhook makes of it, and a report of the decision.
 
-    cases/NAME.input.yaml     the Pod as it is sent
-    cases/NAME.golden.yaml    the Pod as it is stored; absent where the webhook leaves it or denies it
+    cases/NAME.input.yaml     the Pod or workload as it is sent
+    cases/NAME.golden.yaml    as it is stored; absent where the webhook leaves it or denies it
     cases/NAME.report         the reason, and what the user is told
 
 `pytest tests/golden --update` writes the last two anew; read the difference before committing it.
@@ -21,15 +21,19 @@ NAMES = sorted(path.name.removesuffix(".input.yaml") for path in CASES.glob("*.i
 
 
 def outcome(name: str) -> tuple[str | None, str]:
-    """The golden Pod, if the webhook changes it, and the report."""
-    pod = yaml.safe_load((CASES / f"{name}.input.yaml").read_text(encoding="utf-8"))
-    reviewed = Reviewer().review(json.dumps(review_of(pod)).encode())
+    """The golden object, if the webhook changes it, and the report."""
+    obj = yaml.safe_load((CASES / f"{name}.input.yaml").read_text(encoding="utf-8"))
+    group, _, version = obj["apiVersion"].rpartition("/")
+    review = review_of(obj, kind={"group": group, "version": version, "kind": obj["kind"]})
+    reviewer = Reviewer()
+    answer = reviewer.review_pod if obj["kind"] == "Pod" else reviewer.review_workload
+    reviewed = answer(json.dumps(review).encode())
     response = response_in(reviewed)
     report = [f"allowed: {str(response['allowed']).lower()}", f"reason: {reviewed.decision.reason}"]
     report += [f"message: {response['status']['message']}"] if "status" in response else []
     report += [f"warning: {warning}" for warning in response.get("warnings", [])]
-    after = patched(pod, response)
-    golden = None if after == pod else yaml.safe_dump(after, sort_keys=False, width=120)
+    after = patched(obj, response)
+    golden = None if after == obj else yaml.safe_dump(after, sort_keys=False, width=120)
     return golden, "\n".join(report) + "\n"
 
 
@@ -43,7 +47,7 @@ def agree(path: Path, content: str | None, *, update: bool) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_pod_becomes_its_golden_pod(name: str, request: pytest.FixtureRequest) -> None:
+def test_the_object_becomes_its_golden_one(name: str, request: pytest.FixtureRequest) -> None:
     golden, report = outcome(name)
     update = request.config.getoption("--update")
     agree(CASES / f"{name}.golden.yaml", golden, update=update)

@@ -17,10 +17,11 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.conftest import ours
-from webhook.annotations import SidecarSpec, parse, read_defaults
+from webhook.annotations import DefaultSpecs, SidecarSpec, parse
 from webhook.demo.java import find_java, member_jars
 from webhook.demo.member import hosts_text, java_command, member_environment
 from webhook.names import resource_name
+from webhook.settings import Settings
 from webhook.sidecar import member_env
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +110,10 @@ class Launcher:
         hosts = self.folder / f"{address}.hosts"
         hosts.write_text(hosts_text(resource_name("demo"), group or [address]))
         annotations = {"java_opts": "-XX:TieredStopAtLevel=1", **(given or {})}
-        spec = parse(ours(**annotations, **({"config": "own"} if config else {})), read_defaults({}))
+        spec = parse(
+            ours(**annotations, **({"config": "own"} if config else {})),
+            DefaultSpecs(Settings()).of("default"),
+        )
         assert isinstance(spec, SidecarSpec), spec
         env = {**member_env(spec, "demo"), "HAZELCAST_CONFIG": str(config or CONFIG)}
         command = java_command(

@@ -10,8 +10,9 @@ import pytest
 
 from tests.conftest import ours, patched, pod, review_of
 from tests.server.conftest import TlsFiles, Webhook
-from webhook.review import MAX_REVIEW_BYTES, Reviewer
-from webhook.server.app import MUTATE_PODS
+from webhook import policy
+from webhook.envelope import MAX_REVIEW_BYTES
+from webhook.server.app import MUTATE_PODS, MUTATE_WORKLOADS
 
 REVIEW = json.dumps(review_of(pod())).encode()
 
@@ -33,7 +34,7 @@ async def test_a_review_is_logged_in_one_line_and_counted(webhook: Webhook) -> N
     await webhook.post(json.dumps(review_of(pod(ours(port="x")))).encode())
     injected, denied = webhook.log
     assert (injected["outcome"], injected["group"], injected["namespace"]) == ("injected", "shop", "default")
-    assert injected["pod"] == "shop-6d4b75cb6d-*"
+    assert injected["name"] == "shop-6d4b75cb6d-*"
     assert 'sidecar.hazelcast.com/port: "x"' in denied["problems"]
     counter = "hazelcast_sidecar_admission_requests_total"
     assert await webhook.metric(f'{counter}{{outcome="injected"}}') == 1
@@ -95,10 +96,10 @@ async def test_an_error_of_our_own_is_answered_without_its_details(
     webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The one fault that no input causes, as far as we know; hence the patch.
-    def broken(_: Reviewer, __: bytes) -> Any:
+    def broken(*_: object) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(Reviewer, "review", broken)
+    monkeypatch.setattr(policy, "decide", broken)
     status, answer = await webhook.post(REVIEW)
     assert status == 500
     assert "secret" not in json.dumps(answer)
@@ -107,8 +108,21 @@ async def test_an_error_of_our_own_is_answered_without_its_details(
     assert (await webhook.post(REVIEW))[0] == 200
 
 
+async def test_a_workload_is_reviewed_at_its_own_path(webhook: Webhook) -> None:
+    obj = {"metadata": {"name": "shop", "annotations": ours()}, "spec": {"template": {"spec": {}}}}
+    review = json.dumps(review_of(obj, kind={"group": "apps", "version": "v1", "kind": "Deployment"}))
+    url = webhook.url + MUTATE_WORKLOADS
+    async with webhook.http.post(url, data=review, headers={"Content-Type": "application/json"}) as response:
+        answer = (await response.json())["response"]
+    assert patched(obj, answer)["spec"]["template"]["metadata"]["annotations"] == ours()
+    assert (webhook.log[0]["kind"], webhook.log[0]["outcome"]) == ("Deployment", "annotations-copied")
+    status, refused = await webhook.post(review.encode())
+    assert status == 400
+    assert 'about a "apps/v1/Deployment", not a Pod' in refused["message"]
+
+
 async def test_the_largest_review_that_is_taken_is_answered(webhook: Webhook) -> None:
-    big = review_of(pod(ours() | {"example.com/note": "x" * 1_000_000}))
+    big = review_of(pod(containers=[{"name": "app", "image": "shop:1", "args": ["x" * 1_000_000]}]))
     body = json.dumps(big).encode()
     status, answer = await webhook.post(body + b" " * (MAX_REVIEW_BYTES - len(body)))
     assert (status, answer["response"]["allowed"]) == (200, True)

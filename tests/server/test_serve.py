@@ -10,11 +10,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.conftest import pod, review_of
+from tests.conftest import patched, pod, review_of
 from tests.server.conftest import TlsFiles
 from webhook.server.app import MUTATE_PODS
 
@@ -63,13 +64,21 @@ class Server:
         return status(f"http://127.0.0.1:{self.admin_port}/readyz")
 
     def review(self) -> bool:
+        return bool(self._response()["allowed"])
+
+    def member_port(self) -> int:
+        """The port that the member of an injected Pod gets."""
+        injected = patched(pod(), self._response())
+        return int(injected["spec"]["initContainers"][0]["ports"][0]["containerPort"])
+
+    def _response(self) -> dict[str, Any]:
         request = urllib.request.Request(
             f"https://127.0.0.1:{self.port}{MUTATE_PODS}",
             data=json.dumps(review_of(pod())).encode(),
             headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=5, context=self.tls.client) as response:  # noqa: S310
-            return bool(json.load(response)["response"]["allowed"])
+            return dict(json.load(response)["response"])
 
 
 @pytest.fixture
@@ -154,12 +163,41 @@ def test_files_that_are_no_certificate_with_its_key_are_one_sentence(tls: TlsFil
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        (["--default", "prot=1"], 'default prot: no such annotation (did you mean "port"?)'),
-        (["--default", "port"], '"port" is not NAME=VALUE'),
+        (["--settings", "/nowhere.yaml"], "--settings: /nowhere.yaml cannot be read: "),
         (["--listen", "8443"], '"8443" is not HOST:PORT'),
-        (["--run-as-user", "root"], "neither a user from 1"),
         (["--drain-seconds", "-1"], "not a number of seconds"),
     ],
 )
 def test_unusable_settings_are_one_sentence(tls: TlsFiles, more: list[str], sentence: str) -> None:
     assert sentence in refusal(command(tls, 0, 0, *more))
+
+
+def test_settings_that_cannot_be_used_are_one_sentence(tls: TlsFiles, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("defaults: {prot: 1}")
+    text = refusal(command(tls, 0, 0, "--settings", str(settings)))
+    assert 'default prot: no such annotation (did you mean "port"?)' in text
+
+
+def test_changed_settings_are_taken_up_and_unusable_ones_are_not(tls: TlsFiles, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("defaults: {port: 6001}")
+    server = Server(tls, "--drain-seconds", "0", "--settings", str(settings))
+    try:
+        assert server.member_port() == 6001
+        for text, port in (("defaults: {prot: 1}", 6001), ("namespaces: {default: {port: 6002}}", 6002)):
+            settings.write_text(text)
+            time.sleep(2.5)
+            assert (server.member_port(), server.readyz()) == (port, 200)
+        server.program.send_signal(signal.SIGTERM)
+        output, _ = server.program.communicate(timeout=10)
+    finally:
+        server.program.kill()
+        server.program.communicate()
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert [line["message"] for line in lines if "reloaded" in line["message"]] == [
+        "settings not reloaded",
+        "settings reloaded",
+    ]
+    (refused,) = [line for line in lines if line["message"] == "settings not reloaded"]
+    assert refused["error"] == 'default prot: no such annotation (did you mean "port"?)'

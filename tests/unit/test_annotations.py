@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from tests.conftest import ours
-from webhook.annotations import TABLE, SidecarSpec, parse, read_defaults
-from webhook.errors import InvalidSettingsError
+from webhook.annotations import TABLE, DefaultSpecs, SidecarSpec, parse
 from webhook.names import PREFIX, STATUS
+from webhook.settings import Settings
 
-DEFAULTS = read_defaults({})
+DEFAULTS = DefaultSpecs(Settings()).of("default")
 
 
 def test_every_row_of_the_table_is_an_attribute_of_the_spec() -> None:
@@ -53,6 +53,8 @@ def test_each_annotation_sets_its_attribute() -> None:
         java_opts="-Xss1m",
         native_sidecar="false",
         shutdown_timeout="2m",
+        disruption_budget="true",
+        network_policy="true",
         metrics="true",
         metrics_port="6001",
         log_format="json",
@@ -75,6 +77,8 @@ def test_each_annotation_sets_its_attribute() -> None:
         java_opts=("-Xss1m",),
         native_sidecar=False,
         shutdown_timeout=120,
+        disruption_budget=True,
+        network_policy=True,
         metrics=True,
         metrics_port=6001,
         log_format="json",
@@ -138,22 +142,7 @@ def test_a_long_value_is_shown_shortened() -> None:
 
 
 def test_defaults_of_the_server_hold_where_the_pod_says_nothing() -> None:
-    defaults = read_defaults({"image": "r.example/hz:1", "memory-limit": "1Gi"})
+    defaults = DefaultSpecs(Settings({"image": "r.example/hz:1", "memory-limit": "1Gi"})).of("default")
     spec = parse(ours(memory_limit="2Gi"), defaults)
     assert isinstance(spec, SidecarSpec)
     assert (spec.image, spec.memory_limit, spec.memory_request) == ("r.example/hz:1", "2Gi", "2Gi")
-
-
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        ({"memory": "1Gi"}, 'default memory: no such annotation (did you mean "memory-limit"?)'),
-        ({"port": "x"}, 'default port: "x" is not an integer'),
-        ({"inject": "true"}, "default inject: every workload asks for its member itself"),
-        ({"cpu-request": "4"}, "4 is more than the limit of 2"),
-    ],
-)
-def test_unusable_defaults_are_refused_at_start(overrides: dict[str, str], sentence: str) -> None:
-    with pytest.raises(InvalidSettingsError) as refusal:
-        read_defaults(overrides)
-    assert sentence in str(refusal.value)

@@ -1,20 +1,24 @@
 """The controller's parts that need no API server: indexes, the queue, waiting."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from webhook.controller.api import ApiError, Metadata, OwnerReference
 from webhook.controller.groups import Groups, Kept, Key
+from webhook.controller.metrics import Metrics
 from webhook.controller.reconciler import Queue
-from webhook.controller.reflector import Waits
+from webhook.controller.reflector import Reflector, Waits
+from webhook.kube.api import POD, Api, ApiError, Kind, Metadata, OwnerReference, Partial
+from webhook.names import STATUS
 from webhook.resources import Needs
 from webhook.status import Status, encode
 
 SHOP = Key("ns", "shop")
-DNS = Needs(config_map=True, ports=(5701,), service_accounts=())
+DNS = Needs(config_map=True, ports=(5701,), service_accounts=(), disruption_budget=False, closed_ports=())
 
 
 def pod(
@@ -36,7 +40,7 @@ def pod(
         namespace="ns",
         uid=uid,
         labels={"sidecar.hazelcast.com/group": label or group},
-        annotations={"sidecar.hazelcast.com/status": encode(Status(**{**defaults, **fields}))},
+        annotations={STATUS: encode(Status(**{**defaults, **fields}))},
         owner_references=owners,
     )
 
@@ -105,9 +109,9 @@ def test_a_new_list_replaces_what_was_known() -> None:
         (pod("1", group="Not_A_Name"), "status and label differ"),
         (pod("1", discovery="api"), "status without ServiceAccount"),
         (pod("1", discovery="api", service_account="../x"), "status without ServiceAccount"),
-        (Metadata(uid="1", annotations={"sidecar.hazelcast.com/status": "[]"}), "unreadable status"),
+        (Metadata(uid="1", annotations={STATUS: "[]"}), "unreadable status"),
         (
-            Metadata(uid="1", annotations={"sidecar.hazelcast.com/status": '{"port": "x"}'}),
+            Metadata(uid="1", annotations={STATUS: '{"port": "x"}'}),
             "unreadable status",
         ),
     ],
@@ -133,6 +137,51 @@ def test_a_pod_that_was_only_labelled_is_passed_over_in_silence() -> None:
     seen = Recorder()
     seen.groups.upsert(Metadata(uid="1", labels={"sidecar.hazelcast.com/group": "shop"}))
     assert (seen.groups.pods, seen.warnings) == (0, [])
+
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def made(metadata: Metadata, time: datetime) -> Metadata:
+    return msgspec.structs.replace(metadata, creation_timestamp=time)
+
+
+def news(seen: Recorder, after: datetime = MONDAY - timedelta(minutes=2)) -> list[tuple[str, int]]:
+    return [(found.owner.name, found.status.port) for found in seen.groups.news(SHOP, after)]
+
+
+def test_a_workload_is_news_once_for_each_record() -> None:
+    seen = Recorder()
+    for number in range(20):
+        seen.groups.upsert(made(pod(str(number), owner="a"), MONDAY + timedelta(seconds=number)))
+    seen.groups.upsert(made(pod("other", owner="b"), MONDAY))
+    assert news(seen) == [("a", 5701), ("b", 5701)]
+    seen.groups.upsert(made(pod("late", owner="a"), MONDAY + timedelta(days=1)))
+    assert news(seen) == []
+    seen.groups.upsert(made(pod("changed", owner="a", port=6000), MONDAY))
+    assert news(seen) == [("a", 6000)]
+
+
+@pytest.mark.parametrize("names", [["1", "2"], ["2", "1"]])
+def test_what_is_old_is_no_news_to_a_new_leader(names: list[str]) -> None:
+    """A list comes in the order of names: the first of a workload's Pods may be its youngest."""
+    seen = Recorder()
+    ages = (timedelta(0), timedelta(days=1))
+    pods = [made(pod(name, owner="a"), MONDAY - age) for name, age in zip(names, ages, strict=True)]
+    seen.groups.replace(sorted(pods, key=lambda found: found.name))
+    seen.groups.upsert(made(pod("3", owner="young"), MONDAY))
+    seen.groups.upsert(pod("4", owner="of-unknown-age"))
+    assert news(seen) == [("young", 5701)]
+    assert news(seen, MONDAY - timedelta(days=7)) == [], "it was asked for once"
+
+
+def test_a_workload_without_pods_is_no_news_and_is_again_when_it_comes_back() -> None:
+    seen = Recorder()
+    seen.groups.upsert(made(pod("1", owner="a"), MONDAY))
+    seen.groups.remove(pod("1"))
+    assert news(seen) == []
+    seen.groups.upsert(made(pod("2", owner="a"), MONDAY))
+    assert news(seen) == [("a", 5701)]
 
 
 def service(name: str = "hazelcast-shop", version: str = "1", uid: str = "u") -> Metadata:
@@ -193,3 +242,40 @@ def test_waits_grow_up_to_a_bound_and_start_anew() -> None:
 
 def test_the_server_is_waited_for_as_long_as_it_asks() -> None:
     assert Waits().after(ApiError(429, "slow down", retry_after=5.0)) == 5.0
+
+
+class Forgetful(Api):
+    """An API server that answers each list, and forgets it before it can be watched from."""
+
+    def __init__(self) -> None:
+        self.lists = 0
+
+    async def list(self, kind: Kind, selector: str) -> tuple[list[Partial], str]:
+        assert (kind, selector) == (POD, "group")
+        self.lists += 1
+        return [], str(self.lists)
+
+    async def watch(
+        self, kind: Kind, item: type[Any], version: str, **query: str
+    ) -> AsyncIterator[tuple[str, Any]]:
+        raise ApiError(410, f"too old resource version: {kind.name} {item} {version} {query}")
+        yield  # what makes it a generator
+
+
+async def test_lists_that_no_watch_follows_grow_fewer() -> None:
+    """An API server that lags behind the others of its cluster may be like that for a while."""
+    api, seconds, enough = Forgetful(), [], asyncio.Event()
+    metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+
+    def log(message: str, **fields: Any) -> None:
+        assert message == "watch interrupted"
+        seconds.append(fields["seconds"])
+        if len(seconds) == 4:
+            enough.set()
+
+    reflector = Reflector(api, POD, "group", Kept(lambda _: None, lambda _: None), metrics, log)
+    running = asyncio.create_task(reflector.run())
+    await asyncio.wait_for(enough.wait(), 10)
+    running.cancel()
+    assert api.lists == 4
+    assert seconds[3] >= 0.8 > seconds[0], "it waits longer each time"

@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from tests.conftest import ours, pod
-from webhook.annotations import read_defaults
+from webhook.annotations import DefaultSpecs
 from webhook.pod import Pod
 from webhook.policy import SENTENCES, Deny, Inject, Reason, Skip, decide
+from webhook.settings import Settings
 
-DEFAULTS = read_defaults({})
+DEFAULTS = DefaultSpecs(Settings()).of("default")
 MEMBER = {"name": "hazelcast", "image": "x"}
 RECORD = {"sidecar.hazelcast.com/status": "{}"}
 
@@ -67,7 +68,21 @@ def test_the_annotated_group_outranks_the_workload() -> None:
 def test_annotations_that_do_nothing_are_warned_of(key: str) -> None:
     skipped = decision(pod({f"sidecar.hazelcast.com/{key}": "true"}))
     assert skipped.reason == Reason.NOT_REQUESTED
-    assert f"sidecar.hazelcast.com/{key} is set, sidecar.hazelcast.com/inject is not" in skipped.warning
+    assert f"sidecar.hazelcast.com/{key} is set, sidecar.hazelcast.com/inject is not" in skipped.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "hazelcast/hazelcast:3.12",
+        "hazelcast",
+        "r.example:5000/a/hazelcast-enterprise:5.7.0@sha256:" + "0" * 64,
+    ],
+)
+def test_a_member_written_by_hand_is_not_doubled(image: str) -> None:
+    skipped = decision(pod(containers=[{"name": "app"}, {"name": "hz", "image": image}]))
+    assert skipped.reason == Reason.HAND_WRITTEN
+    assert f'spec.containers[1] "hz" is one already ({image})' in skipped.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +111,19 @@ def test_annotations_that_do_nothing_are_warned_of(key: str) -> None:
             {**pod(), "metadata": {**pod()["metadata"], "labels": {"sidecar.hazelcast.com/group": "other"}}},
             ['label sidecar.hazelcast.com/group: is "other"'],
         ),
+        (pod(os={"name": "windows"}), ["spec.os.name: is windows, but Hazelcast members run on Linux"]),
+        (pod(nodeSelector={"kubernetes.io/os": "windows"}), ["spec.nodeSelector: is windows"]),
+        (
+            pod(resources={"limits": {"memory": "256Mi"}}),
+            ["spec.resources.limits.memory: 256Mi is less than the member's own 512Mi", "memory-limit"],
+        ),
+        (
+            pod(
+                resources={"requests": {"cpu": "1", "memory": "1Gi"}},
+                containers=[{"name": "a", "resources": {"requests": {"memory": "600Mi"}}}],
+            ),
+            ["spec.resources.requests.memory: 1Gi is less than", "the member (512Mi)", "memory-request"],
+        ),
         (
             pod(containers=[MEMBER], volumes=[{"name": "v"}, {"name": "hazelcast-config"}]),
             ["spec.containers[0]: ", "spec.volumes[1]: "],
@@ -114,6 +142,12 @@ def test_a_collision_names_both_sides(obj: dict[str, Any], sentences: list[str])
         pod(ours(port="5702"), containers=[{"name": "a", "ports": [{"containerPort": 5701}]}]),
         pod(containers=[{"name": "a", "ports": [{"containerPort": 5701, "protocol": "UDP"}]}]),
         pod(containers=[{"name": "a", "ports": [{"containerPort": 9701}]}]),
+        pod(containers=[{"name": "a", "ports": [{"containerPort": 80, "hostPort": 5701}]}]),
+        pod(containers=[{"name": "a", "image": "hazelcast/management-center:5.7"}]),
+        pod(containers=[{"name": "a", "image": "shop/hazelcast-client:1"}]),
+        pod(os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "linux"}),
+        pod(resources={"limits": {"cpu": "4", "memory": "1Gi"}, "requests": {"cpu": "100m"}}),
+        pod(resources={"limits": {"memory": "-1"}}),
         pod(automountServiceAccountToken=False),
         pod(hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"),
         pod(ours(discovery="api"), dnsPolicy="Default"),

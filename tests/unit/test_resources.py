@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from webhook.resources import needs_of, of_group
 from webhook.status import Status
 
@@ -56,3 +58,52 @@ def test_during_a_rollout_old_and_new_pods_have_what_each_needs() -> None:
         "hazelcast-6000",
     ]
     assert [subject["name"] for subject in found["RoleBinding"]["subjects"]] == ["a", "b"]
+
+
+def test_a_disruption_budget_is_there_where_any_pod_asks_for_it() -> None:
+    assert "PodDisruptionBudget" not in objects(status(), status(port=6000))
+    budget = objects(status(), status(disruption_budget=True))["PodDisruptionBudget"]
+    assert (budget["apiVersion"], budget["metadata"]["name"]) == ("policy/v1", "hazelcast-g")
+    assert budget["spec"] == {
+        "maxUnavailable": 1,
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "selector": {"matchLabels": {"sidecar.hazelcast.com/group": "g"}},
+    }
+
+
+def admitted(policy: dict[str, Any], protocol: str, port: int) -> list[Any]:
+    """From where a NetworkPolicy lets a port be reached; None stands for anywhere."""
+    return [
+        rule.get("from")
+        for rule in policy["spec"]["ingress"]
+        for listed in rule["ports"]
+        if listed["protocol"] == protocol
+        and ("port" not in listed or listed["port"] <= port <= listed.get("endPort", listed["port"]))
+    ]
+
+
+GROUP_ITSELF = [{"podSelector": {"matchLabels": {"sidecar.hazelcast.com/group": "g"}}}]
+
+
+@pytest.mark.parametrize(
+    "closed", [(5701,), (5701, 5702), (5701, 5703), (1024,), (65535,), (1024, 5701, 65534, 65535)]
+)
+def test_a_network_policy_closes_the_members_ports_and_no_other(closed: tuple[int, ...]) -> None:
+    policy = objects(*(status(port=port, network_policy=True) for port in closed))["NetworkPolicy"]
+    assert policy["spec"]["podSelector"] == GROUP_ITSELF[0]["podSelector"]
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    for port in {1, 1023, 65535, *(port + step for port in closed for step in (-1, 0, 1))} - {65536}:
+        assert admitted(policy, "TCP", port) == [GROUP_ITSELF if port in closed else None], port
+        assert admitted(policy, "UDP", port) == admitted(policy, "SCTP", port) == [None]
+    for rule in policy["spec"]["ingress"]:
+        for listed in rule["ports"]:
+            assert 1 <= listed.get("port", 1) <= listed.get("endPort", 65535) <= 65535
+
+
+def test_a_network_policy_covers_the_ports_of_all_pods_when_one_asks_for_it() -> None:
+    assert "NetworkPolicy" not in objects(status(), status(port=6000))
+    policy = objects(
+        status(), status(port=6000, discovery="api", service_account="a"), status(network_policy=True)
+    )["NetworkPolicy"]
+    for port in (5701, 6000):
+        assert admitted(policy, "TCP", port) == [GROUP_ITSELF]

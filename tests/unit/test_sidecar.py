@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from tests.conftest import ours
-from webhook.annotations import SidecarSpec, parse, read_defaults
+from webhook.annotations import DefaultSpecs, SidecarSpec, parse
+from webhook.settings import Settings
 from webhook.sidecar import application_env, container, env_vars, grace_period, member_env, volumes
 
 
 def spec(**annotations: str) -> SidecarSpec:
-    parsed = parse(ours(**annotations), read_defaults({}))
+    parsed = parse(ours(**annotations), DefaultSpecs(Settings()).of("default"))
     assert isinstance(parsed, SidecarSpec), parsed
     return parsed
 
@@ -22,7 +23,7 @@ def test_values_reach_the_container_literally() -> None:
 
 def test_no_variable_of_the_member_reaches_the_application() -> None:
     # HZ_* variables would configure a member or client inside the application itself.
-    assert application_env(spec(port="6000", cluster_name="x")) == {
+    assert application_env(6000, "x") == {
         "HAZELCAST_ADDRESS": "127.0.0.1:6000",
         "HAZELCAST_CLUSTER_NAME": "x",
     }

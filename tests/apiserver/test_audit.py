@@ -1,0 +1,563 @@
+"""What the audit finds and repair mends, on a real API server and with exactly the shipped rights.
+
+No ReplicaSet controller, kubelet or disruption controller runs: the tests play them. Pods have a node, so one
+that is evicted goes only when the test, as the kubelet, says so.
+"""
+
+import contextlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jsonpatch
+import pytest
+
+from tests.apiserver import controller as fixtures
+from tests.apiserver.conftest import (
+    ROOT,
+    WebhookServer,
+    apply_strictly,
+    create_namespace,
+    rendered,
+    wait_until_called,
+)
+from tests.apiserver.control_plane import ControlPlane
+from tests.apiserver.controller import (
+    CONFIGURATIONS,
+    INJECTOR,
+    LEASES,
+    MERGE,
+    NAME,
+    OWN_NAMESPACE,
+    PREFIX,
+    RBAC,
+    Account,
+    Controller,
+    asked,
+    delete_pod,
+    remove_pods,
+    replica_set,
+    rights_of,
+    started,
+    until,
+    wait_for_sentence,
+    wait_until_told,
+)
+from tests.conftest import ours, patched, response_in, review_of
+from webhook.review import Reviewer
+from webhook.settings import Settings
+
+pytestmark = pytest.mark.apiserver
+
+FOUND_SECONDS = 30.0
+GOES_SECONDS = 30.0
+LATER_SECONDS = 10.0  # what cannot go now is tried again then
+STAYS_SECONDS = 3.5  # repair looks every two
+QUICK = ("--audit-interval", "1s", "--repair-after", "1s")
+COMPONENT = f"{NAME}-repair"
+STATUS = f"{PREFIX}status"
+
+
+# --- the installation --------------------------------------------------------------------------------------
+
+
+shipped, namespace = fixtures.shipped, fixtures.namespace
+
+
+@pytest.fixture(scope="module")
+def with_component(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An overlay as the README has it: the base, and the component."""
+    folder = tmp_path_factory.mktemp("repository") / "manifests"
+    shutil.copytree(ROOT / "manifests", folder)
+    overlay = folder / "overlays" / "mine"
+    overlay.mkdir()
+    (overlay / "kustomization.yaml").write_text(
+        json.dumps({"resources": ["../../base"], "components": ["../../components/repair"]})
+    )
+    return overlay
+
+
+@pytest.fixture
+def may_evict(cluster: ControlPlane, shipped: Account, with_component: Path) -> Iterator[None]:
+    """Give the controller the component's rights, and take them away again."""
+    given = [o for o in rendered(cluster, with_component) if o["metadata"]["name"] == COMPONENT]
+    assert [o["kind"] for o in given] == ["ClusterRole", "ClusterRoleBinding"]
+    assert apply_strictly(cluster, given) == []
+    until(30, "the right is in force", lambda: may(cluster, shipped))
+    yield
+    for plural in ("clusterroles", "clusterrolebindings"):
+        assert cluster.request("DELETE", f"{RBAC}/{plural}/{COMPONENT}").code == 200
+    until(30, "the right is gone", lambda: not may(cluster, shipped))
+
+
+def may(cluster: ControlPlane, account: Account) -> bool:
+    """Whether it may evict."""
+    attributes = {"resource": "pods", "subresource": "eviction", "verb": "create", "namespace": "default"}
+    review = {"spec": {"user": account.user, "resourceAttributes": attributes}}
+    answer = cluster.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return bool(answer.document["status"]["allowed"])
+
+
+@contextlib.contextmanager
+def controller(cluster: ControlPlane, account: Account, folder: Path, *options: str) -> Iterator[Controller]:
+    """Run one that leads, and must end in order."""
+    assert cluster.request("DELETE", f"{LEASES}/{OWN_NAMESPACE}/leases/{NAME}").code in (200, 404)
+    running = Controller(account, folder / "controller.log", options=(*QUICK, *options))
+    with started(running):
+        until(30, "it leads", running.leads)
+        yield running
+        assert running.program.status is None, running.program.failure("it ended by itself")
+        assert running.program.stop() == 0, "SIGTERM is the ordinary end"
+        running.lines()
+
+
+# --- Pods --------------------------------------------------------------------------------------------------
+
+
+def pod(name: str, owner: dict[str, Any] | None = None, **annotations: str) -> dict[str, Any]:
+    """A Pod as its controller sends it; it asks for a member."""
+    metadata: dict[str, Any] = {"name": name, "labels": {"app": "shop"}, "annotations": ours(**annotations)}
+    if owner:
+        metadata["ownerReferences"] = [owner | {"controller": True}]
+    container = {"name": "app", "image": "shop:1"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {"nodeName": "node", "containers": [container]},
+    }
+
+
+def injected(obj: dict[str, Any], settings: Settings | None = None) -> dict[str, Any]:
+    """The same as the webhook, with these settings, leaves it."""
+    response = response_in(Reviewer(settings).review_pod(json.dumps(review_of(obj)).encode()))
+    after: dict[str, Any] = patched(obj, response)
+    assert STATUS in after["metadata"]["annotations"], response
+    return after
+
+
+def create(cluster: ControlPlane, namespace: str, obj: dict[str, Any], *, ready: bool = True) -> None:
+    """Store a Pod and, as the kubelet, report that it runs."""
+    answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", obj)
+    assert answer.code == 201, answer.message
+    report(cluster, namespace, obj["metadata"]["name"], ready=ready)
+
+
+def report(cluster: ControlPlane, namespace: str, name: str, *, ready: bool, phase: str = "Running") -> None:
+    condition = {"type": "Ready", "status": "True" if ready else "False"}
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}/status"
+    answer = cluster.request("PATCH", path, {"status": {"phase": phase, "conditions": [condition]}}, MERGE)
+    assert answer.code == 200, answer.message
+
+
+def going(cluster: ControlPlane, namespace: str) -> set[str]:
+    """The Pods that were evicted and wait for the kubelet."""
+    items = cluster.request("GET", f"/api/v1/namespaces/{namespace}/pods").document["items"]
+    return {i["metadata"]["name"] for i in items if "deletionTimestamp" in i["metadata"]}
+
+
+def evictions(cluster: ControlPlane, account: Account, offset: int = 0) -> list[int]:
+    """The answers that the controller got to its evictions."""
+    return [a.code for a in asked(cluster, account.user, offset) if a.uri.endswith("/eviction")]
+
+
+def stays_so(state: Callable[[], bool]) -> None:
+    """Look for a while whether nothing happens."""
+    deadline = time.monotonic() + STAYS_SECONDS
+    while time.monotonic() < deadline:
+        assert state()
+        time.sleep(0.2)
+
+
+def missed(running: Controller) -> float:
+    return running.metric("missed_pods")
+
+
+# --- missed ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def registered(cluster: ControlPlane, webhook: WebhookServer) -> Iterator[Callable[[], None]]:
+    """Register the real webhook when called, and take it away in the end."""
+
+    def register() -> None:
+        objects = rendered(cluster, ROOT / "manifests" / "base")
+        (found,) = [o for o in objects if o["kind"] == "MutatingWebhookConfiguration"]
+        webhook.take_the_place_of_the_service(found)
+        assert apply_strictly(cluster, [found]) == []
+        wait_until_called(cluster, webhook)
+
+    yield register
+    assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code in (200, 404)
+
+
+def test_pods_from_before_the_webhook_are_found_and_told_by_owner(
+    cluster: ControlPlane,
+    shipped: Account,
+    namespace: str,
+    registered: Callable[[], None],
+    tmp_path: Path,
+) -> None:
+    owner = replica_set(cluster, namespace, "shop")
+    for name in ("shop-a", "shop-b"):
+        create(cluster, namespace, pod(name, owner))
+    create(cluster, namespace, pod("wrong", port="80"))
+    create(cluster, namespace, pod("declined", inject="false"))
+    create(cluster, namespace, {**pod("plain"), "metadata": {"name": "plain"}})
+    create(cluster, namespace, pod("over"))
+    report(cluster, namespace, "over", ready=False, phase="Succeeded")
+    labelled = pod("labelled", owner, group="shop")
+    labelled["metadata"]["labels"][f"{PREFIX}group"] = "shop"
+    create(cluster, namespace, labelled)
+    registered()
+    create(cluster, namespace, pod("later", owner))
+    with controller(cluster, shipped, tmp_path, "--certificates", "leave") as running:
+        until(FOUND_SECONDS, "four are found", lambda: missed(running) == 4)
+        events = wait_until_told(cluster, namespace, "Missed", 2)
+        by_owner = {
+            f"{event['involvedObject']['kind']}/{event['involvedObject']['name']}": event["message"]
+            for event in events
+        }
+        assert by_owner["ReplicaSet/shop"].startswith(
+            "3 Pods run without the member that is asked for, such as labelled: it was created while"
+        )
+        assert "kubectl rollout restart" in by_owner["ReplicaSet/shop"]
+        assert "today it would be refused" in by_owner["Pod/wrong"]
+        assert '"80" is not an integer' in by_owner["Pod/wrong"]
+        lines = [line["owner"] for line in running.said("Missed")]
+        assert sorted(lines) == ["Pod/wrong", "ReplicaSet/shop"], "a line for each owner"
+
+        for name in ("shop-a", "wrong"):
+            delete_pod(cluster, namespace, name)
+        until(FOUND_SECONDS, "two are left", lambda: missed(running) == 2)
+        assert [line["owner"] for line in running.said("Missed: none any more")] == ["Pod/wrong"]
+        time.sleep(2)
+        assert len(running.said("Missed")) == 2, "what is known is not told again"
+        assert evictions(cluster, shipped) == []
+
+
+def test_all_pods_are_gone_through_by_pages(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path
+) -> None:
+    """And of those that do not ask, nothing but the metadata is read."""
+
+    def store(number: int) -> None:
+        plain = {**pod(f"p-{number}"), "metadata": {"name": f"p-{number:03}"}}
+        assert cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", plain).code == 201
+
+    with ThreadPoolExecutor(8) as creators:
+        list(creators.map(store, range(510)))
+    create(cluster, namespace, pod("q-asks"))
+    create(cluster, namespace, pod("q-declines", inject="false"))
+    offset = cluster.audit_log.stat().st_size
+    with controller(cluster, shipped, tmp_path, "--certificates", "leave") as running:
+        until(FOUND_SECONDS, "the last one is found", lambda: missed(running) == 1)
+    pods = [a for a in asked(cluster, shipped.user, offset) if a.resource == "pods"]
+    assert all("limit=500" in a.uri for a in pods if a.verb == "list")
+    assert any("continue=" in a.uri for a in pods)
+    assert {a.uri.rpartition("/")[2] for a in pods if a.verb == "get"} == {"q-asks"}
+
+
+def test_exempt_pods_have_a_sentence_of_their_own(
+    cluster: ControlPlane, shipped: Account, tmp_path: Path, may_evict: None
+) -> None:
+    assert may_evict is None
+    owner = replica_set(cluster, "kube-system", "shop")
+    create(cluster, "kube-system", pod("shop-a", owner))
+    try:
+        with controller(cluster, shipped, tmp_path, "--repair", "all") as running:
+            until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
+            sentence = "the webhook is not asked in the namespace kube-system"
+            wait_for_sentence(cluster, "kube-system", "Missed", sentence)
+            stays_so(lambda: going(cluster, "kube-system") == set())
+            assert running.metric("evictions_total") == 0
+    finally:
+        remove_pods(cluster, "kube-system")
+
+
+# --- drifted -----------------------------------------------------------------------------------------------
+
+
+def test_drift_shows_when_the_settings_file_changes(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("")
+    owner = replica_set(cluster, namespace, "shop")
+    for name in ("shop-a", "shop-b"):
+        create(cluster, namespace, injected(pod(name, owner)))
+    create(cluster, namespace, injected(pod("own", image="r.example/hz:1", port="6000")))
+    with controller(cluster, shipped, tmp_path, "--settings", str(settings)) as running:
+        until(FOUND_SECONDS, "all are known", lambda: running.metric("watched_pods") == 3)
+        time.sleep(2)
+        assert running.metric("drifted_pods") == 0
+        settings.write_text("defaults: {image: r.example/hz:1}\n")
+        until(FOUND_SECONDS, "two have drifted", lambda: running.metric("drifted_pods") == 2)
+        sentence = "2 Pods run with a member unlike today's, such as shop-a: "
+        event = wait_for_sentence(cluster, namespace, "Drifted", sentence)
+        assert event["involvedObject"]["name"] == "shop"
+        settings.write_text("defaults: {image: [}\n")
+        until(FOUND_SECONDS, "it is refused", lambda: len(running.said("settings not reloaded")) == 1)
+        assert running.metric("drifted_pods") == 2
+        settings.write_text("defaults: {metrics: 'true', metrics-port: '6000'}\n")
+        until(FOUND_SECONDS, "all have drifted", lambda: running.metric("drifted_pods") == 3)
+        wait_for_sentence(cluster, namespace, "Drifted", "today it would be refused")
+        settings.write_text("")
+        until(FOUND_SECONDS, "none has", lambda: running.metric("drifted_pods") == 0)
+        assert len(running.said("settings reloaded")) == 3
+
+        old = injected(pod("old"))
+        record = json.loads(old["metadata"]["annotations"][STATUS])
+        del record["fingerprint"]
+        old["metadata"]["annotations"][STATUS] = json.dumps(record)
+        create(cluster, namespace, old)
+        until(FOUND_SECONDS, "one of an older version", lambda: running.metric("drifted_pods") == 1)
+        wait_for_sentence(cluster, namespace, "Drifted", "an older version injected it")
+        assert evictions(cluster, shipped) == []
+
+
+def test_what_the_running_webhook_writes_is_no_drift(
+    cluster: ControlPlane, shipped: Account, namespace: str, webhook: WebhookServer, tmp_path: Path
+) -> None:
+    """The name of a Pod is open when the webhook sees it, and the API server adds defaults afterwards."""
+    for obj in (pod("bare"), pod("shop-a", replica_set(cluster, namespace, "shop"), metrics="true")):
+        create(cluster, namespace, jsonpatch.apply_patch(obj, webhook.patch(obj)))
+    generated = pod("x")
+    del generated["metadata"]["name"]
+    generated["metadata"]["generateName"] = "made-"
+    generated = jsonpatch.apply_patch(generated, webhook.patch(generated))
+    assert cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", generated).code == 201
+    with controller(cluster, shipped, tmp_path) as running:
+        until(FOUND_SECONDS, "all are known", lambda: running.metric("watched_pods") == 3)
+        time.sleep(2)
+        assert (running.metric("drifted_pods"), missed(running)) == (0, 0)
+
+
+# --- repair ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_nothing_is_evicted_unless_asked_for(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path, may_evict: None
+) -> None:
+    assert may_evict is None
+    create(cluster, namespace, pod("shop-a", replica_set(cluster, namespace, "shop")))
+    offset = cluster.audit_log.stat().st_size
+    with controller(cluster, shipped, tmp_path) as running:
+        until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
+        stays_so(lambda: evictions(cluster, shipped, offset) == [])
+
+
+def test_the_shipped_rights_refuse_evictions(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path
+) -> None:
+    assert not may(cluster, shipped)
+    create(cluster, namespace, pod("shop-a", replica_set(cluster, namespace, "shop")))
+    with controller(cluster, shipped, tmp_path, "--repair", "missed") as running:
+        until(FOUND_SECONDS, "it is refused", lambda: running.metric("evictions_total", "error") == 1)
+        (line,) = running.said("repair failed")
+        assert "pods/eviction" in line["error"]
+        stays_so(lambda: going(cluster, namespace) == set())
+        assert missed(running) == 1
+
+
+@pytest.mark.slow
+def test_missed_pods_are_evicted_one_at_a_time(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path, may_evict: None
+) -> None:
+    assert may_evict is None
+    owner = replica_set(cluster, namespace, "shop")
+    other = replica_set(cluster, namespace, "zebra")
+    for name in ("shop-a", "shop-b"):
+        create(cluster, namespace, pod(name, owner))
+    create(cluster, namespace, pod("zebra-a", other))
+    with controller(cluster, shipped, tmp_path, "--repair", "missed") as running:
+        for name, reference in (("shop-a", owner), ("zebra-a", other), ("shop-b", owner)):
+            until(GOES_SECONDS, f"{name} goes", lambda name=name: going(cluster, namespace) == {name})  # type: ignore[misc]
+            stays_so(lambda name=name: going(cluster, namespace) == {name})  # type: ignore[misc]
+            create(cluster, namespace, injected(pod(f"{name}-new", reference)), ready=False)
+            delete_pod(cluster, namespace, name)
+            stays_so(lambda: going(cluster, namespace) == set())
+            report(cluster, namespace, f"{name}-new", ready=True)
+        until(FOUND_SECONDS, "none is left", lambda: missed(running) == 0)
+        assert running.metric("evictions_total", "evicted") == 3
+        assert running.metric("evictions_total") == 3
+        assert [line["pod"] for line in running.said("evicted")] == ["shop-a", "zebra-a", "shop-b"]
+
+
+@pytest.mark.slow
+def test_a_pod_that_is_not_ready_goes_first(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path, may_evict: None
+) -> None:
+    """It serves nobody; and were it waited for, none would ever go."""
+    assert may_evict is None
+    owner = replica_set(cluster, namespace, "shop")
+    create(cluster, namespace, pod("shop-a", owner))
+    create(cluster, namespace, pod("shop-b", owner), ready=False)
+    create(cluster, namespace, pod("shop-c", owner), ready=False)
+    with controller(cluster, shipped, tmp_path, "--repair", "missed") as running:
+        for name in ("shop-b", "shop-c", "shop-a"):
+            until(GOES_SECONDS, f"{name} goes", lambda name=name: going(cluster, namespace) == {name})  # type: ignore[misc]
+            create(cluster, namespace, injected(pod(f"{name}-new", owner)))
+            delete_pod(cluster, namespace, name)
+        until(FOUND_SECONDS, "none is left", lambda: missed(running) == 0)
+
+
+def budget(cluster: ControlPlane, namespace: str, allowed_disruptions: int) -> None:
+    """As the disruption controller, say how many Pods may go."""
+    path = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
+    spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "shop"}}}
+    body = {"metadata": {"name": "shop"}, "spec": spec}
+    answer = cluster.request("POST", path, body)
+    assert answer.code in (201, 409), answer.message
+    status = {"observedGeneration": 1, "disruptionsAllowed": allowed_disruptions}
+    status |= {"currentHealthy": 1, "desiredHealthy": 1, "expectedPods": 1}
+    answer = cluster.request("PATCH", f"{path}/shop/status", {"status": status}, MERGE)
+    assert answer.code == 200, answer.message
+
+
+@pytest.mark.slow
+def test_a_disruption_budget_is_honoured(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path, may_evict: None
+) -> None:
+    assert may_evict is None
+    free = create_namespace(cluster, {})
+    create(cluster, namespace, pod("shop-a", replica_set(cluster, namespace, "shop")))
+    create(cluster, free, pod("free-a", replica_set(cluster, free, "free")))
+    budget(cluster, namespace, 0)
+    try:
+        with controller(cluster, shipped, tmp_path, "--repair", "missed") as running:
+            until(GOES_SECONDS, "others do not wait for it", lambda: going(cluster, free) == {"free-a"})
+            create(cluster, free, injected(pod("free-b", replica_set_of(cluster, free, "free"))))
+            delete_pod(cluster, free, "free-a")
+            until(GOES_SECONDS, "it is forbidden", lambda: running.metric("evictions_total", "budget") > 0)
+            stays_so(lambda: going(cluster, namespace) == set())
+            budget(cluster, namespace, 1)
+            until(GOES_SECONDS, "then it goes", lambda: going(cluster, namespace) == {"shop-a"})
+    finally:
+        remove_pods(cluster, free)
+
+
+def replica_set_of(cluster: ControlPlane, namespace: str, name: str) -> dict[str, Any]:
+    """The reference to a ReplicaSet that is there."""
+    found = cluster.request("GET", f"/apis/apps/v1/namespaces/{namespace}/replicasets/{name}").document
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": found["metadata"]["uid"]}
+
+
+@pytest.mark.slow
+def test_an_owner_whose_new_pod_is_no_better_is_put_aside(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path, may_evict: None
+) -> None:
+    """The webhook is still away, for instance: evicting on would only disturb."""
+    assert may_evict is None
+    owner = replica_set(cluster, namespace, "shop")
+    for name in ("shop-a", "shop-b"):
+        create(cluster, namespace, pod(name, owner))
+    with controller(cluster, shipped, tmp_path, "--repair", "missed") as running:
+        until(GOES_SECONDS, "one goes", lambda: going(cluster, namespace) == {"shop-a"})
+        create(cluster, namespace, pod("shop-c", owner))
+        delete_pod(cluster, namespace, "shop-a")
+        until(FOUND_SECONDS, "it is put aside", lambda: len(running.said("put aside")) == 1)
+        wait_for_sentence(cluster, namespace, "Missed", "shop-c, which came in its place, is no better")
+        time.sleep(LATER_SECONDS + STAYS_SECONDS)
+        assert running.metric("evictions_total") == 1
+        assert missed(running) == 2
+
+
+@pytest.mark.slow
+def test_what_nobody_would_make_again_is_left_alone(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path, may_evict: None
+) -> None:
+    assert may_evict is None
+    job = {"apiVersion": "batch/v1", "kind": "Job", "name": "count", "uid": "5f1c"}
+    foreign = {"apiVersion": "x.example/v1", "kind": "StatefulSet", "name": "db", "uid": "5f1d"}
+    create(cluster, namespace, pod("bare"))
+    create(cluster, namespace, pod("count-a", job))
+    create(cluster, namespace, pod("db-0", foreign))
+    create(cluster, namespace, pod("refused", replica_set(cluster, namespace, "shop"), port="80"))
+    with controller(cluster, shipped, tmp_path, "--repair", "all") as running:
+        until(FOUND_SECONDS, "all are found", lambda: missed(running) == 4)
+        stays_so(lambda: going(cluster, namespace) == set())
+        assert running.metric("evictions_total") == 0
+
+
+@pytest.mark.slow
+def test_drifted_pods_go_only_while_their_group_is_whole(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path, may_evict: None
+) -> None:
+    """A member that ends hands over to the others what it holds."""
+    assert may_evict is None
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("defaults: {log-level: DEBUG}\n")
+    today = Settings({"log-level": "DEBUG"})
+    owner = replica_set(cluster, namespace, "shop")
+    create(cluster, namespace, injected(pod("shop-a", owner, group="shop")))
+    create(cluster, namespace, injected(pod("member", group="shop"), today), ready=False)
+    with controller(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
+        until(FOUND_SECONDS, "it is found", lambda: running.metric("drifted_pods") == 1)
+        stays_so(lambda: going(cluster, namespace) == set())
+        report(cluster, namespace, "member", ready=True)
+        until(GOES_SECONDS, "it goes", lambda: going(cluster, namespace) == {"shop-a"})
+        create(cluster, namespace, injected(pod("shop-b", owner, group="shop"), today))
+        delete_pod(cluster, namespace, "shop-a")
+        until(FOUND_SECONDS, "it was replaced", lambda: len(running.said("replaced")) == 1)
+        assert running.metric("drifted_pods") == 0
+
+
+@pytest.mark.slow
+def test_a_drifted_pod_that_would_be_refused_today_stays(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path, may_evict: None
+) -> None:
+    """A default that has changed collides with a port of the application."""
+    assert may_evict is None
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("defaults: {port: '6000'}\n")
+    obj = pod("shop-a", replica_set(cluster, namespace, "shop"))
+    obj["spec"]["containers"][0]["ports"] = [{"containerPort": 6000}]
+    create(cluster, namespace, injected(obj))
+    with controller(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
+        until(GOES_SECONDS, "it is left", lambda: len(running.said("not evicted")) == 1)
+        assert "today it would be refused" in running.said("not evicted")[0]["why"]
+        stays_so(lambda: going(cluster, namespace) == set())
+        assert running.metric("evictions_total") == 0
+
+
+# --- the manifests -----------------------------------------------------------------------------------------
+
+
+def test_the_component_adds_the_argument_and_one_right(cluster: ControlPlane, with_component: Path) -> None:
+    base = rendered(cluster, ROOT / "manifests" / "base")
+    more = rendered(cluster, with_component)
+    added = [o for o in more if (o["kind"], o["metadata"]["name"]) not in {identity(b) for b in base}]
+    assert [(r.group, r.resource, r.verb) for r in rights_of(added)] == [("", "pods/eviction", "create")]
+    changed = [o for o in more if o not in base and o not in added]
+    assert [identity(o) for o in changed] == [("Deployment", NAME)]
+    assert arguments(changed) == [*arguments(base), "--repair=missed"]
+
+
+def test_the_controller_judges_by_the_settings_of_the_webhook(cluster: ControlPlane) -> None:
+    base = rendered(cluster, ROOT / "manifests" / "base")
+    uses = []
+    for name in (INJECTOR, NAME):
+        (found,) = [o for o in base if identity(o) == ("Deployment", name)]
+        spec = found["spec"]["template"]["spec"]
+        (volume,) = [v["configMap"]["name"] for v in spec["volumes"] if v["name"] == "settings"]
+        (mount,) = [m for m in spec["containers"][0]["volumeMounts"] if m["name"] == "settings"]
+        args = spec["containers"][0]["args"]
+        uses.append((volume, mount["mountPath"], args[args.index("--settings") + 1]))
+    folder = "/etc/webhook/settings"
+    assert uses == [("hazelcast-sidecar-settings", folder, f"{folder}/settings.yaml")] * 2
+
+
+def identity(obj: dict[str, Any]) -> tuple[str, str]:
+    return obj["kind"], obj["metadata"]["name"]
+
+
+def arguments(objects: list[dict[str, Any]]) -> list[str]:
+    (found,) = [o for o in objects if identity(o) == ("Deployment", NAME)]
+    args: list[str] = found["spec"]["template"]["spec"]["containers"][0]["args"]
+    return args

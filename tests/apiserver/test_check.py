@@ -1,0 +1,507 @@
+"""`hazelcast-sidecar check`, on a real API server with the real webhook behind it.
+
+No kubelet and no controllers of Kubernetes run: the tests play them where the check looks at what they leave.
+"""
+
+import base64
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.apiserver.conftest import (
+    ROOT,
+    WebhookServer,
+    apply_strictly,
+    create_namespace,
+    rendered,
+    wait_until_called,
+)
+from tests.apiserver.control_plane import ControlPlane
+from tests.apiserver.controller import (
+    CONFIGURATIONS,
+    INJECTOR,
+    LEASES,
+    MERGE,
+    NAME,
+    OWN_NAMESPACE,
+    PREFIX,
+    api,
+    create_pod,
+    foreign,
+    replica_set,
+    status,
+    until,
+    wanted,
+)
+from tests.conftest import ours
+from webhook.certificates import KeyPair, make_authority, make_leaf
+
+pytestmark = pytest.mark.apiserver
+
+Findings = list[dict[str, str]]
+Check = Callable[..., tuple[int, Findings]]
+
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
+
+
+# --- the installation, as it is when all is well -----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookServer]:
+    """A webhook of this module's own, whose certificate it may exchange."""
+    running = WebhookServer(tmp_path_factory.mktemp("webhook"))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def installation(cluster: ControlPlane, server: WebhookServer) -> dict[str, Any]:
+    """manifests/base with what the kubelet and Kubernetes' controllers add; the configuration, for repair."""
+    objects = rendered(cluster, ROOT / "manifests" / "base")
+    (configuration,) = [found for found in objects if found["kind"] == "MutatingWebhookConfiguration"]
+    server.take_the_place_of_the_service(configuration)
+    assert apply_strictly(cluster, objects) == []
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}
+    assert cluster.request("POST", "/api/v1/nodes", node).code == 201
+    info = {"kubeletVersion": "v1.34.1", "operatingSystem": "linux"}
+    merge(cluster, "/api/v1/nodes/one/status", {"status": {"nodeInfo": info}})
+    for name in (INJECTOR, NAME):
+        path = f"/apis/apps/v1/namespaces/{OWN_NAMESPACE}/deployments/{name}/status"
+        counted = dict.fromkeys(("replicas", "readyReplicas", "availableReplicas"), 2)
+        merge(cluster, path, {"status": counted})
+    labels = {"kubernetes.io/service-name": INJECTOR}
+    ready = {"addresses": ["10.0.0.7"], "conditions": {"ready": True}}
+    slices = {"metadata": {"name": INJECTOR, "labels": labels}, "addressType": "IPv4", "endpoints": [ready]}
+    assert cluster.request("POST", SLICES.format(OWN_NAMESPACE), slices).code == 201
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    spec = {"holderIdentity": "one", "leaseDurationSeconds": 3600, "renewTime": now, "acquireTime": now}
+    lease = {"metadata": {"name": NAME}, "spec": spec}
+    assert cluster.request("POST", f"{LEASES}/{OWN_NAMESPACE}/leases", lease).code == 201
+    wait_until_called(cluster, server)
+    return configuration
+
+
+def merge(cluster: ControlPlane, path: str, patch: dict[str, Any]) -> None:
+    answer = cluster.request("PATCH", path, patch, MERGE)
+    assert answer.code == 200, answer.message
+
+
+@pytest.fixture
+def check(cluster: ControlPlane, installation: dict[str, Any]) -> Check:
+    """Run the command as a program; its exit status and findings."""
+    assert installation
+
+    def run(*options: str, kubeconfig: Path = cluster.kubeconfig) -> tuple[int, Findings]:
+        command = [sys.executable, "-m", "webhook.cli", "check", "--kubeconfig", str(kubeconfig)]
+        done = subprocess.run(
+            [*command, "-o", "json", *options], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.stderr == ""
+        return done.returncode, json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture
+def configured(
+    cluster: ControlPlane, installation: dict[str, Any], server: WebhookServer
+) -> Iterator[dict[str, Any]]:
+    """The configuration, to be changed; afterwards it is as it was, and in force."""
+    yield deepcopy(installation)
+    replace(cluster, installation)
+    wait_until_called(cluster, server)
+
+
+def replace(cluster: ControlPlane, configuration: dict[str, Any]) -> None:
+    """Put a configuration in the place of the one that is there."""
+    path = f"{CONFIGURATIONS}/{INJECTOR}"
+    version = cluster.request("GET", path).document["metadata"]["resourceVersion"]
+    metadata = {**configuration["metadata"], "resourceVersion": version}
+    answer = cluster.request("PUT", path, {**configuration, "metadata": metadata})
+    assert answer.code == 200, answer.message
+
+
+@pytest.fixture
+def namespace(cluster: ControlPlane) -> Iterator[str]:
+    """Name a fresh namespace; in the end it has no Pods for the other tests to find."""
+    name = create_namespace(cluster, {})
+    yield name
+    path = f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0"
+    assert cluster.request("DELETE", path).code == 200
+
+
+def wrong(findings: Findings) -> set[tuple[str, str]]:
+    """What is not right, each with its state; everything of it says what to type."""
+    found = [each for each in findings if each["state"] in ("problem", "warning")]
+    assert all(each["fix"] for each in found), found
+    return {(each["check"], each["state"]) for each in found}
+
+
+def message(findings: Findings, check: str) -> str:
+    """The sentence of one check."""
+    return next(each["message"] for each in findings if each["check"] == check)
+
+
+def until_wrong(check: Check, expected: set[tuple[str, str]]) -> Findings:
+    """Check until it says so: the API server takes up a configuration a moment after it is stored."""
+    last: list[Findings] = []
+
+    def seen() -> bool:
+        last[:] = [check()[1]]
+        return wrong(last[0]) == expected
+
+    try:
+        until(30, str(expected), seen)
+    except AssertionError as error:
+        raise AssertionError(last[0]) from error
+    return last[0]
+
+
+# --- what it says ------------------------------------------------------------------------------------------
+
+
+def test_a_healthy_installation(check: Check, cluster: ControlPlane, namespace: str) -> None:
+    create_pod(cluster, namespace, "shop-1", "shop", owner=replica_set(cluster, namespace, "shop"))
+    for obj in wanted(namespace, "shop", "dns").values():
+        assert apply_strictly(cluster, [obj]) == []
+    code, findings = check("--namespace", namespace)
+    assert wrong(findings) == set()
+    assert code == 0
+    assert message(findings, "dry run").startswith(f"a Pod in {namespace} gets a member")
+    assert message(findings, "caBundle") == "verifies the certificate that is served"
+    assert message(findings, "objects") == "2 stand beside injected Pods, all ours"
+    skipped = [each["check"] for each in findings if each["state"] == "skipped"]
+    assert skipped == ["endpoints"], "the configuration names a URL"
+
+
+def test_a_blank_ca_bundle(check: Check, cluster: ControlPlane, configured: dict[str, Any]) -> None:
+    for each in configured["webhooks"]:
+        del each["clientConfig"]["caBundle"]
+    replace(cluster, configured)
+    findings = until_wrong(check, {("caBundle", "problem"), ("dry run", "problem")})
+    assert "x509" in message(findings, "dry run")
+    assert check()[0] == 1
+
+
+def test_a_ca_bundle_of_somebody_else(
+    check: Check, cluster: ControlPlane, configured: dict[str, Any]
+) -> None:
+    other = base64.b64encode(make_authority(datetime.now(UTC)).certificate).decode()
+    for each in configured["webhooks"]:
+        each["clientConfig"]["caBundle"] = other
+    replace(cluster, configured)
+    findings = until_wrong(check, {("caBundle", "problem"), ("dry run", "problem")})
+    assert "does not verify" in message(findings, "caBundle")
+
+
+def test_a_webhook_that_is_down(check: Check, server: WebhookServer) -> None:
+    with server.stopped():
+        code, findings = check()
+    assert (code, wrong(findings)) == (1, {("dry run", "problem")})
+    assert "connection refused" in message(findings, "dry run")
+    (fix,) = [each["fix"] for each in findings if each["check"] == "dry run"]
+    assert "TCP 8443" in fix
+    assert "firewall" in fix
+
+
+def test_an_expired_certificate(
+    check: Check, cluster: ControlPlane, configured: dict[str, Any], server: WebhookServer
+) -> None:
+    now = datetime.now(UTC)
+    authority = make_authority(now)
+    short = make_leaf(authority, ["127.0.0.1"], now, lifetime=timedelta(seconds=6))
+    with exchanged(server, short):  # an expired one it would not begin to serve
+        time.sleep(max(0.0, (now + timedelta(seconds=7) - datetime.now(UTC)).total_seconds()))
+        for each in configured["webhooks"]:
+            each["clientConfig"]["caBundle"] = base64.b64encode(authority.certificate).decode()
+        replace(cluster, configured)
+        findings = until_wrong(check, {("expiry", "problem"), ("dry run", "problem")})
+    assert "expired on" in message(findings, "expiry")
+
+
+@contextlib.contextmanager
+def exchanged(server: WebhookServer, pair: KeyPair) -> Iterator[None]:
+    """Have the server show another certificate for a while."""
+    files = server.certificate, server.key
+    before = [file.read_bytes() for file in files]
+    server.stop()
+    try:
+        for file, content in zip(files, pair, strict=True):
+            file.write_bytes(content)
+        server.start()
+        yield
+    finally:
+        server.stop()
+        for file, content in zip(files, before, strict=True):
+            file.write_bytes(content)
+        server.start()
+
+
+def test_a_match_condition_that_was_removed(
+    check: Check, cluster: ControlPlane, configured: dict[str, Any]
+) -> None:
+    configured["webhooks"][0]["matchConditions"] = []
+    replace(cluster, configured)
+    code, findings = check()
+    assert (code, wrong(findings)) == (1, {("match conditions", "problem")})
+    assert "pods.sidecar.hazelcast.com" in message(findings, "match conditions")
+
+
+def test_no_configuration_at_all(check: Check, cluster: ControlPlane, configured: dict[str, Any]) -> None:
+    assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code == 200
+    try:
+        _, findings = check()
+        assert ("registration", "problem") in wrong(findings)
+        assert "no webhook is registered" in message(findings, "dry run")
+    finally:
+        assert cluster.request("POST", CONFIGURATIONS, configured).code == 201
+
+
+def test_pods_that_were_missed(
+    check: Check, cluster: ControlPlane, configured: dict[str, Any], namespace: str
+) -> None:
+    owner = replica_set(cluster, namespace, "shop-5d4f9c")
+    assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code == 200
+    try:
+        for name in ("shop-1", "shop-2"):
+            until(30, "no member is added", partial(create_asking, cluster, namespace, name, owner))
+    finally:
+        assert cluster.request("POST", CONFIGURATIONS, configured).code == 201
+    code, findings = check()
+    assert (code, wrong(findings)) == (1, {("missed", "problem")})
+    assert message(findings, "missed").startswith("2 Pods without a member, such as ")
+    (fix,) = [each["fix"] for each in findings if each["check"] == "missed"]
+    assert fix == f"kubectl -n {namespace} rollout restart deployment/shop"
+
+
+def create_asking(cluster: ControlPlane, namespace: str, name: str, owner: dict[str, Any]) -> bool:
+    """Create a Pod that asks for a member; whether none was added."""
+    metadata: dict[str, Any] = {
+        "name": name,
+        "annotations": ours(),
+        "labels": {"pod-template-hash": "5d4f9c"},
+    }
+    metadata["ownerReferences"] = [owner | {"controller": True, "blockOwnerDeletion": True}]
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    body = {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}}
+    answer = cluster.request("POST", path, body)
+    assert answer.code == 201, answer.message
+    if "initContainers" not in answer.document["spec"]:
+        return True
+    assert cluster.request("DELETE", f"{path}/{name}?gracePeriodSeconds=0").code == 200
+    return False
+
+
+def record_anew(cluster: ControlPlane, namespace: str, name: str, record: dict[str, Any]) -> None:
+    """Write another record in the place of the webhook's."""
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+    merge(cluster, path, {"metadata": {"annotations": {f"{PREFIX}status": json.dumps(record)}}})
+
+
+def test_a_pod_that_has_drifted(check: Check, cluster: ControlPlane, namespace: str) -> None:
+    owner = replica_set(cluster, namespace, "shop")
+    create_pod(cluster, namespace, "shop-1", "shop", owner=owner)
+    record_anew(cluster, namespace, "shop-1", status("shop", fingerprint="of-yesterday"))
+    for obj in wanted(namespace, "shop", "dns").values():
+        assert apply_strictly(cluster, [obj]) == []
+    code, findings = check()
+    assert (code, wrong(findings)) == (0, {("drifted", "warning")})
+
+
+def test_a_foreign_service_in_the_way(check: Check, cluster: ControlPlane, namespace: str) -> None:
+    create_pod(cluster, namespace, "shop-1", "shop")
+    foreign(cluster, "Service", namespace, "shop")
+    assert apply_strictly(cluster, [wanted(namespace, "shop", "dns")["ConfigMap"]]) == []
+    code, findings = check()
+    assert (code, wrong(findings)) == (1, {("objects", "problem")})
+    assert f"the Service hazelcast-shop in {namespace} is there and not ours" in message(findings, "objects")
+
+
+def test_objects_that_are_missing(check: Check, cluster: ControlPlane, namespace: str) -> None:
+    create_pod(cluster, namespace, "shop-1", "shop")
+    record_anew(cluster, namespace, "shop-1", api("shop"))
+    _, findings = check()
+    missing = [each["message"] for each in findings if each["check"] == "objects"]
+    assert missing == [
+        f"the {kind} hazelcast-shop is missing in {namespace}"
+        for kind in ("ConfigMap", "Role", "RoleBinding")
+    ]
+
+
+def test_a_network_policy_that_closes_the_member_port(
+    check: Check, cluster: ControlPlane, namespace: str
+) -> None:
+    create_pod(cluster, namespace, "shop-1", "shop")
+    for obj in wanted(namespace, "shop", "dns").values():
+        assert apply_strictly(cluster, [obj]) == []
+    policy = {"metadata": {"name": "deny-all"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+    assert cluster.request("POST", path, policy).code == 201
+    code, findings = check()
+    assert (code, wrong(findings)) == (1, {("NetworkPolicies", "problem")})
+    assert "deny-all" in message(findings, "NetworkPolicies")
+
+
+def test_settings_that_cannot_be_used(check: Check, cluster: ControlPlane) -> None:
+    path = f"/api/v1/namespaces/{OWN_NAMESPACE}/configmaps/hazelcast-sidecar-settings"
+    before = cluster.request("GET", path).document["data"]
+    merge(cluster, path, {"data": {"settings.yaml": "defaults: {memory-limit: much}"}})
+    try:
+        code, findings = check()
+    finally:
+        merge(cluster, path, {"data": before})
+    assert (code, wrong(findings)) == (1, {("settings", "problem")})
+    assert "memory-limit" in message(findings, "settings")
+
+
+def test_a_controller_without_a_right(check: Check, cluster: ControlPlane) -> None:
+    path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{NAME}"
+    rules = cluster.request("GET", path).document["rules"]
+    less = [rule for rule in rules if rule.get("resources") != ["events"]]
+    merge(cluster, path, {"rules": less})
+    try:
+        findings = until_wrong(check, {("controller", "problem")})
+    finally:
+        merge(cluster, path, {"rules": rules})
+    until_wrong(check, set())
+    sentence = "it may not list events, watch events, create events, patch events"
+    assert sentence in [each["message"] for each in findings]
+
+
+# --- who may not see everything ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def viewer(cluster: ControlPlane, tmp_path: Path) -> Path:
+    """A kubeconfig of somebody who may `view`. What that role consists of is aggregated by a controller."""
+    made = {"metadata": {"name": "viewer"}}
+    assert cluster.request("POST", "/api/v1/namespaces/default/serviceaccounts", made).code in (201, 409)
+    subject = {"kind": "ServiceAccount", "name": "viewer", "namespace": "default"}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
+    binding: dict[str, Any] = {
+        **made,
+        "subjects": [subject],
+        "roleRef": {**role, "name": "system:aggregate-to-view"},
+    }
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    assert cluster.request("POST", path, binding).code in (201, 409)
+    path = "/api/v1/namespaces/default/serviceaccounts/viewer/token"
+    token = cluster.request("POST", path, {"spec": {"expirationSeconds": 7200}}).document["status"]["token"]
+    config = json.loads(cluster.kubeconfig.read_text())
+    config["users"] = [{"name": "admin", "user": {"token": token}}]
+    file = tmp_path / "viewer.kubeconfig"
+    file.write_text(json.dumps(config))
+    return file
+
+
+def test_what_a_viewer_may_not_see_is_skipped(check: Check, viewer: Path) -> None:
+    def seen() -> bool:
+        return "not looked at" not in message(check(kubeconfig=viewer)[1], "settings")
+
+    until(30, "the role is in force", seen)
+    code, findings = check(kubeconfig=viewer)
+    assert (code, wrong(findings)) == (0, set())
+    skipped = {each["check"]: each["message"] for each in findings if each["state"] == "skipped"}
+    assert skipped["kubelets"] == "not looked at: you may not list nodes"
+    assert skipped["dry run"] == "not looked at: you may not create pods in default"
+    assert skipped["expiry"] == "not looked at: you may not get secrets"
+    assert skipped["controller"] == "not looked at: you may not ask for the controller's rights"
+    assert skipped.keys() == {
+        "kubelets", "node systems", "lease", "registration", "caBundle", "expiry", "dry run", "controller",
+    }  # fmt: skip
+
+
+def test_nobody_is_told_so(cluster: ControlPlane, tmp_path: Path) -> None:
+    config = json.loads(cluster.kubeconfig.read_text())
+    config["users"][0]["user"]["token"] = "unknown"  # noqa: S105 - a wrong one
+    file = tmp_path / "nobody.kubeconfig"
+    file.write_text(json.dumps(config))
+    done = printed("--kubeconfig", str(file))
+    assert done.returncode == 2
+    assert done.stderr == (
+        "hazelcast-sidecar check: credentials: the API server does not know who asks; log in again, or name "
+        "another --context\n"
+    )
+
+
+# --- before an installation --------------------------------------------------------------------------------
+
+
+def test_before_an_installation(check: Check) -> None:
+    code, findings = check("--pre", "--injector-namespace", "elsewhere")
+    assert (code, wrong(findings)) == (1, {("name", "problem")}), "one of that name is registered"
+    assert message(findings, "your rights") == "you may create all of manifests/base"
+
+
+def test_before_an_installation_by_a_viewer(check: Check, viewer: Path) -> None:
+    def seen() -> bool:
+        return "not looked at" not in message(check("--pre", kubeconfig=viewer)[1], "namespace")
+
+    until(30, "the role is in force", seen)
+    code, findings = check("--pre", kubeconfig=viewer)
+    assert (code, wrong(findings)) == (1, {("your rights", "problem")})
+    assert "create clusterroles.rbac.authorization.k8s.io" in message(findings, "your rights")
+
+
+def test_another_webhook_that_our_own_pods_would_wait_for(check: Check, cluster: ControlPlane) -> None:
+    rule = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}
+    client = {"url": "https://127.0.0.1:1/"}
+    each = {"name": "all.example.com", "rules": [rule], "clientConfig": client, "sideEffects": "None"}
+    each |= {"admissionReviewVersions": ["v1"], "failurePolicy": "Fail"}
+    each["matchConditions"] = [{"name": "never", "expression": "false"}]
+    body = {"metadata": {"name": "jealous"}, "webhooks": [each]}
+    assert cluster.request("POST", CONFIGURATIONS, body).code == 201
+    try:
+        _, findings = check("--pre")
+    finally:
+        assert cluster.request("DELETE", f"{CONFIGURATIONS}/jealous").code == 200
+    assert ("other webhooks", "warning") in wrong(findings)
+
+
+# --- on a terminal and off it ------------------------------------------------------------------------------
+
+
+def printed(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "webhook.cli", "check", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_table_of_a_pipe_has_no_colour(cluster: ControlPlane, installation: dict[str, Any]) -> None:
+    assert installation
+    done = printed("--kubeconfig", str(cluster.kubeconfig))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert "  ok       API server: v" in done.stdout
+
+
+def test_no_cluster_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    for options in ((), ("--kubeconfig", str(tmp_path / "none")), ("--context", "none")):
+        done = printed(*options)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_cluster_that_does_not_answer_is_one_sentence(cluster: ControlPlane, tmp_path: Path) -> None:
+    config = json.loads(cluster.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    file = tmp_path / "away.kubeconfig"
+    file.write_text(json.dumps(config))
+    started = time.monotonic()
+    done = printed("--kubeconfig", str(file))
+    assert done.returncode == 2
+    assert done.stderr.startswith("hazelcast-sidecar check: cluster: no API server answers")
+    assert len(done.stderr.splitlines()) == 1
+    assert time.monotonic() - started < 30

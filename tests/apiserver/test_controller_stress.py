@@ -1,0 +1,554 @@
+"""The controller under load, and with an API server that forgets, refuses, hangs and hangs up."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import load_kube_config
+
+from tests.apiserver import controller as fixtures
+from tests.apiserver.conftest import create_namespace
+from tests.apiserver.control_plane import ControlPlane
+from tests.apiserver.controller import (
+    FOLDERS,
+    LEASE_SECONDS,
+    NAME,
+    OURS,
+    PREFIX,
+    SETTLE_SECONDS,
+    Account,
+    Asked,
+    Controller,
+    api,
+    asked,
+    create_pod,
+    delete_pod,
+    is_as_rendered,
+    kinds_found,
+    path_of,
+    remove_pods,
+    started,
+    status,
+    until,
+    wait_for,
+    wanted,
+)
+from webhook.controller.groups import Groups
+from webhook.controller.metrics import Metrics
+from webhook.controller.reflector import Reflector
+from webhook.kube.api import POD, Api
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
+
+shipped = fixtures.shipped
+free_lease, controller, namespace = fixtures.free_lease, fixtures.controller, fixtures.namespace
+
+CLIENTS = 16
+
+
+# --- many Pods ---------------------------------------------------------------------------------------------
+
+
+def pod_of(namespace: str, group: str, number: int, padding: int = 0) -> dict[str, Any]:
+    """Make a Pod as the webhook leaves it, of a ReplicaSet; nobody checks that the ReplicaSet is there.
+
+    Args:
+        namespace: where it is to be.
+        group: its group, and the name of its workload.
+        number: its own among the group's.
+        padding: bytes of the annotation that `kubectl apply` leaves, which nobody here reads.
+    """
+    owner: dict[str, Any] = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{group}-5d4f8c7b9d"}
+    owner |= {"uid": f"{namespace}-{group}", "controller": True, "blockOwnerDeletion": True}
+    labels = {"app.kubernetes.io/name": group, "pod-template-hash": "5d4f8c7b9d", f"{PREFIX}group": group}
+    annotations = {f"{PREFIX}inject": "true", f"{PREFIX}status": json.dumps(status(group))}
+    if padding:
+        annotations["kubectl.kubernetes.io/last-applied-configuration"] = f"{number:0{padding}}"
+    metadata = {"name": f"{group}-5d4f8c7b9d-{number}", "namespace": namespace, "labels": labels} | {
+        "annotations": annotations,
+        "ownerReferences": [owner],
+    }
+    spec = {"containers": [{"name": "app", "image": "shop:1"}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def create_all(cluster: ControlPlane, pods: Sequence[dict[str, Any]]) -> float:
+    """Create Pods through many clients at a time, and return the seconds that it took."""
+    begun = time.monotonic()
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        shares = [pods[first::CLIENTS] for first in range(CLIENTS)]
+        list(clients.map(lambda share: create_in_turn(cluster, share), shares))
+    return time.monotonic() - begun
+
+
+def create_in_turn(cluster: ControlPlane, pods: Sequence[dict[str, Any]]) -> None:
+    """Create Pods over one connection: ten thousand handshakes would be most of the work."""
+    headers = {"Authorization": f"Bearer {cluster.token}", "Content-Type": "application/json"}
+    with contextlib.closing(connect(cluster)) as connection:
+        for pod in pods:
+            path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods"
+            connection.request("POST", path, json.dumps(pod), headers)
+            response = connection.getresponse()
+            text = response.read()
+            assert response.status == http.HTTPStatus.CREATED, text
+
+
+def connect(cluster: ControlPlane) -> http.client.HTTPSConnection:
+    context = ssl.create_default_context(cafile=cluster.ca_file)
+    return http.client.HTTPSConnection(urlsplit(cluster.url).netloc, context=context, timeout=60)
+
+
+@contextlib.contextmanager
+def fresh_namespaces(cluster: ControlPlane, count: int) -> Iterator[list[str]]:
+    """Make namespaces, and take their Pods away in the end."""
+    names = [create_namespace(cluster, {}) for _ in range(count)]
+    try:
+        yield names
+    finally:
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            list(clients.map(lambda name: remove_pods(cluster, name), names))
+
+
+def kept(cluster: ControlPlane, kind: str, namespaces: Sequence[str]) -> Counter[tuple[str, str]]:
+    """Count the objects of a kind that the controller keeps, by namespace and group."""
+    selector = ",".join(f"{key}%3D{value}" for key, value in OURS.items())
+    path = FOLDERS[kind].replace("/namespaces/{}", "")
+    items = cluster.request("GET", f"{path}?labelSelector={selector}").document["items"]
+    found = [item["metadata"] for item in items]
+    return Counter(
+        (m["namespace"], m["labels"][f"{PREFIX}group"]) for m in found if m["namespace"] in namespaces
+    )
+
+
+def verbs(cluster: ControlPlane, user: str, offset: int) -> Counter[str]:
+    """Count what the controller asked for, by verb and resource."""
+    return Counter(f"{request.verb} {request.resource}" for request in asked(cluster, user, offset))
+
+
+def test_two_thousand_pods_at_once(
+    cluster: ControlPlane, controller: Controller, shipped: Account, say: Callable[[str], None]
+) -> None:
+    """After an outage a cluster comes back at once: each object is written once, in whatever order."""
+    count, replicas = 200, 10
+    with fresh_namespaces(cluster, count) as namespaces:
+        idle, offset = controller.memory(), cluster.audit_log.stat().st_size
+        pods = [pod_of(name, "shop", number) for number in range(replicas) for name in namespaces]
+        created = create_all(cluster, pods)
+        groups = {(name, "shop"): 1 for name in namespaces}
+        converged = until(
+            60,
+            "every group has exactly one of each",
+            lambda: all(kept(cluster, kind, namespaces) == groups for kind in ("ConfigMap", "Service")),
+        )
+        until(30, "all Pods are known", lambda: controller.metric("watched_pods") == len(pods))
+        until(30, "the queue is empty", lambda: controller.metric("queue_depth") == 0)
+        counts = verbs(cluster, shipped.user, offset)
+        say(
+            f"{len(pods)} Pods in {count} namespaces created in {created:.1f} s "
+            f"({len(pods) / created:.0f}/s), converged {converged:.2f} s after the last; "
+            f"requests {dict(counts.most_common())}; memory {idle:.0f} MiB before, "
+            f"{controller.memory():.0f} after, {controller.memory('VmHWM'):.0f} at the highest"
+        )
+        told = counts.pop("patch events", 0)
+        assert told <= count, "one Event for each workload, at most: they are written more slowly"
+        written = sum(number for what, number in counts.items() if what.startswith("patch"))
+        assert 2 * count <= written <= 2.2 * count, "a further Pod of a group changes nothing"
+        assert not any(kept(cluster, kind, namespaces) for kind in ("Role", "RoleBinding"))
+
+
+GROWTH_MIB = 40
+"""What ten thousand Pods may cost."""
+
+
+def test_ten_thousand_pods_cost_little_memory(
+    cluster: ControlPlane,
+    controller: Controller,
+    shipped: Account,
+    tmp_path: Path,
+    say: Callable[[str], None],
+) -> None:
+    """However they are learned of: one by one as they are created, or all at once in the first list."""
+    groups, replicas = 10, 10
+    until(30, "no Pods are left of another test", lambda: controller.metric("watched_pods") == 0)
+    idle = controller.memory()
+    with fresh_namespaces(cluster, 100) as namespaces:
+        pods = [
+            pod_of(name, f"shop-{group}", number, padding=2048)
+            for number in range(replicas)
+            for group in range(groups)
+            for name in namespaces
+        ]
+        created = create_all(cluster, pods)
+        until(60, "all Pods are known", lambda: controller.metric("watched_pods") == len(pods))
+        until(60, "the queue is empty", lambda: controller.metric("queue_depth") == 0)
+        other = Controller(shipped, tmp_path / "other.log", "two")
+        with started(other):
+            listed = until(60, "all are listed", lambda: other.metric("watched_pods") == len(pods))
+            figures = {
+                "watched": controller.memory(),
+                "watched, at the highest": controller.memory("VmHWM"),
+                "listed": other.memory(),
+                "listed, at the highest": other.memory("VmHWM"),
+            }
+        say(
+            f"{len(pods)} Pods created in {created:.1f} s; memory {idle:.0f} MiB idle, "
+            + ", ".join(f"{figure:.0f} {what}" for what, figure in figures.items())
+            + f"; listed {listed:.1f} s after the other was ready"
+        )
+        grown = {what: figure - idle for what, figure in figures.items()}
+        assert max(grown.values()) < GROWTH_MIB, grown
+
+
+# --- an API server that forgets, refuses, hangs and hangs up -----------------------------------------------
+
+
+class Line:
+    """A TCP connection to the API server that can be cut: for the controller it is the API server.
+
+    Args:
+        url: of the API server.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._target = urlsplit(url)
+        self._ends: list[socket.socket] = []
+        self._silent: set[socket.socket] = set()
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://127.0.0.1:{self._door.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """End every connection, in both directions; new ones may be made at once."""
+        ends, self._ends = self._ends, []
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def silence(self) -> None:
+        """Let every connection die as a lost route does: nothing comes any more, and nobody is told."""
+        self._silent, self._ends = self._silent | {*self._ends}, []
+
+    def close(self) -> None:
+        self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        self._ends += self._silent
+        self.cut()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._door.accept()
+                far = socket.create_connection((self._target.hostname, self._target.port))
+                self._ends += [near, far]
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError), source:
+            while block := source.recv(65536):
+                if source not in self._silent:
+                    sink.sendall(block)
+            if source not in self._silent:
+                sink.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def line(cluster: ControlPlane) -> Iterator[Line]:
+    made = Line(cluster.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def wired(
+    shipped: Account, line: Line, cluster: ControlPlane, tmp_path: Path, free_lease: None
+) -> Iterator[Controller]:
+    """Run a controller that leads, and reaches the API server over a line that can be cut."""
+    assert free_lease is None
+    config = tmp_path / "wired.kubeconfig"
+    config.write_text(shipped.kubeconfig.read_text().replace(cluster.url, line.url))
+    running = Controller(shipped._replace(kubeconfig=config), tmp_path / "controller.log")
+    with started(running):
+        until(LEASE_SECONDS, "it leads", running.leads)
+        yield running
+        assert running.program.status is None, running.program.failure("it ended by itself")
+        assert running.program.stop() == 0, "SIGTERM is the ordinary end"
+        running.lines()
+
+
+WATCHED = (
+    "configmaps",
+    "networkpolicies",
+    "poddisruptionbudgets",
+    "pods",
+    "rolebindings",
+    "roles",
+    "services",
+)
+
+
+def lists(cluster: ControlPlane, user: str, offset: int) -> list[str]:
+    """Every list for an index that was answered, in the log from an offset on; of several pages the first.
+
+    What a new leader reads once, its Events and the Pods without the label, is not for an index.
+    """
+    return [
+        a.resource
+        for a in asked(cluster, user, offset)
+        if a.verb == "list"
+        and a.code == http.HTTPStatus.OK
+        and a.resource != "events"
+        and not any(word in a.uri for word in ("continue=", "fieldSelector="))
+    ]
+
+
+def watches(cluster: ControlPlane, user: str, offset: int) -> list[str]:
+    """Every watch that was begun, in the log from an offset on."""
+    return [
+        a.resource
+        for a in asked(cluster, user, offset)
+        if a.verb == "watch" and a.code == http.HTTPStatus.OK and a.resource != "events"
+    ]
+
+
+def test_a_watch_goes_on_where_the_connection_was_cut(
+    cluster: ControlPlane, wired: Controller, line: Line, namespace: str, shipped: Account
+) -> None:
+    """What changed meanwhile comes with the next watch: nobody has to list everything again."""
+    create_pod(cluster, namespace, "before", "before")
+    wait_for(cluster, wanted(namespace, "before", "dns"), "before")
+    start, restarts = cluster.audit_log.stat().st_size, wired.metric("watch_restarts_total")
+    for number in range(3):
+        offset, objects = cluster.audit_log.stat().st_size, wanted(namespace, f"cut-{number}", "dns")
+        line.cut()
+        create_pod(cluster, namespace, f"cut-{number}", f"cut-{number}")
+        until(30, "all is watched", lambda: {*watches(cluster, shipped.user, offset)} == {*WATCHED})  # noqa: B023
+        wait_for(cluster, objects, f"cut-{number}")
+    every = len(WATCHED) + 1  # and the Events that tell of Pods that were denied
+    assert wired.metric("watch_restarts_total") == restarts + 3 * every
+    assert lists(cluster, shipped.user, start) == []
+
+
+async def test_a_watch_that_comes_to_its_end_goes_on_with_another(
+    cluster: ControlPlane, shipped: Account, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program's own parts, with shorter watches: an end in order is no fault, and no reason to list."""
+    monkeypatch.setattr("webhook.kube.api.WATCH_SECONDS", 2)
+    configuration = Configuration()
+    await load_kube_config(str(shipped.kubeconfig), client_configuration=configuration)
+    said: list[str] = []
+
+    def log(message: str, **fields: Any) -> None:
+        said.append(f"{message} {fields}")
+
+    offset, groups = cluster.audit_log.stat().st_size, Groups(lambda _: None, log)
+    async with ApiClient(configuration) as client:
+        metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+        running = asyncio.create_task(
+            Reflector(Api(client), POD, f"{PREFIX}group", groups, metrics, log).run()
+        )
+        for number in range(5):
+            create_pod(cluster, namespace, f"shop-{number}", "shop")
+            await asyncio.sleep(2)
+        running.cancel()
+    assert groups.pods == 5
+    assert lists(cluster, shipped.user, offset) == ["pods"]
+    assert len(watches(cluster, shipped.user, offset)) >= 4
+    assert said == []
+
+
+@pytest.mark.usefixtures("wired")
+def test_connections_that_die_in_silence_are_noticed(
+    cluster: ControlPlane, line: Line, namespace: str, say: Callable[[str], None]
+) -> None:
+    """A route that is lost ends no connection: a watch on it just has no more to tell."""
+    create_pod(cluster, namespace, "before", "before")
+    wait_for(cluster, wanted(namespace, "before", "dns"), "before")
+    line.silence()
+    create_pod(cluster, namespace, "after", "after")
+    objects = wanted(namespace, "after", "dns")
+    took = until(120, "it is noticed", lambda: is_as_rendered(cluster, objects, "after"))
+    say(f"connections that died in silence: noticed after {took:.0f} s")
+
+
+def test_what_the_api_server_has_forgotten_is_listed_again(
+    cluster: ControlPlane,
+    wired: Controller,
+    line: Line,
+    namespace: str,
+    shipped: Account,
+    say: Callable[[str], None],
+) -> None:
+    """A controller that is cut off misses changes that etcd and the API server then forget: 410."""
+    for name in ("stays", "goes"):
+        create_pod(cluster, namespace, name, name, api(name))
+        wait_for(cluster, wanted(namespace, name, "api"), name)
+    restarts = wired.metric("watch_restarts_total")
+    os.kill(wired.program.pid, signal.SIGSTOP)
+    line.cut()  # else what happens now would wait in its connections
+    try:
+        create_pod(cluster, namespace, "comes", "comes")
+        create_pod(cluster, namespace, "goes-too", "goes-too")
+        for name in ("goes", "goes-too"):
+            delete_pod(cluster, namespace, name)
+        path = path_of("Role", namespace, "stays")
+        assert cluster.request("DELETE", path).code == 200
+        cluster.stop_apiserver()
+        cluster.compact()
+        cluster.start_apiserver()
+        offset = cluster.audit_log.stat().st_size
+    finally:
+        os.kill(wired.program.pid, signal.SIGCONT)
+    took = until(
+        30, "it has caught up", lambda: is_as_rendered(cluster, wanted(namespace, "comes", "dns"), "comes")
+    )
+    until(30, "the Role is back", lambda: is_as_rendered(cluster, wanted(namespace, "stays", "api"), "stays"))
+    until(30, "it knows which Pods there are", lambda: wired.metric("watched_pods") == 2)
+    assert kinds_found(cluster, namespace, "goes-too") == []
+    time.sleep(5 * SETTLE_SECONDS)
+    counts = verbs(cluster, shipped.user, offset)
+    say(
+        f"forgotten: caught up {took:.1f} s after; requests {dict(counts.most_common())}, "
+        f"{len(wired.said('watch interrupted'))} lines of log about it"
+    )
+    assert wired.metric("watch_restarts_total") > restarts
+    assert any("too old" in said["error"] for said in wired.said("watch interrupted"))
+    relisted = Counter(lists(cluster, shipped.user, offset))
+    assert relisted["pods"] == 1
+    assert max(relisted.values()) == 1, "listed once each: no loop"
+    assert max(Counter(watches(cluster, shipped.user, offset)).values()) <= 3
+
+
+FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
+
+
+@contextlib.contextmanager
+def too_many_requests(cluster: ControlPlane, account: Account) -> Iterator[None]:
+    """Let the API server answer 429 to whatever an account asks for.
+
+    Its priority level has no share of the API server, so that one request at a time gets through: that place
+    is taken by one of the account's whose body never comes.
+    """
+    everything: dict[str, Any] = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+    everything |= {"clusterScope": True, "namespaces": ["*"]}
+    subject = {"kind": "ServiceAccount", "serviceAccount": {"namespace": account.namespace, "name": NAME}}
+    limited = {"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0}
+    level = {
+        "metadata": {"name": "none"},
+        "spec": {"type": "Limited", "limited": limited | {"limitResponse": {"type": "Reject"}}},
+    }
+    schema = {
+        "metadata": {"name": "none"},
+        "spec": {
+            "matchingPrecedence": 2,
+            "priorityLevelConfiguration": {"name": "none"},
+            "rules": [{"subjects": [subject], "resourceRules": [everything]}],
+        },
+    }
+    for folder, body in (("prioritylevelconfigurations", level), ("flowschemas", schema)):
+        answer = cluster.request("POST", f"{FLOW}/{folder}", body)
+        assert answer.code == 201, answer.message
+    headers = {"Authorization": f"Bearer {token_of(account)}", "Content-Type": "application/json"}
+    with contextlib.ExitStack() as taken:
+
+        def refuses() -> bool:
+            slow = taken.enter_context(contextlib.closing(connect(cluster)))
+            slow.request(
+                "POST", FOLDERS["ConfigMap"].format("default"), None, headers | {"Content-Length": "1"}
+            )
+            time.sleep(0.2)
+            with contextlib.closing(connect(cluster)) as probe:
+                probe.request("GET", "/api/v1/pods?limit=1", headers=headers)
+                return probe.getresponse().status == http.HTTPStatus.TOO_MANY_REQUESTS
+
+        try:
+            until(30, "it refuses", refuses)
+            yield
+        finally:
+            for folder in ("flowschemas", "prioritylevelconfigurations"):
+                assert cluster.request("DELETE", f"{FLOW}/{folder}/none").code == 200
+
+
+def token_of(account: Account) -> str:
+    (user,) = json.loads(account.kubeconfig.read_text())["users"]
+    return str(user["user"]["token"])
+
+
+def refused(cluster: ControlPlane, user: str, offset: int) -> list[Asked]:
+    return [a for a in asked(cluster, user, offset) if a.code == http.HTTPStatus.TOO_MANY_REQUESTS]
+
+
+def test_too_many_requests_are_answered_with_patience(
+    cluster: ControlPlane, wired: Controller, line: Line, shipped: Account, say: Callable[[str], None]
+) -> None:
+    """An API server that defends itself is not pressed: neither for each group, nor for each watch."""
+    count, seconds = 200, 10
+    with fresh_namespaces(cluster, 1) as (namespace,):
+        create_pod(cluster, namespace, "before", "before")
+        wait_for(cluster, wanted(namespace, "before", "dns"), "before")
+        with too_many_requests(cluster, shipped):
+            offset, said = cluster.audit_log.stat().st_size, len(wired.lines())
+            create_all(cluster, [pod_of(namespace, f"shop-{number}", 0) for number in range(count)])
+            line.cut()
+            begun = time.monotonic()
+            time.sleep(seconds)
+            seen, passed = refused(cluster, shipped.user, offset), time.monotonic() - begun
+            lines = wired.lines()[said:]
+            counts = Counter(f"{a.verb} {a.resource}" for a in seen)
+            say(f"429: {len(seen)} requests in {passed:.0f} s {dict(counts)}, {len(lines)} lines of log")
+            assert wired.is_alive()
+        groups = {(namespace, f"shop-{number}"): 1 for number in range(count)} | {(namespace, "before"): 1}
+        took = until(
+            60,
+            "all is in order",
+            lambda: all(kept(cluster, kind, [namespace]) == groups for kind in ("ConfigMap", "Service")),
+        )
+        say(f"429: all in order {took:.1f} s after the last of them")
+        assert wired.leads()
+        assert any("429" in str(line.get("error")) for line in lines)
+        assert len(seen) <= 10 * seconds, "not one for each group"
+        assert len(lines) <= 10 * seconds
+
+
+def test_an_api_server_that_hangs(
+    cluster: ControlPlane, controller: Controller, shipped: Account, say: Callable[[str], None]
+) -> None:
+    """It takes requests and answers nothing, for longer than a request may last; nothing is lost by it."""
+    count, seconds = 30, 20
+    with fresh_namespaces(cluster, 1) as (namespace,):
+        create_pod(cluster, namespace, "before", "before")
+        wait_for(cluster, wanted(namespace, "before", "dns"), "before")
+        offset, said = cluster.audit_log.stat().st_size, len(controller.lines())
+        create_all(cluster, [pod_of(namespace, f"shop-{number}", 0) for number in range(count)])
+        with cluster.frozen_apiserver():
+            time.sleep(seconds)
+            assert controller.is_alive(), "the kubelet must not kill it for what it cannot help"
+        groups = {(namespace, f"shop-{number}"): 1 for number in range(count)} | {(namespace, "before"): 1}
+        took = until(
+            60,
+            "all is in order",
+            lambda: all(kept(cluster, kind, [namespace]) == groups for kind in ("ConfigMap", "Service")),
+        )
+        say(
+            f"hung for {seconds} s: all in order {took:.1f} s after, "
+            f"requests {dict(verbs(cluster, shipped.user, offset).most_common())}, "
+            f"{len(controller.lines()) - said} lines of log"
+        )
+        assert controller.said("not leading"), "it noticed"
+        until(2 * LEASE_SECONDS, "it leads", controller.leads)
+        assert lists(cluster, shipped.user, offset) == [], "the watches outlast it"

@@ -1,0 +1,188 @@
+"""inject, uninject, explain and resources, on files of the shapes that people and tools write.
+
+`pytest tests/cli --update` writes what they print into cases/NAME.COMMAND; read the difference.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import yaml
+
+from webhook.cli import main
+
+CASES = Path(__file__).parent / "cases"
+FILES = sorted(path.name for path in CASES.iterdir() if path.suffix in {".yaml", ".json"})
+INJECTED = [name for name in FILES if name != "denied.yaml"]
+
+
+@pytest.fixture(autouse=True)
+def in_the_folder_of_the_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of files are part of what is printed."""
+    monkeypatch.chdir(CASES)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def golden(request: pytest.FixtureRequest, name: str, printed: str) -> None:
+    path = CASES / name
+    if request.config.getoption("--update"):
+        path.write_text(printed, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == printed, f"{name}: see it with --update and git diff"
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("command", ["inject", "explain", "resources"])
+def test_what_is_printed(
+    name: str, command: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main([command, "-f", name])
+    out, err = capsys.readouterr()
+    assert status == (1 if name == "denied.yaml" else 0)
+    said = "".join(f"# {line}\n" for line in err.splitlines())
+    golden(request, f"{name}.{command}", f"{out}{said}")
+
+
+@pytest.mark.parametrize("name", INJECTED)
+def test_uninject_gives_the_very_bytes_back(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / name
+    shutil.copy(name, copy)
+    assert main(["inject", "-f", str(copy), "--in-place"]) == 0
+    assert copy.read_bytes() != Path(name).read_bytes()
+    assert main(["uninject", "-f", str(copy), "--in-place"]) == 0
+    assert copy.read_bytes() == Path(name).read_bytes()
+
+
+@pytest.mark.parametrize("name", INJECTED)
+def test_injecting_twice_changes_nothing(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / name
+    shutil.copy(name, copy)
+    main(["inject", "-f", str(copy), "--in-place"])
+    once = copy.read_bytes()
+    main(["inject", "-f", str(copy), "--in-place"])
+    assert copy.read_bytes() == once
+
+
+def test_no_line_that_was_there_is_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["inject", "-f", "helm.yaml", "--diff"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["--- helm.yaml", "+++ helm.yaml"]
+    assert [line for line in lines[2:] if line.startswith("-")] == []
+    assert len([line for line in lines if line.startswith("+")]) > 50
+
+
+def test_a_pipe_goes_in_and_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", StringIO(Path("helm.yaml").read_text()))
+    assert main(["inject", "-f", "-"]) == 0
+    injected = capsys.readouterr().out
+    monkeypatch.setattr(sys, "stdin", StringIO(injected))
+    assert main(["uninject", "-f", "-"]) == 0
+    assert capsys.readouterr().out == Path("helm.yaml").read_text()
+
+
+def test_several_files_become_one_stream_and_any_form(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["kustomize.yaml", "api.json", "helm.yaml"]
+    arguments = [part for name in names for part in ("-f", name)]
+    kinds = ["ConfigMap", "StatefulSet", "DaemonSet", "ServiceAccount", "Service", "Deployment"]
+    main(["inject", *arguments])
+    stream = capsys.readouterr().out
+    assert [document["kind"] for document in yaml.safe_load_all(stream)] == kinds
+    main(["inject", *arguments, "-o", "json"])
+    assert [document["kind"] for document in json.loads(capsys.readouterr().out)] == kinds
+    main(["inject", *arguments, "-o", "table"])
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [row.split()[:2] for row in rows] == [
+        ["StatefulSet/orders", "injected"],
+        ["DaemonSet/agent", "injected"],
+        ["Deployment/release-name-shop", "injected"],
+    ]
+
+
+def test_what_is_denied_is_left_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inject", "-f", "denied.yaml"]) == 1
+    out, err = capsys.readouterr()
+    assert out == Path("denied.yaml").read_text()
+    assert 'sidecar.hazelcast.com/prot: no such annotation (did you mean "port"?)' in err
+
+
+def test_settings_and_namespaces_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(
+        "defaults: {log-level: WARN}\nnamespaces: {team-a: {port: 6000}}\nrunAsUser: platform\n"
+    )
+    arguments = ["-f", "helm.yaml", "--settings", str(settings), "-n", "team-a"]
+    main(["explain", *arguments, "-o", "json"])
+    rows = {
+        row["name"]: (row["value"], row["origin"]) for row in json.loads(capsys.readouterr().out)["settings"]
+    }
+    assert rows["log-level"] == ("WARN", "settings")
+    assert rows["port"] == ("6000", "settings for namespace team-a")
+    assert rows["inject"] == ("true", "Pod template")
+    main(["inject", *arguments])
+    assert "runAsUser: 65534" not in capsys.readouterr().out
+
+
+def test_an_injected_file_is_explained_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "helm.yaml"
+    shutil.copy("helm.yaml", copy)
+    main(["explain", "-f", str(copy)])
+    before = capsys.readouterr().out
+    main(["inject", "-f", str(copy), "--in-place"])
+    capsys.readouterr()
+    main(["explain", "-f", str(copy)])
+    assert capsys.readouterr().out == before
+
+
+def test_the_resources_of_a_group_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = ["--set", "discovery=api", "--set", "disruption-budget=true", "--service-account", "shop"]
+    assert main(["resources", "--group", "shop", "-n", "team-a", *wanted, "-o", "json"]) == 0
+    made = {each["kind"]: each for each in json.loads(capsys.readouterr().out)}
+    assert list(made) == ["ConfigMap", "PodDisruptionBudget", "Role", "RoleBinding"]
+    assert made["RoleBinding"]["subjects"] == [
+        {"kind": "ServiceAccount", "name": "shop", "namespace": "team-a"}
+    ]
+    assert main(["resources", "--group", "shop", "--set", "prot=1"]) == 1
+    assert 'did you mean "port"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["inject", "-f", "none.yaml"], "-f: none.yaml cannot be read"),
+        (["inject", "-f", "-", "--in-place"], "--in-place: standard input is not a file"),
+        (["explain", "-f", "broken"], "broken: is neither YAML nor JSON"),
+        (["resources", "--group", "a", "--set", "port"], '--set: "port" is not NAME=VALUE'),
+    ],
+)
+def test_misuse_is_one_sentence(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("broken").write_text("a: [")
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"hazelcast-sidecar {arguments[0]}: {sentence}")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_the_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    for word in ("uninject", "--in-place", "--audit-interval"):
+        assert word in script
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+@pytest.mark.parametrize("command", ["inject", "uninject", "explain", "resources", "policy", "check"])
+def test_a_command_starts_without_what_only_servers_need(command: str) -> None:
+    """Half of a start was the import of an HTTP server that nothing used."""
+    program = f"import sys; from webhook.cli import parser; parser([{command!r}]); print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {"aiohttp", "prometheus_client", "uvloop", "kubernetes"}.isdisjoint(imported.stdout.split())

@@ -1,0 +1,88 @@
+"""Golden files of what `hazelcast-sidecar check` prints: check/NAME.report, of a snapshot that is made here.
+
+`pytest tests/golden --update` writes them anew; read the difference before committing it.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.snapshots import (
+    EMPTY,
+    HEALTHY,
+    NOW,
+    asking,
+    configuration,
+    deployment,
+    injected,
+    lease,
+    node,
+    policy,
+    settings,
+    with_pods,
+)
+from webhook.checks.before import PARTS
+from webhook.checks.findings import Unread
+from webhook.checks.report import lines
+from webhook.checks.rights import CONTROLLER_RIGHTS
+from webhook.checks.run import BEFORE, OF_INSTALLATION, Check, findings
+from webhook.checks.snapshot import ObjectName, Snapshot, Trial
+from webhook.kube.api import Metadata
+
+REPORTS = Path(__file__).parent / "check"
+
+
+def broken() -> Snapshot:
+    """One with a fault of every kind."""
+    used = with_pods(EMPTY, injected(), injected("cart-1", group="cart", fingerprint="of-yesterday"))
+    assert isinstance(used.standing, dict)
+    shop, cart = (ObjectName("Service", "team-a", f"hazelcast-{name}") for name in ("shop", "cart"))
+    blank: dict[str, Any] = configuration()
+    blank["webhooks"][0]["clientConfig"].pop("caBundle")
+    blank["webhooks"][1]["matchConditions"].pop()
+    refusal = 'failed calling webhook "pods.sidecar.hazelcast.com": connect: connection refused'
+    return replace(
+        used,
+        now=NOW + timedelta(days=100),
+        version={"gitVersion": "v1.28.4"},
+        nodes=[node("one", "v1.28.4")],
+        configuration=blank,
+        webhook=deployment("deployment.yaml", 0),
+        controller=deployment("controller.yaml", 1),
+        endpoints=[],
+        lease=lease(NOW),
+        trial=Trial("default", refusal=refusal),
+        lacking=list(CONTROLLER_RIGHTS[-2:]),
+        asking=[asking("till-1")],
+        standing={**used.standing, shop: Metadata(), cart: None},
+        group_endpoints=Unread("you may not list endpointslices"),
+        policies=[policy("default-deny", {"podSelector": {}})],
+    )
+
+
+def forbidden() -> Snapshot:
+    """Before an installation, by somebody with few rights."""
+    unread = Unread("you may not list nodes")
+    return replace(EMPTY, configuration=None, nodes=unread, refused=list(PARTS[-4:]))
+
+
+@pytest.mark.parametrize(
+    ("name", "snapshot", "checks"),
+    [
+        ("healthy", HEALTHY, OF_INSTALLATION),
+        ("broken", broken(), OF_INSTALLATION),
+        ("unusable-settings", replace(HEALTHY, settings=settings("runAsUser: root")), OF_INSTALLATION),
+        ("before", forbidden(), BEFORE),
+    ],
+)
+def test_the_report_is_its_golden_one(
+    name: str, snapshot: Snapshot, checks: tuple[Check, ...], request: pytest.FixtureRequest
+) -> None:
+    report = "".join(f"{line.plain}\n" for line in lines(findings(snapshot, checks)))
+    path = REPORTS / f"{name}.report"
+    if request.config.getoption("--update"):
+        path.write_text(report, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == report, "see the difference with --update and git diff"

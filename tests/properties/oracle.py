@@ -1,0 +1,76 @@
+"""What the documentation promises, computed in another way than the program does: the tests' own account.
+
+Contents of what is added (the container, the volumes, the variables) come from `webhook.sidecar`; where they
+go, and what is left alone, is said here again, on plain documents and without any patch.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+
+from tests.strategies import PREFIX, Document
+from webhook import sidecar
+from webhook.fingerprint import fingerprint
+from webhook.policy import Inject
+from webhook.settings import Settings
+from webhook.version import __version__
+
+DEFAULT_GRACE = 30
+
+
+def injected(pod: Document, decision: Inject) -> Document:
+    """The Pod with its member."""
+    spec, group = decision.spec, decision.group
+    made = deepcopy(pod)
+    made["metadata"]["labels"] = (made["metadata"].get("labels") or {}) | {PREFIX + "group": group}
+    for container in made["spec"]["containers"]:
+        own = container.get("env") or []
+        names = {variable["name"] for variable in own}
+        ours = sidecar.env_vars(sidecar.application_env(spec.port, spec.cluster_name))
+        container["env"] = [each for each in ours if each["name"] not in names] + own
+    member = sidecar.container(spec, group, Settings().run_as_user)
+    if spec.native_sidecar:
+        made["spec"]["initContainers"] = [member, *(made["spec"].get("initContainers") or [])]
+    else:
+        made["spec"]["containers"].append(member)
+    made["spec"]["volumes"] = (made["spec"].get("volumes") or []) + sidecar.volumes(spec, group)
+    grace = made["spec"].get("terminationGracePeriodSeconds")
+    own_grace = DEFAULT_GRACE if grace is None else grace
+    needed = own_grace + spec.shutdown_timeout if spec.native_sidecar else spec.shutdown_timeout
+    if min(needed, sidecar.MAX_GRACE_SECONDS) > own_grace:
+        made["spec"]["terminationGracePeriodSeconds"] = min(needed, sidecar.MAX_GRACE_SECONDS)
+    made["metadata"]["annotations"][PREFIX + "status"] = record(decision)
+    return made
+
+
+def record(decision: Inject) -> str:
+    """The annotation that says what was done."""
+    spec = decision.spec
+    fields: Document = {"version": __version__, "group": decision.group, "cluster": spec.cluster_name}
+    fields |= {"image": spec.image, "discovery": spec.discovery, "port": spec.port}
+    fields |= {"config": True} if spec.config else {}
+    fields |= {"serviceAccount": decision.service_account} if decision.service_account else {}
+    fields["fingerprint"] = fingerprint(spec, Settings().run_as_user)
+    fields |= {"disruptionBudget": True} if spec.disruption_budget else {}
+    fields |= {"networkPolicy": True} if spec.network_policy else {}
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+_REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\)|(?=\())", re.ASCII)
+
+
+def expanded(text: str, environment: Mapping[str, str]) -> str:
+    """What the kubelet makes of a variable's value.
+
+    `$$` is one dollar sign; `$(NAME)` is that variable's value where there is one, and itself otherwise; any
+    other dollar sign is itself. Source: Kubernetes API reference, `EnvVar.value`; k8s.io/kubernetes
+    third_party/forked/golang/expansion.
+    """
+
+    def replacement(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        return match[0] if match[1] is None else environment.get(match[1], match[0])
+
+    return _REFERENCE.sub(replacement, text)

@@ -1,0 +1,184 @@
+"""A healthy installation as a snapshot, for tests to change one thing of."""
+
+import base64
+import json
+from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.conftest import ours
+from webhook.annotations import DefaultSpecs, SidecarSpec, parse
+from webhook.certificates import make_authority, make_leaf
+from webhook.checks import injection
+from webhook.checks.groups import groups_of, needed
+from webhook.checks.snapshot import Asking, Snapshot, Trial
+from webhook.fingerprint import fingerprint
+from webhook.judge import as_created
+from webhook.kube.api import Metadata, OwnerReference
+from webhook.names import GROUP, INJECT, STATUS
+from webhook.resources import OURS, needs_of, of_group
+from webhook.settings import Settings
+from webhook.status import Status, encode
+from webhook.version import __version__
+
+MANIFESTS = Path(__file__).parents[2] / "manifests" / "base"
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OWN = "hazelcast-sidecar-injector"
+AUTHORITY = make_authority(NOW)
+LEAF = make_leaf(AUTHORITY, [f"{OWN}.{OWN}.svc"], NOW, lifetime=timedelta(days=90))
+
+_SPEC = parse({INJECT: "true"}, DefaultSpecs(Settings()).of("default"))
+assert isinstance(_SPEC, SidecarSpec)
+TODAYS = fingerprint(_SPEC, Settings().run_as_user)
+
+
+def manifest(file: str, kind: str) -> dict[str, Any]:
+    """An object of manifests/base."""
+    documents = yaml.safe_load_all((MANIFESTS / file).read_text())
+    found: dict[str, Any] = next(document for document in documents if document["kind"] == kind)
+    return found
+
+
+def configuration() -> dict[str, Any]:
+    """The shipped one, with a caBundle."""
+    made = manifest("webhook.yaml", "MutatingWebhookConfiguration")
+    for each in made["webhooks"]:
+        each["clientConfig"]["caBundle"] = base64.b64encode(AUTHORITY.certificate).decode()
+    return made
+
+
+def deployment(file: str, available: int = 2) -> dict[str, Any]:
+    """A shipped one, of which so many replicas are available."""
+    made = manifest(file, "Deployment")
+    return {**made, "spec": {"replicas": 2, **made["spec"]}, "status": {"availableReplicas": available}}
+
+
+def settings(text: str) -> dict[str, Any]:
+    """The ConfigMap with these settings."""
+    return {"data": {"settings.yaml": text}}
+
+
+def node(name: str, version: str = "v1.34.1", system: str = "linux") -> dict[str, Any]:
+    """A node, as far as it is looked at."""
+    info = {"kubeletVersion": version, "operatingSystem": system}
+    return {"metadata": {"name": name}, "status": {"nodeInfo": info}}
+
+
+def lease(renewed: datetime = NOW, holder: str = "one") -> dict[str, Any]:
+    """The controller's, renewed then."""
+    stamp = renewed.isoformat().replace("+00:00", "Z")
+    return {"spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": stamp}}
+
+
+def endpoint_slice(service: str, namespace: str, *addresses: str, ready: bool = True) -> dict[str, Any]:
+    """The addresses of a Service."""
+    listed = [{"addresses": [address], "conditions": {"ready": ready}} for address in addresses]
+    metadata = {"name": service, "namespace": namespace, "labels": {"kubernetes.io/service-name": service}}
+    return {"metadata": metadata, "endpoints": listed}
+
+
+def record(group: str = "shop", **changed: Any) -> Status:
+    """What the webhook leaves on a Pod."""
+    made = {"version": __version__, "group": group, "cluster": "dev", "image": "hazelcast/hazelcast:5.7.0"}
+    return Status(**{**made, "discovery": "dns", "port": 5701, "fingerprint": TODAYS, **changed})
+
+
+def injected(name: str = "shop-1", namespace: str = "team-a", **changed: Any) -> Metadata:
+    """A Pod of the Deployment shop with its member."""
+    made = record(**changed)
+    return Metadata(
+        name=name,
+        namespace=namespace,
+        uid=f"uid-of-{name}",
+        labels={"app": "shop", "pod-template-hash": "5d4f9c", GROUP: made.group},
+        annotations={INJECT: "true", STATUS: encode(made)},
+        owner_references=(owner(),),
+    )
+
+
+def owner() -> OwnerReference:
+    """The ReplicaSet of the Deployment shop."""
+    return OwnerReference("apps/v1", "ReplicaSet", "shop-5d4f9c", "uid-of-shop", controller=True)
+
+
+def asking(name: str = "shop-1", namespace: str = "team-a", alike: int = 1, **annotations: str) -> Asking:
+    """A Pod of the Deployment shop that asks for a member and has none."""
+    given = ours(**annotations)
+    labels = {"pod-template-hash": "5d4f9c"}
+    pod = Metadata(
+        name=name, namespace=namespace, labels=labels, annotations=given, owner_references=(owner(),)
+    )
+    return Asking(pod, as_created(pod), alike)
+
+
+def tried(version: str = __version__, *, member: bool = True, seconds: float = 0.02) -> Trial:
+    """A Pod that came back."""
+    pod = deepcopy(injection.POD)
+    if member:
+        pod["metadata"]["annotations"][STATUS] = encode(record(version=version))
+        pod["spec"]["initContainers"] = [{"name": "hazelcast"}]
+    return Trial("default", (seconds, seconds, seconds), pod)
+
+
+def with_pods(snapshot: Snapshot, *pods: Metadata) -> Snapshot:
+    """These Pods run, and all that they need is there."""
+    groups = groups_of(pods)
+    services = {
+        (group.namespace, obj["metadata"]["name"]): obj
+        for group in groups
+        for obj in of_group(needs_of(group.statuses), group.name, group.namespace)
+        if obj["kind"] == "Service"
+    }
+    return replace(
+        snapshot,
+        pods=list(pods),
+        running=frozenset(pod.uid for pod in pods),
+        standing={name: Metadata(labels=OURS) for name in needed(groups)},
+        services=services,
+        group_endpoints=[endpoint_slice(name, namespace, "10.1.0.1") for namespace, name in services],
+    )
+
+
+def policy(name: str, spec: dict[str, Any], namespace: str = "team-a") -> dict[str, Any]:
+    """A NetworkPolicy."""
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+EMPTY = with_pods(
+    Snapshot(
+        now=NOW,
+        namespace=OWN,
+        version={"gitVersion": "v1.34.1"},
+        nodes=[node("one"), node("two")],
+        configuration=configuration(),
+        webhook=deployment("deployment.yaml"),
+        controller=deployment("controller.yaml"),
+        endpoints=[endpoint_slice(OWN, OWN, "10.0.0.7", "10.0.0.8")],
+        lease=lease(),
+        settings=settings("defaults: {}"),
+        leaf=LEAF.certificate,
+        served=None,
+        trial=tried(),
+        lacking=[],
+        namespaces={name: Metadata(name=name) for name in ("default", "team-a", OWN)},
+        asking=[],
+        policies=[],
+        admission_api={"resources": [{"kind": "MutatingWebhookConfiguration"}]},
+        configurations=[],
+        refused=[],
+    )
+)
+"""An installation that nobody uses yet."""
+
+HEALTHY = with_pods(EMPTY, injected())
+
+
+def changed_configuration(change: Any) -> Snapshot:
+    """The healthy one with another configuration."""
+    made = configuration()
+    change(made["webhooks"])
+    return replace(HEALTHY, configuration=json.loads(json.dumps(made)))

@@ -1,0 +1,385 @@
+"""What the audit makes of Pods, and when repair evicts one, without an API server."""
+
+import json
+import tracemalloc
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+
+from tests.conftest import ours, patched, response_in, review_of
+from tests.conftest import pod as sent
+from webhook.controller import repair
+from webhook.controller.findings import DRIFTED, MISSED, Finding, Findings
+from webhook.controller.injected import Injected
+from webhook.controller.metrics import Metrics
+from webhook.controller.repair import LivePod, Repairer
+from webhook.fingerprint import UNKNOWN
+from webhook.judge import Judge, Record, Verdict, record_of
+from webhook.kube.api import ApiError, Metadata, OwnerReference, Page
+from webhook.names import STATUS
+from webhook.pod import Container, Pod
+from webhook.review import Reviewer
+from webhook.settings import Settings
+
+SHOP = OwnerReference("apps/v1", "ReplicaSet", "shop-6d4b75cb6d", "uid-shop")
+
+
+def injected(
+    uid: str, settings: Settings | None = None, namespace: str = "ns", **annotations: str
+) -> Metadata:
+    """The metadata of a Pod as the webhook, with these settings, leaves it."""
+    obj = sent(ours(**annotations))
+    review = review_of(obj, namespace=namespace)
+    response = response_in(Reviewer(settings).review_pod(json.dumps(review).encode()))
+    metadata = patched(obj, response)["metadata"] | {
+        "name": f"shop-{uid}",
+        "namespace": namespace,
+        "uid": uid,
+    }
+    metadata["ownerReferences"] = [msgspec.to_builtins(SHOP) | {"controller": True}]
+    return msgspec.convert(metadata, Metadata)
+
+
+def record(*arguments: Any, **fields: Any) -> Record:
+    found = record_of(injected(*arguments, **fields))
+    assert found
+    return found
+
+
+def judge(**settings: Any) -> Judge:
+    return Judge(Settings(**settings), "own")
+
+
+# --- what is the matter with a Pod -------------------------------------------------------------------------
+
+
+def test_a_pod_drifts_with_the_settings_that_hold_for_it() -> None:
+    plain = record("1")
+    assert judge().drifted(plain) is None
+    assert judge(defaults={"port": "6000"}).drifted(plain)
+    assert judge(namespaces={"ns": {"port": "6000"}}).drifted(plain)
+    assert judge(namespaces={"other": {"port": "6000"}}).drifted(plain) is None
+    assert judge(run_as_user=None).drifted(plain)
+    assert judge(defaults={"port": "6000"}).drifted(record("1", port="5701")) is None
+
+
+def test_a_group_that_is_a_default_today_is_another() -> None:
+    assert judge(defaults={"group": "all"}).drifted(record("1"))
+    assert judge().drifted(record("1", Settings({"group": "all"}))), "today it is the workload's"
+    assert judge().drifted(record("1", group="mine")) is None
+
+
+def test_a_pod_that_a_policy_injected_drifts_with_its_group_alone() -> None:
+    """An admission policy cannot make a fingerprint: nothing is said of the rest."""
+    unknown = msgspec.structs.replace(record("1", port="6000"), fingerprint=UNKNOWN)
+    assert judge().drifted(unknown) is None
+    assert judge(defaults={"image": "hazelcast:6"}).drifted(unknown) is None
+    assert judge(defaults={"group": "all"}).drifted(unknown)
+    assert judge().drifted(msgspec.structs.replace(unknown, fingerprint="")), "an older version's"
+
+
+def test_what_the_annotations_mean_today_may_be_no_member_at_all() -> None:
+    contradiction = judge(defaults={"metrics": "true", "metrics-port": "6000"})
+    verdict = contradiction.drifted(record("1", port="6000"))
+    assert verdict
+    assert not verdict.curable
+    assert "today it would be refused: sidecar.hazelcast.com/metrics-port: 6000" in verdict.sentence
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "own"])
+def test_an_exempt_namespace_has_its_own_sentence(namespace: str) -> None:
+    asks = msgspec.convert(sent(), Pod)
+    verdict = judge().missed(namespace, asks)
+    assert verdict == Verdict(
+        f"the webhook is not asked in the namespace {namespace}; run it in another namespace, or remove the "
+        "annotation",
+        curable=False,
+    )
+    assert judge().missed("ns", asks) != verdict
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "no JSON"])
+def test_a_pod_without_a_readable_status_has_no_record(text: str | None) -> None:
+    pod = injected("1")
+    pod.annotations = ours() if text is None else {**ours(), STATUS: text}
+    assert record_of(pod) is None
+
+
+# --- injected Pods -----------------------------------------------------------------------------------------
+
+
+async def test_pods_come_and_go() -> None:
+    index, today = Injected(), judge(defaults={"port": "6000"})
+    index.replace([injected("1"), injected("2", port="6000")])
+    assert [finding.uid for finding in await index.drifted(today)] == ["1"]
+    index.upsert(injected("3"))
+    assert {finding.uid for finding in await index.drifted(today)} == {"1", "3"}
+    ending = injected("1")
+    ending.deletion_timestamp = "2026-01-01T00:00:00Z"
+    index.upsert(ending)
+    index.remove(injected("3"))
+    assert await index.drifted(today) == []
+
+
+async def test_only_what_matters_counts_as_a_change() -> None:
+    index = Injected()
+    index.upsert(injected("1"))
+    assert index.changed.is_set()
+    index.changed.clear()
+    same = injected("1")
+    same.resource_version = "7"
+    index.upsert(same)
+    assert not index.changed.is_set()
+    index.upsert(injected("1", port="6000"))
+    assert index.changed.is_set()
+
+
+async def test_ten_thousand_pods_of_many_workloads_take_little_room() -> None:
+    template = injected("0", java_opts="-Dx=" + "y" * 1000)
+    encoded = msgspec.json.encode(template)
+    index = Injected()
+    tracemalloc.start()
+    try:
+        for number in range(10_000):
+            pod = msgspec.json.decode(encoded, type=Metadata)  # its own objects, as from the API server
+            pod.name, pod.uid = f"shop-6d4b75cb6d-{number}", f"0d5f1b3a-1c55-4b6c-9d1c-{number:012}"
+            pod.namespace = f"ns-{number // 20}"
+            index.upsert(pod)
+        found = await index.drifted(judge(defaults={"port": "6000"}))
+        room, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found) == 10_000
+    assert room < 20 * 2**20
+
+
+# --- telling -----------------------------------------------------------------------------------------------
+
+
+class Told:
+    """Findings, and what they said."""
+
+    def __init__(self, reason: str = MISSED) -> None:
+        self.log: list[str] = []
+        self.sentences: list[str] = []
+        self._registry = CollectorRegistry()
+        gauge = Gauge("found", "Found.", registry=self._registry)
+        self.findings = Findings(reason, gauge, lambda line, **_: self.log.append(line), self.tell)
+
+    def tell(
+        self, namespace: str, owner: OwnerReference, reason: str, sentence: str, *, warning: bool = False
+    ) -> None:
+        assert (namespace, owner, reason) == ("ns", SHOP, self.findings.reason)
+        assert warning or reason == DRIFTED
+        self.sentences.append(sentence)
+
+    def shown(self) -> float | None:
+        """What the gauge says."""
+        return self._registry.get_sample_value("found")
+
+    def take(self) -> list[str]:
+        taken, self.sentences[:] = list(self.sentences), []
+        return taken
+
+
+def finding(uid: str, why: str = "why") -> Finding:
+    return Finding("ns", f"shop-{uid}", uid, SHOP, "", Verdict(why, curable=True))
+
+
+def test_an_owner_is_told_once_and_again_when_there_are_more() -> None:
+    seen = Told()
+    two = [finding("b"), finding("a")]
+    seen.findings.replace(two)
+    assert seen.take() == ["2 Pods run without the member that is asked for, such as shop-a: why"]
+    seen.findings.replace(two)
+    seen.findings.replace(two[:1])
+    assert seen.take() == []
+    seen.findings.replace(two)
+    assert len(seen.take()) == 1
+    seen.findings.replace([finding("a", "else"), finding("b", "else")])
+    assert seen.take() == ["2 Pods run without the member that is asked for, such as shop-a: else"]
+    seen.findings.replace([])
+    assert (seen.take(), seen.log[-1]) == ([], "Missed: none any more")
+
+
+def test_the_gauge_counts_pods() -> None:
+    seen = Told()
+    seen.findings.replace([finding("a"), finding("b")])
+    assert seen.shown() == 2
+    seen.findings.forget("a")
+    assert seen.shown() == 1
+    seen.findings.clear()
+    assert seen.shown() == 0
+
+
+# --- repair, whose waits are too long for a real one -------------------------------------------------------
+
+
+def live(uid: str, *, ready: bool = True, grace: int | None = None, annotated: bool = True) -> LivePod:
+    """A Pod without a member."""
+    document = {
+        "metadata": {
+            "name": f"shop-{uid}",
+            "namespace": "ns",
+            "uid": uid,
+            "annotations": ours() if annotated else {},
+            "ownerReferences": [msgspec.to_builtins(SHOP) | {"controller": True}],
+        },
+        "spec": {"containers": [{"name": "app"}], "terminationGracePeriodSeconds": grace},
+        "status": {"conditions": [{"type": "Ready", "status": str(ready)}]},
+    }
+    return msgspec.convert(document, LivePod)
+
+
+class Cluster:
+    """Stands in for the API server, and for time: each list of Pods takes ten seconds."""
+
+    def __init__(self, *pods: LivePod) -> None:
+        self.pods = {pod.metadata.uid: pod for pod in pods}
+        self.evicted: list[str] = []
+        self.replacement: LivePod | None = None
+        self.refusal: ApiError | None = None
+        self.now = 0.0
+
+    async def pages(self, *_: object, **__: object) -> AsyncIterator[Page[LivePod]]:
+        self.now += 10
+        yield msgspec.convert({"metadata": {}, "items": list(self.pods.values())}, Page[LivePod])
+
+    async def evict(self, metadata: Metadata) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.evicted.append(metadata.uid)
+        del self.pods[metadata.uid]
+        if self.replacement:
+            self.pods[self.replacement.metadata.uid] = self.replacement
+
+
+class Repair:
+    """A Repairer on such a cluster, to be taken through single sweeps."""
+
+    def __init__(
+        self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, reason: str = MISSED, **settings: Any
+    ) -> None:
+        monkeypatch.setattr(repair, "_LOOK_SECONDS", 0)
+        self.cluster, self.told = cluster, Told(reason)
+        self.metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+        self.repairer = Repairer(
+            cluster,  # type: ignore[arg-type]
+            judge(**settings),
+            [self.told.findings],
+            seconds=300,
+            metrics=self.metrics,
+            log=lambda line, **_: self.told.log.append(line),
+            tell=self.told.tell,
+            clock=lambda: cluster.now,
+        )
+
+    async def sweep(self) -> list[str]:
+        """Which Pods it evicts when it goes through all that was found."""
+        before = len(self.cluster.evicted)
+        found = [finding(uid) for uid in self.cluster.pods if uid.startswith("m")]
+        self.told.findings.replace(found)
+        for findings, of_owner in self.repairer._next():  # noqa: SLF001 - one turn of its endless loop
+            await self.repairer._try(findings, of_owner)  # noqa: SLF001
+        return self.cluster.evicted[before:]
+
+
+async def test_what_does_not_become_ready_is_given_up_after_five_minutes_and_its_grace_period(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = Cluster(live("m1", grace=1000), live("m2"))
+    cluster.replacement = live("n1", ready=False, annotated=False)
+    repair = Repair(cluster, monkeypatch)
+    assert await repair.sweep() == ["m1"]
+    assert 1300 <= cluster.now <= 1330
+    assert "its Pods were not all Ready within 1300 s" in repair.told.take()[-1]
+    cluster.replacement = None
+    cluster.pods["n1"] = live("n1", annotated=False)
+    cluster.now += 3000
+    assert await repair.sweep() == []
+    cluster.now += 700
+    assert await repair.sweep() == ["m2"], "an hour later it is tried again"
+
+
+async def test_nothing_is_evicted_until_the_settings_have_reached_the_webhook(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = Cluster(live("m1"))
+    cluster.replacement = live("n1", annotated=False)
+    repair = Repair(cluster, monkeypatch)
+    repair.repairer.settle()
+    cluster.now = 299
+    assert await repair.sweep() == []
+    repair.repairer.settle()
+    cluster.now = 598
+    assert await repair.sweep() == []
+    cluster.now = 599
+    assert await repair.sweep() == ["m1"]
+    assert "replaced" in repair.told.log
+
+
+async def test_a_pod_that_others_must_stand_in_for_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(live("m1"), live("n1", ready=False, annotated=False))
+    repair = Repair(cluster, monkeypatch)
+    assert await repair.sweep() == []
+    cluster.pods["n1"] = live("n1", annotated=False)
+    assert await repair.sweep() == [], "not before ten seconds"
+    cluster.now += 10
+    cluster.replacement = live("n2", annotated=False)
+    assert await repair.sweep() == ["m1"]
+
+
+async def test_a_pod_that_is_on_its_way_out_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(live("m1", ready=False), live("n1", annotated=False))
+    cluster.pods["n1"].metadata.deletion_timestamp = "2026-01-01T00:00:00Z"
+    assert await Repair(cluster, monkeypatch).sweep() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "result"), [(429, "budget"), (404, "gone"), (409, "gone"), (403, "error"), (500, "error")]
+)
+async def test_a_refused_eviction_is_counted_and_tried_later(
+    monkeypatch: pytest.MonkeyPatch, status: int, result: str
+) -> None:
+    cluster = Cluster(live("m1"))
+    cluster.refusal = ApiError(status, "no", retry_after=60.0 if status == 429 else None)
+    repair = Repair(cluster, monkeypatch)
+    assert await repair.sweep() == []
+    counts = {name: counter._value.get() for name, counter in repair.metrics.evictions.items()}  # noqa: SLF001
+    assert counts == dict.fromkeys(counts, 0) | {result: 1}
+    cluster.refusal = None
+    cluster.replacement = live("n1", annotated=False)
+    cluster.now += {429: 60, 403: 3600}.get(status, 10) - 1
+    assert await repair.sweep() == []
+    cluster.now += 1
+    assert await repair.sweep() == ["m1"]
+
+
+async def test_a_budget_that_forbids_for_long_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(live("m1"))
+    cluster.refusal = ApiError(429, "no")
+    repair = Repair(cluster, monkeypatch)
+    for _ in range(3):
+        assert await repair.sweep() == []
+        cluster.now += 10
+    assert repair.told.log.count("not evicted") == 1
+
+
+async def test_what_has_gone_meanwhile_or_was_taken_back_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(live("m1", annotated=False))
+    assert await Repair(cluster, monkeypatch).sweep() == []
+
+
+@pytest.mark.parametrize(("defaults", "evicted"), [({}, []), ({"log-level": "DEBUG"}, ["m1"])])
+async def test_a_drifted_pod_is_evicted_only_while_it_is_one(
+    monkeypatch: pytest.MonkeyPatch, defaults: dict[str, str], evicted: list[str]
+) -> None:
+    """The settings may have been taken back since it was found."""
+    pod = live("m1")
+    pod.metadata, pod.spec.init_containers = injected("m1"), [Container(name="hazelcast")]
+    cluster = Cluster(pod)
+    cluster.replacement = live("n1", annotated=False)
+    assert await Repair(cluster, monkeypatch, DRIFTED, defaults=defaults).sweep() == evicted

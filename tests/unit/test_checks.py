@@ -1,0 +1,621 @@
+"""The checks, each as a function of a small snapshot; what Kubernetes itself says is in tests/apiserver."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.snapshots import (
+    EMPTY,
+    HEALTHY,
+    LEAF,
+    MANIFESTS,
+    NOW,
+    OWN,
+    asking,
+    changed_configuration,
+    configuration,
+    deployment,
+    endpoint_slice,
+    injected,
+    lease,
+    manifest,
+    node,
+    policy,
+    settings,
+    tried,
+    with_pods,
+)
+from webhook.certificates import make_authority
+from webhook.checks import (
+    admission,
+    before,
+    certificate,
+    cluster,
+    groups,
+    injection,
+    networks,
+    pods,
+    rights,
+    running,
+)
+from webhook.checks.findings import Finding, State, Unread
+from webhook.checks.run import BEFORE, OF_INSTALLATION, findings
+from webhook.checks.selectors import selects
+from webhook.checks.snapshot import ObjectName, Right, Snapshot, Trial
+from webhook.kube.api import Metadata
+from webhook.names import GROUP
+
+LABEL = "kubernetes.io/metadata.name"
+
+
+def one(found: list[Finding], state: State) -> str:
+    """The message of the only finding, which is in this state and tells what to type."""
+    (finding,) = found
+    assert finding.state == state, finding
+    assert bool(finding.fix) == (state in (State.WARNING, State.PROBLEM)), finding
+    return finding.message
+
+
+def test_a_healthy_installation_has_nothing_but_what_is_ok() -> None:
+    assert {each.state for each in findings(HEALTHY, OF_INSTALLATION)} == {State.OK}
+    assert {each.state for each in findings(EMPTY, OF_INSTALLATION)} == {State.OK}
+    assert {each.state for each in findings(replace(EMPTY, configuration=None), BEFORE)} == {State.OK}
+
+
+@pytest.mark.parametrize("checks", [OF_INSTALLATION, BEFORE])
+def test_what_may_not_be_read_is_skipped_and_never_a_problem(checks: tuple[Any, ...]) -> None:
+    unread = Unread("you may not look")
+    nothing: Any = {f.name: unread for f in fields(Snapshot) if f.name not in ("now", "namespace")}
+    found = findings(Snapshot(now=NOW, namespace=OWN, **nothing), checks)
+    assert len(found) >= len(checks) - 1, "only the version is told by the dry run"
+    assert {(each.state, each.message) for each in found} == {
+        (State.SKIPPED, "not looked at: you may not look")
+    }
+
+
+@pytest.mark.parametrize("field", [f.name for f in fields(Snapshot) if f.name not in ("now", "namespace")])
+def test_one_thing_that_may_not_be_read_makes_no_other_a_problem(field: str) -> None:
+    lacking: Any = {field: Unread("you may not look")}
+    states = {each.state for each in findings(replace(HEALTHY, **lacking), OF_INSTALLATION)}
+    assert states <= {State.OK, State.SKIPPED}
+
+
+# --- the cluster -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [("v1.30.0", State.OK), ("v1.31.2-eks-1", State.OK), ("v1.29.9", State.PROBLEM), ("?", State.PROBLEM)],
+)
+def test_the_api_server_needs_match_conditions(version: str, state: State) -> None:
+    assert version in one(cluster.api_server(replace(EMPTY, version={"gitVersion": version})), state)
+
+
+def test_kubelets_need_native_sidecars() -> None:
+    mixed = replace(EMPTY, nodes=[node("new"), node("old", "v1.28.3")])
+    assert "1 of 2 nodes are older than 1.29, such as old" in one(cluster.kubelets(mixed), State.WARNING)
+
+
+def test_members_need_linux() -> None:
+    windows = replace(EMPTY, nodes=[node("one", system="windows")])
+    assert "Linux" in one(cluster.operating_systems(windows), State.PROBLEM)
+    assert one(cluster.operating_systems(replace(EMPTY, nodes=[*windows.nodes, node("two")])), State.OK)
+
+
+# --- what runs ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("available", "state"), [(2, State.OK), (1, State.WARNING), (0, State.PROBLEM)])
+def test_a_deployment_has_its_replicas(available: int, state: State) -> None:
+    webhook, controller = running.deployments(
+        replace(EMPTY, webhook=deployment("deployment.yaml", available))
+    )
+    assert f"{available} of 2 replicas" in one([webhook], state)
+    assert controller.state == State.OK
+
+
+def test_a_deployment_that_was_scaled_to_nothing_is_scaled_up_again() -> None:
+    made = deployment("deployment.yaml", 0)
+    made["spec"]["replicas"] = 0
+    finding = running.deployments(replace(EMPTY, webhook=made))[0]
+    assert (finding.state, finding.fix) == (
+        State.PROBLEM,
+        f"kubectl -n {OWN} scale deployment/{OWN} --replicas=2",
+    )
+
+
+def test_a_deployment_that_is_not_there_is_a_problem_unless_a_url_stands_in_its_place() -> None:
+    assert "no Deployment" in one(running.deployments(replace(EMPTY, webhook=None))[:1], State.PROBLEM)
+    by_url = configuration()
+    for each in by_url["webhooks"]:
+        each["clientConfig"] = {"url": "https://10.0.0.1:8443/mutate/pods", "caBundle": "AA=="}
+    found = running.deployments(replace(EMPTY, webhook=None, configuration=by_url))
+    assert [each.check for each in found] == ["controller"]
+
+
+def test_the_service_needs_an_endpoint_that_is_ready() -> None:
+    unready = [endpoint_slice(OWN, OWN, "10.0.0.7", ready=False)]
+    assert "no ready endpoint" in one(running.endpoints(replace(EMPTY, endpoints=unready)), State.PROBLEM)
+    assert "no ready endpoint" in one(running.endpoints(replace(EMPTY, endpoints=[])), State.PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state"), [(0, State.OK), (14, State.OK), (70, State.OK), (76, State.PROBLEM)]
+)
+def test_the_lease_is_renewed(seconds: int, state: State) -> None:
+    held = lease(NOW - timedelta(seconds=seconds))
+    assert "one" in one(running.lease(replace(EMPTY, lease=held)), state)
+
+
+@pytest.mark.parametrize("held", [None, {}, {"spec": {"holderIdentity": ""}}])
+def test_a_lease_that_nobody_holds(held: Any) -> None:
+    assert "nobody holds" in one(running.lease(replace(EMPTY, lease=held)), State.PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("config_map", "words"),
+    [
+        (None, "there is no ConfigMap"),
+        ({"data": {}}, "has no settings.yaml"),
+        ({}, "has no settings.yaml"),
+        (settings("defaults: ["), "cannot be used"),
+        (settings("defaults: {memory-limit: much}"), "memory-limit"),
+        (settings("runAsUser: root"), "runAsUser"),
+    ],
+)
+def test_settings_that_cannot_be_used(config_map: Any, words: str) -> None:
+    assert words in one(running.settings(replace(EMPTY, settings=config_map)), State.PROBLEM)
+
+
+# --- the configuration -------------------------------------------------------------------------------------
+
+
+def test_the_conditions_and_rules_are_those_of_the_manifests() -> None:
+    shipped = manifest("webhook.yaml", "MutatingWebhookConfiguration")["webhooks"]
+    conditions = {
+        each["name"]: {c["name"]: " ".join(c["expression"].split()) for c in each["matchConditions"]}
+        for each in shipped
+    }
+    assert conditions == admission.CONDITIONS
+    for each in shipped:
+        asked = {
+            (group, resource, operation)
+            for rule in each["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for operation in rule["operations"]
+        }
+        assert asked == admission.RESOURCES[each["name"]]
+
+
+Webhooks = list[dict[str, Any]]
+
+
+def _without_condition(webhooks: Webhooks) -> None:
+    webhooks[1]["matchConditions"].pop(0)
+
+
+def _with_another_condition(webhooks: Webhooks) -> None:
+    webhooks[0]["matchConditions"][0]["expression"] = "true"
+
+
+def _with_one_more_condition(webhooks: Webhooks) -> None:
+    webhooks[0]["matchConditions"].append({"name": "mine", "expression": "false"})
+
+
+def _without_workloads(webhooks: Webhooks) -> None:
+    webhooks.pop()
+
+
+def _without_jobs(webhooks: Webhooks) -> None:
+    webhooks[1]["rules"].pop()
+
+
+def _with_ignore(webhooks: Webhooks) -> None:
+    webhooks[0]["failurePolicy"] = "Ignore"
+
+
+def _without_own_exemption(webhooks: Webhooks) -> None:
+    webhooks[0]["namespaceSelector"]["matchExpressions"][0]["values"] = ["kube-system"]
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "words"),
+    [
+        (_without_condition, State.PROBLEM, "lacks the match condition annotated-for-sidecar"),
+        (_with_another_condition, State.WARNING, "another match condition annotated-for-sidecar"),
+        (_with_one_more_condition, State.WARNING, "match condition mine"),
+        (_without_workloads, State.PROBLEM, "workloads.sidecar.hazelcast.com is not in it"),
+        (_without_jobs, State.PROBLEM, "CREATE of cronjobs"),
+        (_with_ignore, State.WARNING, "failurePolicy Ignore"),
+        (_without_own_exemption, State.WARNING, f"exempt the namespace {OWN}"),
+    ],
+)
+def test_a_configuration_unlike_the_shipped_one(
+    change: Callable[[Webhooks], None], state: State, words: str
+) -> None:
+    found = admission.registration(changed_configuration(change))
+    assert words in one([each for each in found if each.state != State.OK], state)
+
+
+def test_what_the_api_server_adds_makes_no_difference() -> None:
+    def defaulted(webhooks: Webhooks) -> None:
+        for each in webhooks:
+            each["objectSelector"] = {}
+            for condition in each["matchConditions"]:
+                condition["expression"] = condition["expression"].replace(" ", "\n   ")
+
+    assert {each.state for each in admission.registration(changed_configuration(defaulted))} == {State.OK}
+
+
+def test_no_configuration() -> None:
+    assert "no Pod gets" in one(admission.registration(replace(EMPTY, configuration=None)), State.PROBLEM)
+
+
+# --- certificates ------------------------------------------------------------------------------------------
+
+
+def test_a_blank_ca_bundle() -> None:
+    blank = changed_configuration(lambda webhooks: webhooks[1]["clientConfig"].pop("caBundle"))
+    assert "is empty" in one(certificate.ca_bundle(blank), State.PROBLEM)
+
+
+@pytest.mark.parametrize(("trial", "state"), [(tried(), State.WARNING), (Trial("x"), State.PROBLEM)])
+def test_a_ca_bundle_of_another_authority(trial: Trial, state: State) -> None:
+    other = replace(EMPTY, leaf=_leaf_of_another(), trial=trial)
+    assert "does not verify" in one(certificate.ca_bundle(other), state)
+
+
+def _leaf_of_another() -> bytes:
+    return make_authority(NOW).certificate
+
+
+@pytest.mark.parametrize("bundle", ["AA==", "no base64!", "LS0t"])
+def test_a_ca_bundle_that_is_none(bundle: str) -> None:
+    def change(webhooks: Webhooks) -> None:
+        webhooks[0]["clientConfig"]["caBundle"] = bundle
+
+    snapshot = replace(changed_configuration(change), trial=Trial("default", refusal="x509: unknown"))
+    assert "does not verify" in one(certificate.ca_bundle(snapshot), State.PROBLEM)
+
+
+def test_what_is_served_counts_before_what_is_stored() -> None:
+    served = replace(EMPTY, served=LEAF.certificate, leaf=None)
+    assert "that is served" in one(certificate.expiry(served), State.OK)
+    away = replace(EMPTY, served=Unread("no TLS"), leaf=None)
+    assert "no TLS" in one(certificate.expiry(away), State.SKIPPED)
+
+
+@pytest.mark.parametrize(
+    ("days", "state", "words"),
+    [
+        (0, State.OK, "good for 90 days"),
+        (59, State.OK, "good for 31 days"),
+        (61, State.WARNING, "ends in 29 days"),
+        (91, State.PROBLEM, "expired on 2026-05-30"),
+    ],
+)
+def test_the_life_of_a_certificate(days: int, state: State, words: str) -> None:
+    later = replace(EMPTY, now=NOW + timedelta(days=days))
+    assert words in one(certificate.expiry(later), state)
+    assert one(certificate.ca_bundle(later), State.OK), "its age is told once"
+
+
+def test_no_certificate() -> None:
+    assert "no certificate" in one(certificate.expiry(replace(EMPTY, leaf=None)), State.PROBLEM)
+    assert "cannot be read" in one(certificate.expiry(replace(EMPTY, leaf=b"none")), State.PROBLEM)
+
+
+def test_whoever_makes_the_certificates_has_the_fix() -> None:
+    made = configuration()
+    made["metadata"]["annotations"] = {"cert-manager.io/inject-ca-from": "own/leaf"}
+    (finding,) = certificate.expiry(replace(EMPTY, leaf=None, configuration=made))
+    assert finding.fix == "kubectl -n own describe certificate leaf"
+    controller = deployment("controller.yaml")
+    controller["spec"]["template"]["spec"]["containers"][0]["args"] += ["--certificates", "leave"]
+    (finding,) = certificate.expiry(replace(EMPTY, leaf=None, controller=controller))
+    assert finding.fix.startswith("make certs")
+
+
+# --- the dry run -------------------------------------------------------------------------------------------
+
+_CALL = 'Internal error occurred: failed calling webhook "pods.sidecar.hazelcast.com": '
+
+
+@pytest.mark.parametrize(
+    ("refusal", "fix"),
+    [
+        (_CALL + "dial tcp 10.0.0.7:8443: connect: connection refused", "TCP 8443"),
+        (_CALL + "context deadline exceeded", "firewall"),
+        (_CALL + 'no endpoints available for service "hazelcast-sidecar-injector"', "scale deployment"),
+        (_CALL + "tls: failed to verify certificate: x509: unknown", "logs deployment/hazelcast-sidecar-con"),
+        (_CALL + 'service "hazelcast-sidecar-injector" not found', "kubectl apply -k manifests/base"),
+        ('namespaces "team-z" not found', "--namespace"),
+        ("exceeded quota: compute", "describe resourcequota"),
+        ("something else", f"logs deployment/{OWN}"),
+    ],
+)
+def test_a_refusal_has_its_way_out(refusal: str, fix: str) -> None:
+    (finding,) = injection.injection(replace(EMPTY, trial=Trial("default", refusal=refusal)))
+    assert refusal in one([finding], State.PROBLEM)
+    assert fix in finding.fix
+
+
+def test_a_pod_that_came_back_without_a_member() -> None:
+    assert "without one" in one(injection.injection(replace(EMPTY, trial=tried(member=False))), State.PROBLEM)
+
+
+def test_a_record_without_the_container_is_no_member() -> None:
+    trial = tried()
+    assert trial.pod
+    del trial.pod["spec"]["initContainers"]
+    assert "without one" in one(injection.injection(replace(EMPTY, trial=trial)), State.PROBLEM)
+
+
+def test_an_answer_that_takes_long() -> None:
+    assert "20 ms" in one(injection.injection(replace(EMPTY, trial=tried())), State.OK)
+    assert "1500 ms" in one(injection.injection(replace(EMPTY, trial=tried(seconds=1.5))), State.WARNING)
+
+
+def test_another_version_of_the_webhook_does_not_count_as_drift() -> None:
+    other = replace(HEALTHY, trial=tried(version="0.0.9"))
+    assert "0.0.9" in one(injection.same_version(other), State.WARNING)
+    assert "0.0.9" in one(pods.drifted(other), State.SKIPPED)
+
+
+# --- rights ------------------------------------------------------------------------------------------------
+
+
+def test_the_rights_are_those_of_the_manifests() -> None:
+    shipped = {
+        Right(verb, group, resource, name, document["kind"] == "Role")
+        for document in yaml.safe_load_all((MANIFESTS / "controller-rbac.yaml").read_text())
+        for rule in document.get("rules", ())
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
+        for verb in rule["verbs"]
+    }
+    assert set(rights.CONTROLLER_RIGHTS) == shipped
+
+
+def test_repair_needs_the_right_to_evict() -> None:
+    assert rights.REPAIR not in rights.rights_of(deployment("controller.yaml"))
+    controller = deployment("controller.yaml")
+    controller["spec"]["template"]["spec"]["containers"][0]["args"] += ["--repair=missed"]
+    assert rights.REPAIR in rights.rights_of(controller)
+    (finding,) = rights.controller_rights(replace(EMPTY, lacking=[rights.REPAIR]))
+    assert "components/repair" in finding.fix
+
+
+def test_rights_that_lack_are_named() -> None:
+    lacking = list(rights.CONTROLLER_RIGHTS[:7])
+    said = one(rights.controller_rights(replace(EMPTY, lacking=lacking)), State.PROBLEM)
+    assert said == ("it may not get pods, list pods, watch pods, get configmaps, list configmaps and 2 more")
+
+
+def test_what_manifests_base_consists_of() -> None:
+    kinds = {"namespaces"} | {
+        f"{document['kind'].lower()}s".replace("policys", "policies")
+        for path in MANIFESTS.glob("*.yaml")
+        if path.name not in ("kustomization.yaml", "settings.yaml")
+        for document in yaml.safe_load_all(path.read_text())
+    }
+    assert {right.resource for right in before.PARTS} == kinds | {"configmaps"}
+
+
+# --- Pods --------------------------------------------------------------------------------------------------
+
+
+def test_a_missed_pod() -> None:
+    (finding,) = pods.missed(replace(EMPTY, asking=[asking(alike=3)]))
+    assert one([finding], State.PROBLEM).startswith("3 Pods without a member, such as team-a/shop-1: ")
+    assert finding.fix == "kubectl -n team-a rollout restart deployment/shop"
+
+
+def test_a_pod_that_would_be_refused_is_mended_and_not_restarted() -> None:
+    (finding,) = pods.missed(replace(EMPTY, asking=[asking(memory_limit="much")]))
+    assert "it would be refused" in one([finding], State.PROBLEM)
+    assert finding.fix == "kubectl -n team-a edit deployment/shop"
+
+
+def test_a_pod_where_the_webhook_is_not_asked() -> None:
+    said = one(pods.missed(replace(EMPTY, asking=[asking(namespace="kube-system")])), State.PROBLEM)
+    assert "not asked in the namespace kube-system" in said
+
+
+def test_a_pod_that_declines_is_not_missed() -> None:
+    assert one(pods.missed(replace(EMPTY, asking=[asking(inject="false")])), State.OK)
+
+
+def test_drift_is_told_once_for_each_owner() -> None:
+    changed = replace(
+        with_pods(EMPTY, injected("shop-1"), injected("shop-2")), settings=settings("defaults: {port: 5702}")
+    )
+    said = one(pods.drifted(changed), State.WARNING)
+    assert said.startswith("2 Pods with a member unlike today's, such as team-a/shop-1")
+
+
+def test_members_whose_user_is_left_open_need_a_platform_that_gives_one() -> None:
+    open_user = replace(HEALTHY, settings=settings("runAsUser: platform"))
+    assert "team-a" in one(pods.pod_security(open_user), State.WARNING)
+    given = Metadata(name="team-a", annotations={"openshift.io/sa.scc.uid-range": "1000/10"})
+    assert one(pods.pod_security(replace(open_user, namespaces={"team-a": given})), State.OK)
+
+
+# --- groups ------------------------------------------------------------------------------------------------
+
+SERVICE = ObjectName("Service", "team-a", "hazelcast-shop")
+
+
+def test_an_object_of_somebody_else_in_the_way() -> None:
+    assert isinstance(HEALTHY.standing, dict)
+    (finding,) = groups.objects(replace(HEALTHY, standing={**HEALTHY.standing, SERVICE: Metadata()}))
+    assert "the Service hazelcast-shop in team-a is there and not ours" in one([finding], State.PROBLEM)
+    assert "kubectl -n team-a delete service hazelcast-shop" in finding.fix
+
+
+def test_an_object_that_is_missing() -> None:
+    assert isinstance(HEALTHY.standing, dict)
+    missing = replace(HEALTHY, standing={**HEALTHY.standing, SERVICE: None})
+    assert "the Service hazelcast-shop is missing" in one(groups.objects(missing), State.PROBLEM)
+
+
+def test_kinds_that_may_not_be_read_are_skipped_each_once() -> None:
+    assert isinstance(HEALTHY.standing, dict)
+    unread: Any = dict.fromkeys(HEALTHY.standing, Unread("you may not list them"))
+    found = groups.objects(replace(HEALTHY, standing=unread))
+    assert [each.check for each in found] == ["objects (ConfigMap)", "objects (Service)"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("selector", {"app": "shop"}), ("publishNotReadyAddresses", False), ("clusterIP", "10.0.0.1")],
+)
+def test_a_headless_service_by_which_members_do_not_meet(field: str, value: Any) -> None:
+    snapshot = with_pods(EMPTY, injected())
+    assert not isinstance(snapshot.services, Unread)
+    snapshot.services["team-a", "hazelcast-shop"]["spec"][field] = value
+    assert f"another {field}" in one(groups.services(snapshot), State.PROBLEM)
+
+
+def test_a_headless_service_without_addresses() -> None:
+    without = replace(HEALTHY, group_endpoints=[])
+    assert "no address though 1 of its Pods run" in one(groups.services(without), State.PROBLEM)
+    assert one(groups.services(replace(without, running=frozenset())), State.OK), "none is to be expected"
+
+
+def test_a_pod_whose_record_and_label_differ_is_in_no_group() -> None:
+    pod = injected()
+    pod.labels[GROUP] = "another"
+    unreadable = injected("shop-2")
+    unreadable.annotations["sidecar.hazelcast.com/status"] = "{"
+    assert groups.groups_of([pod, unreadable]) == []
+
+
+# --- networks ----------------------------------------------------------------------------------------------
+
+_MEMBERS = {"podSelector": {"matchLabels": {GROUP: "shop"}}}
+_OTHERS = {"podSelector": {"matchLabels": {"a": "b"}}}
+_ALL: dict[str, Any] = {"podSelector": {}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "state"),
+    [
+        ({"podSelector": {"matchLabels": {"app": "other"}}, "policyTypes": ["Ingress"]}, State.OK),
+        ({**_ALL, "policyTypes": ["Ingress"]}, State.PROBLEM),
+        ({**_ALL}, State.PROBLEM),
+        ({**_ALL, "policyTypes": ["Egress"]}, State.PROBLEM),
+        ({**_ALL, "ingress": [{}]}, State.OK),
+        ({**_ALL, "ingress": [{"from": [_MEMBERS]}]}, State.OK),
+        ({**_ALL, "ingress": [{"from": [_MEMBERS], "ports": [{"port": 5701}]}]}, State.OK),
+        ({**_ALL, "ingress": [{"from": [_MEMBERS], "ports": [{"port": "hazelcast"}]}]}, State.OK),
+        ({**_ALL, "ingress": [{"ports": [{"port": 5700, "endPort": 5800}]}]}, State.OK),
+        ({**_ALL, "ingress": [{"ports": [{"port": 5701, "protocol": "UDP"}]}]}, State.PROBLEM),
+        ({**_ALL, "ingress": [{"ports": [{"port": 8080}]}]}, State.PROBLEM),
+        ({**_ALL, "ingress": [{"from": [_OTHERS]}]}, State.PROBLEM),
+        ({**_ALL, "ingress": [{"from": [{"namespaceSelector": {}}]}]}, State.OK),
+        (
+            {**_ALL, "ingress": [{"from": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]}]},
+            State.PROBLEM,
+        ),
+        ({**_ALL, "ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}, State.OK),
+        (
+            {**_ALL, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{"to": [_MEMBERS]}]},
+            State.OK,
+        ),
+        ({**_ALL, "policyTypes": ["Egress"], "egress": [{"to": [_OTHERS]}]}, State.PROBLEM),
+    ],
+)
+def test_a_policy_that_selects_the_pods(spec: dict[str, Any], state: State) -> None:
+    found = networks.policies(replace(HEALTHY, policies=[policy("closing", spec)]))
+    assert ("closing" in one(found, state)) == (state == State.PROBLEM)
+
+
+def test_policies_add_up() -> None:
+    closing = policy("closing", {**_ALL, "policyTypes": ["Ingress"]})
+    opening = policy("opening", {**_ALL, "ingress": [{"from": [_MEMBERS]}]})
+    assert one(networks.policies(replace(HEALTHY, policies=[closing, opening])), State.OK)
+
+
+def test_policies_of_other_namespaces_do_not_count() -> None:
+    closing = policy("closing", {**_ALL}, namespace="team-b")
+    assert one(networks.policies(replace(HEALTHY, policies=[closing])), State.OK)
+
+
+@pytest.mark.parametrize(
+    ("expression", "selected"),
+    [
+        ({"operator": "In", "values": ["a", "b"]}, True),
+        ({"operator": "In", "values": ["b"]}, False),
+        ({"operator": "NotIn", "values": ["b"]}, True),
+        ({"operator": "NotIn", "values": ["a"]}, False),
+        ({"operator": "Exists"}, True),
+        ({"operator": "DoesNotExist"}, False),
+    ],
+)
+def test_expressions_of_selectors(expression: dict[str, Any], selected: bool) -> None:  # noqa: FBT001
+    selector = {"matchExpressions": [{"key": "tier", **expression}]}
+    assert selects(selector, {"tier": "a"}) is selected
+    without = expression["operator"] in ("NotIn", "DoesNotExist")
+    assert selects(selector, {}) is without
+
+
+# --- before an installation --------------------------------------------------------------------------------
+
+PRE = replace(EMPTY, configuration=None)
+
+
+def test_rights_that_the_installer_lacks() -> None:
+    refused = [before.PARTS[0], before.PARTS[8]]
+    said = one(before.may_create(replace(PRE, refused=refused)), State.PROBLEM)
+    wanted = "create namespaces, create mutatingwebhookconfigurations.admissionregistration.k8s.io"
+    assert said == f"you may not {wanted}"
+
+
+def test_an_installation_that_is_there_already() -> None:
+    assert "updates it" in one(before.other_installation(EMPTY), State.WARNING)
+    elsewhere = replace(EMPTY, namespace="elsewhere")
+    assert f"of the namespace {OWN}" in one(before.other_installation(elsewhere), State.PROBLEM)
+
+
+def test_no_admission_api() -> None:
+    assert one(before.admission_api(replace(PRE, admission_api={"resources": []})), State.PROBLEM)
+
+
+def test_the_namespace_to_install_into() -> None:
+    strict = Metadata(name=OWN, labels={"pod-security.kubernetes.io/enforce": "restricted"})
+    assert "enforces restricted" in one(
+        before.target_namespace(replace(PRE, namespaces={OWN: strict})), State.OK
+    )
+    assert "not there yet" in one(before.target_namespace(replace(PRE, namespaces={})), State.OK)
+    going = Metadata(name=OWN, deletion_timestamp="2026-03-01T12:00:00Z")
+    assert "being deleted" in one(
+        before.target_namespace(replace(PRE, namespaces={OWN: going})), State.PROBLEM
+    )
+
+
+_EVERY_POD = {"apiGroups": [""], "resources": ["pods"], "operations": ["CREATE"]}
+
+
+@pytest.mark.parametrize(
+    ("webhook", "state"),
+    [
+        ({"rules": [_EVERY_POD]}, State.WARNING),
+        ({"rules": [{"apiGroups": ["*"], "resources": ["*"], "operations": ["*"]}]}, State.WARNING),
+        ({"rules": [{**_EVERY_POD, "operations": ["DELETE"]}]}, State.OK),
+        ({"rules": [{**_EVERY_POD, "resources": ["services"]}]}, State.OK),
+        ({"rules": [_EVERY_POD], "failurePolicy": "Ignore"}, State.OK),
+        ({"rules": [_EVERY_POD], "objectSelector": {"matchLabels": {"inject": "yes"}}}, State.OK),
+        ({"rules": [_EVERY_POD], "namespaceSelector": {"matchLabels": {"inject": "yes"}}}, State.OK),
+        ({"rules": [_EVERY_POD], "namespaceSelector": {"matchLabels": {LABEL: OWN}}}, State.WARNING),
+    ],
+)
+def test_webhooks_of_others(webhook: dict[str, Any], state: State) -> None:
+    other = {"metadata": {"name": "other"}, "webhooks": [{"name": "other.example.com", **webhook}]}
+    assert one(before.other_webhooks(replace(PRE, configurations=[other])), state)

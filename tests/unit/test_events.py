@@ -1,0 +1,193 @@
+"""What Events say, what they are called, how often they are written, and what happens when they cannot be."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from webhook.controller.bucket import TokenBucket
+from webhook.controller.events import Recorder
+from webhook.controller.metrics import Metrics
+from webhook.controller.news import MAX_MESSAGE, News, cut, event_name
+from webhook.kube.api import Api, ApiError, OwnerReference
+from webhook.names import is_object_name
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+SHOP = OwnerReference("apps/v1", "Deployment", "shop", "uid-shop")
+NEWS = News("ns", SHOP, "Injected", "it is there", warning=False)
+
+
+# --- names and sentences -----------------------------------------------------------------------------------
+
+
+@given(name=st.text(max_size=300), uid=st.text(max_size=50), sentence=st.text(max_size=100))
+def test_every_event_has_a_name_that_the_api_server_takes(name: str, uid: str, sentence: str) -> None:
+    subject = OwnerReference("apps/v1", "Deployment", name, uid)
+    assert is_object_name(event_name(News("ns", subject, "Injected", sentence, warning=False), subject))
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("shop", "shop"), ("a.b-c", "a.b-c"), ("x" * 253, "x" * 236), ("x" * 235 + ".y", "x" * 235)],
+)
+def test_a_name_begins_with_the_workloads_own(name: str, stem: str) -> None:
+    subject = OwnerReference("apps/v1", "Deployment", name, "uid")
+    assert event_name(NEWS, subject).rpartition(".")[0] == stem
+
+
+def test_whatever_makes_another_event_makes_another_name() -> None:
+    names = {
+        event_name(
+            NEWS._replace(reason=reason, sentence=sentence), OwnerReference("apps/v1", "X", "shop", uid)
+        )
+        for reason in ("Injected", "Conflict")
+        for sentence in ("a", "b")
+        for uid in ("1", "2")
+    }
+    assert len(names) == 8
+    assert event_name(NEWS, SHOP) == event_name(NEWS._replace(owner=SHOP, warning=True), SHOP)
+
+
+@given(length=st.integers(1000, 1030), rest=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_a_message_is_the_sentence_or_as_much_of_it_as_there_is_room_for(length: int, rest: str) -> None:
+    sentence = "x" * length + rest
+    message = cut(sentence)
+    if len(sentence.encode()) <= MAX_MESSAGE:
+        assert message == sentence
+    else:
+        # The ellipsis has three bytes, and a letter of up to four may not fit in front of it.
+        assert MAX_MESSAGE - 3 <= len(message.encode()) <= MAX_MESSAGE
+        assert message.endswith("…")
+        assert sentence.startswith(message.removesuffix("…"))
+
+
+def test_a_sentence_that_cannot_be_encoded_is_told_all_the_same() -> None:
+    assert cut("a\ud800b") == "a?b"
+
+
+# --- the bucket --------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_gives_a_burst_and_then_so_many_a_second() -> None:
+    now = 100.0
+    bucket = TokenBucket(3, 2.0, lambda: now)
+    assert [bucket.take() for _ in range(5)] == [0, 0, 0, 0.5, 1.0]
+    now += 1.0  # those two have come, and been waited for
+    assert bucket.take() == 0.5
+    now += 1.0
+    assert [bucket.take(), bucket.take()] == [0.0, 0.5]
+    now += 3600
+    assert [bucket.take() for _ in range(4)] == [0, 0, 0, 0.5], "it holds no more than its burst"
+
+
+# --- the recorder ------------------------------------------------------------------------------------------
+
+
+class Server:
+    """Stands in for the API server where time passes or writing fails."""
+
+    def __init__(self) -> None:
+        self.applied: list[dict[str, Any]] = []
+        self.error: Exception | None = None
+
+    async def pages(self, *_: object, **__: str) -> AsyncIterator[Any]:
+        if self.error:
+            raise self.error
+        nothing: list[Any] = []
+        for page in nothing:
+            yield page
+
+    async def apply(self, _: object, obj: dict[str, Any], *, force: bool) -> None:
+        assert force
+        if self.error:
+            raise self.error
+        self.applied.append(obj)
+
+
+class Telling:
+    """A recorder at work, with a clock of its own."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.server = Server()
+        self.logged: list[str] = []
+        self.metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+        self.recorder = Recorder(cast("Api", self.server), self.metrics, self._log, lambda: self.now)
+
+    def _log(self, message: str, **_: object) -> None:
+        self.logged.append(message)
+
+    def tell(self, sentence: str, *, warning: bool = False) -> None:
+        self.recorder.tell("ns", SHOP, "Injected", sentence, warning=warning)
+
+    async def settle(self) -> None:
+        """Let it work until nothing is left to do."""
+        working = asyncio.create_task(self.recorder.work())
+        await asyncio.sleep(0.02)
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+
+    def count(self, result: str) -> float:
+        for family in text_string_to_metric_families(self.metrics.exposition().decode()):
+            for sample in family.samples:
+                if sample.name.endswith("_events_total") and sample.labels["result"] == result:
+                    return sample.value
+        raise AssertionError(result)
+
+
+@pytest.fixture
+def telling() -> Telling:
+    return Telling()
+
+
+async def test_the_same_is_written_once_in_five_minutes_with_its_count(telling: Telling) -> None:
+    for _ in range(3):
+        telling.tell("a")
+    await telling.settle()
+    for minutes in (1, 4):
+        telling.now = NOW + timedelta(minutes=minutes)
+        telling.tell("a")
+        await telling.settle()
+    assert [found["count"] for found in telling.server.applied] == [3]
+    telling.now = NOW + timedelta(minutes=5)
+    telling.tell("a")
+    await telling.settle()
+    first, second = telling.server.applied
+    assert first["metadata"]["name"] == second["metadata"]["name"]
+    assert (second["count"], second["firstTimestamp"], second["lastTimestamp"]) == (
+        6,
+        "2026-01-05T12:00:00Z",
+        "2026-01-05T12:05:00Z",
+    )
+
+
+async def test_failures_are_counted_logged_once_and_not_tried_again(telling: Telling) -> None:
+    telling.server.error = ApiError(403, "no")
+    for sentence in "abc":
+        telling.tell(sentence)
+    await telling.settle()
+    assert telling.logged == ["events fail"]
+    assert telling.count("failed") == 4, "and that it cannot read what was told"
+    telling.server.error = None
+    telling.tell("d", warning=True)
+    await telling.settle()
+    assert [found["message"] for found in telling.server.applied] == ["d"]
+    assert (telling.server.applied[0]["type"], telling.count("sent")) == ("Warning", 1)
+
+
+async def test_so_many_wait_and_no_more(telling: Telling) -> None:
+    for number in range(1100):
+        telling.tell(str(number))
+    telling.tell("1")  # it waits already
+    assert telling.count("dropped") == 100
+    await telling.settle()
+    assert len(telling.server.applied) == 50, "the burst"
+    await telling.settle()
+    assert len(telling.server.applied) == 50, "what waits for one who does not lead any more is not told"

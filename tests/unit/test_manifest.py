@@ -1,0 +1,161 @@
+"""Injection into objects as they stand in manifests, and out of them again."""
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import jsonpatch
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import ours, patched, response_in, review_of
+from webhook.annotations import DefaultSpecs
+from webhook.manifest import Result, inject, placed
+from webhook.names import STATUS
+from webhook.policy import Reason
+from webhook.review import Reviewer
+from webhook.settings import Settings
+from webhook.uninjection import uninject
+
+DEFAULTS = DefaultSpecs(Settings()).of("default")
+KINDS = {
+    "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "ReplicaSet": "apps/v1",
+    "Job": "batch/v1",
+}
+
+
+def workload(kind: str, own: Any, of_template: Any, **spec: Any) -> dict[str, Any]:
+    metadata = {"name": "shop"} | ({} if own is None else {"annotations": own})
+    template = {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [{"name": "app"}], **spec}}
+    if of_template is not None:
+        template["metadata"]["annotations"] = of_template
+    obj = {"apiVersion": KINDS.get(kind, "batch/v1"), "kind": kind, "metadata": metadata}
+    if kind == "CronJob":
+        return {**obj, "spec": {"jobTemplate": {"spec": {"template": template}}}}
+    return {**obj, "spec": {"template": template}}
+
+
+def done(obj: dict[str, Any], result: Result) -> dict[str, Any]:
+    after: dict[str, Any] = jsonpatch.apply_patch(obj, list(result.operations))
+    return after
+
+
+def injected(obj: dict[str, Any]) -> dict[str, Any]:
+    result = inject(obj, DEFAULTS, 65534)
+    assert not result.problems, result.problems
+    return done(obj, result)
+
+
+def test_a_pod_becomes_what_the_webhook_makes_of_it() -> None:
+    obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shop", "annotations": ours()}}
+    obj["spec"] = {"containers": [{"name": "app"}]}
+    response = response_in(Reviewer().review_pod(json.dumps(review_of(obj)).encode()))
+    here, there = injected(obj), patched(obj, response)
+    record = json.loads(here["metadata"]["annotations"].pop(STATUS))
+    assert record == json.loads(there["metadata"]["annotations"].pop(STATUS)) | {"ownGrace": None}
+    assert here == there
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "CronJob"])
+@pytest.mark.parametrize(
+    ("own", "of_template"), [(ours(), None), (None, ours()), (ours(), ours(port="1234"))]
+)
+def test_the_template_of_a_workload_gets_its_member_and_the_webhook_finds_nothing_to_add(
+    kind: str, own: Any, of_template: Any
+) -> None:
+    after = injected(workload(kind, own, of_template))
+    template = after["spec"].get("jobTemplate", after)["spec"]["template"]
+    assert [c["name"] for c in template["spec"]["initContainers"]] == ["hazelcast"]
+    assert template["metadata"]["labels"]["sidecar.hazelcast.com/group"] == "shop"
+    assert inject(after, DEFAULTS, 65534).operations == []
+    made = {"metadata": template["metadata"] | {"name": "shop-x"}, "spec": template["spec"]}
+    reviewed = Reviewer().review_pod(json.dumps(review_of(made)).encode())
+    assert reviewed.decision.reason == Reason.ALREADY_INJECTED
+
+
+def test_what_does_not_ask_is_left_alone() -> None:
+    assert inject(workload("Deployment", None, None), DEFAULTS, None).reason == Reason.NOT_REQUESTED
+
+
+def test_problems_are_those_of_the_webhook() -> None:
+    (problem,) = inject(workload("Deployment", ours(prot="1"), None), DEFAULTS, None).problems
+    assert 'no such annotation (did you mean "port"?)' in problem.sentence
+
+
+def test_an_annotation_without_quotes_is_told() -> None:
+    obj = workload("Deployment", {"sidecar.hazelcast.com/inject": True}, None)
+    for result in (inject(obj, DEFAULTS, None), uninject(obj)):
+        (problem,) = result.problems
+        assert problem.where == "$.metadata.annotations[...]"
+        assert problem.sentence.endswith("annotations are text: put the value in quotes")
+
+
+def test_pods_and_workloads_are_found_in_lists_and_other_objects_are_not() -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
+    other = {"apiVersion": "example.com/v1", "kind": "Deployment", "metadata": {"name": "b"}}
+    inner = {"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [workload("Deployment", None, None)]}
+    document = {"apiVersion": "v1", "kind": "List", "items": [pod, other, inner, None, 1]}
+    assert [(each.path, each.name) for each in placed(document)] == [
+        ("/items/0", "Pod/a"),
+        ("/items/2/items/0", "Deployment/shop"),
+    ]
+    assert list(placed(None)) == list(placed("text")) == list(placed([pod])) == []
+
+
+# --- out of it again ---------------------------------------------------------------------------------------
+
+variables = st.sampled_from(
+    [
+        {"name": "HAZELCAST_ADDRESS", "value": "127.0.0.1:5701"},
+        {"name": "HAZELCAST_ADDRESS", "value": "elsewhere:5701"},
+        {"name": "HAZELCAST_CLUSTER_NAME", "value": "dev"},
+        {"name": "OTHER", "value": "x"},
+    ]
+)
+env = st.none() | st.lists(variables, min_size=1, max_size=3, unique_by=lambda variable: variable["name"])
+containers = st.lists(env, min_size=1, max_size=3).map(
+    lambda envs: [{"name": f"c{i}"} | ({} if e is None else {"env": e}) for i, e in enumerate(envs)]
+)
+some = st.none() | st.lists(st.sampled_from([{"name": "x"}, {"name": "y"}]), min_size=1, max_size=2)
+annotations = st.none() | st.sampled_from(
+    [
+        ours(),
+        ours(native_sidecar="false"),
+        ours(native_sidecar="false", shutdown_timeout="10s"),
+        ours(port="6000", cluster_name="$x", group="g"),
+        {"example.com/note": "x", **ours(inject="false")},
+        {"example.com/note": "x"},
+    ]
+)
+workloads = st.builds(
+    lambda kind, own, of_template, containers, init, volumes, grace: workload(
+        kind,
+        own,
+        of_template,
+        containers=containers,
+        **({} if init is None else {"initContainers": init}),
+        **({} if volumes is None else {"volumes": volumes}),
+        **({} if grace is None else {"terminationGracePeriodSeconds": grace}),
+    ),
+    st.sampled_from([*KINDS, "CronJob"]),
+    annotations,
+    annotations,
+    containers,
+    some,
+    some,
+    st.none() | st.sampled_from([0, 10, 30, 60, 90, 400]),
+)
+
+
+@settings(max_examples=500)
+@given(workloads)
+def test_what_was_injected_comes_out_again(obj: dict[str, Any]) -> None:
+    before = deepcopy(obj)
+    after = injected(obj)
+    assert obj == before
+    assert done(after, uninject(after)) == obj
+    assert uninject(obj).operations == []

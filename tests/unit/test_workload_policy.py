@@ -1,0 +1,282 @@
+"""Decisions about workloads, and what is said of them."""
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.conftest import ours
+from webhook.annotations import DefaultSpecs
+from webhook.names import COPIED, PREFIX
+from webhook.policy import Deny, Reason, Skip
+from webhook.settings import Settings
+from webhook.workload import KINDS, LAST_APPLIED, Workload, written_by_users
+from webhook.workload_policy import Copy, WorkloadDecision, decide
+
+DEFAULTS = DefaultSpecs(Settings()).of("default")
+DEPLOYMENT, JOB, CRON_JOB = KINDS["apps", "Deployment"], KINDS["batch", "Job"], KINDS["batch", "CronJob"]
+JOINED = 'each Pod gets a Hazelcast member: group "shop", cluster "dev"'
+LOST = "the Pods have no Hazelcast members, and what was in their cluster is lost"
+
+
+def deployment(
+    annotations: dict[str, str] | None = None, of_template: dict[str, str] | None = None, **spec: Any
+) -> dict[str, Any]:
+    pod = {"containers": [{"name": "app"}]}
+    return {
+        "metadata": {"name": "shop", "annotations": annotations},
+        "spec": {"replicas": 2, "template": {"metadata": {"annotations": of_template}, "spec": pod}, **spec},
+    }
+
+
+def decision(
+    obj: dict[str, Any], before: dict[str, Any] | None = None, kind: str = "Deployment"
+) -> WorkloadDecision:
+    found = next(known for known in KINDS.values() if known.name == kind)
+    old = None if before is None else msgspec.convert(before, Workload)
+    return decide(found, msgspec.convert(obj, Workload), old, DEFAULTS)
+
+
+def warnings(*args: Any, **kwargs: Any) -> tuple[str, ...]:
+    found = decision(*args, **kwargs)
+    assert not isinstance(found, Deny), found.problems
+    return found.warnings
+
+
+# --- what is done ------------------------------------------------------------------------------------------
+
+
+def test_annotations_are_copied_with_a_word_about_what_comes_of_it() -> None:
+    found = decision(deployment(ours(port="6000")))
+    assert isinstance(found, Copy)
+    assert found.copying.annotations == found.copying.copied == ours(port="6000")
+    assert found.warnings == (JOINED,)
+
+
+def test_a_template_that_has_its_annotations_stays() -> None:
+    assert decision(deployment(None, ours())) == Skip(Reason.UNCHANGED, (JOINED,))
+    assert decision(deployment(None, ours()), deployment(None, ours())) == Skip(Reason.UNCHANGED)
+
+
+@pytest.mark.parametrize(
+    ("own", "of_template", "reason"),
+    [
+        ({"other": "x"}, None, Reason.NOT_REQUESTED),
+        (ours(inject="false"), None, Reason.NOT_REQUESTED),
+        (None, ours(inject="false"), Reason.DECLINED),
+    ],
+)
+def test_a_workload_that_does_not_ask_is_left_alone(own: Any, of_template: Any, reason: Reason) -> None:
+    assert decision(deployment(own, of_template)) == Skip(reason)
+
+
+def test_what_is_being_deleted_is_left_alone() -> None:
+    obj = deployment(ours(port="x"))
+    obj["metadata"]["deletionTimestamp"] = "2030-01-01T00:00:00Z"
+    assert decision(obj) == Skip(Reason.UNCHANGED)
+
+
+@pytest.mark.parametrize("kind", ["ReplicaSet", "Job"])
+def test_what_a_workload_made_is_left_alone_and_what_nobody_made_is_not(kind: str) -> None:
+    obj = deployment(ours())
+    assert isinstance(decision(obj, kind=kind), Copy)
+    obj["metadata"]["ownerReferences"] = [{"kind": "X", "name": "x", "controller": True}]
+    assert decision(obj, kind=kind) == Skip(Reason.UNCHANGED)
+    assert isinstance(decision(obj), Copy), "an operator may own a Deployment"
+
+
+def test_a_cron_job_has_its_template_further_down() -> None:
+    obj = deployment(ours())
+    obj["spec"] = {"jobTemplate": {"spec": {"template": obj["spec"]["template"]}}}
+    found = decision(obj, kind="CronJob")
+    assert isinstance(found, Copy)
+    assert found.warnings[0] == 'each Pod gets a Hazelcast member: cluster "dev"'
+    assert "a cluster of their own" in found.warnings[1]
+
+
+@pytest.mark.parametrize("spec", [{}, {"template": None}, {"jobTemplate": {}}, {"jobTemplate": {"spec": {}}}])
+def test_a_workload_without_template_is_left_to_the_api_server(spec: dict[str, Any]) -> None:
+    assert decision({"metadata": {"name": "shop", "annotations": ours()}, "spec": spec}) == Skip(
+        Reason.UNCHANGED
+    )
+
+
+def test_the_template_of_a_job_cannot_be_changed() -> None:
+    before = deployment()
+    assert warnings(deployment(ours()), before, kind="Job") == (
+        "a Job's Pods cannot be changed; delete it and create it anew",
+    )
+    assert isinstance(decision(deployment(ours()), kind="Job"), Copy)
+
+
+# --- what is refused ---------------------------------------------------------------------------------------
+
+
+def test_what_no_pod_could_be_made_of_is_denied_where_it_stands() -> None:
+    obj = deployment(ours(prot="1"))
+    obj["spec"]["template"]["spec"]["containers"][0]["name"] = "hazelcast"
+    found = decision(obj)
+    assert isinstance(found, Deny)
+    assert [problem.where for problem in found.problems] == [f"{PREFIX}prot"]
+    del obj["metadata"]["annotations"][f"{PREFIX}prot"]
+    found = decision(obj)
+    assert isinstance(found, Deny)
+    assert [problem.where for problem in found.problems] == ["spec.template.spec.containers[0]"]
+
+
+def test_what_was_no_better_before_is_let_through_with_a_warning() -> None:
+    broken = deployment(None, ours(port="x"))
+    found = decision({**broken, "status": {}}, broken)
+    assert isinstance(found, Skip)
+    assert found.reason == Reason.NO_WORSE
+    assert found.warnings[0].startswith(f'no Pod can be created: {PREFIX}port: "x" is not an integer')
+    assert isinstance(decision(deployment(None, ours(port="x", image="")), broken), Deny), "one more problem"
+    assert isinstance(decision(broken, deployment(None, ours())), Deny)
+
+
+# --- what is said ------------------------------------------------------------------------------------------
+
+
+def test_losing_the_members_is_told_once() -> None:
+    before = deployment(ours(), ours())
+    assert warnings(deployment(), before) == (LOST,)
+    assert warnings(deployment(), deployment()) == ()
+    assert warnings(deployment(ours(inject="false")), before) == (LOST,)
+    copied = {COPIED: json.dumps(ours())}
+    assert warnings(deployment(copied, ours()), deployment(copied | ours(), ours())) == (LOST,)
+
+
+def test_joining_another_group_is_told() -> None:
+    before = deployment(None, ours())
+    assert warnings(deployment(None, ours(group="all")), before) == (
+        'each Pod gets a Hazelcast member: group "all", cluster "dev"',
+    )
+
+
+@pytest.mark.parametrize("where", ["own", "of_template"])
+def test_annotations_without_inject_are_told(where: str) -> None:
+    (said,) = warnings(deployment(**{"annotations" if where == "own" else where: {f"{PREFIX}port": "6000"}}))
+    assert said.startswith(f"no Hazelcast member is injected: {PREFIX}port is set, {PREFIX}inject is not")
+
+
+def test_a_contradiction_is_told() -> None:
+    said = warnings(deployment(ours(port="6001"), {f"{PREFIX}port": "6002"}))
+    assert said[1] == (
+        f'{PREFIX}port is "6001" on the Deployment and "6002" on its Pod template, which counts; remove one '
+        "of them"
+    )
+
+
+def test_a_member_written_by_hand_is_told() -> None:
+    obj = deployment(ours())
+    obj["spec"]["template"]["spec"]["containers"].append(
+        {"name": "hazelcast", "image": "hazelcast/hazelcast:3.12"}
+    )
+    (said,) = warnings(obj)
+    assert said.startswith('no Hazelcast member is injected: spec.containers[1] "hazelcast" is one already')
+
+
+ROLLING = {"type": "RollingUpdate"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "sentence"),
+    [
+        ("Deployment", {"replicas": 101}, "101 replicas: every application connects to every member"),
+        ("Deployment", {"strategy": {"type": "Recreate"}}, "strategy Recreate ends all Pods at once"),
+        (
+            "Deployment",
+            {"replicas": 8, "strategy": {**ROLLING, "rollingUpdate": {"maxUnavailable": "25%"}}},
+            "may end 2 Pods at once (maxUnavailable)",
+        ),
+        ("DaemonSet", {"updateStrategy": {**ROLLING, "rollingUpdate": {"maxUnavailable": 3}}}, "end 3 Pods"),
+        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, "stay as they are until they are deleted"),
+        ("ReplicaSet", {}, "stay as they are until they are deleted"),
+    ],
+)
+def test_how_pods_come_and_go_deserves_a_word(kind: str, spec: dict[str, Any], sentence: str) -> None:
+    obj = deployment(None, ours(), **spec)
+    (said,) = warnings(obj, deepcopy(obj), kind=kind)
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"replicas": 100},
+        {"replicas": 7, "strategy": {**ROLLING, "rollingUpdate": {"maxUnavailable": "25%"}}},
+        {"strategy": {**ROLLING, "rollingUpdate": {"maxUnavailable": 1, "maxSurge": "50%"}}},
+        {"strategy": {**ROLLING, "rollingUpdate": {"maxUnavailable": "x%"}}},
+        {"updateStrategy": ROLLING},
+    ],
+)
+def test_what_is_in_order_does_not(spec: dict[str, Any]) -> None:
+    obj = deployment(None, ours(), **spec)
+    assert warnings(obj, deepcopy(obj)) == ()
+
+
+@pytest.mark.parametrize(
+    ("annotations", "pod", "sentence"),
+    [
+        (ours(heap_percentage="70"), {}, "153 MiB of 512Mi are left beside the member's heap (70 %)"),
+        (
+            ours(),
+            {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"},
+            "takes port 5701 of the node",
+        ),
+        (ours(native_sidecar="false"), {"restartPolicy": "Never"}, "the Pod never completes"),
+    ],
+)
+def test_what_a_pod_will_be_like_deserves_a_word(
+    annotations: dict[str, str], pod: dict[str, Any], sentence: str
+) -> None:
+    obj = deployment(None, annotations)
+    obj["spec"]["template"]["spec"] |= pod
+    (said,) = warnings(obj, deepcopy(obj))
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ({"image": "hazelcast/hazelcast:5.6.0"}, {}, "Hazelcast 5.6 and 5.7 form no common cluster"),
+        ({"image": "r.example:5000/hz:5.6.0-slim@sha256:" + "0" * 64}, {}, "5.6 and 5.7 form no common"),
+        ({"image": "hazelcast/hazelcast:5.7.1"}, {}, None),
+        ({"image": "hazelcast/hazelcast:latest"}, {}, None),
+        ({"image": "hazelcast/hazelcast"}, {}, None),
+        ({"image": "hazelcast/hazelcast:5.6.0"}, {"cluster_name": "new"}, None),
+    ],
+)
+def test_a_change_between_versions_that_form_no_cluster_is_told(
+    before: dict[str, str], after: dict[str, str], sentence: str | None
+) -> None:
+    said = warnings(deployment(None, ours(**after)), deployment(None, ours(**before)))
+    assert [each for each in said if sentence and sentence in each] == [
+        each for each in said if "form no common" in each
+    ]
+    assert bool(sentence) == any("form no common" in each for each in said)
+
+
+# --- who wrote what ----------------------------------------------------------------------------------------
+
+
+def test_fields_of_appliers_and_updaters_are_found() -> None:
+    fields: dict[str, Any] = {
+        "f:spec": {"f:template": {"f:metadata": {"f:annotations": {".": {}, f"f:{PREFIX}port": {}}}}}
+    }
+    obj = deployment()
+    obj["metadata"]["managedFields"] = [{"manager": "a", "fieldsV1": fields}, {"manager": "b"}]
+    obj["metadata"]["annotations"] = {
+        LAST_APPLIED: '{"spec":{"template":{"metadata":{"annotations":{"a/b":"x"}}}}}'
+    }
+    assert written_by_users(DEPLOYMENT, msgspec.convert(obj, Workload)) >= {f"{PREFIX}port", "a/b"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"spec":[]}', "[" * 10_000, '{"spec":{"template":1}}']
+)
+def test_a_note_that_is_not_kubectls_is_passed_over(text: str) -> None:
+    obj = deployment({LAST_APPLIED: text})
+    assert written_by_users(DEPLOYMENT, msgspec.convert(obj, Workload)) == frozenset()
