@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 export WEBHOOK_IMAGE DEMO_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint format certs images e2e lock clean
+.PHONY: help demo test fuzz bench lint format certs images e2e lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ fuzz: .venv/.fuzz ## Feed the reviews mutated bodies for FUZZ_SECONDS (60); what
 	@mkdir -p build/fuzz/corpus
 	$(BIN)/python -m tests.fuzz.program -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -max_len=65536 \
 	  -artifact_prefix=build/fuzz/ -print_final_stats=1 $(ARGS) build/fuzz/corpus tests/fuzz/corpus
+
+bench: .venv/.dev ## Measure speed; tables, and JSON in build/bench (ARGS='hotpath --quick' for one part; needs Go)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 lint: .venv/.dev ## Check style, types and the floors of the architecture
 	$(BIN)/ruff format --check
