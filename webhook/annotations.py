@@ -4,6 +4,7 @@ The README's table, the parser and the error sentences all come from `TABLE`.
 """
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ from webhook.settings import Settings
 from webhook.values import MAX_SHOWN, ValueType, did_you_mean, quantity
 
 
-class SidecarSpec(msgspec.Struct, frozen=True, gc=False):
+class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """What the annotations ask for, checked; one attribute for each row of `TABLE`.
 
     Attributes without a comment of their own mean what the table says. Quantities are kept as written.
@@ -189,6 +190,39 @@ NAMES = frozenset(_BY_NAME)
 """Every annotation's name, without the prefix."""
 
 
+_MAX_KEPT_SPECS = 1024
+_MAX_KEPT_LETTERS = 4096  # of one Pod's annotations, keys included
+
+
+class Defaults:
+    """What holds for a Pod without annotations, and the specs of those with some that were read on top.
+
+    All Pods of a workload have the same annotations of ours, so they are read once for all of them.
+
+    Args:
+        values: of every attribute of SidecarSpec.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+        self._kept: dict[tuple[tuple[str, str], ...], SidecarSpec] = {}
+
+    def read(self, ours: tuple[tuple[str, str], ...]) -> SidecarSpec | list[Problem]:
+        """What annotations of ours ask for; see `parse`.
+
+        Args:
+            ours: key and text of each.
+        """
+        if (kept := self._kept.get(ours)) is not None:
+            return kept
+        spec = _read_all(ours, self.values)
+        if isinstance(spec, SidecarSpec) and sum(map(len, chain(*ours))) <= _MAX_KEPT_LETTERS:
+            if len(self._kept) == _MAX_KEPT_SPECS:
+                self._kept.clear()
+            self._kept[ours] = spec
+        return spec
+
+
 class DefaultSpecs:
     """What holds where a Pod says nothing, in each namespace.
 
@@ -200,18 +234,19 @@ class DefaultSpecs:
         problems: list[Problem] = []
         nothing = dict.fromkeys(annotation.field for annotation in TABLE)
         shipped = _read_defaults(nothing, _SHIPPED, problems, where="default ")
-        self._everywhere = _read_defaults(shipped, settings.defaults, problems, where="default ")
-        self._namespaces: Mapping[str, Mapping[str, Any]] = {
-            namespace: _read_defaults(
-                self._everywhere, own, problems, where=f"default for namespace {namespace}: "
+        everywhere = _read_defaults(shipped, settings.defaults, problems, where="default ")
+        self._everywhere = Defaults(everywhere)
+        self._namespaces = {
+            namespace: Defaults(
+                _read_defaults(everywhere, own, problems, where=f"default for namespace {namespace}: ")
             )
             for namespace, own in settings.namespaces.items()
         }
         if problems:
             raise InvalidSettingsError(problems)
 
-    def of(self, namespace: str) -> Mapping[str, Any]:
-        """The value of every attribute of SidecarSpec for a Pod without annotations in this namespace."""
+    def of(self, namespace: str) -> Defaults:
+        """What holds in this namespace."""
         return self._namespaces.get(namespace, self._everywhere)
 
 
@@ -229,17 +264,21 @@ def _read_defaults(
     return defaults
 
 
-def parse(annotations: Mapping[str, str], defaults: Mapping[str, Any]) -> SidecarSpec | list[Problem]:
+def parse(annotations: Mapping[str, str], defaults: Defaults) -> SidecarSpec | list[Problem]:
     """A Pod's annotations as a spec, or everything that is wrong with them.
 
     Args:
         annotations: of the Pod; those without our prefix are passed over.
-        defaults: as `DefaultSpecs.of` gives them.
+        defaults: what holds where they say nothing.
     """
+    return defaults.read(tuple([item for item in annotations.items() if item[0].startswith(PREFIX)]))
+
+
+def _read_all(ours: tuple[tuple[str, str], ...], defaults: Mapping[str, Any]) -> SidecarSpec | list[Problem]:
     problems: list[Problem] = []
     fields = dict(defaults)
-    for key, text in annotations.items():
-        if key.startswith(PREFIX) and key not in RECORDS:
+    for key, text in ours:
+        if key not in RECORDS:
             _read(key.removeprefix(PREFIX), text, fields, problems, prefix=PREFIX)
             if len(problems) == _MAX_PROBLEMS:
                 return [*problems, Problem(PREFIX + "*", "and perhaps more; these come first")]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from webhook import patch, policy, status, workload_policy
+from webhook.annotations import Defaults
 from webhook.errors import Problem
 from webhook.names import STATUS
 from webhook.patch import Operation
@@ -85,12 +86,12 @@ def kind_of(obj: Object) -> Kind | None:
     return KINDS.get((group, str(obj.get("kind", "")))) if version == "v1" else None
 
 
-def inject(obj: Object, defaults: Mapping[str, Any], run_as_user: int | None) -> Result:
+def inject(obj: Object, defaults: Defaults, run_as_user: int | None) -> Result:
     """What the webhook would do about an object, and about the Pods that would be made of it.
 
     Args:
         obj: a Pod or a workload, as `placed` finds them.
-        defaults: as `annotations.DefaultSpecs.of` gives them.
+        defaults: what holds in its namespace where its annotations say nothing.
         run_as_user: as the settings have it.
     """
     kind = kind_of(obj)
@@ -109,7 +110,7 @@ def malformed(error: msgspec.ValidationError) -> Problem:
     return Problem(where.strip("`") or "$", sentence + hint)
 
 
-def _inject_pod(pod: Pod, path: str, defaults: Mapping[str, Any], run_as_user: int | None) -> Result:
+def _inject_pod(pod: Pod, path: str, defaults: Defaults, run_as_user: int | None) -> Result:
     decision = policy.decide(pod, "CREATE", defaults)
     match decision:
         case Inject():
@@ -121,9 +122,7 @@ def _inject_pod(pod: Pod, path: str, defaults: Mapping[str, Any], run_as_user: i
             return Result(reason, problems=problems)
 
 
-def _inject_workload(
-    kind: Kind, workload: Workload, defaults: Mapping[str, Any], run_as_user: int | None
-) -> Result:
+def _inject_workload(kind: Kind, workload: Workload, defaults: Defaults, run_as_user: int | None) -> Result:
     decided = workload_policy.decide(kind, workload, None, defaults)
     if isinstance(decided, Deny):
         return Result(decided.reason, problems=decided.problems)

@@ -6,7 +6,6 @@ Source: Kubernetes API reference, core/v1 Pod. A list that is absent differs fro
 Patch operation that appends to it does.
 """
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -114,12 +113,16 @@ class Pod(msgspec.Struct, gc=False):
     metadata: Metadata
     spec: Spec
 
-    def every_container(self) -> Iterator[tuple[str, Container]]:
-        """Init containers and containers, each with its JSON path in the Pod."""
-        for index, container in enumerate(self.spec.init_containers or ()):
-            yield f"spec.initContainers[{index}]", container
-        for index, container in enumerate(self.spec.containers or ()):
-            yield f"spec.containers[{index}]", container
+    @property
+    def containers(self) -> list[Container]:
+        """Init containers and containers."""
+        return [*(self.spec.init_containers or ()), *(self.spec.containers or ())]
+
+    def path_of(self, container: Container) -> str:
+        """The JSON path of one of its containers."""
+        index = next(index for index, each in enumerate(self.containers) if each is container)
+        before = len(self.spec.init_containers or ())
+        return f"spec.initContainers[{index}]" if index < before else f"spec.containers[{index - before}]"
 
     @property
     def display_name(self) -> str:
@@ -129,7 +132,14 @@ class Pod(msgspec.Struct, gc=False):
 
 def is_controlled(pod: Pod) -> bool:
     """Whether a workload made the Pod."""
-    return any(owner.controller for owner in pod.metadata.owner_references or ())
+    return _controller(pod.metadata) is not None
+
+
+def _controller(metadata: Metadata) -> OwnerReference | None:
+    for owner in metadata.owner_references or ():
+        if owner.controller:
+            return owner
+    return None
 
 
 HASH_LABELS = ("pod-template-hash", "rollouts-pod-template-hash")
@@ -143,8 +153,7 @@ def workload_name(pod: Pod) -> str:
     carries as a label; a Pod without owner is its own workload.
     """
     metadata = pod.metadata
-    owners = metadata.owner_references or ()
-    owner = next((owner for owner in owners if owner.controller), None)
+    owner = _controller(metadata)
     if owner is None:
         return metadata.name or metadata.generate_name.rstrip("-")
     if owner.kind == "ReplicaSet":

@@ -16,11 +16,11 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from webhook import annotations
 from webhook.advice import advise
-from webhook.annotations import SidecarSpec
+from webhook.annotations import Defaults, SidecarSpec
 from webhook.collisions import collisions
 from webhook.errors import Problem
 from webhook.names import (
@@ -96,13 +96,13 @@ class Deny(NamedTuple):
 Decision = Inject | Skip | Deny
 
 
-def decide(pod: Pod, operation: str, defaults: Mapping[str, Any]) -> Decision:  # noqa: PLR0911 - a row, a return
+def decide(pod: Pod, operation: str, defaults: Defaults) -> Decision:  # noqa: PLR0911 - a row, a return
     """What to do about one Pod, by the table above.
 
     Args:
         pod: as it was sent; read only.
         operation: of the admission request, such as CREATE.
-        defaults: as `annotations.DefaultSpecs.of` gives them.
+        defaults: what holds in its namespace where its annotations say nothing.
     """
     if operation != "CREATE":
         return Skip(Reason.NOT_A_CREATION)
@@ -131,7 +131,7 @@ def decide(pod: Pod, operation: str, defaults: Mapping[str, Any]) -> Decision:  
 def is_injected(pod: Pod) -> bool:
     """Whether the Pod carries our record and the container that the record speaks of."""
     return STATUS in (pod.metadata.annotations or {}) and any(
-        container.name == CONTAINER for _, container in pod.every_container()
+        container.name == CONTAINER for container in pod.containers
     )
 
 
@@ -152,11 +152,13 @@ MEMBER_IMAGES = ("hazelcast", "hazelcast-enterprise")
 
 def _own_member(pod: Pod) -> str | None:
     """A warning where somebody gave the Pod a member by hand, as Hazelcast's guide has people do."""
-    for path, container in pod.every_container():
+    for container in pod.containers:
+        if MEMBER_IMAGES[0] not in container.image:
+            continue  # most images end here, without being taken apart
         repository = container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
         if repository in MEMBER_IMAGES:
             return (
-                f'no Hazelcast member is injected: {path} "{container.name}" is one already '
-                f"({container.image}); remove it, with its volumes, to have one injected in its place"
+                f'no Hazelcast member is injected: {pod.path_of(container)} "{container.name}" is one '
+                f"already ({container.image}); remove it, with its volumes, to have one injected in its place"
             )
     return None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from webhook import envelope, patch, policy, workload_policy
-from webhook.annotations import DefaultSpecs
+from webhook.annotations import DefaultSpecs, SidecarSpec
 from webhook.envelope import AdmissionReview, GroupVersionKind
 from webhook.errors import Problem, ReviewError, in_one_sentence
 from webhook.patch import Shape
@@ -21,6 +21,9 @@ from webhook.policy import Decision, Deny, Inject, Reason, Skip
 from webhook.settings import Settings
 from webhook.workload import KINDS, Workload
 from webhook.workload_policy import Copy, WorkloadDecision
+
+_Key = tuple[SidecarSpec, str, str, tuple[str, ...], Shape]
+"""What an answer with a member depends on: of the decision all but its reason, which is always the same."""
 
 _MAX_KEPT_ANSWERS = 1024
 _MAX_KEPT_BYTES = 64 * 1024  # of one: it grows with the number of containers
@@ -61,7 +64,7 @@ class Reviewer:
         """
         self._defaults = DefaultSpecs(settings)
         self._run_as_user = settings.run_as_user
-        self._kept: OrderedDict[tuple[Inject, Shape], bytes] = OrderedDict()
+        self._kept: OrderedDict[_Key, bytes] = OrderedDict()
 
     def review_pod(self, body: bytes) -> Reviewed:
         """Answer one admission review of a Pod.
@@ -122,7 +125,13 @@ class Reviewer:
 
     def _injection(self, decision: Inject, pod: Pod) -> bytes:
         """What follows the uid in an answer with a member."""
-        key = (decision, patch.shape_of(pod))
+        key = (
+            decision.spec,
+            decision.group,
+            decision.service_account,
+            decision.warnings,
+            patch.shape_of(pod),
+        )
         kept = self._kept.get(key)
         if kept is None:
             audit = {**_audit(decision.reason), "group": decision.group}

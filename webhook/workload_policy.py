@@ -6,10 +6,11 @@ labelling or mending it.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from webhook import copying, policy
 from webhook.advice import advise, advise_image_change, advise_workload
+from webhook.annotations import Defaults
 from webhook.copying import Copying
 from webhook.errors import Problem
 from webhook.names import COPIED, INJECT
@@ -43,16 +44,14 @@ class _State(NamedTuple):
         return self.workload.metadata.annotations or {}
 
 
-def decide(
-    kind: Kind, workload: Workload, before: Workload | None, defaults: Mapping[str, Any]
-) -> WorkloadDecision:
+def decide(kind: Kind, workload: Workload, before: Workload | None, defaults: Defaults) -> WorkloadDecision:
     """What to do about one workload that is created or updated.
 
     Args:
         kind: of both.
         workload: as it was sent; read only.
         before: as it is stored; None where it is created.
-        defaults: as `annotations.DefaultSpecs.of` gives them.
+        defaults: what holds in its namespace where its annotations say nothing.
     """
     now = _state(kind, workload, defaults)
     if now is None:
@@ -68,7 +67,7 @@ def decide(
     return Skip(reason, _warnings(now, then))
 
 
-def _state(kind: Kind, workload: Workload, defaults: Mapping[str, Any]) -> _State | None:
+def _state(kind: Kind, workload: Workload, defaults: Defaults) -> _State | None:
     """None where there is nothing to decide: it is on its way out, or its owner's template counts."""
     template = workload.template
     controlled = kind.name in {"ReplicaSet", "Job"} and workload.is_controlled()

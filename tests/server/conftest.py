@@ -13,9 +13,9 @@ import pytest
 from pytest_aiohttp import AiohttpServer
 
 from webhook.certificates import KeyPair, make_authority, make_leaf
-from webhook.daemon.admin import Readiness, admin_application
+from webhook.daemon.admin import Address, Readiness, admin_application, listen
 from webhook.review import Reviewer
-from webhook.server.app import MUTATE_PODS, webhook_application
+from webhook.server.app import MUTATE_PODS, request_handler, webhook_server
 from webhook.server.metrics import Metrics
 from webhook.server.tls import ServedCertificate
 
@@ -77,8 +77,11 @@ async def webhook(tls: TlsFiles, aiohttp_server: AiohttpServer) -> AsyncIterator
         lines.append({"message": message, **fields})
 
     context = ServedCertificate(tls.certificate, tls.key).context
-    app = await aiohttp_server(webhook_application(Reviewer(), readiness, metrics, log), ssl=context)
+    served = webhook_server(request_handler(Reviewer(), readiness, metrics, log))
+    server = await listen("--listen", served, Address("127.0.0.1", 0), context)
+    host, port = server.addresses[0]
     admin = await aiohttp_server(admin_application(readiness, metrics.exposition))
     connector = aiohttp.TCPConnector(ssl=tls.client)
     async with aiohttp.ClientSession(connector=connector) as http:
-        yield Webhook(str(app.make_url("")), str(admin.make_url("")), http, readiness, lines)
+        yield Webhook(f"https://{host}:{port}", str(admin.make_url("")), http, readiness, lines)
+    await server.cleanup()

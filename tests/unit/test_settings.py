@@ -60,7 +60,7 @@ def test_what_is_no_settings_document_is_one_sentence(text: str, sentence: str) 
 
 def test_a_namespace_outranks_what_holds_for_all() -> None:
     specs = DefaultSpecs(read(FILE))
-    here, elsewhere = specs.of("team-a"), specs.of("team-b")
+    here, elsewhere = specs.of("team-a").values, specs.of("team-b").values
     assert (here["cpu_limit"], here["memory_limit"], here["metrics"]) == ("0.5", "1Gi", True)
     assert (elsewhere["cpu_limit"], elsewhere["memory_limit"], elsewhere["metrics"]) == ("2", "512Mi", True)
 

@@ -15,7 +15,8 @@ from webhook.errors import InvalidSettingsError, Problem
 
 # The API server drops its idle connections after 90 s (Go's http.DefaultTransport). It must be the one to
 # close: a review written to a connection that we are closing fails, and with it the Pod's creation.
-_KEEPALIVE_SECONDS = 120
+KEEPALIVE_SECONDS = 120
+_SHUTDOWN_SECONDS = 5
 _BACKLOG = 1024
 
 
@@ -70,14 +71,20 @@ def admin_application(readiness: Readiness, exposition: Callable[[], bytes]) -> 
 
 
 async def listen(
-    option: str, app: web.Application, address: Address, tls: SSLContext | None = None
-) -> web.AppRunner:
-    """Serve an application; the runner's `cleanup` ends it.
+    option: str, served: web.Application | web.Server, address: Address, tls: SSLContext | None = None
+) -> web.BaseRunner:
+    """Serve an application or a server of one's own; the runner's `cleanup` ends it.
 
     Raises:
         InvalidSettingsError: the address, given by this option, is taken or not ours.
     """
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=5)
+    runner = (
+        web.ServerRunner(served, shutdown_timeout=_SHUTDOWN_SECONDS)
+        if isinstance(served, web.Server)
+        else web.AppRunner(
+            served, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=_SHUTDOWN_SECONDS
+        )
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, address.host, address.port, ssl_context=tls, backlog=_BACKLOG).start()

@@ -17,15 +17,33 @@ LogLine = Callable[..., None]
 _encode = msgspec.json.Encoder().encode
 
 
-def json_lines(stream: BinaryIO | None = None) -> LogLine:
-    """A function that writes one JSON line for each call, to standard output unless told."""
-    out = stream or sys.stdout.buffer
+def json_lines(
+    stream: BinaryIO | None = None, later: Callable[[Callable[[], None]], object] | None = None
+) -> LogLine:
+    """A function that writes one JSON line for each call.
 
-    def write(message: str, *, level: str = "info", **fields: object) -> None:
-        time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    Args:
+        stream: where to; standard output unless told.
+        later: calls a function soon, such as an event loop's `call_soon`; lines that come up until then are
+            written together. Without it each is written at once.
+    """
+    out = stream or sys.stdout.buffer
+    waiting: list[bytes] = []
+
+    def flush() -> None:
+        lines = b"".join(waiting)
+        waiting.clear()
         # A reader that went away must not fail admissions.
         with suppress(OSError):
-            out.write(_encode({"time": time, "level": level, "message": message, **fields}) + b"\n")
+            out.write(lines)
             out.flush()
+
+    def write(message: str, *, level: str = "info", **fields: object) -> None:
+        line = {"time": datetime.now(UTC), "level": level, "message": message, **fields}
+        waiting.append(_encode(line) + b"\n")
+        if later is None:
+            flush()
+        elif len(waiting) == 1:
+            later(flush)
 
     return write

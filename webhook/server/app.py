@@ -1,12 +1,14 @@
-"""The HTTP application that the API server calls."""
+"""What the API server calls, over HTTP."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from time import perf_counter
+from typing import Any
 
 import msgspec
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp import HttpVersion11, web
 
 from webhook.daemon.admin import Readiness
 from webhook.daemon.log import LogLine
@@ -15,93 +17,134 @@ from webhook.errors import ReviewError, in_one_sentence
 from webhook.policy import SENTENCES, Deny, Inject, Skip
 from webhook.review import Reviewed, Reviewer
 from webhook.server.metrics import REFUSALS, Metrics
+from webhook.server.response import ReadyResponse
 from webhook.workload_policy import Copy
 
 MUTATE_PODS, MUTATE_WORKLOADS = "/mutate/pods", "/mutate/workloads"
 
-_JSON_HEADERS = {"Content-Type": "application/json"}
+_JSON = "application/json"
+_JSON_HEADERS = {"Content-Type": _JSON}
+
+RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def webhook_application(
+def request_handler(
     reviewer: Reviewer, readiness: Readiness, metrics: Metrics, log: LogLine
-) -> web.Application:
-    """What the API server calls: POST of an AdmissionReview to `MUTATE_PODS` or `MUTATE_WORKLOADS`."""
+) -> RequestHandler:
+    """What answers a request: POST of an AdmissionReview to `MUTATE_PODS` or `MUTATE_WORKLOADS`.
 
-    def answer_with(review: Callable[[bytes], Reviewed]) -> Handler:
-        async def mutate(request: web.Request) -> web.Response:
-            body = await _body(request)
-            started = perf_counter()
-            reviewed = review(body)
-            response = web.Response(body=reviewed.body, headers=_JSON_HEADERS)
-            if not readiness.ready:
-                response.force_close()  # the API server then takes its next review to another replica
-            seconds = perf_counter() - started
-            metrics.answered(reviewed.decision.reason)
-            metrics.observe_seconds(seconds)
-            _log_review(log, reviewed, seconds)
-            return response
-
-        return mutate
-
-    app = web.Application(client_max_size=MAX_REVIEW_BYTES, middlewares=[_refusals(metrics, log)])
-    app.router.add_post(MUTATE_PODS, answer_with(reviewer.review_pod))
-    app.router.add_post(MUTATE_WORKLOADS, answer_with(reviewer.review_workload))
-    return app
-
-
-async def _body(request: web.Request) -> bytes:
-    """The body of a review.
-
-    Raises:
-        ReviewError: it is no JSON by its headers, or it did not arrive whole.
+    Whatever is no review gets its HTTP status and a sentence, and the server goes on.
     """
-    if request.content_type != "application/json":
-        raise ReviewError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f'the content type is "{request.content_type}"; send an AdmissionReview as application/json',
-        )
-    if encoding := request.headers.get("Content-Encoding"):
-        raise ReviewError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f'the content encoding is "{encoding}"; send plain JSON'
-        )
-    try:
-        return await request.read()
-    except (web.RequestPayloadError, ConnectionError) as error:
-        raise ReviewError(HTTPStatus.BAD_REQUEST, f"the body did not arrive whole: {error}") from error
+    reviews = {MUTATE_PODS: reviewer.review_pod, MUTATE_WORKLOADS: reviewer.review_workload}
 
+    async def answer_review(request: web.BaseRequest) -> web.StreamResponse:
+        # A proxy may send the whole URL as the path (RFC 9112, 3.2.2).
+        review = reviews.get(request.raw_path.partition("?")[0]) or reviews.get(request.path)
+        if review is None or request.method != "POST":
+            raise _misdirected(request, known_path=review is not None)
+        body = await _body(request)
+        started = perf_counter()
+        reviewed = review(body)
+        seconds = perf_counter() - started
+        metrics.answered(reviewed.decision.reason)
+        metrics.observe_seconds(seconds)
+        _log_review(log, reviewed, seconds)
+        return _response(request, reviewed.body, keep=readiness.ready)
 
-def _refusals(metrics: Metrics, log: LogLine) -> Middleware:
-    """Middleware: whatever is no review gets its HTTP status and a sentence, and the server goes on."""
-
-    @web.middleware
-    async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-        headers: dict[str, str] = {}
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         try:
-            return await handler(request)
+            return await answer_review(request)
         except ReviewError as error:
             status, sentence = error.status, error.sentence
-        except web.HTTPMethodNotAllowed as error:
-            status, sentence = (
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                f"{request.method} is not answered here; POST an AdmissionReview",
-            )
-            headers = {"Allow": ", ".join(sorted(error.allowed_methods))}
-        except web.HTTPNotFound:
-            status, sentence = (
-                HTTPStatus.NOT_FOUND,
-                f"nothing is served here; POST an AdmissionReview to {MUTATE_PODS} or {MUTATE_WORKLOADS}",
-            )
-        except web.HTTPRequestEntityTooLarge:
-            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            sentence = f"the body is larger than {MAX_REVIEW_BYTES} bytes, more than an API server sends"
         except Exception as error:  # noqa: BLE001 - one bad request must not end the server
             status, sentence = HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the webhook's log says more"
             log("internal error", level="error", error=repr(error))
         metrics.refused(status)
         log("refused", level="warning", status=status, sentence=sentence)
+        headers = {"Allow": "POST"} if status is HTTPStatus.METHOD_NOT_ALLOWED else {}
         return web.Response(status=status, body=_failure(status, sentence), headers=_JSON_HEADERS | headers)
 
-    return refuse
+    return answer
+
+
+def webhook_server(handler: RequestHandler, **options: Any) -> web.Server:  # noqa: ANN401 - aiohttp's
+    """An HTTP server of this one handler, to be made within a running event loop.
+
+    It is aiohttp's level below `web.Application`, whose routing and middlewares have nothing to do here
+    (docs/decisions/0011).
+
+    Args:
+        handler: answers each request.
+        options: of aiohttp's connections, such as `keepalive_timeout`.
+    """
+    loop = asyncio.get_running_loop()
+    make_request = partial(web.BaseRequest, loop=loop, client_max_size=MAX_REVIEW_BYTES)
+    return web.Server(handler, request_factory=make_request, access_log=None, **options)
+
+
+def _misdirected(request: web.BaseRequest, *, known_path: bool) -> ReviewError:
+    if known_path:
+        return ReviewError(
+            HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not answered here; POST an AdmissionReview"
+        )
+    return ReviewError(
+        HTTPStatus.NOT_FOUND,
+        f"nothing is served here; POST an AdmissionReview to {MUTATE_PODS} or {MUTATE_WORKLOADS}",
+    )
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """The body of a review.
+
+    Raises:
+        ReviewError: it is no JSON by its headers, too large, or did not arrive whole.
+    """
+    headers = request.headers
+    if headers.get("Content-Type") != _JSON and request.content_type != _JSON:
+        raise ReviewError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f'the content type is "{request.content_type}"; send an AdmissionReview as {_JSON}',
+        )
+    if encoding := headers.get("Content-Encoding"):
+        raise ReviewError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f'the content encoding is "{encoding}"; send plain JSON'
+        )
+    if "Expect" in headers:
+        await _continue(request)
+    try:
+        if request.content.is_eof():
+            return request.content.read_nowait()  # it came with its head, as reviews mostly do
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        sentence = f"the body is larger than {MAX_REVIEW_BYTES} bytes, more than an API server sends"
+        raise ReviewError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence) from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise ReviewError(HTTPStatus.BAD_REQUEST, f"the body did not arrive whole: {error}") from error
+
+
+async def _continue(request: web.BaseRequest) -> None:
+    """Let a client send its body that asks first (RFC 9110, 10.1.1).
+
+    Raises:
+        ReviewError: it expects something else.
+    """
+    expectation = request.headers["Expect"]
+    if expectation.lower() != "100-continue":
+        raise ReviewError(
+            HTTPStatus.EXPECTATION_FAILED, f'the expectation "{expectation}" cannot be met; send none'
+        )
+    if request.version == HttpVersion11 and not request.content.is_eof():
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun
+
+
+def _response(request: web.BaseRequest, body: bytes, *, keep: bool) -> web.StreamResponse:
+    if keep and request.keep_alive and request.version == HttpVersion11:
+        return ReadyResponse(body)
+    response = web.Response(body=body, headers=_JSON_HEADERS)
+    if not keep:
+        response.force_close()  # the API server then takes its next review to another replica
+    return response
 
 
 def _failure(status: HTTPStatus, sentence: str) -> bytes:

@@ -26,6 +26,7 @@ REFUSALS = {
     HTTPStatus.METHOD_NOT_ALLOWED: "MethodNotAllowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "RequestEntityTooLarge",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "UnsupportedMediaType",
+    HTTPStatus.EXPECTATION_FAILED: "ExpectationFailed",
     HTTPStatus.INTERNAL_SERVER_ERROR: "InternalError",
 }
 """Every HTTP status a refused request can get, and its reason in a Kubernetes Status."""

@@ -9,12 +9,19 @@ from pathlib import Path
 
 import uvloop
 
-from webhook.daemon.admin import Address, Readiness, admin_application, listen, stop_signals
+from webhook.daemon.admin import (
+    KEEPALIVE_SECONDS,
+    Address,
+    Readiness,
+    admin_application,
+    listen,
+    stop_signals,
+)
 from webhook.daemon.log import json_lines
 from webhook.daemon.reload import follow
 from webhook.daemon.settings_file import SettingsFile
 from webhook.review import Reviewer
-from webhook.server.app import webhook_application
+from webhook.server.app import request_handler, webhook_server
 from webhook.server.metrics import Metrics
 from webhook.server.tls import ServedCertificate
 from webhook.version import __version__
@@ -55,15 +62,16 @@ async def _serve(server: ServerSettings) -> None:
     certificate = ServedCertificate(server.tls_certificate, server.tls_key)
     settings = SettingsFile(server.settings)
     reviewer = Reviewer(settings.load())
-    log = json_lines()
+    log = json_lines(later=asyncio.get_running_loop().call_soon)
     readiness, metrics = Readiness(), Metrics()
     stop, stop_at_once = stop_signals()
     admin = await listen(
         "--admin-listen", admin_application(readiness, metrics.exposition), server.admin_listen
     )
-    webhook = await listen(
-        "--listen", webhook_application(reviewer, readiness, metrics, log), server.listen, certificate.context
+    served = webhook_server(
+        request_handler(reviewer, readiness, metrics, log), keepalive_timeout=KEEPALIVE_SECONDS
     )
+    webhook = await listen("--listen", served, server.listen, certificate.context)
     # What was made until now stays: the collector need not look at it again during requests.
     gc.collect()
     gc.freeze()
