@@ -148,9 +148,14 @@ def template(annotations: dict[str, str]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def running(
-    name: str, folder: Path, certificate: Certificate, given: Path, review: bytes
+    name: str,
+    folder: Path,
+    certificate: Certificate,
+    given: Path,
+    review: bytes,
+    core: int | None = SERVER_CORE,
 ) -> Iterator[Server]:
-    """Start a server on a core of its own, and stop it at the end.
+    """Start a server, and stop it at the end.
 
     Args:
         name: OURS, or one of the reference servers.
@@ -158,6 +163,7 @@ def running(
         certificate: to serve.
         given: the reference servers' template.
         review: to ask for the first answer.
+        core: that it runs on; None: any.
     """
     port, admin = free_ports(2)
     options = ["--listen", f"127.0.0.1:{port}"]
@@ -168,7 +174,7 @@ def running(
     else:
         command = [str(PROGRAMS / name), *options, *files, "--template", str(given)]
     began = time.monotonic()
-    program = Program(name, _pinned(command, SERVER_CORE), folder / f"{name}.log")
+    program = Program(name, _pinned(command, core), folder / f"{name}.log")
     try:
         server = Server(name, port, program, certificate, 0.0)
         while not _answers(server, review):
@@ -189,5 +195,5 @@ def _answers(server: Server, review: bytes) -> bool:
     return True
 
 
-def _pinned(command: list[str], core: int) -> list[str]:
-    return ["taskset", "--cpu-list", str(core), *command]
+def _pinned(command: list[str], core: int | None) -> list[str]:
+    return command if core is None else ["taskset", "--cpu-list", str(core), *command]

@@ -1,8 +1,8 @@
 """Guards on the hot path's cost, as ratios to a fixed function that runs beside it: no clock decides alone.
 
 The reference is the standard library's parser on the same bytes: in C, and the same for every commit. Each
-side's fastest round counts, as whatever else the machine does only adds to the others. The limits leave a third
-of room; what they cost when they were set stands in docs/performance.md.
+side's fastest round counts, as whatever else the machine does only adds to the others. The limits leave a
+third of room; what they cost when they were set stands in docs/performance.md.
 """
 
 import json
