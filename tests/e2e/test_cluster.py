@@ -1,4 +1,4 @@
-"""The main job on a real cluster: annotate, get a Hazelcast cluster, use it, scale it, lose nothing."""
+"""The main job on a real cluster: annotate, get a Hazelcast cluster, use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import re
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 PREFIX = "sidecar.hazelcast.com/"
-ENTRIES_BEFORE_SCALING = 800
 # The application logs the list in one line, a member in one line for each entry and a bracket at the end.
 MEMBER_LIST = re.compile(r"Members \{size:[^[]+\[(?:.+\]$|\n(?:.+\n)+?\])", re.MULTILINE)
 
@@ -132,87 +130,6 @@ def test_the_node_port_leads_to_both_replicas(door: Entrance, sightings: Sightin
 
     until(60, "the front door leads to both replicas", both_reached)
     sightings.note("requests through the front door", json.dumps(reached))
-
-
-class Writer:
-    """Puts entries and remembers those that were acknowledged, as an application would have to."""
-
-    def __init__(self, door: Entrance) -> None:
-        self.acknowledged: dict[str, str] = {}
-        self.refused: Counter[str] = Counter()
-        self.longest = 0.0
-        self._door = door
-        self._numbers = itertools.count()
-
-    def put(self) -> None:
-        """Put the next entry; one that was not acknowledged may be there or not, and is not counted."""
-        number = next(self._numbers)
-        key, value = f"key-{number}", f"value-{number}"
-        started = time.monotonic()
-        try:
-            self._door.get("/put", key=key, value=value)
-        except OSError as error:
-            self.refused[str(error)] += 1
-        else:
-            self.acknowledged[key] = value
-        self.longest = max(self.longest, time.monotonic() - started)
-
-    def put_until(self, stop: threading.Event) -> None:
-        """Go on at a moderate pace while the cluster changes."""
-        while not stop.wait(0.02):
-            self.put()
-
-    def lost(self) -> list[str]:
-        """Acknowledged entries that cannot be read any more, or have another value."""
-        with ThreadPoolExecutor(8) as readers:
-            found = readers.map(lambda key: self._door.get("/get", key=key), self.acknowledged)
-            return [k for (k, v), got in zip(self.acknowledged.items(), found, strict=True) if got != v]
-
-
-def test_scaling_out_and_in_loses_no_acknowledged_entry(
-    demo: Kubectl, door: Entrance, sightings: Sightings
-) -> None:
-    """The member that leaves hands its entries over; an ordinary kill would lose what it alone held."""
-    writer, stop = Writer(door), threading.Event()
-    with ThreadPoolExecutor(8) as writers:
-        for _ in range(ENTRIES_BEFORE_SCALING):
-            writers.submit(writer.put)
-    background = threading.Thread(target=writer.put_until, args=(stop,))
-    background.start()
-    try:
-        started = time.monotonic()
-        scale(demo, 3)
-        out = time.monotonic()
-        table = demo("get", "pods")
-        scale(demo, 2)
-        back = time.monotonic()
-    finally:
-        stop.set()
-        background.join()
-    lost = writer.lost()
-    sightings.note(
-        "2 -> 3 -> 2 replicas while writing",
-        f"{len(writer.acknowledged)} entries acknowledged, {len(lost)} lost, "
-        f"{writer.refused.total()} puts not acknowledged {dict(writer.refused) or ''}, "
-        f"longest put {writer.longest:.1f} s; out after {out - started:.1f} s, in after {back - out:.1f} s\n"
-        f"at three:\n{table}",
-    )
-    assert len(writer.acknowledged) > ENTRIES_BEFORE_SCALING
-    assert lost == []
-
-
-def scale(demo: Kubectl, replicas: int) -> None:
-    """Scale and wait until the Pods are ready, those that leave have left, and all members agree."""
-    demo("scale", "deployment/demo", f"--replicas={replicas}")
-    demo.rolled_out("deployment/demo")
-
-    def settled() -> bool:
-        table = demo.ready(DEMO_PODS).splitlines()
-        return [line.split()[1] for line in table] == ["2/2"] * replicas
-
-    until(180, f"{replicas} Pods and no others, all 2/2", settled)
-    agree_on(demo, DEMO_PODS, "hazelcast", replicas)
-    agree_on(demo, DEMO_PODS, "app", replicas)
 
 
 def pod_like_the_demo(

@@ -1,0 +1,104 @@
+"""An application's traffic while its cluster changes."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from tests.e2e.http_client import Entrance
+
+PAUSE_SECONDS = 0.02
+
+
+class Traffic:
+    """Puts and gets through one entrance, one thread each, for as long as the context lasts.
+
+    Every put has a key of its own. One that was not acknowledged may be there or not, and is not counted; a
+    key that was is read at random from then on, and must have its value.
+
+    Args:
+        door: where the application answers, whichever replica it is.
+    """
+
+    def __init__(self, door: Entrance) -> None:
+        self.acknowledged: dict[str, str] = {}
+        self.wrong: dict[str, str] = {}
+        """What was read in place of what had been acknowledged, by key."""
+        self.refused: Counter[str] = Counter()
+        self.longest = {"put": 0.0, "get": 0.0}
+        self._door = door
+        self._numbers = itertools.count()
+        self._keys: list[str] = []
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(once,)) for once in (self._put, self._get)
+        ]
+
+    def fill(self, entries: int) -> None:
+        """Put so many entries at once."""
+        with ThreadPoolExecutor(8) as writers:
+            for _ in range(entries):
+                writers.submit(self._put)
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def lost(self) -> list[str]:
+        """Acknowledged entries that cannot be read any more, or have another value."""
+        with ThreadPoolExecutor(8) as readers:
+            found = readers.map(lambda key: self._door.get("/get", key=key), self.acknowledged)
+            return [k for (k, v), got in zip(self.acknowledged.items(), found, strict=True) if got != v]
+
+    def summary(self) -> str:
+        """All of it in a line."""
+        times = ", ".join(f"longest {kind} {seconds:.1f} s" for kind, seconds in self.longest.items())
+        failed = f"{self.refused.total()} requests failed {dict(self.refused) or ''}".strip()
+        return f"{len(self.acknowledged)} entries acknowledged, {failed}, {times}"
+
+    def _repeat(self, once: Callable[[], None]) -> None:
+        while not self._stop.wait(PAUSE_SECONDS):
+            once()
+
+    def _put(self) -> None:
+        number = next(self._numbers)
+        key, value = f"key-{number}", f"value-{number}"
+        if self._timed("put", lambda: self._door.get("/put", key=key, value=value)) is not None:
+            self.acknowledged[key] = value
+            self._keys.append(key)
+
+    def _get(self) -> None:
+        if not self._keys:
+            return
+        key = random.choice(self._keys)  # noqa: S311 - any will do
+        found = self._timed("get", lambda: self._door.get("/get", key=key))
+        if found is not None and found != self.acknowledged[key]:
+            self.wrong[key] = found
+
+    def _timed(self, kind: str, ask: Callable[[], str]) -> str | None:
+        """The answer, or None where the request failed."""
+        started = time.monotonic()
+        try:
+            return ask()
+        except OSError as error:
+            self.refused[f"{kind}: {error}"] += 1
+            return None
+        finally:
+            self.longest[kind] = max(self.longest[kind], time.monotonic() - started)
