@@ -122,11 +122,24 @@ def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[st
         "securityContext": _security_context(run_as_user),
         # `kubectl describe pod` then shows why a member ended.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [
-            {"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True},
-            {"name": TMP_VOLUME, "mountPath": "/tmp"},  # noqa: S108 - in the container, a volume of its own
-        ],
+        "volumeMounts": _mounts(spec),
     }
+
+
+TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where tokens are, and no token
+"""Where Kubernetes mounts the Pod's ServiceAccount token in each container that mounts nothing there."""
+
+
+def _mounts(spec: SidecarSpec) -> list[dict[str, Any]]:
+    mounts: list[dict[str, Any]] = [
+        {"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True},
+        {"name": TMP_VOLUME, "mountPath": "/tmp"},  # noqa: S108 - in the container, a volume of its own
+    ]
+    if spec.discovery == "dns":
+        # The application's rights are not the member's, whose port has no password. The API server adds its
+        # token after webhooks, too, but not where something is mounted already.
+        mounts.append({"name": TMP_VOLUME, "mountPath": TOKEN_DIRECTORY, "readOnly": True})
+    return mounts
 
 
 def _probes(port: int) -> dict[str, Any]:

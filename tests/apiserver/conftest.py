@@ -242,6 +242,11 @@ def webhook_configuration(
     webhook: WebhookServer,
     manifests: Path,
 ) -> dict[str, Any]:
+    """Have it called by the API server that all tests share."""
+    return register(control_plane, webhook, manifests)
+
+
+def register(control_plane: ControlPlane, webhook: WebhookServer, manifests: Path) -> dict[str, Any]:
     """Register the configuration of the manifests, changed only in where the webhook is, and wait for effect.
 
     The API server is not in a cluster and can reach no Service, so the server's URL takes its place. It is

@@ -13,6 +13,7 @@ import yaml
 from tests.apiserver.conftest import ROOT, WebhookServer, apply_strictly, counted, rendered
 from tests.apiserver.control_plane import Answer, ControlPlane
 from webhook.annotations import TABLE
+from webhook.sidecar import TOKEN_DIRECTORY
 
 pytestmark = pytest.mark.apiserver
 
@@ -119,6 +120,7 @@ def test_annotated_pod_is_stored_injected(control_plane: ControlPlane, namespace
     assert {mount["mountPath"]: mount["name"] for mount in member["volumeMounts"]} == {
         "/etc/hazelcast": "hazelcast-config",
         "/tmp": "hazelcast-tmp",  # noqa: S108 (in the member's container)
+        TOKEN_DIRECTORY: "hazelcast-tmp",
     }
     assert named(spec["volumes"], "hazelcast-config")["configMap"]["name"] == "hazelcast-shop"
     assert "emptyDir" in named(spec["volumes"], "hazelcast-tmp")
