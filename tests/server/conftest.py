@@ -13,7 +13,9 @@ import pytest
 from pytest_aiohttp import AiohttpServer
 
 from webhook.certificates import KeyPair, make_authority, make_leaf
-from webhook.daemon.admin import Address, Readiness, admin_application, listen
+from webhook.daemon.admin import Readiness, admin_application
+from webhook.daemon.connections import Bounds, Connections
+from webhook.daemon.listening import HTTP, Address, listen
 from webhook.review import Reviewer
 from webhook.server.app import MUTATE_PODS, request_handler, webhook_server
 from webhook.server.metrics import Metrics
@@ -76,12 +78,14 @@ async def webhook(tls: TlsFiles, aiohttp_server: AiohttpServer) -> AsyncIterator
     def log(message: str, **fields: Any) -> None:
         lines.append({"message": message, **fields})
 
-    context = ServedCertificate(tls.certificate, tls.key).context
-    served = webhook_server(request_handler(Reviewer(), readiness, metrics, log))
-    server = await listen("--listen", served, Address("127.0.0.1", 0), context)
-    host, port = server.addresses[0]
+    certificate = ServedCertificate(tls.certificate, tls.key)
+    served = webhook_server(request_handler(Reviewer(), readiness, metrics, log), **HTTP)
+    connections = Connections(Bounds(), metrics.closed)
+    server = await listen(
+        "--listen", served, Address("127.0.0.1", 0), connections, lambda: certificate.context
+    )
     admin = await aiohttp_server(admin_application(readiness, metrics.exposition))
     connector = aiohttp.TCPConnector(ssl=tls.client)
     async with aiohttp.ClientSession(connector=connector) as http:
-        yield Webhook(f"https://{host}:{port}", str(admin.make_url("")), http, readiness, lines)
+        yield Webhook(f"https://{server.address}", str(admin.make_url("")), http, readiness, lines)
     await server.cleanup()

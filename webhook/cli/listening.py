@@ -2,7 +2,7 @@
 
 import argparse
 
-from webhook.daemon.admin import Address
+from webhook.daemon.listening import Address
 
 _MAX_PORT = 65535
 

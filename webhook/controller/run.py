@@ -21,7 +21,9 @@ from webhook.controller.reconciler import Queue, Reconciler
 from webhook.controller.reflector import Both, Reflector
 from webhook.controller.repair import Repairer
 from webhook.controller.rotation import Policy
-from webhook.daemon.admin import Address, Readiness, admin_application, listen, stop_signals
+from webhook.daemon.admin import Readiness, admin_application, stop_signals
+from webhook.daemon.connections import Connections
+from webhook.daemon.listening import ADMIN_BOUNDS, Address, listen
 from webhook.daemon.log import LogLine, json_lines
 from webhook.daemon.reload import follow
 from webhook.daemon.settings_file import SettingsFile
@@ -81,7 +83,7 @@ async def _run(settings: ControllerSettings) -> None:
         controller = Controller(api_client, settings, log)
         readiness = Readiness()
         app = admin_application(readiness, controller.metrics.exposition)
-        admin = await listen("--admin-listen", app, settings.admin_listen)
+        admin = await listen("--admin-listen", app, settings.admin_listen, Connections(ADMIN_BOUNDS))
         election = lead(
             api_client, settings.namespace, settings.identity, settings.lease_seconds, controller.work, log
         )

@@ -3,6 +3,7 @@
 The logging module would cost half as much again as an admission itself.
 """
 
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,3 +48,15 @@ def json_lines(
             later(flush)
 
     return write
+
+
+def take_up_logging(log: LogLine) -> None:
+    """Write what libraries log, from warnings on, as lines of ours: one each, and no traceback."""
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            error = record.exc_info[1] if record.exc_info else None
+            said = {} if error is None else {"error": f"{type(error).__name__}: {error}"}
+            log(record.getMessage(), level=record.levelname.lower(), logger=record.name, **said)
+
+    logging.basicConfig(handlers=[Lines()], level=logging.WARNING, force=True)

@@ -11,6 +11,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from webhook.daemon.connections import Closed
 from webhook.daemon.reload import count_reloads
 from webhook.policy import Reason
 from webhook.version import __version__
@@ -49,6 +50,18 @@ class Metrics:
             ["status"],
             registry=self._registry,
         )
+        closed = Counter(
+            "hazelcast_sidecar_closed_connections",
+            "Connections closed against their clients' will, by why.",
+            ["reason"],
+            registry=self._registry,
+        )
+        self._closed = {reason: closed.labels(reason.value).inc for reason in Closed}
+        self.open_connections = Gauge(
+            "hazelcast_sidecar_open_connections",
+            "Connections of the webhook's port, those in their TLS handshake among them.",
+            registry=self._registry,
+        )
         self._answered = {reason: requests.labels(reason.value).inc for reason in Reason}
         self._refused = {status: refused.labels(str(status.value)).inc for status in REFUSALS}
         self.observe_seconds = Histogram(
@@ -75,6 +88,10 @@ class Metrics:
     def refused(self, status: int) -> None:
         """Count one request that was answered with an HTTP error."""
         self._refused[HTTPStatus(status)]()
+
+    def closed(self, reason: Closed) -> None:
+        """Count one connection that was closed against its client's will."""
+        self._closed[reason]()
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

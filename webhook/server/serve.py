@@ -9,15 +9,10 @@ from pathlib import Path
 
 import uvloop
 
-from webhook.daemon.admin import (
-    KEEPALIVE_SECONDS,
-    Address,
-    Readiness,
-    admin_application,
-    listen,
-    stop_signals,
-)
-from webhook.daemon.log import json_lines
+from webhook.daemon.admin import Readiness, admin_application, stop_signals
+from webhook.daemon.connections import Bounds, Connections
+from webhook.daemon.listening import ADMIN_BOUNDS, HTTP, Address, listen
+from webhook.daemon.log import json_lines, take_up_logging
 from webhook.daemon.reload import follow
 from webhook.daemon.settings_file import SettingsFile
 from webhook.review import Reviewer
@@ -63,15 +58,19 @@ async def _serve(server: ServerSettings) -> None:
     settings = SettingsFile(server.settings)
     reviewer = Reviewer(settings.load())
     log = json_lines(later=asyncio.get_running_loop().call_soon)
+    take_up_logging(log)
     readiness, metrics = Readiness(), Metrics()
     stop, stop_at_once = stop_signals()
     admin = await listen(
-        "--admin-listen", admin_application(readiness, metrics.exposition), server.admin_listen
+        "--admin-listen",
+        admin_application(readiness, metrics.exposition),
+        server.admin_listen,
+        Connections(ADMIN_BOUNDS),
     )
-    served = webhook_server(
-        request_handler(reviewer, readiness, metrics, log), keepalive_timeout=KEEPALIVE_SECONDS
-    )
-    webhook = await listen("--listen", served, server.listen, certificate.context)
+    connections = Connections(Bounds(), metrics.closed)
+    metrics.open_connections.set_function(lambda: len(connections))
+    served = webhook_server(request_handler(reviewer, readiness, metrics, log), **HTTP)
+    webhook = await listen("--listen", served, server.listen, connections, lambda: certificate.context)
     # What was made until now stays: the collector need not look at it again during requests.
     gc.collect()
     gc.freeze()
