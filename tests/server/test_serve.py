@@ -48,11 +48,13 @@ def status(url: str) -> int:
 class Server:
     """`hazelcast-sidecar serve` as a program of its own."""
 
-    def __init__(self, tls: TlsFiles, *more: str) -> None:
+    def __init__(self, tls: TlsFiles, *more: str, **streams: Any) -> None:
         self.tls = tls
         self.port, self.admin_port = free_port(), free_port()
         self.program = subprocess.Popen(
-            command(tls, self.port, self.admin_port, *more), stdout=subprocess.PIPE, text=True
+            command(tls, self.port, self.admin_port, *more),
+            text=True,
+            **{"stdout": subprocess.PIPE, **streams},
         )
         deadline = time.monotonic() + START_SECONDS
         while self.readyz() != 200:

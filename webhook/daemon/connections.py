@@ -25,6 +25,7 @@ close: a review written to a connection that we are closing fails, and with it t
 """
 
 _SWEEP_SECONDS = 1
+_CONTINUE = b"HTTP/1.1 100 "  # no answer, but an invitation to send the body
 _GRACE_SECONDS = 10  # aiohttp closes idle connections itself, in order; the sweep is for those it waits on
 
 
@@ -52,8 +53,9 @@ class Bounds:
     connections: int = 1000
     handshake_seconds: float = 10
     request_seconds: float = 10
-    request_bytes: int = MAX_REVIEW_BYTES + 256 * 1024
-    held_bytes: int = 48 * 1024 * 1024
+    # More than twice the largest review: a loop's turn may bring that much before it is refused by its size.
+    request_bytes: int = 2 * MAX_REVIEW_BYTES + 2 * 1024 * 1024
+    held_bytes: int = 32 * 1024 * 1024
 
 
 class Connection(asyncio.Protocol):
@@ -170,9 +172,11 @@ class _Answers:
         self._transport, self._has_answered = transport, connection.has_answered
         self._write, self._writelines = transport.write, transport.writelines
         self.is_closing, self.get_extra_info = transport.is_closing, transport.get_extra_info
+        self.get_write_buffer_size = transport.get_write_buffer_size
 
     def write(self, data: bytes) -> None:
-        self._has_answered()
+        if not data.startswith(_CONTINUE):
+            self._has_answered()
         self._write(data)
 
     def writelines(self, data: list[bytes]) -> None:

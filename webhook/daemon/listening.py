@@ -14,7 +14,11 @@ from aiohttp import web
 from webhook.daemon.connections import KEEPALIVE_SECONDS, Bounds, Closed, Connection, Connections
 from webhook.errors import InvalidSettingsError, Problem
 
-HTTP: dict[str, Any] = {"keepalive_timeout": KEEPALIVE_SECONDS, "lingering_time": 2}
+HTTP: dict[str, Any] = {
+    "keepalive_timeout": KEEPALIVE_SECONDS,
+    "lingering_time": 2,  # for the rest of a body that was refused
+    "auto_decompress": False,  # nobody compresses reviews, and a small body would unfold to a large one
+}
 """How aiohttp serves here, for its applications and for its low-level server."""
 
 ADMIN_BOUNDS = Bounds(connections=200, request_bytes=64 * 1024, held_bytes=1024 * 1024)

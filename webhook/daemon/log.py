@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 import msgspec
+from aiohttp.http_exceptions import HttpProcessingError
 
 LogLine = Callable[..., None]
 """Called with a message and fields."""
@@ -51,12 +52,16 @@ def json_lines(
 
 
 def take_up_logging(log: LogLine) -> None:
-    """Write what libraries log, from warnings on, as lines of ours: one each, and no traceback."""
+    """Write what libraries log, from warnings on, as lines of ours: one each, and no traceback.
+
+    What is no HTTP is aiohttp's to refuse, and to log: as an error, though nobody here has anything to mend.
+    """
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             error = record.exc_info[1] if record.exc_info else None
+            level = "warning" if isinstance(error, HttpProcessingError) else record.levelname.lower()
             said = {} if error is None else {"error": f"{type(error).__name__}: {error}"}
-            log(record.getMessage(), level=record.levelname.lower(), logger=record.name, **said)
+            log(record.getMessage(), level=level, logger=record.name, **said)
 
     logging.basicConfig(handlers=[Lines()], level=logging.WARNING, force=True)

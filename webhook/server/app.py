@@ -16,6 +16,7 @@ from webhook.envelope import MAX_REVIEW_BYTES
 from webhook.errors import ReviewError, in_one_sentence
 from webhook.policy import SENTENCES, Deny, Inject, Skip
 from webhook.review import Reviewed, Reviewer
+from webhook.server.body import whole_body
 from webhook.server.metrics import REFUSALS, Metrics
 from webhook.server.response import ReadyResponse
 from webhook.workload_policy import Copy
@@ -78,7 +79,7 @@ def webhook_server(handler: RequestHandler, **options: Any) -> web.Server:  # no
         options: of aiohttp's connections, such as `keepalive_timeout`.
     """
     loop = asyncio.get_running_loop()
-    make_request = partial(web.BaseRequest, loop=loop, client_max_size=MAX_REVIEW_BYTES)
+    make_request = partial(web.BaseRequest, loop=loop)
     return web.Server(handler, request_factory=make_request, access_log=None, **options)
 
 
@@ -114,11 +115,12 @@ async def _body(request: web.BaseRequest) -> bytes:
     try:
         if request.content.is_eof():
             return request.content.read_nowait()  # it came with its head, as reviews mostly do
-        return await request.read()
+        return await whole_body(request)
     except web.HTTPRequestEntityTooLarge as error:
         sentence = f"the body is larger than {MAX_REVIEW_BYTES} bytes, more than an API server sends"
         raise ReviewError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence) from error
     except (web.RequestPayloadError, ConnectionError) as error:
+        error.__traceback__ = None  # the request keeps the error, which would keep what has come of the body
         raise ReviewError(HTTPStatus.BAD_REQUEST, f"the body did not arrive whole: {error}") from error
 
 
