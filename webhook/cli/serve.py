@@ -5,6 +5,7 @@ from pathlib import Path
 
 from webhook.cli.listening import add_admin_listen, address
 from webhook.cli.options import add_settings
+from webhook.errors import InvalidSettingsError, Problem
 from webhook.server.serve import ServerSettings
 from webhook.server.serve import run as run_server
 
@@ -27,6 +28,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_admin_listen(parser)
     parser.add_argument("--tls-cert", type=Path, required=True, metavar="FILE", help="certificate chain, PEM")
     parser.add_argument("--tls-key", type=Path, required=True, metavar="FILE", help="its private key, PEM")
+    parser.add_argument(
+        "--client-ca",
+        type=Path,
+        metavar="FILE",
+        help="serve only clients with a certificate that one of these (PEM) signed, as API servers can have",
+    )
+    parser.add_argument(
+        "--client-name",
+        metavar="NAME",
+        help="of these only one whose certificate is for this name (common name or alternative name)",
+    )
     add_settings(parser)
     parser.add_argument(
         "--drain-seconds",
@@ -39,12 +51,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
+    if options.client_name and not options.client_ca:
+        raise InvalidSettingsError(
+            [Problem("--client-name", "it judges certificates; name --client-ca, too")]
+        )
     server = ServerSettings(
         listen=options.listen,
         admin_listen=options.admin_listen,
         tls_certificate=options.tls_cert,
         tls_key=options.tls_key,
         settings=options.settings,
+        client_authority=options.client_ca,
+        client_name=options.client_name,
         drain_seconds=options.drain_seconds,
     )
     run_server(server)

@@ -36,6 +36,7 @@ class Closed(StrEnum):
     SLOW = "slow"  # a request did not arrive, or its answer was not taken, in time
     CROWDED_OUT = "crowded-out"  # a newcomer needed its place
     MEMORY = "memory"  # the requests under way held too many bytes
+    UNKNOWN = "unknown-client"  # its certificate names another client
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class Connection(asyncio.Protocol):
         self._transport = plain = cast(asyncio.Transport, transport)
         if self._ended:  # in the moment between the last byte of the handshake and this call
             plain.abort()
+        elif not self._all.admits(plain):
+            self.abort(Closed.UNKNOWN)
         self.since = self._all.now()
         self._protocol.connection_made(cast(asyncio.Transport, _Answers(plain, self)))
 
@@ -196,10 +199,16 @@ class Connections:
     Args:
         bounds: what they may take.
         closed: told of each that is closed against its client's will.
+        admits: whether to serve a client, asked once TLS is agreed on.
     """
 
-    def __init__(self, bounds: Bounds, closed: Callable[[Closed], None] = lambda _: None) -> None:
-        self.bounds, self.closed = bounds, closed
+    def __init__(
+        self,
+        bounds: Bounds,
+        closed: Callable[[Closed], None] = lambda _: None,
+        admits: Callable[[asyncio.BaseTransport], bool] = lambda _: True,
+    ) -> None:
+        self.bounds, self.closed, self.admits = bounds, closed, admits
         self.held = 0
         self.now = asyncio.get_running_loop().time
         # By address, and in there the one in front that was answered, or that came, longest ago.

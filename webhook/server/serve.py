@@ -17,6 +17,7 @@ from webhook.daemon.reload import follow
 from webhook.daemon.settings_file import SettingsFile
 from webhook.review import Reviewer
 from webhook.server.app import request_handler, webhook_server
+from webhook.server.clients import only
 from webhook.server.metrics import Metrics
 from webhook.server.tls import ServedCertificate
 from webhook.version import __version__
@@ -32,6 +33,8 @@ class ServerSettings:
 
     Attributes:
         settings: their file; None: the shipped ones.
+        client_authority: those who sign for clients; None: any client is served.
+        client_name: the only client that is served, of these; None: each.
         drain_seconds: how long requests are still answered after SIGTERM, with /readyz false: the API
             server's node learns of a Pod's end some time after the Pod itself.
     """
@@ -41,6 +44,8 @@ class ServerSettings:
     tls_certificate: Path
     tls_key: Path
     settings: Path | None = None
+    client_authority: Path | None = None
+    client_name: str | None = None
     drain_seconds: float = 5.0
 
 
@@ -54,7 +59,7 @@ def run(server: ServerSettings) -> None:
 
 
 async def _serve(server: ServerSettings) -> None:
-    certificate = ServedCertificate(server.tls_certificate, server.tls_key)
+    certificate = ServedCertificate(server.tls_certificate, server.tls_key, server.client_authority)
     settings = SettingsFile(server.settings)
     reviewer = Reviewer(settings.load())
     log = json_lines(later=asyncio.get_running_loop().call_soon)
@@ -67,7 +72,8 @@ async def _serve(server: ServerSettings) -> None:
         server.admin_listen,
         Connections(ADMIN_BOUNDS),
     )
-    connections = Connections(Bounds(), metrics.closed)
+    known = {"admits": only(server.client_name, log)} if server.client_name else {}
+    connections = Connections(Bounds(), metrics.closed, **known)
     metrics.open_connections.set_function(lambda: len(connections))
     served = webhook_server(request_handler(reviewer, readiness, metrics, log), **HTTP)
     webhook = await listen("--listen", served, server.listen, connections, lambda: certificate.context)

@@ -1,8 +1,7 @@
-"""The server's certificate: served from files, and taken up again in place when they change.
+"""The server's certificate, and whom it lets in: from files, and taken up again when they change.
 
 Kubernetes renews a mounted Secret by swapping a symbolic link, so certificate and key change together, under
-the same paths. A context that failed to load a new pair would be broken for good: every pair is tried in a
-scratch context first, and only one that serves goes into the live one, which new connections then use.
+the same paths. What changed is tried in a context of its own, which serves new connections only if it can.
 """
 
 import ssl
@@ -19,10 +18,11 @@ class _EncryptedKeyError(Exception):
 
 
 class _Files(NamedTuple):
-    """A pair as it was found: where its files really are, and what tells them from others."""
+    """What was found: where the files really are, and what tells them from others."""
 
     certificate: Path
     key: Path
+    client_authority: Path | None
     marks: tuple[tuple[int, int, int], ...]
 
 
@@ -32,13 +32,16 @@ class ServedCertificate:
     Args:
         certificate: the chain, the leaf first.
         key: the leaf's private key.
+        client_authority: certificates of those who sign for clients; None: any client is served.
 
     Raises:
-        InvalidSettingsError: a file cannot be read, or the two do not belong together.
+        InvalidSettingsError: a file cannot be read, or the pair does not belong together.
     """
 
-    def __init__(self, certificate: Path, key: Path) -> None:
-        self._paths = certificate, key
+    def __init__(self, certificate: Path, key: Path, client_authority: Path | None = None) -> None:
+        self._paths = {"--tls-cert": certificate, "--tls-key": key}
+        if client_authority:
+            self._paths["--client-ca"] = client_authority
         self._files = self._find()
         self.expires = _expiry(self._files)
         self.context = _context(self._files)
@@ -53,7 +56,7 @@ class ServedCertificate:
         if files == self._files:
             return False
         self.expires = _expiry(files)
-        self.context.load_cert_chain(files.certificate, files.key)
+        self.context = _context(files)
         self._files = files
         return True
 
@@ -64,7 +67,7 @@ class ServedCertificate:
     def _find(self) -> _Files:
         """The files behind the paths; resolved, so that a swap half-way cannot mix old and new."""
         found, marks = [], []
-        for option, path in zip(("--tls-cert", "--tls-key"), self._paths, strict=True):
+        for option, path in self._paths.items():
             try:
                 real = path.resolve(strict=True)
                 stat = real.stat()
@@ -74,7 +77,8 @@ class ServedCertificate:
                 raise InvalidSettingsError([problem]) from error
             found.append(real)
             marks.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
-        return _Files(found[0], found[1], tuple(marks))
+        client_authority = found[2] if found[2:] else None
+        return _Files(found[0], found[1], client_authority, tuple(marks))
 
 
 def _context(files: _Files) -> ssl.SSLContext:
@@ -90,7 +94,18 @@ def _context(files: _Files) -> ssl.SSLContext:
     except (ssl.SSLError, OSError) as error:
         sentence = f"{files.certificate} and {files.key} are no certificate with its key (PEM): {error}"
         raise InvalidSettingsError([Problem("--tls-cert, --tls-key", sentence)]) from error
+    if files.client_authority:
+        _require_client_certificates(context, files.client_authority)
     return context
+
+
+def _require_client_certificates(context: ssl.SSLContext, authority: Path) -> None:
+    try:
+        context.load_verify_locations(authority)
+    except (ssl.SSLError, OSError) as error:
+        problem = Problem("--client-ca", f"{authority} has no certificates (PEM): {error}")
+        raise InvalidSettingsError([problem]) from error
+    context.verify_mode = ssl.CERT_REQUIRED
 
 
 def _no_passphrase() -> str:
