@@ -110,9 +110,11 @@ class WebhookServer:
 
     Args:
         folder: takes its certificate, key and log.
+        more: further options.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
+        self._more = more
         now = datetime.now(UTC)
         authority = certificates.make_authority(now)
         leaf = certificates.make_leaf(authority, ["127.0.0.1"], now)
@@ -136,6 +138,7 @@ class WebhookServer:
         command += ["--listen", f"127.0.0.1:{self._port}", "--admin-listen", f"127.0.0.1:{self._admin_port}"]
         command += ["--tls-cert", str(self.certificate), "--tls-key", str(self.key)]
         command += ["--drain-seconds", "0"]  # there is no Service whose endpoints would have to notice first
+        command += self._more
         self._program = Program("hazelcast-sidecar serve", command, self.log)
         self._program.wait_until(self._is_ready)
 

@@ -25,7 +25,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -263,10 +263,19 @@ class ControlPlane:
         service_accounts: enable the ServiceAccount admission plugin. Off by default, because without a
             controller nobody makes the `default` ServiceAccount that it demands of every Pod's namespace.
         audit: write every answered request to `audit_log`, one JSON object a line, without its body.
+        flags: further ones of the API server.
     """
 
-    def __init__(self, programs: Path, *, service_accounts: bool = False, audit: bool = False) -> None:
+    def __init__(
+        self,
+        programs: Path,
+        *,
+        service_accounts: bool = False,
+        audit: bool = False,
+        flags: Sequence[str] = (),
+    ) -> None:
         self._programs = programs
+        self._flags = flags
         self._service_accounts = service_accounts
         self._audit = audit
         self._running: list[Program] = []
@@ -449,6 +458,7 @@ class ControlPlane:
             # So that it is Pod Security that refuses a privileged Pod, and not this flag's default.
             "--allow-privileged=true",
             *(audit if self._audit else ()),
+            *self._flags,
         ]
 
     def _is_ready(self) -> bool:

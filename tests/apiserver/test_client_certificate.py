@@ -1,0 +1,97 @@
+"""A real API server that shows the webhook a client certificate, as its AdmissionConfiguration says."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.apiserver.conftest import (
+    ACTIVE_SECONDS,
+    WebhookServer,
+    apply_strictly,
+    found_programs,
+    rendered,
+    wait_until_called,
+)
+from tests.apiserver.control_plane import ControlPlane
+from tests.apiserver.test_admission import OPTED_IN, create, pod
+from tests.client_certificates import make_client, write_pair
+from webhook.certificates import make_authority
+
+pytestmark = pytest.mark.apiserver
+
+AUTHORITY = make_authority(datetime.now(UTC), name="clients")
+
+
+@pytest.fixture(scope="module")
+def presenting(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlPlane]:
+    """An API server with a client certificate for webhooks."""
+    folder = tmp_path_factory.mktemp("admission")
+    certificate, key = write_pair(make_client(AUTHORITY, "kube-apiserver"), folder, "client")
+    user = {"client-certificate": str(certificate), "client-key": str(key)}
+    kubeconfig = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "*", "user": user}]}
+    (folder / "kubeconfig").write_text(json.dumps(kubeconfig))
+    group = "apiserver.config.k8s.io/v1"
+    plugin = {"apiVersion": group, "kind": "WebhookAdmissionConfiguration"}
+    plugin["kubeConfigFile"] = str(folder / "kubeconfig")
+    plugins = [{"name": "MutatingAdmissionWebhook", "configuration": plugin}]
+    configuration = {"apiVersion": group, "kind": "AdmissionConfiguration", "plugins": plugins}
+    (folder / "admission.yaml").write_text(json.dumps(configuration))
+    flags = [f"--admission-control-config-file={folder / 'admission.yaml'}"]
+    with ControlPlane(found_programs(request.config), flags=flags) as running:
+        yield running
+
+
+def registered(control_plane: ControlPlane, webhook: WebhookServer, manifests: Path) -> None:
+    objects = rendered(control_plane, manifests / "base")
+    (configuration,) = [found for found in objects if found["kind"] == "MutatingWebhookConfiguration"]
+    webhook.take_the_place_of_the_service(configuration)
+    assert apply_strictly(control_plane, [configuration]) == []
+
+
+def authority_file(folder: Path) -> Path:
+    path = folder / "client-ca.crt"
+    path.write_bytes(AUTHORITY.certificate)
+    return path
+
+
+def test_an_api_server_with_a_certificate_is_served(
+    presenting: ControlPlane, manifests: Path, tmp_path: Path
+) -> None:
+    authority = str(authority_file(tmp_path))
+    webhook = WebhookServer(tmp_path, "--client-ca", authority, "--client-name", "kube-apiserver")
+    webhook.start()
+    try:
+        registered(presenting, webhook, manifests)
+        wait_until_called(presenting, webhook)
+        answer = create(presenting, "default", pod(OPTED_IN))
+        assert answer.code == 201, answer.message
+        assert answer.document["spec"]["initContainers"][0]["name"] == "hazelcast"
+    finally:
+        webhook.stop()
+
+
+def test_under_another_name_it_is_not_served_and_the_log_says_why(
+    presenting: ControlPlane, manifests: Path, tmp_path: Path
+) -> None:
+    authority = str(authority_file(tmp_path))
+    webhook = WebhookServer(tmp_path, "--client-ca", authority, "--client-name", "another")
+    webhook.start()
+    try:
+        registered(presenting, webhook, manifests)
+        deadline = time.monotonic() + ACTIVE_SECONDS
+        while "client refused" not in webhook.log.read_text():
+            assert time.monotonic() < deadline, "the API server has not called"
+            answer = create(presenting, "default", pod(OPTED_IN), "&dryRun=All")
+        assert answer.code == 500
+        assert "failed calling webhook" in answer.message
+        assert webhook.answered() == 0
+        (line, *_) = [json.loads(line) for line in webhook.log.read_text().splitlines() if "refused" in line]
+        assert line["names"] == ["kube-apiserver"]
+    finally:
+        webhook.stop()
