@@ -175,6 +175,14 @@ def trickles(head: bytes, drop: bytes) -> Callable[[RawClient], None]:
     return send
 
 
+def is_invited(client: RawClient) -> None:
+    """Asks whether to send a body, and does not when it may."""
+    client.send(request("Expect: 100-continue", f"Content-Length: {len(GOOD)}"))
+    answer = client.answer()
+    assert answer
+    assert answer.status == 100
+
+
 def does_not_read(client: RawClient) -> None:
     """Sends reviews for as long as the server takes them, without taking an answer."""
     client.send(post() * 20_000)
@@ -190,6 +198,7 @@ SLOW: tuple[tuple[str, bool, Callable[[RawClient], None]], ...] = (
     ("a body byte by byte", False, trickles(post(length=len(GOOD) + 1000), b" ")),
     ("chunks that stop half-way", False, sends(request("Transfer-Encoding: chunked") + b"5\r\nab")),
     ("chunks one by one", False, trickles(request("Transfer-Encoding: chunked"), b"1\r\n \r\n")),
+    ("Expect: 100-continue, an answer 100, and no body", False, is_invited),
     ("answers that are not taken", False, does_not_read),
 )
 
