@@ -465,6 +465,34 @@ def complaints(control_plane: ControlPlane, objects: list[dict[str, Any]]) -> li
     return apply_strictly(control_plane, objects, "--dry-run=server")
 
 
+def built(control_plane: ControlPlane, manifests: Path, folder: str) -> list[dict[str, Any]]:
+    """Render a kustomization; a component on top of the base, which it changes."""
+    if not folder.startswith("components/"):
+        return rendered(control_plane, manifests / folder)
+    whole = manifests / folder.replace("/", "-")
+    whole.mkdir(exist_ok=True)
+    (whole / "kustomization.yaml").write_text(
+        json.dumps({"resources": ["../base"], "components": [f"../{folder}"]}), encoding="utf-8"
+    )
+    return rendered(control_plane, whole)
+
+
+def test_only_what_a_component_is_for_changes(control_plane: ControlPlane, manifests: Path) -> None:
+    base = rendered(control_plane, manifests / "base")
+    changed = {
+        folder: {
+            (found["kind"], found["metadata"]["name"])
+            for found in built(control_plane, manifests, f"components/{folder}")
+            if found not in base
+        }
+        for folder in ("api-servers-only", "client-certificates")
+    }
+    assert changed == {
+        "api-servers-only": {("NetworkPolicy", OWN_NAMESPACE)},
+        "client-certificates": {("Deployment", OWN_NAMESPACE)},
+    }
+
+
 def test_there_are_kustomizations_to_check() -> None:
     assert {"base", "demo", "overlays/cert-manager", "overlays/dev"} <= set(KUSTOMIZATIONS)
 
@@ -477,7 +505,7 @@ def test_manifests_pass_strict_validation(control_plane: ControlPlane, manifests
     """
     objects = [
         found
-        for found in rendered(control_plane, manifests / folder)
+        for found in built(control_plane, manifests, folder)
         if not found["apiVersion"].startswith("cert-manager.io/")
     ]
     assert objects

@@ -13,8 +13,8 @@ from tests.apiserver.conftest import (
     WebhookServer,
     apply_strictly,
     found_programs,
+    register,
     rendered,
-    wait_until_called,
 )
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.test_admission import OPTED_IN, create, pod
@@ -47,13 +47,6 @@ def presenting(
         yield running
 
 
-def registered(control_plane: ControlPlane, webhook: WebhookServer, manifests: Path) -> None:
-    objects = rendered(control_plane, manifests / "base")
-    (configuration,) = [found for found in objects if found["kind"] == "MutatingWebhookConfiguration"]
-    webhook.take_the_place_of_the_service(configuration)
-    assert apply_strictly(control_plane, [configuration]) == []
-
-
 def authority_file(folder: Path) -> Path:
     path = folder / "client-ca.crt"
     path.write_bytes(AUTHORITY.certificate)
@@ -67,8 +60,7 @@ def test_an_api_server_with_a_certificate_is_served(
     webhook = WebhookServer(tmp_path, "--client-ca", authority, "--client-name", "kube-apiserver")
     webhook.start()
     try:
-        registered(presenting, webhook, manifests)
-        wait_until_called(presenting, webhook)
+        register(presenting, webhook, manifests)
         answer = create(presenting, "default", pod(OPTED_IN))
         assert answer.code == 201, answer.message
         assert answer.document["spec"]["initContainers"][0]["name"] == "hazelcast"
@@ -83,7 +75,10 @@ def test_under_another_name_it_is_not_served_and_the_log_says_why(
     webhook = WebhookServer(tmp_path, "--client-ca", authority, "--client-name", "another")
     webhook.start()
     try:
-        registered(presenting, webhook, manifests)
+        objects = rendered(presenting, manifests / "base")
+        (configuration,) = [found for found in objects if found["kind"] == "MutatingWebhookConfiguration"]
+        webhook.take_the_place_of_the_service(configuration)
+        assert apply_strictly(presenting, [configuration]) == []
         deadline = time.monotonic() + ACTIVE_SECONDS
         while "client refused" not in webhook.log.read_text():
             assert time.monotonic() < deadline, "the API server has not called"

@@ -1,0 +1,92 @@
+"""docs/threat-model.md names tests that exist; what it says of files in this checkout holds."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from webhook.resources import HAZELCAST_YAML
+
+NAMED = re.compile(r"`(tests/[\w/.-]+)(?:::(\w+))?`")
+
+
+def test_every_test_that_it_names_exists(checkout: Path) -> None:
+    named = NAMED.findall((checkout / "docs" / "threat-model.md").read_text("utf-8"))
+    assert len(named) > 20
+    for path, name in named:
+        assert (checkout / path).exists(), path
+        if name:
+            text = (checkout / path).read_text("utf-8")
+            assert re.search(rf"^(async )?def {name}\(", text, re.MULTILINE), f"{path} has no {name}"
+
+
+def test_every_row_names_a_test(checkout: Path) -> None:
+    rows = re.findall(
+        r"^\|(?! could |---)(.+)\|$", (checkout / "docs" / "threat-model.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert rows
+    assert [row for row in rows if not NAMED.search(row.split(" | ")[-1])] == []
+
+
+def base(checkout: Path, name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((checkout / "manifests" / "base" / name).read_text("utf-8")))
+
+
+def test_the_webhook_has_no_credentials_and_little_else(checkout: Path) -> None:
+    (deployment,) = base(checkout, "deployment.yaml")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["automountServiceAccountToken"] is False
+    assert base(checkout, "serviceaccount.yaml")[0]["automountServiceAccountToken"] is False
+    assert {next(iter({*volume} - {"name"})) for volume in pod["volumes"]} == {"secret", "configMap"}
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    bound = {
+        subject["name"] for o in base(checkout, "controller-rbac.yaml") for subject in o.get("subjects", [])
+    }
+    assert bound == {"hazelcast-sidecar-controller"}
+
+
+def test_nothing_goes_out_of_the_webhook(checkout: Path) -> None:
+    (policy,) = base(checkout, "networkpolicy.yaml")
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert "egress" not in policy["spec"]
+    assert [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]] == [
+        "webhook",
+        "admin",
+    ]
+    (deployment,) = base(checkout, "deployment.yaml")
+    assert (
+        deployment["spec"]["template"]["metadata"]["labels"].items()
+        >= policy["spec"]["podSelector"]["matchLabels"].items()
+    )
+
+
+def test_no_client_can_have_a_member_run_code() -> None:
+    hazelcast = yaml.safe_load(HAZELCAST_YAML)["hazelcast"]
+    assert hazelcast["jet"] == {"enabled": False, "resource-upload-enabled": False}
+    assert hazelcast["management-center"] == {
+        "scripting-enabled": False,
+        "console-enabled": False,
+        "data-access-enabled": False,
+    }
+    assert hazelcast["serialization"]["java-serialization-filter"] == {"defaults-disabled": False}
+    groups = hazelcast["network"]["rest-api"]["endpoint-groups"]
+    assert {name for name, group in groups.items() if group["enabled"]} == {"HEALTH_CHECK"}
+
+
+def test_every_dependency_is_pinned_with_its_hashes(checkout: Path) -> None:
+    locks = [*(checkout / "requirements").glob("*.lock"), checkout / "demo-app" / "requirements.lock"]
+    assert len(locks) >= 5
+    for lock in locks:
+        for pinned in re.split(r"\n(?! )", lock.read_text("utf-8").strip()):
+            assert re.match(r"[\w.-]+(\[[\w,-]+\])?==[\w.!+-]+ ", pinned), pinned
+            assert "--hash=sha256:" in pinned, pinned
+    for recipe in ("Makefile", "Dockerfile", "demo-app/Dockerfile"):
+        text = (checkout / recipe).read_text("utf-8")
+        assert "--require-hashes" in text, recipe
