@@ -20,7 +20,8 @@ from tests.server.conftest import TlsFiles
 from tests.server.hostile import BODIES, GOOD, HEADS, LENGTHS, MIB, SHAPES, Shape, post, request
 from tests.server.raw import Answer, RawClient
 from tests.server.test_serve import Server
-from webhook.daemon.connections import Bounds, Closed
+from webhook.daemon.connections import KEEPALIVE_SECONDS, Bounds, Closed
+from webhook.envelope import MAX_REVIEW_BYTES
 
 DOCUMENT = "docs/bad-input.md"
 BEGIN, END = "<!-- {} -->", "<!-- /{} -->"
@@ -377,6 +378,17 @@ def test_memory_stays_below_the_limit_of_the_manifest(
     assert victim.memory() < memory_limit
 
 
+@pytest.mark.slow
+def test_idle_connections_outlast_those_of_the_api_server(victim: Victim) -> None:
+    """Go's client keeps one for 90 s, also one that it opened and never needed."""
+    with victim.connect() as used, victim.connect() as unused, victim.connect() as forgotten:
+        assert takes_a_review(used)
+        time.sleep(95)
+        assert takes_a_review(used)
+        assert takes_a_review(unused)
+        assert forgotten.answer() is None
+
+
 # --- the document, and the fuzzer's corpus -----------------------------------------------------------------
 
 
@@ -395,6 +407,22 @@ def test_the_document_says_what_is_tested(
         path.write_text(text, encoding="utf-8")
     else:
         assert found == table, f"{DOCUMENT}: see it with --update and git diff"
+
+
+def test_the_bounds_are_the_documented_ones(checkout: Path) -> None:
+    text = (checkout / DOCUMENT).read_text(encoding="utf-8").split("## Bounds")[1].split("## Bodies")[0]
+    rows = [line.split(" | ")[1] for line in text.splitlines() if line.startswith("| ")][1:]
+    bounds = Bounds()
+    assert bounds.handshake_seconds == bounds.request_seconds
+    assert [re.findall(r"[\d,]+(?: MiB| s)?", row)[0] for row in rows] == [
+        f"{bounds.connections:,}",
+        *[f"{bounds.request_seconds:.0f} s"] * 2,
+        f"{KEEPALIVE_SECONDS} s",
+        f"{MAX_REVIEW_BYTES // MIB} MiB",
+        "8,190",
+        f"{bounds.request_bytes // MIB} MiB",
+        f"{bounds.held_bytes // MIB} MiB",
+    ]
 
 
 def test_the_fuzzer_starts_from_these_bodies(checkout: Path, request: pytest.FixtureRequest) -> None:

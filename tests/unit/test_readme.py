@@ -34,7 +34,8 @@ def test_the_table_of_annotations_is_the_one_in_the_code(
 
 
 def test_every_file_that_it_links_to_exists(checkout: Path) -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "docs/architecture.md"):
+    documents = [path.relative_to(checkout) for path in (checkout / "docs").rglob("*.md")]
+    for document in (*map(Path, ("README.md", "CONTRIBUTING.md", "certs/README.md")), *documents):
         text = (checkout / document).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
             assert ((checkout / document).parent / target).exists(), f"{document} links to {target}"
