@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from webhook.envelope import MAX_REVIEW_BYTES
 DOCUMENT = "docs/bad-input.md"
 BEGIN, END = "<!-- {} -->", "<!-- /{} -->"
 FUZZED_BYTES = 65536  # `make fuzz` looks at no longer ones
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what the server holds")
 TLS_REFUSED = (ssl.SSLError, ConnectionError)
 
 
@@ -287,6 +289,7 @@ def test_a_half_closed_connection_is_closed(victim: Victim) -> None:
 
 
 @documented("a client that is gone in the middle of anything", "nothing, and nothing is kept")
+@LINUX
 def test_nothing_is_kept_of_a_client_that_is_gone(victim: Victim) -> None:
     before = victim.open_files()
     for sent in (b"", post()[:-9], post(), post() * 50):
@@ -322,6 +325,7 @@ def many_files() -> Iterator[None]:
     f"{PLACES:,} places: each newcomer gets one, and of those never answered the oldest is closed",
 )
 @pytest.mark.usefixtures("many_files")
+@LINUX
 def test_many_idle_connections_cost_nobody_his_place(victim: Victim, memory_limit: int) -> None:
     before = victim.closed(Closed.CROWDED_OUT)
     with ExitStack() as idle, victim.connect() as known:
@@ -359,6 +363,7 @@ def test_connections_that_were_answered_fall_by_their_last_answer(victim: Victim
     "100 bodies of 6.9 MiB that stop before their end",
     f"{Bounds().held_bytes // MIB} MiB are held at once; beyond, the oldest is closed",
 )
+@LINUX
 def test_large_bodies_that_stall_are_held_within_bounds(victim: Victim, memory_limit: int) -> None:
     before = victim.closed(Closed.MEMORY)
     with ExitStack() as stalled, victim.connect() as known:
@@ -370,6 +375,7 @@ def test_large_bodies_that_stall_are_held_within_bounds(victim: Victim, memory_l
     assert victim.memory() < memory_limit
 
 
+@LINUX
 def test_memory_stays_below_the_limit_of_the_manifest(
     victim: Victim, memory_limit: int, record_property: Callable[[str, object], None]
 ) -> None:
