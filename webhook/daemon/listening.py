@@ -29,6 +29,7 @@ _OTHER_FILES = 100  # beside connections: the program's own
 _SHUTDOWN_SECONDS = 5
 _TLS_GOODBYE_SECONDS = 2
 _RETRY_SECONDS = 0.1
+_ACCEPTED_AT_ONCE = 100  # between them, answers go on
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,15 @@ class Port:
         self._loop.add_reader(self._listening, self._accept)
 
     def _accept(self) -> None:
-        """Take all that have come; a loop of their own for each keeps a slow handshake from the others."""
-        while True:
+        """Take some of those that have come; a task for each keeps a slow handshake from the others."""
+        for _ in range(_ACCEPTED_AT_ONCE):
             try:
                 accepted, peer = self._listening.accept()
             except BlockingIOError:
                 return
-            except OSError:  # no file left, or the client is gone already
+            except ConnectionAbortedError:
+                continue
+            except OSError:  # no file is left
                 self._loop.remove_reader(self._listening)
                 self._loop.call_later(_RETRY_SECONDS, self._reopen)
                 return
