@@ -36,6 +36,7 @@ type plan struct {
 	name          string
 	groups        int64
 	requests      int64
+	handshakes    atomic.Int64
 }
 
 // Seen is what the run saw; times in seconds.
@@ -46,7 +47,7 @@ type Seen struct {
 	P50        float64 `json:"p50"`
 	P99        float64 `json:"p99"`
 	Longest    float64 `json:"longest"`
-	Handshakes int     `json:"handshakes"`
+	Handshakes int64   `json:"handshakes"`
 }
 
 func main() {
@@ -140,20 +141,22 @@ func (p *plan) send(connections int) (Seen, error) {
 		bytes = max(bytes, size)
 	}
 	at := func(share float64) float64 { return all[int(share*float64(len(all)-1))].Seconds() }
-	return Seen{len(all), bytes, seconds, at(0.5), at(0.99), at(1), connections}, nil
+	return Seen{len(all), bytes, seconds, at(0.5), at(0.99), at(1), p.handshakes.Load()}, nil
 }
 
-// keep sends one review after the other over one connection, and returns how long each took.
+// keep sends one review after the other over one connection, or over the next where the server closes it, and
+// returns how long each took.
 func (p *plan) keep(next *atomic.Int64) ([]time.Duration, int, error) {
-	connection, err := tls.Dial("tcp", p.address, p.tls)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer connection.Close()
-	reader := bufio.NewReader(connection)
 	var times []time.Duration
 	var out []byte
 	longest := 0
+	var connection *tls.Conn
+	var reader *bufio.Reader
+	defer func() {
+		if connection != nil {
+			connection.Close()
+		}
+	}()
 	for {
 		number := next.Add(1)
 		if number > p.requests {
@@ -162,15 +165,27 @@ func (p *plan) keep(next *atomic.Int64) ([]time.Duration, int, error) {
 		uid := fmt.Sprintf("%08x-0000-4000-8000-%012x", uint32(number), number)
 		out = p.request(out[:0], uid, number)
 		began := time.Now()
+		if connection == nil {
+			var err error
+			if connection, err = tls.Dial("tcp", p.address, p.tls); err != nil {
+				return nil, 0, err
+			}
+			p.handshakes.Add(1)
+			reader = bufio.NewReader(connection)
+		}
 		if _, err := connection.Write(out); err != nil {
 			return nil, 0, err
 		}
-		size, err := p.check(reader, uid)
+		size, closes, err := p.check(reader, uid)
 		if err != nil {
 			return nil, 0, err
 		}
 		longest = max(longest, size)
 		times = append(times, time.Since(began))
+		if closes {
+			connection.Close()
+			connection = nil
+		}
 	}
 }
 
@@ -199,20 +214,20 @@ func (p *plan) request(out []byte, uid string, number int64) []byte {
 	return out
 }
 
-// check reads one answer, which must be an injection for that uid.
-func (p *plan) check(reader *bufio.Reader, uid string) (int, error) {
+// check reads one answer, which must be an injection for that uid: its size, and whether the server closes behind it.
+func (p *plan) check(reader *bufio.Reader, uid string) (size int, closes bool, err error) {
 	response, err := http.ReadResponse(reader, nil)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if response.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(uid)) ||
 		!bytes.Contains(answer, []byte(`"patch":"`)) {
-		return 0, fmt.Errorf("status %d: %s", response.StatusCode, answer[:min(len(answer), 300)])
+		return 0, false, fmt.Errorf("status %d: %s", response.StatusCode, answer[:min(len(answer), 300)])
 	}
-	return len(answer), nil
+	return len(answer), response.Close, nil
 }
