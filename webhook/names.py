@@ -22,6 +22,13 @@ GROUP = PREFIX + "group"
 INJECTOR = "hazelcast-sidecar-injector"
 """Of the webhook's configuration, its Service and its Deployment."""
 
+POD_WEBHOOKS = (
+    "pods.sidecar.hazelcast.com",
+    "again.pods.sidecar.hazelcast.com",
+    "decisive.pods.sidecar.hazelcast.com",
+)
+"""The webhooks of its configuration that are asked about a Pod, in turn until one of them answers."""
+
 CONTROLLER = "hazelcast-sidecar-controller"
 """Of the controller's Deployment, its ServiceAccount, its roles and its Lease."""
 

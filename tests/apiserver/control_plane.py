@@ -332,6 +332,16 @@ class ControlPlane:
         """Take the API server away; etcd keeps what is stored."""
         self._running.pop().stop()
 
+    def stop_etcd(self) -> None:
+        """Take the store away from under the running API server."""
+        self._running[0].stop()
+
+    def start_etcd(self) -> None:
+        """Start etcd again, with what it had stored, and return when the API server is ready again."""
+        _, apiserver = self._running
+        self._running[0] = Program("etcd", self._etcd_command(), self.etcd_log)
+        apiserver.wait_until(self._is_ready, self._running[0])
+
     @contextlib.contextmanager
     def frozen_apiserver(self) -> Iterator[None]:
         """Let the API server hang: it takes connections, and answers nothing until it goes on."""
@@ -379,6 +389,11 @@ class ControlPlane:
             response = connection.getresponse()
             return Answer(response.status, json.loads(response.read()))
 
+    @property
+    def kubectl_program(self) -> Path:
+        """For those who run it themselves."""
+        return self._programs / "kubectl"
+
     def kubectl(
         self,
         *arguments: str,
@@ -386,7 +401,7 @@ class ControlPlane:
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl as the administrator; a failure that nobody asked for shows what kubectl said."""
-        command = [str(self._programs / "kubectl"), "--kubeconfig", str(self.kubeconfig)]
+        command = [str(self.kubectl_program), "--kubeconfig", str(self.kubeconfig)]
         command += ["--cache-dir", str(self._folder / "kubectl-cache")]
         done = subprocess.run(
             [*command, *arguments],
@@ -433,7 +448,7 @@ class ControlPlane:
 
     def _apiserver_command(self) -> list[str]:
         """Name the flags: no audit log by default, and a serving certificate that the server makes itself."""
-        switched = "--enable" if self._service_accounts else "--disable"
+        service_accounts = [] if self._service_accounts else ["--disable-admission-plugins=ServiceAccount"]
         key = self._folder / "service-accounts.key"
         audit = [
             f"--audit-policy-file={self._folder / 'audit-policy.yaml'}",
@@ -448,7 +463,9 @@ class ControlPlane:
             f"--cert-dir={self.ca_file.parent}",
             f"--token-auth-file={self._folder / 'tokens.csv'}",
             "--authorization-mode=RBAC",
-            f"{switched}-admission-plugins=ServiceAccount",
+            *service_accounts,
+            # As on OpenShift: who says what an object belongs to must be allowed to delete it.
+            "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
             f"--service-account-issuer={self.url}",
             f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}",

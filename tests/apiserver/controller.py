@@ -459,6 +459,14 @@ def has_ca_bundle(cluster: ControlPlane) -> bool:
     return all(each["clientConfig"].get("caBundle") for each in found["webhooks"])
 
 
+def belongs_to(cluster: ControlPlane) -> list[str]:
+    """The namespaces that own the configuration."""
+    found = cluster.request("GET", f"{CONFIGURATIONS}/{INJECTOR}").document
+    references = found["metadata"].get("ownerReferences", [])
+    assert all((r["apiVersion"], r["kind"]) == ("v1", "Namespace") for r in references)
+    return [reference["name"] for reference in references]
+
+
 POLICY_DENIAL = (
     "ValidatingAdmissionPolicy 'hazelcast-sidecar-injector' with binding 'hazelcast-sidecar-injector' "
     "denied request: "

@@ -6,11 +6,9 @@ Each test begins with a clean installation: no Secrets, a configuration without 
 import argparse
 import base64
 import contextlib
-import http.client
 import signal
 import socket
 import ssl
-import sys
 import threading
 import time
 from collections import Counter
@@ -21,14 +19,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import ROOT, create_namespace, rendered
-from tests.apiserver.control_plane import ControlPlane, Program, free_ports
+from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     CONFIGURATIONS,
     INJECTOR,
@@ -36,7 +33,6 @@ from tests.apiserver.controller import (
     MERGE,
     NAME,
     OWN_NAMESPACE,
-    PREFIX,
     Account,
     Controller,
     asked,
@@ -44,16 +40,25 @@ from tests.apiserver.controller import (
     started,
     until,
 )
+from tests.apiserver.installation import (
+    AUTHORITY,
+    LEAF,
+    SECRETS,
+    SERVER_NAME,
+    Kubelet,
+    injects,
+    read_ca_bundle,
+    read_secret,
+    route_to,
+)
+from tests.apiserver.load import Tally, creating
+from tests.apiserver.service import Replica, Service
 from webhook.certificates import KeyPair, flaw, make_authority, make_leaf, validity
 from webhook.cli.controller import configure
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
-SECRETS = f"/api/v1/namespaces/{OWN_NAMESPACE}/secrets"
-AUTHORITY, LEAF = f"{INJECTOR}-ca", f"{INJECTOR}-tls"
 TYPES = {AUTHORITY: "Opaque", LEAF: "kubernetes.io/tls"}
-SERVER_NAME = f"{INJECTOR}.{OWN_NAMESPACE}.svc"
-"""What the API server asks for when a configuration names a Service."""
 CLEAN_START_SECONDS = 3.0
 LOOK_SECONDS = 5.0  # at the latest after so long it looks again
 REPAIR_SECONDS = LOOK_SECONDS + 1
@@ -94,21 +99,6 @@ def controller(clean_cluster: ControlPlane, shipped: Account, tmp_path: Path) ->
 
 
 # --- what is found -----------------------------------------------------------------------------------------
-
-
-def read_secret(cluster: ControlPlane, name: str) -> dict[str, bytes]:
-    """A Secret's content; empty where there is none."""
-    answer = cluster.request("GET", f"{SECRETS}/{name}")
-    assert answer.code in (200, 404), answer.message
-    data: dict[str, str] = answer.document.get("data") or {} if answer.code == 200 else {}
-    return {key: base64.b64decode(value) for key, value in data.items()}
-
-
-def read_ca_bundle(cluster: ControlPlane) -> bytes:
-    """The one caBundle of all webhooks; empty where there is none."""
-    document = cluster.request("GET", f"{CONFIGURATIONS}/{INJECTOR}").document
-    (text,) = {webhook["clientConfig"].get("caBundle", "") for webhook in document["webhooks"]}
-    return base64.b64decode(text)
 
 
 def pair_of(data: Mapping[str, bytes], stem: str) -> KeyPair:
@@ -449,33 +439,6 @@ ROTATION_SECONDS = 75.0
 KUBELET_DELAY = 1.0
 
 
-class Kubelet:
-    """Keeps a folder like the mounted Secret, in the kubelet's way: late, and by swapping a symbolic link."""
-
-    def __init__(self, cluster: ControlPlane, folder: Path) -> None:
-        self._cluster, self._folder = cluster, folder
-        self._written: dict[str, bytes] = {}
-        self._number = 0
-
-    def sync(self, delay: float = 0.0) -> None:
-        data = read_secret(self._cluster, LEAF)
-        if data == self._written or not data:
-            return
-        time.sleep(delay)
-        self._number += 1
-        version = self._folder / f"..version-{self._number}"
-        version.mkdir(mode=0o700)
-        for key in ("tls.crt", "tls.key"):
-            (version / key).write_bytes(data[key])
-        fresh = self._folder / "..data_tmp"
-        fresh.symlink_to(version.name)
-        fresh.rename(self._folder / "..data")
-        for key in ("tls.crt", "tls.key"):
-            if not (self._folder / key).is_symlink():
-                (self._folder / key).symlink_to(f"..data/{key}")
-        self._written = data
-
-
 class Sample(NamedTuple):
     """The leaf and then the caBundle, at one moment."""
 
@@ -499,22 +462,20 @@ class Rotation(NamedTuple):
     samples: list[Sample]
     refused_handshakes: Counter[str]
     handshakes: int
-    refused_pods: Counter[str]
-    pods: int
     served: set[int]
+    tally: Tally
     log: str
 
 
 class Watch:
     """Looks at everything at once, from several threads, until told to stop."""
 
-    def __init__(self, cluster: ControlPlane, kubelet: Kubelet, port: int, namespace: str) -> None:
-        self._cluster, self._kubelet, self._port, self._namespace = cluster, kubelet, port, namespace
+    def __init__(self, cluster: ControlPlane, kubelet: Kubelet, port: int) -> None:
+        self._cluster, self._kubelet, self._port = cluster, kubelet, port
         self._stop = threading.Event()
         self.samples: list[Sample] = []
         self.refused_handshakes: Counter[str] = Counter()
-        self.refused_pods: Counter[str] = Counter()
-        self.handshakes = self.pods = 0
+        self.handshakes = 0
         self.served: set[int] = set()
         self._crashes: list[BaseException] = []
 
@@ -522,7 +483,6 @@ class Watch:
         jobs = (
             (self._sample, SAMPLE_SECONDS),
             (self._shake_hands, SAMPLE_SECONDS),
-            (self._create, SAMPLE_SECONDS),
             (lambda: self._kubelet.sync(KUBELET_DELAY), 0.1),
         )
         threads = [threading.Thread(target=self._again, args=job) for job in jobs]
@@ -570,57 +530,20 @@ class Watch:
         except OSError as error:
             self.refused_handshakes[str(error)] += 1
 
-    def _create(self) -> None:
-        name = f"shop-{self.pods}"
-        self.pods += 1
-        body = {
-            "metadata": {"name": name, "annotations": {f"{PREFIX}inject": "true", f"{PREFIX}group": "shop"}},
-            "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
-        }
-        answer = self._cluster.request("POST", f"/api/v1/namespaces/{self._namespace}/pods", body)
-        if answer.code != 201:
-            self.refused_pods[answer.message] += 1
-        elif "initContainers" not in answer.document["spec"]:
-            self.refused_pods["not injected"] += 1
-
-
-def route_to(cluster: ControlPlane, port: int) -> None:
-    """Let the shipped configuration's Service lead to a port of this machine.
-
-    There is no kube-proxy: for a Service of the type ExternalName the API server needs none. It asks for the
-    Service's name in the certificate all the same.
-    """
-    service = {"metadata": {"name": INJECTOR}, "spec": {"type": "ExternalName", "externalName": "localhost"}}
-    assert cluster.request("POST", f"/api/v1/namespaces/{OWN_NAMESPACE}/services", service).code == 201
-    document = yaml.safe_load((ROOT / "manifests" / "base" / "webhook.yaml").read_text())
-    for each in document["webhooks"]:
-        each["clientConfig"]["service"]["port"] = port
-    assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code == 200
-    assert cluster.request("POST", CONFIGURATIONS, document).code == 201
-
 
 @contextlib.contextmanager
-def server(folder: Path, log: Path) -> Iterator[int]:
-    """Run the webhook's server on the files of a folder; its port."""
-    port, admin_port = free_ports(2)
-    command = [sys.executable, "-m", "webhook.cli", "serve"]
-    command += ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin_port}"]
-    command += ["--tls-cert", str(folder / "tls.crt"), "--tls-key", str(folder / "tls.key")]
-    program = Program("hazelcast-sidecar serve", [*command, "--drain-seconds", "0"], log)
-
-    def is_ready() -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=5)
-        with contextlib.closing(connection), contextlib.suppress(OSError):
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        return False
-
+def two_replicas(folder: Path, service: Service) -> Iterator[None]:
+    """Run the webhook on the files of a folder, behind a Service."""
+    replicas = [Replica(name, folder) for name in ("one", "two")]
+    service.select(*replicas)
     try:
-        program.wait_until(is_ready)
-        yield port
-        assert program.status is None, program.failure("the server ended by itself")
+        until(30, "the Service leads to both", lambda: service.leads_to(*replicas))
+        yield
+        for replica in replicas:
+            assert replica.program.status is None, replica.program.failure("it ended by itself")
     finally:
-        program.stop()
+        for replica in replicas:
+            replica.program.stop()
 
 
 @pytest.fixture(scope="module")
@@ -642,19 +565,19 @@ def rotation(
         until(30, "certificates in order", lambda: disorder(cluster) is None)
         kubelet = Kubelet(cluster, folder)
         kubelet.sync()
-        with server(folder, logs / "server.log") as port:
-            route_to(cluster, port)
+        with Service() as service, two_replicas(folder, service):
+            route_to(cluster, service.port)
             until(30, "caBundle", lambda: bool(read_ca_bundle(cluster)))
-            watch = Watch(cluster, kubelet, port, namespace)
+            watch = Watch(cluster, kubelet, service.port)
             until(30, "the API server calls the webhook", lambda: injects(cluster, namespace))
-            watch.run(ROTATION_SECONDS)
+            with creating(cluster, namespace) as load:
+                watch.run(ROTATION_SECONDS)
         seen = Rotation(
             watch.samples,
             watch.refused_handshakes,
             watch.handshakes,
-            watch.refused_pods,
-            watch.pods,
             watch.served,
+            load.tally,
             running.log.read_text(),
         )
     # The server is gone: the next test's Pods, and nobody else's, would be refused.
@@ -664,20 +587,9 @@ def rotation(
     authorities = {one.serial_number for sample in seen.samples for one in sample.trusted}
     say(
         f"rotation: {len(seen.samples)} samples, {len(leaves)} leaves, {len(authorities)} authorities; "
-        f"{seen.handshakes} handshakes, {seen.refused_handshakes.total()} refused; "
-        f"{seen.pods} Pods, {seen.refused_pods.total()} refused"
+        f"{seen.handshakes} handshakes, {seen.refused_handshakes.total()} refused; {seen.tally}"
     )
     return seen
-
-
-def injects(cluster: ControlPlane, namespace: str) -> bool:
-    """Whether the API server reaches the server, and is satisfied by its certificate."""
-    body = {
-        "metadata": {"name": "probe", "annotations": {f"{PREFIX}inject": "true"}},
-        "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
-    }
-    answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", body)
-    return answer.code == 201 and "initContainers" in answer.document["spec"]
 
 
 def test_rotation_was_seen_whole(rotation: Rotation) -> None:
@@ -702,8 +614,9 @@ def test_no_handshake_is_refused_in_a_rotation(rotation: Rotation) -> None:
 
 
 def test_no_pod_is_refused_in_a_rotation(rotation: Rotation) -> None:
-    assert rotation.pods > 100
-    assert rotation.refused_pods == {}
+    assert rotation.tally.asked > 100
+    assert rotation.tally.failures == []
+    assert rotation.tally.bare == 0
 
 
 def test_the_steps_of_a_rotation_are_an_overlap_apart(rotation: Rotation) -> None:

@@ -52,6 +52,7 @@ from tests.apiserver.controller import (
     api_part,
     asked,
     asking_for,
+    belongs_to,
     create_pod,
     delete_pod,
     failed_create,
@@ -637,6 +638,7 @@ class Scenario:
         put_configuration(cluster)
         yield self._controller.leads
         yield lambda: has_ca_bundle(cluster)
+        yield lambda: belongs_to(cluster) == [self._user.split(":")[2]]
         for kind, version in (("ReplicaSet", "apps/v1"), ("Job", "batch/v1")):
             owner = {"apiVersion": version, "kind": kind, "name": "told", "uid": f"uid-{kind}"}
             create_pod(cluster, namespace, f"told-{kind.lower()}", "told", owner=owner)
@@ -711,8 +713,9 @@ def test_rights_are_the_listed_ones() -> None:
                 verb,
                 (INJECTOR,),
             )
-            for verb in ("get", "patch")
+            for verb in ("get", "patch", "delete")
         ),
+        ("Role", "", "namespaces", "get", ()),
         ("Role", "coordination.k8s.io", "leases", "create", ()),
         *(("Role", "coordination.k8s.io", "leases", verb, (NAME,)) for verb in ("get", "update")),
         ("Role", "", "secrets", "create", ()),

@@ -42,8 +42,8 @@ def broken() -> Snapshot:
     shop, cart = (ObjectName("Service", "team-a", f"hazelcast-{name}") for name in ("shop", "cart"))
     blank: dict[str, Any] = configuration()
     blank["webhooks"][0]["clientConfig"].pop("caBundle")
-    blank["webhooks"][1]["matchConditions"].pop()
-    refusal = 'failed calling webhook "pods.sidecar.hazelcast.com": connect: connection refused'
+    blank["webhooks"][-1]["matchConditions"].pop()
+    refusal = 'failed calling webhook "decisive.pods.sidecar.hazelcast.com": connect: connection refused'
     return replace(
         used,
         now=NOW + timedelta(days=100),

@@ -212,11 +212,19 @@ def _without_workloads(webhooks: Webhooks) -> None:
 
 
 def _without_jobs(webhooks: Webhooks) -> None:
-    webhooks[1]["rules"].pop()
+    webhooks[-1]["rules"].pop()
 
 
 def _with_ignore(webhooks: Webhooks) -> None:
-    webhooks[0]["failurePolicy"] = "Ignore"
+    webhooks[2]["failurePolicy"] = "Ignore"
+
+
+def _without_a_second_attempt(webhooks: Webhooks) -> None:
+    webhooks[0]["failurePolicy"] = "Fail"
+
+
+def _without_the_last_attempt(webhooks: Webhooks) -> None:
+    webhooks.pop(2)
 
 
 def _without_own_exemption(webhooks: Webhooks) -> None:
@@ -231,7 +239,9 @@ def _without_own_exemption(webhooks: Webhooks) -> None:
         (_with_one_more_condition, State.WARNING, "match condition mine"),
         (_without_workloads, State.PROBLEM, "workloads.sidecar.hazelcast.com is not in it"),
         (_without_jobs, State.PROBLEM, "CREATE of cronjobs"),
-        (_with_ignore, State.WARNING, "failurePolicy Ignore"),
+        (_with_ignore, State.WARNING, "failurePolicy Ignore: while the webhook is away"),
+        (_without_a_second_attempt, State.WARNING, "failurePolicy Fail: a Pod is refused where"),
+        (_without_the_last_attempt, State.PROBLEM, "decisive.pods.sidecar.hazelcast.com is not in it"),
         (_without_own_exemption, State.WARNING, f"exempt the namespace {OWN}"),
     ],
 )
@@ -323,7 +333,7 @@ def test_whoever_makes_the_certificates_has_the_fix() -> None:
 
 # --- the dry run -------------------------------------------------------------------------------------------
 
-_CALL = 'Internal error occurred: failed calling webhook "pods.sidecar.hazelcast.com": '
+_CALL = 'Internal error occurred: failed calling webhook "decisive.pods.sidecar.hazelcast.com": '
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,28 @@ from typing import Any
 from webhook.checks.findings import Area, Finding, Unread
 from webhook.checks.selectors import selects
 from webhook.checks.snapshot import Document, Snapshot
-from webhook.names import INJECTOR
+from webhook.names import INJECTOR, POD_WEBHOOKS
 
 _AREA = Area("admission")
 _INSTALL = "kubectl apply -k manifests/base"
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _SHOW = f"kubectl get mutatingwebhookconfiguration {INJECTOR} -o yaml"
 
-PODS, WORKLOADS = "pods.sidecar.hazelcast.com", "workloads.sidecar.hazelcast.com"
+PODS, AGAIN, DECISIVE = POD_WEBHOOKS
+WORKLOADS = "workloads.sidecar.hazelcast.com"
+_ASKS_FOR_A_MEMBER = (
+    "has(object.metadata.annotations) && "
+    "object.metadata.annotations.exists(k, k.startsWith('sidecar.hazelcast.com/'))"
+)
+_STILL_WITHOUT = (
+    "object.metadata.?annotations[?'sidecar.hazelcast.com/inject'].orValue('false') != 'false' && "
+    "!(object.metadata.?annotations[?'sidecar.hazelcast.com/status'].hasValue() && "
+    "(object.spec.?initContainers.orValue([]) + object.spec.containers).exists(c, c.name == 'hazelcast'))"
+)
 CONDITIONS = {
-    PODS: {
-        "annotated-for-sidecar": "has(object.metadata.annotations) && "
-        "object.metadata.annotations.exists(k, k.startsWith('sidecar.hazelcast.com/'))",
-    },
+    PODS: {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER},
+    AGAIN: {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER, "still-without-a-member": _STILL_WITHOUT},
+    DECISIVE: {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER, "still-without-a-member": _STILL_WITHOUT},
     WORKLOADS: {
         "annotated-for-sidecar": "[object, oldObject].exists(o, o != null && [o.metadata.?annotations, "
         "o.spec.?template.?metadata.?annotations, "
@@ -32,7 +41,7 @@ CONDITIONS = {
 """The match conditions of each webhook, as shipped; blanks and line ends do not count."""
 
 RESOURCES = {
-    PODS: {("", "pods", "CREATE")},
+    **{name: {("", "pods", "CREATE")} for name in POD_WEBHOOKS},
     WORKLOADS: {
         (group, resource, operation)
         for group, resources in (
@@ -44,6 +53,15 @@ RESOURCES = {
     },
 }
 """API group, resource and operation of what each webhook is asked about."""
+
+FAILURE_POLICIES = {PODS: "Ignore", AGAIN: "Ignore", DECISIVE: "Fail", WORKLOADS: "Fail"}
+_WITHOUT = {
+    PODS: "a Pod is refused where a connection to the webhook breaks",
+    AGAIN: "a Pod is refused where a connection to the webhook breaks",
+    DECISIVE: "while the webhook is away, Pods start without a member",
+    WORKLOADS: "annotations of workloads do nothing",
+}
+"""What it means that one of them is not there."""
 
 
 def registration(snapshot: Snapshot) -> list[Finding]:
@@ -57,12 +75,13 @@ def registration(snapshot: Snapshot) -> list[Finding]:
         return [_AREA.problem(check, message, _INSTALL)]
     webhooks = {each["name"]: each for each in configuration.get("webhooks") or []}
     found: list[Finding] = []
-    for name, about in ((PODS, "Pods get no member"), (WORKLOADS, "annotations of workloads do nothing")):
+    for name, without in _WITHOUT.items():
         if name not in webhooks:
-            found.append(_AREA.problem(check, f"the webhook {name} is not in it: {about}", _INSTALL))
+            found.append(_AREA.problem(check, f"the webhook {name} is not in it: {without}", _INSTALL))
             continue
         faults = list(_faults(webhooks[name], name, snapshot.namespace))
-        found += faults or [_AREA.ok(check, f"{name}, failurePolicy Fail, conditions as shipped")]
+        policy = FAILURE_POLICIES[name]
+        found += faults or [_AREA.ok(check, f"{name}, failurePolicy {policy}, conditions as shipped")]
     return found
 
 
@@ -72,9 +91,9 @@ def _faults(webhook: Document, name: str, namespace: str) -> Iterator[Finding]:
         _, resource, operation = missing[0]
         message = f"{name} is not asked about every {operation} of {resource}, so some are passed by"
         yield _AREA.problem("rules", message, _INSTALL)
-    if webhook.get("failurePolicy") == "Ignore":
-        message = f"{name} has failurePolicy Ignore: while the webhook is away, Pods start without a member"
-        yield _AREA.warning("failurePolicy", message, _INSTALL)
+    if (policy := webhook.get("failurePolicy", "Fail")) != FAILURE_POLICIES[name]:
+        about = "while the webhook is away, it is passed by" if policy == "Ignore" else _WITHOUT[name]
+        yield _AREA.warning("failurePolicy", f"{name} has failurePolicy {policy}: {about}", _INSTALL)
     for exempt in ("kube-system", namespace):
         labels = {"kubernetes.io/metadata.name": exempt}
         if selects(webhook.get("namespaceSelector") or {}, labels):

@@ -22,12 +22,13 @@ _EVERYWHERE = (
     ("batch", "jobs", "get"),
 )
 _NAMED = (
-    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get patch", INJECTOR, False),
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get patch delete", INJECTOR, False),
     ("coordination.k8s.io", "leases", "create", "", True),
     ("coordination.k8s.io", "leases", "get update", CONTROLLER, True),
     ("", "secrets", "create", "", True),
     ("", "secrets", "get patch", AUTHORITY_SECRET, True),
     ("", "secrets", "get patch", LEAF_SECRET, True),
+    ("", "namespaces", "get", "", True),
 )
 
 CONTROLLER_RIGHTS = tuple(

@@ -14,10 +14,11 @@ from webhook.controller.metrics import Metrics
 from webhook.controller.reflector import Watcher
 from webhook.daemon.log import LogLine
 from webhook.kube.api import EVENT, Api, OwnerReference, Partial
+from webhook.names import POD_WEBHOOKS
 
 _FAILED_CREATE = "reason=FailedCreate,involvedObject.kind=ReplicaSet"
 _DENIED = re.compile(
-    r'admission webhook "pods\.sidecar\.hazelcast\.com" denied the request: '
+    rf'admission webhook "(?:{"|".join(map(re.escape, POD_WEBHOOKS))})" denied the request: '
     rf"|ValidatingAdmissionPolicy '{NAME}' with binding '{NAME}' denied request: "
 )
 

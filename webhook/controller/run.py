@@ -9,6 +9,7 @@ import uvloop
 from kubernetes.aio import client
 
 from webhook.controller.audit import Auditor
+from webhook.controller.belonging import Belonging
 from webhook.controller.certificates import CertificateKeeper
 from webhook.controller.denials import Denials
 from webhook.controller.election import lead
@@ -145,6 +146,7 @@ class Controller:
                 log=log,
                 tell=tell,
             )
+        self._belonging = Belonging(api, settings.namespace, log)
         self._keeper = None
         if settings.certificates:
             self._keeper = CertificateKeeper(
@@ -177,6 +179,7 @@ class Controller:
                 # A new one for each term: it tells what happens from now on.
                 denials = Denials(self._api, self._recorder, self.metrics, self._log)
                 group.create_task(denials.run())
+                group.create_task(self._belonging.work())
                 if self._keeper:
                     group.create_task(self._keeper.work())
                 group.create_task(self._audit())

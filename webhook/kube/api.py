@@ -117,6 +117,7 @@ RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
 
 POD = Kind("Pod", "/api/v1", "pods")
 EVENT = Kind("Event", "/api/v1", "events")
+NAMESPACE = Kind("Namespace", "/api/v1", "namespaces")
 SECRET = Kind("Secret", "/api/v1", "secrets")
 WEBHOOK_CONFIGURATION = Kind(
     "MutatingWebhookConfiguration", "/apis/admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations"

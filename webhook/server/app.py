@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
+from itertools import cycle
 from time import perf_counter
 from typing import Any
 
@@ -23,6 +24,15 @@ from webhook.workload_policy import Copy
 
 MUTATE_PODS, MUTATE_WORKLOADS = "/mutate/pods", "/mutate/workloads"
 
+REVIEWS_PER_CONNECTION = 50
+"""After so many answers one connection is closed, whichever it is then.
+
+The API server keeps its connections and opens new ones only when it has too few, so after a replica was
+replaced all of them may lead to the other. New ones are spread by the Service, so that the loss of a replica
+leaves some that work.
+"""
+
+_LAST_TURN = REVIEWS_PER_CONNECTION - 1
 _JSON = "application/json"
 _JSON_HEADERS = {"Content-Type": _JSON}
 
@@ -36,6 +46,7 @@ def request_handler(
 
     Whatever is no review gets its HTTP status and a sentence, and the server goes on.
     """
+    turns = cycle(range(REVIEWS_PER_CONNECTION))
     reviews = {MUTATE_PODS: reviewer.review_pod, MUTATE_WORKLOADS: reviewer.review_workload}
 
     async def answer_review(request: web.BaseRequest) -> web.StreamResponse:
@@ -50,7 +61,7 @@ def request_handler(
         metrics.answered(reviewed.decision.reason)
         metrics.observe_seconds(seconds)
         _log_review(log, reviewed, seconds)
-        return _response(request, reviewed.body, keep=readiness.ready)
+        return _response(request, reviewed.body, keep=next(turns) != _LAST_TURN and readiness.ready)
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         try:

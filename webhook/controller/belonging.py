@@ -1,0 +1,78 @@
+"""Has the webhook's configuration go with the namespace of the installation.
+
+Whoever deletes that namespace takes the webhook away, but not its configuration, which has no namespace: the API
+server would go on asking, and refuse every annotated Pod. As a dependent of the namespace it is removed by Kubernetes'
+garbage collector, also when no controller runs any more.
+Source: Kubernetes documentation, "Garbage Collection" (cluster-scoped dependents have cluster-scoped owners).
+"""
+
+import asyncio
+
+import msgspec
+
+from webhook.controller.reflector import Waits
+from webhook.daemon.log import LogLine
+from webhook.kube.api import (
+    CONNECTION_ERRORS,
+    NAMESPACE,
+    WEBHOOK_CONFIGURATION,
+    Api,
+    ApiError,
+    OwnerReference,
+    in_words,
+)
+from webhook.names import INJECTOR
+
+_LOOK_SECONDS = 5
+
+
+class Belonging:
+    """Keeps the owner reference from the configuration to the namespace."""
+
+    def __init__(self, api: Api, namespace: str, log: LogLine) -> None:
+        self._api, self._namespace, self._log = api, namespace, log
+        self._owner: OwnerReference | None = None
+
+    async def work(self) -> None:
+        """Until cancelled."""
+        waiting = Waits()
+        while True:
+            try:
+                await self._look()
+                waiting.reset()
+                seconds = float(_LOOK_SECONDS)
+            except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
+                seconds = waiting.after(error)
+                self._log(
+                    "the configuration does not belong to its namespace",
+                    level="warning",
+                    error=in_words(error),
+                    seconds=seconds,
+                )
+            await asyncio.sleep(seconds)
+
+    async def _look(self) -> None:
+        configuration = await self._api.get(WEBHOOK_CONFIGURATION, "", INJECTOR)
+        if configuration is None:
+            return  # it may be installed later
+        if self._owner is None:
+            self._owner = await self._find_owner()
+        if self._owner is None or self._owner in configuration.metadata.owner_references:
+            return
+        # An apply names all that is this field manager's, so a reference to an earlier namespace goes.
+        dependent = {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": WEBHOOK_CONFIGURATION.name,
+            "metadata": {"name": INJECTOR, "ownerReferences": [msgspec.to_builtins(self._owner)]},
+        }
+        await self._api.apply(WEBHOOK_CONFIGURATION, dependent, force=True)
+        self._log("the configuration belongs to its namespace", configuration=INJECTOR)
+
+    async def _find_owner(self) -> OwnerReference | None:
+        """The namespace, as long as it is there: it keeps its uid for life, and this Pod lives no longer."""
+        found = await self._api.get(NAMESPACE, "", self._namespace)
+        if found is None:
+            return None
+        return OwnerReference(
+            api_version="v1", kind=NAMESPACE.name, name=self._namespace, uid=found.metadata.uid
+        )
