@@ -5,13 +5,15 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 WEBHOOK_IMAGE ?= hazelcast-sidecar-injector:0.1.0
 DEMO_IMAGE ?= hazelcast-sidecar-demo:0.1.0
 FUZZ_SECONDS ?= 60
+KUBECTL ?= kubectl
+OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
 export WEBHOOK_IMAGE DEMO_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench lint format certs images e2e lock clean
+.PHONY: help demo test fuzz bench lint format certs images uninstall e2e lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.demo ## Run two replicas with real Hazelcast members and the real webhook on this machine
 	@$(BIN)/hazelcast-sidecar demo $(ARGS)
@@ -43,6 +45,18 @@ certs: .venv/.demo ## Make a development CA and the webhook's certificate, for m
 images: ## Build both images with Docker or Podman (WEBHOOK_IMAGE, DEMO_IMAGE name them)
 	@engine=$$(command -v docker || command -v podman) || { echo "make images: needs docker or podman" >&2; exit 2; }; \
 	"$$engine" build --tag "$(WEBHOOK_IMAGE)" . && "$$engine" build --tag "$(DEMO_IMAGE)" demo-app
+
+# First what the API server asks, so that nothing depends on the rest; of policies first the one that denies.
+uninstall: ## Take the injector off the cluster that KUBECONFIG names; Pods keep their members
+	$(KUBECTL) delete mutatingwebhookconfiguration hazelcast-sidecar-injector --ignore-not-found
+	@for kind in $$($(KUBECTL) api-resources --api-group=admissionregistration.k8s.io --output=name | \
+	    grep admissionpolic | sort --reverse); do \
+	  $(KUBECTL) delete $$kind hazelcast-sidecar-injector --ignore-not-found || exit 1; \
+	done
+	$(KUBECTL) delete namespace hazelcast-sidecar-injector --ignore-not-found --timeout=5m
+	$(KUBECTL) delete clusterrolebinding,clusterrole --selector=$(OURS)
+	@echo "Left as they are: Pods with their members, and the ConfigMaps and Services of their groups, which go with"
+	@echo "their workloads; the annotations, which mean nothing now: new Pods get no member."
 
 e2e: .venv/.dev ## Test on the cluster that KUBECONFIG names, which has both images
 	$(BIN)/pytest tests/e2e -m e2e $(ARGS)

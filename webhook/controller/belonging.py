@@ -1,8 +1,8 @@
 """Has the webhook's configuration go with the namespace of the installation.
 
-Whoever deletes that namespace takes the webhook away, but not its configuration, which has no namespace: the API
-server would go on asking, and refuse every annotated Pod. As a dependent of the namespace it is removed by Kubernetes'
-garbage collector, also when no controller runs any more.
+Whoever deletes that namespace takes the webhook away, but not its configuration, which has no namespace: the
+API server would go on asking, and refuse every annotated Pod. As a dependent of the namespace it is removed
+by Kubernetes' garbage collector, also when no controller runs any more.
 Source: Kubernetes documentation, "Garbage Collection" (cluster-scoped dependents have cluster-scoped owners).
 """
 
