@@ -91,7 +91,9 @@ def test_several_files_become_one_stream_and_any_form(capsys: pytest.CaptureFixt
     stream = capsys.readouterr().out
     assert [document["kind"] for document in yaml.safe_load_all(stream)] == kinds
     main(["inject", *arguments, "-o", "json"])
-    assert [document["kind"] for document in json.loads(capsys.readouterr().out)] == kinds
+    listed = json.loads(capsys.readouterr().out)
+    assert (listed["apiVersion"], listed["kind"]) == ("v1", "List"), "kubectl takes no bare array"
+    assert [document["kind"] for document in listed["items"]] == kinds
     main(["inject", *arguments, "-o", "table"])
     rows = capsys.readouterr().out.splitlines()[1:]
     assert [row.split()[:2] for row in rows] == [
@@ -139,7 +141,7 @@ def test_an_injected_file_is_explained_as_it_was(tmp_path: Path, capsys: pytest.
 def test_the_resources_of_a_group_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     wanted = ["--set", "discovery=api", "--set", "disruption-budget=true", "--service-account", "shop"]
     assert main(["resources", "--group", "shop", "-n", "team-a", *wanted, "-o", "json"]) == 0
-    made = {each["kind"]: each for each in json.loads(capsys.readouterr().out)}
+    made = {each["kind"]: each for each in json.loads(capsys.readouterr().out)["items"]}
     assert list(made) == ["ConfigMap", "PodDisruptionBudget", "Role", "RoleBinding"]
     assert made["RoleBinding"]["subjects"] == [
         {"kind": "ServiceAccount", "name": "shop", "namespace": "team-a"}

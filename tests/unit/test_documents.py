@@ -97,6 +97,19 @@ def test_json_stays_json_in_its_indentation(indent: str) -> None:
     assert Document(Document(text).changed(ADD)).changed(TAKE) == text
 
 
+def test_yaml_in_braces_is_yaml() -> None:
+    text = "{kind: A, spec: {list: [{name: one}], text: 'a b', number: 0o10}}\n"
+    assert Document(text).changed([]) == text
+    added = Document(text).changed(ADD)
+    assert added.startswith('{kind: A, spec: {list: [{name: new, value: "yes"}, {name: one}]')
+    assert Document(added).changed(TAKE) == text
+
+
+def test_braces_that_are_neither_say_both() -> None:
+    with pytest.raises(ValueError, match=r"as JSON: .* as YAML: "):
+        split("{a: b: c}")
+
+
 @pytest.mark.parametrize("text", ["a: [", "{", "a: b: c", "a: *b", "[" * 100_000, "\t- a"])
 def test_what_is_neither_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from webhook.cli.options import add_cluster, add_namespace
-from webhook.cli.output import add_output, objects
+from webhook.cli.output import add_output, values
 from webhook.errors import InvalidSettingsError, Problem
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         from msgspec import to_builtins  # noqa: PLC0415
 
-        print(objects([to_builtins(findings)], options.output), end="")  # noqa: T201
+        print(values([to_builtins(findings)], options.output), end="")  # noqa: T201
     return _PROBLEMS if any(finding.state == State.PROBLEM for finding in findings) else 0
 
 

@@ -47,10 +47,18 @@ class Document:
         self._head = head[0] if head else ""
         self._text = text[len(self._head) :]
         self._is_json = self._text.lstrip()[:1] in ("{", "[")
-        try:
-            self._tree = json.loads(self._text) if self._is_json else self._yaml().load(self._text)
-        except (YAMLError, ValueError, RecursionError) as error:
-            raise ValueError(" ".join(str(error).split())) from error
+        no_json = ""
+        if self._is_json:
+            try:
+                self._tree = json.loads(self._text)
+            except (ValueError, RecursionError) as error:
+                # YAML has braces and brackets, too, with more inside them than JSON allows.
+                self._is_json, no_json = False, f"as JSON: {error}; as YAML: "
+        if not self._is_json:
+            try:
+                self._tree = self._yaml().load(self._text)
+            except (YAMLError, ValueError, RecursionError) as error:
+                raise ValueError(no_json + " ".join(str(error).split())) from error
 
     @property
     def content(self) -> Any:  # noqa: ANN401 - whatever stands there
@@ -79,6 +87,7 @@ class Document:
         style = YAML()
         style.preserve_quotes = True
         style.width = _UNBOUNDED
+        style.brace_single_entry_mapping_in_flow_sequence = True
         nested = _NESTED.search(self._text)
         mapping = len(nested[2]) - len(nested[1]) if nested else 2
         listed = _SEQUENCE.search(self._text)

@@ -7,7 +7,7 @@ from typing import Any
 from webhook.cli.documents import read_objects
 from webhook.cli.live import fetch
 from webhook.cli.options import add_cluster, add_files, add_namespace, add_settings
-from webhook.cli.output import add_output, complain, objects, plain, print_table
+from webhook.cli.output import add_output, complain, plain, print_table, values
 from webhook.daemon.settings_file import SettingsFile
 from webhook.explanation import Explanation, explain
 from webhook.manifest import Placed, placed
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
             sys.stdout.write("\n" if number else "")
             _print(found, explanation)
     else:
-        sys.stdout.write(objects([_plain(*each) for each in explained], options.output))
+        sys.stdout.write(values([_plain(*each) for each in explained], options.output))
     return 1 if any(explanation.problems for _, explanation in explained) else 0
 
 

@@ -20,7 +20,14 @@ def add_output(parser: argparse.ArgumentParser, *formats: str) -> None:
 
 
 def objects(documents: Sequence[Any], form: str) -> str:
-    """Objects as text: YAML documents, or one JSON value, a list where there are several."""
+    """Objects of Kubernetes as text: YAML documents, or JSON, several as a `List`, which kubectl takes."""
+    if form == "json" and len(documents) > 1:
+        documents = [{"apiVersion": "v1", "kind": "List", "items": list(documents)}]
+    return values(documents, form)
+
+
+def values(documents: Sequence[Any], form: str) -> str:
+    """Anything as text: YAML documents, or one JSON value, an array where there are several."""
     if form == "json":
         shown = documents[0] if len(documents) == 1 else list(documents)
         return json.dumps(shown, indent=2, ensure_ascii=False) + "\n"

@@ -35,10 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the policies."""
     found = policies(SettingsFile(options.settings).load())
-    if options.output == "json":
-        # A list of kubectl's own, which takes no bare one.
-        found = [{"apiVersion": "v1", "kind": "List", "items": found}]
-    else:
+    if options.output == "yaml":
         sys.stdout.write(_header())
     sys.stdout.write(objects(found, options.output))
     return 0
