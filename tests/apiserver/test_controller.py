@@ -537,6 +537,34 @@ def test_the_other_takes_over_when_the_leader_is_killed(
     say(f"leader killed: the other leads after {leads:.1f} s, all in order {time.monotonic() - killed:.1f} s")
 
 
+def test_the_other_takes_over_at_once_when_the_leader_is_stopped(
+    pair: tuple[Controller, Controller], cluster: ControlPlane, say: Callable[[str], None]
+) -> None:
+    """A rollout of the controller leaves no time without a leader: who stops gives the Lease back."""
+    leader, other = pair
+    path = f"{LEASES}/{OWN_NAMESPACE}/leases/{NAME}"
+    assert leader.program.stop() == 0
+    lease = cluster.request("GET", path).document["spec"]
+    assert lease.get("holderIdentity", other.identity) == other.identity
+    stopped = time.monotonic()
+    until(LEASE_SECONDS, "the other leads", other.leads)
+    say(f"leader stopped: the other leads {time.monotonic() - stopped:.1f} s after")
+    lease = cluster.request("GET", path).document["spec"]
+    assert lease["holderIdentity"] == other.identity
+
+    assert other.program.stop() == 0
+    assert "holderIdentity" not in cluster.request("GET", path).document["spec"]
+
+
+def test_one_that_does_not_lead_leaves_the_lease_alone(
+    pair: tuple[Controller, Controller], cluster: ControlPlane
+) -> None:
+    leader, other = pair
+    assert other.program.stop() == 0
+    lease = cluster.request("GET", f"{LEASES}/{OWN_NAMESPACE}/leases/{NAME}").document["spec"]
+    assert lease["holderIdentity"] == leader.identity
+
+
 @pytest.mark.slow
 def test_a_leader_that_was_frozen_does_not_go_on_leading(
     cluster: ControlPlane,

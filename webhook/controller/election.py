@@ -7,6 +7,7 @@ would do no harm: both would apply the same objects.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from kubernetes.aio.client import ApiClient, V1Lease, V1ObjectMeta
@@ -32,10 +33,11 @@ async def lead(  # noqa: PLR0913, PLR0917 - the election's own parameters
     work: Callable[[], Awaitable[None]],
     log: LogLine,
 ) -> None:
-    """Take part in the election for ever; run `work` while leading, and cancel it when leadership is lost.
+    """Take part in the election until cancelled; run `work` while leading, and cancel it when that is lost.
 
     Leadership counts as lost as soon as it cannot be renewed, be it that the API server is away: nobody else
-    can take the Lease then, and the work could do nothing either.
+    can take the Lease then, and the work could do nothing either. At its end the Lease is given back, so that
+    nobody has to wait until it runs out.
 
     Raises:
         Exception: whatever `work` raised; it should not end.
@@ -90,10 +92,27 @@ async def _one_term(
         for task in (election, *term):
             task.cancel()
         await asyncio.gather(election, *term, return_exceptions=True)
+        if term:
+            await lease.release()
 
 
 class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
-    """The library's lock, with a bound on the time of its requests (its own is five minutes)."""
+    """The library's lock, with a bound on the time of its requests (its own is five minutes), and an end."""
+
+    async def release(self) -> None:
+        """Give it back, if it is ours: without a holder it is there to be taken.
+
+        It is written as of the version that was read, so nobody else's is taken away; failing that it runs
+        out by itself.
+        Source: client-go, `LeaderElectionConfig.ReleaseOnCancel`.
+        """
+        with suppress(ApiException, *CONNECTION_ERRORS):
+            async with asyncio.timeout(_REQUEST_SECONDS):
+                lease = await self.api_instance.read_namespaced_lease(self.name, self.namespace)
+                if lease.spec.holder_identity != self.identity:
+                    return
+                lease.spec.holder_identity = None
+                await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
 
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         async with asyncio.timeout(_REQUEST_SECONDS):
