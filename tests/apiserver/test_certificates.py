@@ -229,7 +229,7 @@ def test_installing_again_leaves_the_ca_bundle(
             cluster.kubectl("apply", *options, "-f", "-", stdin=text)
             assert read_ca_bundle(cluster) == bundle
         document = cluster.request("GET", f"{CONFIGURATIONS}/{INJECTOR}").document
-        assert document["webhooks"][0]["timeoutSeconds"] == 7
+        assert document["webhooks"][-1]["timeoutSeconds"] == 7
         managers = {entry["manager"] for entry in document["metadata"]["managedFields"]}
         assert "hazelcast-sidecar-certificates" in managers
 
@@ -600,7 +600,7 @@ def test_rotation_was_seen_whole(rotation: Rotation) -> None:
     assert len(issuers) >= 2, "leaves of two authorities"
     assert {len(sample.trusted) for sample in rotation.samples} >= {1, 2}
     assert len(leaves & rotation.served) >= 3, "the server served them"
-    assert len(rotation.samples) > ROTATION_SECONDS / SAMPLE_SECONDS / 5
+    assert len(rotation.samples) > ROTATION_SECONDS, "more often than its steps"
     assert no_key_in(rotation.log)
 
 
