@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.apiserver.conftest import counted
 from tests.apiserver.control_plane import Program, free_ports
 
 LAG_SECONDS = 1.0
@@ -55,11 +56,20 @@ class Replica:
         self.program = self._run()
 
     def is_ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=5)
-        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == http.HTTPStatus.OK
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self._get("/readyz")[0] == http.HTTPStatus.OK
         return False
+
+    def answered(self) -> float:
+        """Return how many reviews it has answered since its container started."""
+        return counted(self._get("/metrics")[1], "hazelcast_sidecar_admission_requests_total", {})
+
+    def _get(self, path: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=5)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
 
 
 class Service:

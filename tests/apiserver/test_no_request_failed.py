@@ -38,6 +38,7 @@ STEADY_SECONDS = 2.0
 NOTICE_SECONDS = 1.5
 """Until the kubelet has seen the end of a container and starts it again."""
 KILLS = 4
+MANY = 500
 
 shipped = fixtures.shipped
 
@@ -165,6 +166,23 @@ def passed_over(cluster: ControlPlane) -> float:
     """How many first attempts to ask about a Pod failed, by the API server's count."""
     metrics = cluster.kubectl("get", "--raw", "/metrics").stdout
     return counted(metrics, "apiserver_admission_webhook_fail_open_count_total", {"name": PODS})
+
+
+def test_a_replica_that_came_back_gets_its_share(
+    cluster: ControlPlane, webhook: Webhook, namespace: str
+) -> None:
+    """One Pod after the other needs one connection, which the API server would keep for ever."""
+    path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
+    idle = webhook.replicas[0]
+    idle.program.kill()
+    time.sleep(NOTICE_SECONDS)
+    idle.restart()
+    webhook.settle()
+    for _ in range(MANY):
+        assert cluster.request("POST", path, gated_pod("probe")).code == HTTPStatus.CREATED
+        if idle.answered():
+            break
+    assert idle.answered()
 
 
 def test_settings_reload(

@@ -37,7 +37,7 @@ from tests.apiserver.load import gated_pod
 from webhook.admission_policy import policies
 from webhook.settings import Settings
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
 NAMESPACE = f"/api/v1/namespaces/{OWN_NAMESPACE}"
 POLICIES = "/apis/admissionregistration.k8s.io/v1"
