@@ -145,7 +145,7 @@ def test_a_replica_is_killed(
     """The API server asks again, and each time its connection may lead to the dead one.
 
     Until kube-proxy knows, every second new connection does: of the creations that need new ones an eighth
-    fails, and those are few.
+    fails, and those are few. Of the reviews that were broken off at first at most a quarter is, then.
     """
     before = passed_over(cluster)
     with creating(cluster, namespace) as load:
@@ -158,7 +158,7 @@ def test_a_replica_is_killed(
             webhook.settle()
     broken = passed_over(cluster) - before
     say(f"a replica killed {KILLS} times, {broken:.0f} reviews broken off: {load.tally}")
-    assert len(load.tally.failures) <= broken / 2 + 1
+    assert len(load.tally.failures) <= broken / 2 + 2
     assert load.tally.bare == 0
 
 
