@@ -37,7 +37,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 GO_MODULES = Path(__file__).parent / "go"
 PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
-READY_SECONDS = 60
+READY_SECONDS = 120
 STOP_SECONDS = 10
 SHOWN_LOG_LINES = 20
 
