@@ -62,13 +62,13 @@ class Tally:
 class Load:
     """Creates Pods at a fixed pace from several clients; a slow answer does not slow the others down."""
 
-    def __init__(self, cluster: ControlPlane, namespace: str, rate: float = RATE) -> None:
-        self._cluster, self._namespace, self._rate = cluster, namespace, rate
+    def __init__(self, cluster: ControlPlane, namespace: str, clients: int) -> None:
+        self._cluster, self._namespace = cluster, namespace
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._begun = 0.0
-        self._threads = [threading.Thread(target=self._create, daemon=True) for _ in range(_CLIENTS)]
+        self._threads = [threading.Thread(target=self._create, daemon=True) for _ in range(clients)]
         self.tally = Tally()
         self.crashes: list[BaseException] = []
 
@@ -87,7 +87,7 @@ class Load:
             with contextlib.closing(self._connection()) as connection:
                 while not self._stop.is_set():
                     number = next(self._numbers)
-                    if self._stop.wait(max(0.0, self._begun + number / self._rate - time.monotonic())):
+                    if self._stop.wait(max(0.0, self._begun + number / RATE - time.monotonic())):
                         return
                     self._create_one(connection, number)
         except BaseException as error:  # noqa: BLE001 - a thread's end must not pass for silence
@@ -142,12 +142,14 @@ def has_member(pod: dict[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def creating(cluster: ControlPlane, namespace: str, rate: float = RATE) -> Iterator[Load]:
+def creating(cluster: ControlPlane, namespace: str, clients: int = _CLIENTS) -> Iterator[Load]:
     """Create Pods all the while, and at the end look at those that are stored: each has its member.
+
+    Few clients leave a slow machine room for other things; on a fast one they are as quick as many.
 
     A creation without an answer may have been stored all the same, so answers alone would not do.
     """
-    load = Load(cluster, namespace, rate)
+    load = Load(cluster, namespace, clients)
     load.start()
     begun = time.monotonic()
     try:

@@ -570,7 +570,7 @@ def rotation(
             until(30, "caBundle", lambda: bool(read_ca_bundle(cluster)))
             watch = Watch(cluster, kubelet, service.port)
             until(30, "the API server calls the webhook", lambda: injects(cluster, namespace))
-            with creating(cluster, namespace) as load:
+            with creating(cluster, namespace, clients=4) as load:
                 watch.run(ROTATION_SECONDS)
         seen = Rotation(
             watch.samples,
