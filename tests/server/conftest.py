@@ -17,6 +17,7 @@ from webhook.daemon.admin import Readiness, admin_application
 from webhook.daemon.connections import Bounds, Connections
 from webhook.daemon.listening import HTTP, Address, listen
 from webhook.review import Reviewer
+from webhook.server import app
 from webhook.server.app import MUTATE_PODS, request_handler, webhook_server
 from webhook.server.metrics import Metrics
 from webhook.server.tls import ServedCertificate
@@ -71,8 +72,11 @@ class Webhook:
 
 
 @pytest.fixture
-async def webhook(tls: TlsFiles, aiohttp_server: AiohttpServer) -> AsyncIterator[Webhook]:
-    """A webhook of its own for each test."""
+async def webhook(
+    tls: TlsFiles, aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Webhook]:
+    """A webhook of its own for each test, which closes no connection unless it is told."""
+    monkeypatch.setattr(app, "RENEWAL_SECONDS", 3600)
     readiness, metrics, lines = Readiness(set()), Metrics(), []
 
     def log(message: str, **fields: Any) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
-from itertools import cycle
 from time import perf_counter
 from typing import Any
 
@@ -24,15 +23,14 @@ from webhook.workload_policy import Copy
 
 MUTATE_PODS, MUTATE_WORKLOADS = "/mutate/pods", "/mutate/workloads"
 
-REVIEWS_PER_CONNECTION = 50
-"""After so many answers one connection is closed, whichever it is then.
+RENEWAL_SECONDS = 1.0
+"""So often one connection is closed behind its answer, whichever it is then.
 
 The API server keeps its connections and opens new ones only when it has too few, so after a replica was
 replaced all of them may lead to the other. New ones are spread by the Service, so that the loss of a replica
 leaves some that work.
 """
 
-_LAST_TURN = REVIEWS_PER_CONNECTION - 1
 _JSON = "application/json"
 _JSON_HEADERS = {"Content-Type": _JSON}
 
@@ -46,10 +44,11 @@ def request_handler(
 
     Whatever is no review gets its HTTP status and a sentence, and the server goes on.
     """
-    turns = cycle(range(REVIEWS_PER_CONNECTION))
     reviews = {MUTATE_PODS: reviewer.review_pod, MUTATE_WORKLOADS: reviewer.review_workload}
+    renewed = perf_counter()
 
     async def answer_review(request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal renewed
         # A proxy may send the whole URL as the path (RFC 9112, 3.2.2).
         review = reviews.get(request.raw_path.partition("?")[0]) or reviews.get(request.path)
         if review is None or request.method != "POST":
@@ -61,7 +60,10 @@ def request_handler(
         metrics.answered(reviewed.decision.reason)
         metrics.observe_seconds(seconds)
         _log_review(log, reviewed, seconds)
-        return _response(request, reviewed.body, keep=next(turns) != _LAST_TURN and readiness.ready)
+        if started - renewed < RENEWAL_SECONDS:
+            return _response(request, reviewed.body, keep=readiness.ready)
+        renewed = started
+        return _response(request, reviewed.body, keep=False)
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         try:
