@@ -24,11 +24,21 @@ TMP_SIZE = "64Mi"
 MAX_GRACE_SECONDS = 2**31 - 1
 """As far as a grace period is raised: some 68 years, and safe to add to in 64 bits."""
 
+DNS_SECONDS = 6
+"""How long a member that starts looks for others before it founds a cluster.
+
+Pods that start together have addresses before the DNS knows them, and a cluster's DNS may answer from a cache
+of five seconds: members that took "nobody" for an answer at once would found a cluster each. A member that
+finds another waits no longer.
+"""
+
 _JVM_OPTIONS = (
     # Pods come and go, and so do the addresses behind the headless Service's name: the JVM's own cache
     # (30 s, and 10 s for "no such name") would hide a new member that long.
-    "-Dsun.net.inetaddr.ttl=5",
+    "-Dsun.net.inetaddr.ttl=0",
     "-Dsun.net.inetaddr.negative.ttl=0",
+    # Here and not in the file, which outranks what the user adds: one that is always alone need not wait.
+    f"-Dhazelcast.wait.seconds.before.join={DNS_SECONDS}",
 )
 
 
