@@ -4,10 +4,11 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 WEBHOOK_IMAGE ?= hazelcast-sidecar-injector:0.1.0
 DEMO_IMAGE ?= hazelcast-sidecar-demo:0.1.0
+MEMBER_IMAGE ?= hazelcast-sidecar-member:0.1.0
 FUZZ_SECONDS ?= 60
 KUBECTL ?= kubectl
 OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
-export WEBHOOK_IMAGE DEMO_IMAGE
+export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz bench lint format certs images uninstall e2e lock clean
@@ -42,9 +43,10 @@ format: .venv/.dev ## Put the code into its style
 certs: .venv/.demo ## Make a development CA and the webhook's certificate, for manifests/overlays/dev
 	$(BIN)/python certs/make.py $(ARGS)
 
-images: ## Build both images with Docker or Podman (WEBHOOK_IMAGE, DEMO_IMAGE name them)
+images: ## Build the images with Docker or Podman (WEBHOOK_IMAGE, DEMO_IMAGE, MEMBER_IMAGE name them)
 	@engine=$$(command -v docker || command -v podman) || { echo "make images: needs docker or podman" >&2; exit 2; }; \
-	"$$engine" build --tag "$(WEBHOOK_IMAGE)" . && "$$engine" build --tag "$(DEMO_IMAGE)" demo-app
+	"$$engine" build --tag "$(WEBHOOK_IMAGE)" . && "$$engine" build --tag "$(DEMO_IMAGE)" demo-app && \
+	"$$engine" build --tag "$(MEMBER_IMAGE)" member
 
 # First what the API server asks, so that nothing depends on the rest; of policies first the one that denies.
 uninstall: ## Take the injector off the cluster that KUBECONFIG names; Pods keep their members
@@ -58,7 +60,7 @@ uninstall: ## Take the injector off the cluster that KUBECONFIG names; Pods keep
 	@echo "Left as they are: Pods with their members, and the ConfigMaps and Services of their groups, which go with"
 	@echo "their workloads; the annotations, which mean nothing now: new Pods get no member."
 
-e2e: .venv/.dev ## Test on the cluster that KUBECONFIG names, which has both images
+e2e: .venv/.dev ## Test on the cluster that KUBECONFIG names, which has the images
 	$(BIN)/pytest tests/e2e -m e2e $(ARGS)
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

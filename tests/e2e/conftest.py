@@ -1,6 +1,6 @@
 """The webhook and the demo, installed on the cluster that KUBECONFIG names, and taken away again.
 
-    WEBHOOK_IMAGE=... DEMO_IMAGE=... pytest tests/e2e -m e2e [--keep]
+    WEBHOOK_IMAGE=... DEMO_IMAGE=... MEMBER_IMAGE=... pytest tests/e2e -m e2e [--keep]
 
 Without `-m e2e` nothing here runs. What a person would look at is collected and printed at the end.
 """
@@ -78,18 +78,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 class Images(NamedTuple):
-    """The two images under test, as the cluster knows them."""
+    """The images under test, as the cluster knows them."""
 
     webhook: str
     demo: str
+    member: str
+
+
+IMAGE_VARIABLES = ("WEBHOOK_IMAGE", "DEMO_IMAGE", "MEMBER_IMAGE")
+"""Which name them, in the same order."""
 
 
 @pytest.fixture(scope="session")
 def images() -> Images:
-    given = [os.environ.get(name, "") for name in ("WEBHOOK_IMAGE", "DEMO_IMAGE")]
+    given = [os.environ.get(name, "") for name in IMAGE_VARIABLES]
     if not all(given):
         pytest.exit(
-            "WEBHOOK_IMAGE and DEMO_IMAGE name the images to test; both must be set, and be in the cluster "
+            f"{', '.join(IMAGE_VARIABLES)} name the images to test; all must be set, and be in the cluster "
             "or in its registry",
             returncode=2,
         )
@@ -201,18 +206,9 @@ def webhook(
     application = Kubectl(DEMO)
     application.apply(*(d for d in demo_manifests if d["kind"] != "Deployment"))
     pod = first_pod(demo_manifests)
-    refused = ""
     started = time.monotonic()
     kubectl.apply(*webhook_manifests)
-    while True:
-        try:
-            # The API server takes up a configuration a moment after it is stored: till then nothing is added.
-            if "initContainers" in json.loads(application.dry_run(pod))["spec"]:
-                break
-        except KubectlError as error:  # no certificate, or no server yet: failurePolicy is Fail
-            refused = str(error)
-        assert time.monotonic() < started + INSTALL_SECONDS, refused
-        time.sleep(0.2)
+    refused = wait_for_injection(application, pod)
     injected = time.monotonic()
     pods_run = started_running(kubectl)
     sightings.note(
@@ -227,6 +223,25 @@ def webhook(
         )
     yield kubectl
     sightings.note(f"kubectl -n {INJECTOR} get pods, at the end", kubectl("get", "pods"))
+
+
+def wait_for_injection(application: Kubectl, pod: dict[str, Any]) -> str:
+    """Wait until the webhook injects this Pod, in a dry run; the last refusal before that.
+
+    Raises:
+        AssertionError: it was not in time; the message is the last refusal.
+    """
+    refused = ""
+    end = time.monotonic() + INSTALL_SECONDS
+    while True:
+        try:
+            # The API server takes up a configuration a moment after it is stored: till then nothing is added.
+            if "initContainers" in json.loads(application.dry_run(pod))["spec"]:
+                return refused
+        except KubectlError as error:  # no certificate, or no server yet: failurePolicy is Fail
+            refused = str(error)
+        assert time.monotonic() < end, refused
+        time.sleep(0.2)
 
 
 def started_running(kubectl: Kubectl) -> float:
