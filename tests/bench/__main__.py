@@ -9,31 +9,55 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
+from tests.bench import cluster
 from tests.bench.report import Report
 
+
+class Part(NamedTuple):
+    """A file of this folder that measures something."""
+
+    what: str
+    on_cluster: bool = False
+    """Whether it installs things on the cluster that KUBECONFIG names; then it runs only when asked for."""
+
+
 PARTS = {
-    "start": "how long commands take to start",
-    "hotpath": "what an injection costs the webhook, beside two servers in Go",
-    "apiserver": "what a webhook costs the API server, and what the exported policy does",
+    "start": Part("how long commands take to start"),
+    "hotpath": Part("what an injection costs the webhook, beside two servers in Go"),
+    "apiserver": Part("what a webhook costs the API server, and what the exported policy does"),
+    "member": Part("how long a Pod takes to have a member and a ready application", on_cluster=True),
+    "formation": Part("whether members that start together form one cluster", on_cluster=True),
 }
+ON_CLUSTER = " (on the cluster that KUBECONFIG names, and only when asked for)"
 RESULTS = Path(__file__).parents[2] / "build" / "bench"
 
 
 def main() -> int:
-    """Measure the named parts (all of them by default); 1 where a target was missed."""
+    """Measure the named parts; 1 where a target was missed, 2 where something that a part needs is not there.
+
+    Without names: all that need nothing but this machine.
+    """
     parser = argparse.ArgumentParser(prog="make bench ARGS=", description=(__doc__ or "").partition("\n")[0])
-    parts = "; ".join(f"{name}: {text}" for name, text in PARTS.items())
+    parts = "; ".join(
+        f"{name}: {part.what}{ON_CLUSTER if part.on_cluster else ''}" for name, part in PARTS.items()
+    )
     parser.add_argument("part", nargs="*", choices=[*PARTS, []], default=[], help=parts)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, to try the bench itself")
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 120)
     RESULTS.mkdir(parents=True, exist_ok=True)
     missed = False
-    for part in options.part or PARTS:
-        console.print(f"[bold]{part}[/bold]: {PARTS[part]}")
+    names = options.part or [name for name, part in PARTS.items() if not part.on_cluster]
+    on_cluster = [name for name in names if PARTS[name].on_cluster]
+    if on_cluster and (reason := cluster.unmet()):
+        sys.stderr.write(f"error: {', '.join(on_cluster)}: {reason}\n")
+        return 2
+    for part in names:
+        console.print(f"[bold]{part}[/bold]: {PARTS[part].what}")
         report: Report = importlib.import_module(f"tests.bench.{part}").measure(quick=options.quick)
         (RESULTS / f"{part}.json").write_text(json.dumps(report.as_json(), indent=2) + "\n")
         report.show(console)
