@@ -41,6 +41,8 @@ PORT_NAME = "hazelcast"
 CONFIG_VOLUME = "hazelcast-config"
 CONFIG_DIRECTORY = "/etc/hazelcast"
 CONFIG_KEY = "hazelcast.yaml"
+SECURITY_KEY = "java.security"
+"""The JVM's security properties, beside the configuration."""
 TMP_VOLUME = "hazelcast-tmp"
 
 RESOURCE_PREFIX = "hazelcast-"

@@ -8,11 +8,18 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from webhook.names import CONFIG_KEY, GROUP, PORT_NAME, resource_name
+from webhook.names import CONFIG_KEY, GROUP, PORT_NAME, SECURITY_KEY, resource_name
 from webhook.status import Status
 
 HAZELCAST_YAML = files("webhook").joinpath("hazelcast.yaml").read_text(encoding="utf-8")
 """The member's configuration file; part of the program like its code."""
+
+JAVA_SECURITY = """\
+# A Pod may start before the DNS knows its group: the JVM must not remember for 10 s that there is nobody. The
+# option -Dsun.net.inetaddr.negative.ttl would do nothing, as the JDK's own file sets this property.
+networkaddress.cache.negative.ttl=0
+"""
+"""The member's security properties, which is where a JVM is told this."""
 
 OURS = {"app.kubernetes.io/managed-by": "hazelcast-sidecar-injector"}
 """The label of every object that the controller keeps; another one of the same name is somebody else's."""
@@ -82,7 +89,7 @@ def _config_map(group: str, namespace: str) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": _metadata(group, namespace),
-        "data": {CONFIG_KEY: HAZELCAST_YAML},
+        "data": {CONFIG_KEY: HAZELCAST_YAML, SECURITY_KEY: JAVA_SECURITY},
     }
 
 

@@ -10,6 +10,7 @@ from webhook.names import (
     CONTAINER,
     GROUP,
     PORT_NAME,
+    SECURITY_KEY,
     TMP_VOLUME,
     resource_name,
 )
@@ -36,7 +37,7 @@ _JVM_OPTIONS = (
     # Pods come and go, and so do the addresses behind the headless Service's name: the JVM's own cache
     # (30 s, and 10 s for "no such name") would hide a new member that long.
     "-Dsun.net.inetaddr.ttl=0",
-    "-Dsun.net.inetaddr.negative.ttl=0",
+    f"-Djava.security.properties={CONFIG_DIRECTORY}/{SECURITY_KEY}",
     # Here and not in the file, which outranks what the user adds: one that is always alone need not wait.
     f"-Dhazelcast.wait.seconds.before.join={DNS_SECONDS}",
 )

@@ -20,7 +20,8 @@ from tests.conftest import ours
 from webhook.annotations import DefaultSpecs, SidecarSpec, parse
 from webhook.demo.java import find_java, member_jars
 from webhook.demo.member import hosts_text, java_command, member_environment
-from webhook.names import resource_name
+from webhook.names import CONFIG_DIRECTORY, SECURITY_KEY, resource_name
+from webhook.resources import JAVA_SECURITY
 from webhook.settings import Settings
 from webhook.sidecar import member_env
 
@@ -103,12 +104,11 @@ class Launcher:
 
         Args:
             address: its own.
-            group: the addresses of all members of its group.
+            group: the addresses that its group's name has in the DNS, its own unless told otherwise.
             config: the content of a ConfigMap of the user's own, where `config` names one.
             given: annotations of its Pod.
         """
-        hosts = self.folder / f"{address}.hosts"
-        hosts.write_text(hosts_text(resource_name("demo"), group or [address]))
+        hosts = self.publish([address] if group is None else group, to=address)
         annotations = {"java_opts": "-XX:TieredStopAtLevel=1", **(given or {})}
         spec = parse(
             ours(**annotations, **({"config": "own"} if config else {})),
@@ -116,10 +116,18 @@ class Launcher:
         )
         assert isinstance(spec, SidecarSpec), spec
         env = {**member_env(spec, "demo"), "HAZELCAST_CONFIG": str(config or CONFIG)}
+        env["JAVA_OPTS"] = env["JAVA_OPTS"].replace(CONFIG_DIRECTORY, str(self.folder))
+        (self.folder / SECURITY_KEY).write_text(JAVA_SECURITY)
         command = java_command(
             self.java, self.jars, env, address=address, hosts_file=hosts, memory_limit=512 << 20
         )
         return self._start(address, command, member_environment(env, os.environ))
+
+    def publish(self, group: list[str], *, to: str) -> Path:
+        """Let a member's DNS know these addresses of its group; the file that it reads them from."""
+        hosts = self.folder / f"{to}.hosts"
+        hosts.write_text(hosts_text(resource_name("demo"), group))
+        return hosts
 
     def app(self, address: str, *, member: str | None = None, **env: str) -> Program:
         """Start the demo application on an address, for the member there or elsewhere."""

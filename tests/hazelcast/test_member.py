@@ -12,7 +12,7 @@ pytestmark = pytest.mark.hazelcast
 
 # A network of this run's own, so that several can go on at once on one machine.
 NETWORK = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
-FIRST, SECOND, APART = (f"{NETWORK}.{number}" for number in (12, 13, 14))
+FIRST, SECOND, APART, EARLY, EARLIER = (f"{NETWORK}.{number}" for number in range(12, 17))
 PORT = 5711
 
 
@@ -42,3 +42,18 @@ def test_a_file_of_ones_own_that_says_nothing_about_it_still_gives_a_cluster_and
     # The same cluster name, and another headless Service: discovery keeps groups apart.
     assert "Members {size:1," in apart.log.read_text()
     assert "Members {size:2," not in apart.log.read_text()
+
+
+def test_members_that_start_before_the_dns_knows_them_form_one_cluster(
+    launcher: Launcher, eventually: Eventually
+) -> None:
+    group = [EARLY, EARLIER]
+    members = [launcher.member(address, group=[], given={"port": str(PORT)}) for address in group]
+    for member in members:
+        eventually(lambda member=member: "failed: unknown host" in member.log.read_text())
+    for member in members:
+        launcher.publish(group, to=member.address)
+    for member in members:
+        eventually(lambda member=member: "Members {size:2," in member.log.read_text())
+    founders = [member for member in members if "Members {size:1," in member.log.read_text()]
+    assert len(founders) == 1
