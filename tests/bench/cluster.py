@@ -27,9 +27,6 @@ from tests.e2e.conftest import (
 )
 from tests.e2e.kubectl import Kubectl, KubectlError, find
 
-WATCH_SECONDS = 900
-"""Longer than any round."""
-
 
 def unmet() -> str | None:
     """What is missing to measure on a cluster, in a sentence; None where all is there."""
@@ -95,15 +92,17 @@ class Pods:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        stream = watch.Watch().stream(self._list, self._namespace, timeout_seconds=WATCH_SECONDS)
-        for event in stream:
-            now, pod = time.time(), event["object"]
-            seen = self.seen.setdefault(pod.metadata.name, Seen())
-            if pod.spec.node_name and seen.scheduled is None:
-                seen.scheduled = now
-            statuses = pod.status.container_statuses or []
-            if seen.application_ready is None and any(s.name == "app" and s.ready for s in statuses):
-                seen.application_ready = now
+        while True:  # the API server ends each watch after a while
+            for event in watch.Watch().stream(self._list, self._namespace):
+                self._note(event["object"], time.time())
+
+    def _note(self, pod: Any, now: float) -> None:
+        seen = self.seen.setdefault(pod.metadata.name, Seen())
+        if pod.spec.node_name and seen.scheduled is None:
+            seen.scheduled = now
+        statuses = pod.status.container_statuses or []
+        if seen.application_ready is None and any(s.name == "app" and s.ready for s in statuses):
+            seen.application_ready = now
 
     def of(self, workload: str, replicas: int, seconds: float = 300) -> list[str]:
         """Wait until the application of each replica is ready; the Pods' names.

@@ -9,8 +9,9 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from tests.bench.cluster import Pods, first_list, images, injector, log
+from tests.bench.cluster import Line, Pods, first_list, images, injector, log
 from tests.bench.member import Document, annotated, named, spread
 from tests.bench.report import Report, Table, Target
 from tests.e2e.conftest import namespace
@@ -23,6 +24,7 @@ TITLES = {"together": "at once", "apart": f"0 to {APART_SECONDS:g} s apart"}
 MERGE_SECONDS = 180
 """Until a cluster that split has merged, and the merges can be counted."""
 
+LOGS = Path(__file__).parents[2] / "build" / "bench" / "formation"
 MERGED = re.compile(r"is MERGED$")
 # In the application's place: what ends at once when it is told to.
 IDLE = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit()); signal.pause()"
@@ -93,12 +95,24 @@ def form(pods: Pods, deployment: Document, starts: Sequence[float]) -> Round:
     known = until(MERGE_SECONDS, f"{name}: each member logs {len(starts)}", all_know_all)
     logs = [log(pods.kubectl, pod) for pod in names]
     scheduled = max(pods.seen[pod].scheduled or 0 for pod in names)
+    founders = sum(first_list(lines, 1) is not None for lines in logs)
+    if founders > 1:
+        keep(name, logs)
     pods.remove(name)
     return Round(
-        founders=sum(first_list(lines, 1) is not None for lines in logs),
+        founders=founders,
         merges=sum(bool(MERGED.search(line.text)) for lines in logs for line in lines),
         seconds=max(known) - scheduled,
     )
+
+
+def keep(name: str, logs: Sequence[Sequence[Line]]) -> None:
+    """Write what explains a split to build/bench."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    for number, lines in enumerate(logs):
+        (LOGS / f"{name}-{number}.log").write_text(
+            "".join(f"{line.time:.3f} {line.text}\n" for line in lines)
+        )
 
 
 def idle(deployment: Document) -> Document:
