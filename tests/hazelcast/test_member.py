@@ -35,7 +35,7 @@ def test_a_file_of_ones_own_that_says_nothing_about_it_still_gives_a_cluster_and
     members = [launcher.member(address, group=group, config=config, given=annotations) for address in group]
     apart = launcher.member(APART, group=[APART], given=annotations)
     for member in (*members, apart):
-        eventually(lambda member=member: is_ready(member))
+        eventually(lambda member=member: is_ready(member), 60)  # the one apart looks for others a while
     for member in members:
         eventually(lambda member=member: "Members {size:2," in member.log.read_text())
         assert "[Läden $(X)]" in member.log.read_text()
@@ -50,7 +50,7 @@ def test_members_that_start_before_the_dns_knows_them_form_one_cluster(
     group = [EARLY, EARLIER]
     members = [launcher.member(address, group=[], given={"port": str(PORT)}) for address in group]
     for member in members:
-        eventually(lambda member=member: "failed: unknown host" in member.log.read_text())
+        eventually(lambda member=member: "failed: unknown host" in member.log.read_text(), 60)
     for member in members:
         launcher.publish(group, to=member.address)
     for member in members:
