@@ -6,13 +6,26 @@ GET /members             the cluster's members, and which of them is the one bes
 GET /readyz              200 while connected to the cluster, else 503
 GET /healthz             200 while this application is alive
 
-Settings come from the environment: HAZELCAST_ADDRESS, HAZELCAST_CLUSTER_NAME, HOST and PORT.
+Settings come from the environment:
+
+HAZELCAST_ADDRESS        the member, 127.0.0.1:5701 by default
+HAZELCAST_CLUSTER_NAME   its cluster, dev by default
+HOST, PORT               where to listen; every address and port 5000 by default
+DRAIN_SECONDS            how long requests are still answered after SIGTERM; 2 by default
+HAZELCAST_NEAR_CACHE     true: keep entries that were read, and answer them without asking a member
+
+With a near cache, /get may answer what the entry was up to 10 s ago (NEAR_CACHE_SECONDS). Members tell
+who keeps an entry when it changes, but by default in batches, of 100 changes or of 10 s; with
+-Dhazelcast.map.invalidation.batch.enabled=false among the members' java-opts they do so at once, and
+10 s is for the case that word is lost. A put through this application drops the entry here, so a get
+after it answers the new value, unless another get of the same key was on its way meanwhile.
 """
 
 import asyncio
 import logging
 import os
 import re
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -23,7 +36,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from hazelcast.asyncio import HazelcastClient, Map
-from hazelcast.config import ReconnectMode
+from hazelcast.config import InMemoryFormat, ReconnectMode
 from hazelcast.core import Address
 from hazelcast.errors import HazelcastError
 from hazelcast.lifecycle import LifecycleState
@@ -31,17 +44,26 @@ from hazelcast.lifecycle import LifecycleState
 # All in seconds. REQUEST_LIMIT is enough for a backup to step in for a member that died.
 REQUEST_LIMIT, START_LIMIT, SHUTDOWN_LIMIT = 4.0, 5.0, 0.75
 RETRY_PAUSE, NEXT_CLIENT_PAUSE = 0.1, 0.5
+# How old an answer of the near cache may be. The client does not notice when word of a change is lost,
+# as with a connection, or when it overtakes the value: without an end such an entry would stay wrong.
+NEAR_CACHE_SECONDS = 10.0
+# With what comes after it, it fits into the 30 s that Kubernetes gives a Pod to end.
+LONGEST_DRAIN = 25.0
+
+MAP = "map"
 
 log = logging.getLogger("demo-app")
 
 
 class Settings(NamedTuple):
-    """Where the member is, and where to listen (host None: every address, IPv4 and IPv6)."""
+    """Where the member is, and where to listen (host None: every address, IPv4 and IPv6); time in seconds."""
 
     address: str
     cluster_name: str
     host: str | None
     port: int
+    near_cache: bool = False
+    drain: float = 2.0
 
 
 def parse_settings(environment: Mapping[str, str]) -> Settings:
@@ -53,7 +75,14 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
     if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:  # noqa: PLR2004 (TCP's last port)
         raise ValueError(f"PORT is {port!r}: expected a number from 1 to 65535")
     cluster_name = environment.get("HAZELCAST_CLUSTER_NAME") or "dev"
-    return Settings(address, cluster_name, environment.get("HOST") or None, int(port))
+    near_cache = environment.get("HAZELCAST_NEAR_CACHE") or "false"
+    if near_cache not in {"true", "false"}:
+        raise ValueError(f"HAZELCAST_NEAR_CACHE is {near_cache!r}: expected true or false")
+    drain = environment.get("DRAIN_SECONDS") or "2"
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", drain) or float(drain) > LONGEST_DRAIN:
+        raise ValueError(f"DRAIN_SECONDS is {drain!r}: expected a number from 0 to {LONGEST_DRAIN:g}")
+    host = environment.get("HOST") or None
+    return Settings(address, cluster_name, host, int(port), near_cache == "true", float(drain))
 
 
 class MemberAwayError(Exception):
@@ -120,7 +149,7 @@ class Cluster:
                     # nobody could shut down one that hangs on the way (a member that leaves is enough).
                     await client._start()  # noqa: SLF001
                     await listed.wait()
-                    self._entries = await client.get_map("map")
+                    self._entries = await client.get_map(MAP)
                 log.info("connected to %s", self._name)
                 await lost.wait()
                 self._note_trouble("the connection was lost")
@@ -150,6 +179,8 @@ class Cluster:
         raise self._away()
 
     def _new_client(self) -> HazelcastClient:
+        # A text cannot change, so every reader may have the same one; and a hit need not decode it.
+        near_cache = {"time_to_live": NEAR_CACHE_SECONDS, "in_memory_format": InMemoryFormat.OBJECT}
         return HazelcastClient(
             cluster_name=self._settings.cluster_name,
             cluster_members=[self._settings.address],
@@ -168,6 +199,7 @@ class Cluster:
             redo_operation=True,
             invocation_timeout=REQUEST_LIMIT,
             invocation_retry_pause=RETRY_PAUSE,
+            near_caches={MAP: near_cache} if self._settings.near_cache else {},
         )
 
     def _note_state(self, lost: asyncio.Event, state: str) -> None:
@@ -207,6 +239,7 @@ def is_here(address: Address) -> bool:
 
 
 CLUSTER = web.AppKey("cluster", Cluster)
+DRAINING = web.AppKey("draining", asyncio.Event)
 
 
 def parameters(request: web.Request, *names: str) -> list[str]:
@@ -235,7 +268,9 @@ async def members(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Answers 200 while connected."""
+    """Answers 200 while connected and not about to end."""
+    if request.app[DRAINING].is_set():
+        raise web.HTTPServiceUnavailable(text="draining: this replica is about to end\n")
     addresses, _ = request.app[CLUSTER].members()
     return web.Response(text=f"connected, {len(addresses)} members\n")
 
@@ -263,17 +298,59 @@ async def connection(app: web.Application) -> AsyncIterator[None]:
         await asyncio.wait([connecting], timeout=RETRY_PAUSE)
 
 
+async def drain(seconds: float, app: web.Application) -> AsyncIterator[None]:
+    """Takes the signals over from aiohttp, which ends at the first one.
+
+    SIGTERM is how a Pod's end begins, and whoever sends requests here learns of that a little later: they
+    are answered for so many seconds more. SIGINT, or a second SIGTERM, ends it at once.
+    """
+    loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
+
+    def begin() -> None:
+        log.info("draining for %g s", seconds)
+        app[DRAINING].set()
+        loop.add_signal_handler(signal.SIGTERM, end)
+        timers.append(loop.call_later(seconds, end))
+
+    def end() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, lambda: None)  # it ends already
+        for timer in timers:
+            timer.cancel()
+        raise web.GracefulExit
+
+    loop.add_signal_handler(signal.SIGTERM, begin)
+    loop.add_signal_handler(signal.SIGINT, end)
+    yield
+
+
+async def send_elsewhere(request: web.Request, response: web.StreamResponse) -> None:
+    """Ends each connection with its next answer while draining: a kept one would lead here until the end."""
+    if request.app[DRAINING].is_set():
+        response.headers["Connection"] = "close"
+        response.force_close()
+
+
 def main() -> None:
-    """Serves until SIGTERM or SIGINT, and ends with status 0 then."""
+    """Serves until SIGINT, or for DRAIN_SECONDS after SIGTERM, and ends with status 0 then."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     try:
-        *_, host, port = settings = parse_settings(os.environ)
+        settings = parse_settings(os.environ)
         app = web.Application(middlewares=[say_when_away])
         app[CLUSTER] = Cluster(settings)
-        app.cleanup_ctx.append(connection)
+        app[DRAINING] = asyncio.Event()
+        app.cleanup_ctx.extend((connection, partial(drain, settings.drain)))
+        app.on_response_prepare.append(send_elsewhere)
         app.router.add_get("/put", put, allow_head=False)  # a HEAD request must not write
         app.add_routes([web.get(f"/{h.__name__}", h) for h in (get, members, readyz, healthz)])
-        web.run_app(app, host=host, port=port, shutdown_timeout=SHUTDOWN_LIMIT, access_log=None, print=None)
+        web.run_app(
+            app,
+            host=settings.host,
+            port=settings.port,
+            shutdown_timeout=SHUTDOWN_LIMIT,
+            access_log=None,
+            print=None,
+        )
     except (ValueError, OSError) as error:
         sys.exit(f"demo-app: {error}")
 

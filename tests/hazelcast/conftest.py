@@ -1,6 +1,7 @@
 """Real members and applications, each pair on a loopback address of its own; stopped whatever happens."""
 
 import http.client
+import importlib.util
 import json
 import os
 import signal
@@ -8,9 +9,11 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -148,6 +151,23 @@ class Launcher:
         program = Program(address, popen, log)
         self.started.append(program)
         return program
+
+
+def load_app() -> ModuleType:
+    """Import the demo application, to run its parts in this program."""
+    spec = importlib.util.spec_from_file_location("demo_app", APP)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Hazelcast's client imports asyncore
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def demo_app() -> ModuleType:
+    return load_app()
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -223,12 +224,14 @@ def test_a_wrong_cluster_name_is_named(guest: Any, pair: Pair, eventually: Event
     eventually(lambda: "Check cluster name" in app.ask("/readyz").text)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "drain"), [(signal.SIGTERM, "0"), (signal.SIGINT, "25")], ids=["no-drain", "Ctrl-C"]
+)
 @pytest.mark.parametrize("member", [FIRST, GUEST], ids=["connected", "without-a-member"])
 def test_a_signal_ends_it_at_once_with_status_0(
-    pair: Pair, guest: Any, eventually: Eventually, number: signal.Signals, member: str
+    pair: Pair, guest: Any, eventually: Eventually, number: signal.Signals, drain: str, member: str
 ) -> None:
-    app = guest(HAZELCAST_ADDRESS=f"{member}:5701")
+    app = guest(HAZELCAST_ADDRESS=f"{member}:5701", DRAIN_SECONDS=drain)
     expected = 200 if member == pair.members[0].address else 503
     eventually(lambda: app.ask("/readyz").status == expected)
 
@@ -237,6 +240,57 @@ def test_a_signal_ends_it_at_once_with_status_0(
     assert app.end(number, seconds=5) == 0
     assert time.monotonic() - began < 2
     assert "Traceback" not in app.log.read_text()
+
+
+def test_after_sigterm_it_drains_and_then_ends_with_status_0(
+    pair: Pair, guest: Any, key: str, eventually: Eventually
+) -> None:
+    app = guest(HAZELCAST_ADDRESS=f"{pair.members[0].address}:5701", PYTHONUNBUFFERED="1")
+    eventually(lambda: app.ask("/readyz").status == 200)
+
+    began = time.monotonic()
+    app.popen.send_signal(signal.SIGTERM)
+    eventually(lambda: app.ask("/readyz").status == 503)
+
+    assert app.ask("/put", key=key, value="late")[:2] == (200, "")
+    assert app.ask("/get", key=key)[:2] == (200, "late")
+    assert app.popen.wait(10) == 0
+    assert time.monotonic() - began >= 2
+    assert "draining for 2 s" in app.log.read_text()
+    assert "Traceback" not in app.log.read_text()
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_drain(
+    pair: Pair, guest: Any, eventually: Eventually, second: signal.Signals
+) -> None:
+    app = guest(HAZELCAST_ADDRESS=f"{pair.members[0].address}:5701", DRAIN_SECONDS="25")
+    eventually(lambda: app.ask("/readyz").status == 200)
+    app.popen.send_signal(signal.SIGTERM)
+    eventually(lambda: app.ask("/readyz").status == 503)
+
+    assert app.end(second, seconds=10) == 0
+    assert "Traceback" not in app.log.read_text()
+
+
+def test_draining_it_sends_kept_connections_elsewhere(
+    pair: Pair, guest: Any, key: str, eventually: Eventually
+) -> None:
+    app = guest(HAZELCAST_ADDRESS=f"{pair.members[0].address}:5701", DRAIN_SECONDS="25")
+    eventually(lambda: app.ask("/readyz").status == 200)
+    kept = http.client.HTTPConnection(GUEST, 5000, timeout=10)
+    with contextlib.closing(kept):
+
+        def says_close() -> bool:
+            kept.request("GET", f"/get?key={key}")
+            answer = kept.getresponse()
+            assert (answer.status, answer.read()) == (200, b"")
+            return answer.getheader("Connection") == "close"
+
+        assert not says_close()
+        app.popen.send_signal(signal.SIGTERM)
+        eventually(lambda: app.ask("/readyz").status == 503)
+        assert says_close()
 
 
 def test_it_listens_on_every_address_where_no_host_is_given(guest: Any, eventually: Eventually) -> None:
@@ -254,6 +308,13 @@ def test_it_listens_on_every_address_where_no_host_is_given(guest: Any, eventual
         ({"PORT": "80 80"}, "demo-app: PORT is '80 80': expected a number from 1 to 65535"),
         ({"PORT": "65536"}, "demo-app: PORT is '65536': expected a number from 1 to 65535"),
         ({"HAZELCAST_ADDRESS": "::1"}, "demo-app: HAZELCAST_ADDRESS is '::1': expected HOST:PORT"),
+        (
+            {"HAZELCAST_NEAR_CACHE": "True"},
+            "demo-app: HAZELCAST_NEAR_CACHE is 'True': expected true or false",
+        ),
+        ({"DRAIN_SECONDS": "25.1"}, "demo-app: DRAIN_SECONDS is '25.1': expected a number from 0 to 25"),
+        ({"DRAIN_SECONDS": "-1"}, "demo-app: DRAIN_SECONDS is '-1': expected a number from 0 to 25"),
+        ({"DRAIN_SECONDS": "2s"}, "demo-app: DRAIN_SECONDS is '2s': expected a number from 0 to 25"),
         ({"HOST": FIRST}, "demo-app: [Errno 98] error while attempting to bind on address"),
     ],
 )

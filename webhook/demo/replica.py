@@ -88,6 +88,8 @@ class Replica:
         port = container["ports"][0]["containerPort"]
         command = [sys.executable, str(self.machine.app)]
         env |= {"HOST": self.address, "PORT": str(port), "PYTHONUNBUFFERED": "1"}
+        # There is no Service here whose endpoints would have to notice the end.
+        env |= {"DRAIN_SECONDS": "0"}
         started = await self._run(container["name"], command, member_environment(env, self.machine.shell))
         probe = container["readinessProbe"]["httpGet"]
         await started.until_ok(self.machine.http, f"{self.url}{probe['path']}", _APP_START_SECONDS)
