@@ -168,15 +168,19 @@ class Cluster:
         """Asks until there is an answer, through the next client if need be."""
         if self._entries is None:
             raise self._away()
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(REQUEST_LIMIT):
                 while True:
-                    with suppress(HazelcastError, OSError):
-                        if self._entries is not None:
+                    if self._entries is not None:
+                        try:
                             value = await ask(self._entries)
+                        except (HazelcastError, OSError) as error:
+                            log.debug("asking again: %s", error)
+                        else:
                             return "" if value is None else str(value)
                     await asyncio.sleep(RETRY_PAUSE)
-        raise self._away()
+        except TimeoutError:
+            raise self._away() from None
 
     def _new_client(self) -> HazelcastClient:
         # A text cannot change, so every reader may have the same one; and a hit need not decode it.
