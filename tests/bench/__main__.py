@@ -7,6 +7,7 @@ machines, or of two hours on one, mean little.
 import argparse
 import importlib
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -28,11 +29,14 @@ class Part(NamedTuple):
 PARTS = {
     "start": Part("how long commands take to start"),
     "hotpath": Part("what an injection costs the webhook, beside two servers in Go"),
+    "app": Part("what an application sees, beside its member and against a separate cluster"),
+    "growth": Part("what more Pods cost the controller, and larger ones the webhook"),
     "apiserver": Part("what a webhook costs the API server, and what the exported policy does"),
     "member": Part("how long a Pod takes to have a member and a ready application", on_cluster=True),
     "formation": Part("whether members that start together form one cluster", on_cluster=True),
 }
 ON_CLUSTER = " (on the cluster that KUBECONFIG names, and only when asked for)"
+_TERMINATED = 128 + signal.SIGTERM
 RESULTS = Path(__file__).parents[2] / "build" / "bench"
 
 
@@ -41,6 +45,7 @@ def main() -> int:
 
     Without names: all that need nothing but this machine.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # so that what was started is stopped
     parser = argparse.ArgumentParser(prog="make bench ARGS=", description=(__doc__ or "").partition("\n")[0])
     parts = "; ".join(
         f"{name}: {part.what}{ON_CLUSTER if part.on_cluster else ''}" for name, part in PARTS.items()

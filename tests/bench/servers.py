@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.apiserver.control_plane import Program, free_ports
+from tests.bench.procfs import cpu_seconds, memory_mib
 from webhook import sidecar
 from webhook.annotations import DefaultSpecs, SidecarSpec, parse
 from webhook.certificates import make_authority, make_leaf
@@ -31,7 +32,6 @@ PROGRAMS = ROOT / "build" / "bench" / "bin"
 OURS, DIRECT, TYPED, STATIC = "ours", "direct", "typed", "static"
 SERVER_CORE, LOAD_CORE = 0, 1
 _GROUP = "GROUP-NAME"
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Certificate(NamedTuple):
@@ -101,13 +101,11 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Of the process, and of all of its threads, since its start."""
-        fields = Path(f"/proc/{self.program.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / _TICK  # user and system, its own and its ended children's
+        return cpu_seconds(self.program.pid)
 
     def memory_mib(self) -> float:
         """Resident memory."""
-        lines = Path(f"/proc/{self.program.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+        return memory_mib(self.program.pid)
 
 
 def make_certificate(folder: Path) -> Certificate:

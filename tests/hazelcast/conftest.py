@@ -88,11 +88,19 @@ class Program:
 
 @dataclass
 class Launcher:
-    """Starts programs, and stops those that are left at the end."""
+    """Starts programs, and stops those that are left at the end.
+
+    Args:
+        folder: takes logs and what members read.
+        java: runs members.
+        jars: their class path.
+        within: the words in front of a command that run it where an address is, if that is elsewhere.
+    """
 
     folder: Path
     java: Path
     jars: list[Path]
+    within: dict[str, tuple[str, ...]] = field(default_factory=dict)
     started: list[Program] = field(default_factory=list)
 
     def member(
@@ -146,6 +154,7 @@ class Launcher:
 
     def _start(self, address: str, command: list[str], env: dict[str, str]) -> Program:
         log = self.folder / f"{len(self.started)}-{Path(command[0]).name}-{address}.log"
+        command = [*self.within.get(address, ()), *command]
         with log.open("wb") as out:
             popen = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
         program = Program(address, popen, log)

@@ -14,9 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+import yaml
+
+from tests.hazelcast.conftest import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
     from tests.hazelcast.conftest import Eventually, Launcher, Program
 
@@ -258,6 +262,18 @@ def test_after_sigterm_it_drains_and_then_ends_with_status_0(
     assert time.monotonic() - began >= 2
     assert "draining for 2 s" in app.log.read_text()
     assert "Traceback" not in app.log.read_text()
+
+
+def test_the_longest_drain_fits_into_the_grace_period_of_its_pod(demo_app: ModuleType) -> None:
+    """Afterwards come requests that are under way, the client's end, and Python's own."""
+    (pod,) = (
+        document["spec"]["template"]["spec"]
+        for document in yaml.safe_load_all((ROOT / "manifests" / "demo" / "deployment.yaml").read_text())
+    )
+
+    afterwards = 2 * demo_app.SHUTDOWN_LIMIT + 1
+
+    assert demo_app.LONGEST_DRAIN + afterwards <= pod.get("terminationGracePeriodSeconds", 30)
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
