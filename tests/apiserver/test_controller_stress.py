@@ -7,12 +7,10 @@ import json
 import os
 import signal
 import socket
-import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,13 +20,11 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import load_kube_config
 
 from tests.apiserver import controller as fixtures
-from tests.apiserver.conftest import create_namespace
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     FOLDERS,
     LEASE_SECONDS,
     NAME,
-    OURS,
     PREFIX,
     SETTLE_SECONDS,
     Account,
@@ -36,15 +32,19 @@ from tests.apiserver.controller import (
     Controller,
     api,
     asked,
+    connect,
+    create_all,
     create_pod,
     delete_pod,
+    fresh_namespaces,
     is_as_rendered,
+    kept,
     kinds_found,
     path_of,
-    remove_pods,
+    pod_of,
     started,
-    status,
     until,
+    verbs,
     wait_for,
     wanted,
 )
@@ -58,86 +58,7 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 shipped = fixtures.shipped
 free_lease, controller, namespace = fixtures.free_lease, fixtures.controller, fixtures.namespace
 
-CLIENTS = 16
-
-
 # --- many Pods ---------------------------------------------------------------------------------------------
-
-
-def pod_of(namespace: str, group: str, number: int, padding: int = 0) -> dict[str, Any]:
-    """Make a Pod as the webhook leaves it, of a ReplicaSet; nobody checks that the ReplicaSet is there.
-
-    Args:
-        namespace: where it is to be.
-        group: its group, and the name of its workload.
-        number: its own among the group's.
-        padding: bytes of the annotation that `kubectl apply` leaves, which nobody here reads.
-    """
-    owner: dict[str, Any] = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{group}-5d4f8c7b9d"}
-    owner |= {"uid": f"{namespace}-{group}", "controller": True, "blockOwnerDeletion": True}
-    labels = {"app.kubernetes.io/name": group, "pod-template-hash": "5d4f8c7b9d", f"{PREFIX}group": group}
-    annotations = {f"{PREFIX}inject": "true", f"{PREFIX}status": json.dumps(status(group))}
-    if padding:
-        annotations["kubectl.kubernetes.io/last-applied-configuration"] = f"{number:0{padding}}"
-    metadata = {"name": f"{group}-5d4f8c7b9d-{number}", "namespace": namespace, "labels": labels} | {
-        "annotations": annotations,
-        "ownerReferences": [owner],
-    }
-    spec = {"containers": [{"name": "app", "image": "shop:1"}]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
-def create_all(cluster: ControlPlane, pods: Sequence[dict[str, Any]]) -> float:
-    """Create Pods through many clients at a time, and return the seconds that it took."""
-    begun = time.monotonic()
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        shares = [pods[first::CLIENTS] for first in range(CLIENTS)]
-        list(clients.map(lambda share: create_in_turn(cluster, share), shares))
-    return time.monotonic() - begun
-
-
-def create_in_turn(cluster: ControlPlane, pods: Sequence[dict[str, Any]]) -> None:
-    """Create Pods over one connection: ten thousand handshakes would be most of the work."""
-    headers = {"Authorization": f"Bearer {cluster.token}", "Content-Type": "application/json"}
-    with contextlib.closing(connect(cluster)) as connection:
-        for pod in pods:
-            path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods"
-            connection.request("POST", path, json.dumps(pod), headers)
-            response = connection.getresponse()
-            text = response.read()
-            assert response.status == http.HTTPStatus.CREATED, text
-
-
-def connect(cluster: ControlPlane) -> http.client.HTTPSConnection:
-    context = ssl.create_default_context(cafile=cluster.ca_file)
-    return http.client.HTTPSConnection(urlsplit(cluster.url).netloc, context=context, timeout=60)
-
-
-@contextlib.contextmanager
-def fresh_namespaces(cluster: ControlPlane, count: int) -> Iterator[list[str]]:
-    """Make namespaces, and take their Pods away in the end."""
-    names = [create_namespace(cluster, {}) for _ in range(count)]
-    try:
-        yield names
-    finally:
-        with ThreadPoolExecutor(CLIENTS) as clients:
-            list(clients.map(lambda name: remove_pods(cluster, name), names))
-
-
-def kept(cluster: ControlPlane, kind: str, namespaces: Sequence[str]) -> Counter[tuple[str, str]]:
-    """Count the objects of a kind that the controller keeps, by namespace and group."""
-    selector = ",".join(f"{key}%3D{value}" for key, value in OURS.items())
-    path = FOLDERS[kind].replace("/namespaces/{}", "")
-    items = cluster.request("GET", f"{path}?labelSelector={selector}").document["items"]
-    found = [item["metadata"] for item in items]
-    return Counter(
-        (m["namespace"], m["labels"][f"{PREFIX}group"]) for m in found if m["namespace"] in namespaces
-    )
-
-
-def verbs(cluster: ControlPlane, user: str, offset: int) -> Counter[str]:
-    """Count what the controller asked for, by verb and resource."""
-    return Counter(f"{request.verb} {request.resource}" for request in asked(cluster, user, offset))
 
 
 def test_two_thousand_pods_at_once(
