@@ -97,7 +97,7 @@ def test_the_controllers_token_cannot_grant_more_than_it_holds(
         ("GET", "/apis/apps/v1/deployments"),
         ("POST", f"{ADMISSION}/mutatingwebhookconfigurations"),
         ("PATCH", f"{ADMISSION}/mutatingwebhookconfigurations/other"),
-        ("DELETE", f"{ADMISSION}/mutatingwebhookconfigurations/hazelcast-sidecar-injector"),
+        ("DELETE", f"{ADMISSION}/mutatingwebhookconfigurations/other"),
         ("POST", f"{ADMISSION}/validatingwebhookconfigurations"),
         ("POST", "/apis/certificates.k8s.io/v1/certificatesigningrequests"),
     ],

@@ -33,6 +33,17 @@ class RawClient:
     def __init__(
         self, port: int, context: ssl.SSLContext | None, source: str = "127.0.0.1", name: str = "127.0.0.1"
     ) -> None:
+        self._given = port, context, source, name
+        self.is_to_renew = False
+        """Whether it is due for renewal, which is for whoever uses it to say."""
+        self._connect(*self._given)
+
+    def reconnect(self) -> None:
+        """Go on over another connection like this one."""
+        self.socket.close()
+        self._connect(*self._given)
+
+    def _connect(self, port: int, context: ssl.SSLContext | None, source: str, name: str) -> None:
         address = ("127.0.0.1", port)
         self.socket = socket.create_connection(address, PATIENCE_SECONDS, source_address=(source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
