@@ -122,10 +122,11 @@ def test_make_uninstall(cluster: ControlPlane, controller: Controller) -> None:
         "POST", f"/api/v1/namespaces/{namespace}/pods", gated_pod("own") | metadata_only()
     )
     assert running.code == 201, running.message
+    # Before the policies: where these inject, nobody is asked who is not there.
+    until(ACTIVE_SECONDS, "it is in force", lambda: blocks(cluster, namespace))
     assert apply_strictly(cluster, policies(Settings())) == []
     extra = yaml.safe_load_all((ROOT / "manifests" / "components" / "repair" / "rbac.yaml").read_text())
     assert apply_strictly(cluster, list(extra)) == []
-    until(ACTIVE_SECONDS, "it is in force", lambda: blocks(cluster, namespace))
 
     done = make_uninstall(cluster)
     assert done.returncode == 0, done.stderr
