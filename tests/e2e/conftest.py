@@ -8,6 +8,7 @@ Without `-m e2e` nothing here runs. What a person would look at is collected and
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
 import shutil
@@ -284,7 +285,7 @@ def namespace(name: str) -> Iterator[Kubectl]:
 
 
 def first_pod(manifests: list[dict[str, Any]]) -> dict[str, Any]:
-    """A Pod like the demo's, for dry runs."""
-    template = next(d for d in manifests if d["kind"] == "Deployment")["spec"]["template"]
+    """A Pod like the demo's, to change at will."""
+    template = copy.deepcopy(next(d for d in manifests if d["kind"] == "Deployment")["spec"]["template"])
     metadata = {**template["metadata"], "name": "first", "namespace": DEMO}
     return {"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata}
