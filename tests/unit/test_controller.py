@@ -11,7 +11,8 @@ import pytest
 from webhook.controller.groups import Groups, Kept, Key
 from webhook.controller.metrics import Metrics
 from webhook.controller.reconciler import Queue
-from webhook.controller.reflector import Reflector, Waits
+from webhook.controller.reflector import Reflector
+from webhook.controller.waits import Waits
 from webhook.kube.api import POD, Api, ApiError, Kind, Metadata, OwnerReference, Partial
 from webhook.names import STATUS
 from webhook.resources import Needs

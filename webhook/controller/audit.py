@@ -12,10 +12,10 @@ import msgspec
 
 from webhook.controller.findings import Finding, Findings, selector_of
 from webhook.controller.injected import Injected
-from webhook.controller.reflector import Waits
+from webhook.controller.waits import look_every
 from webhook.daemon.log import LogLine
 from webhook.judge import Judge, as_created
-from webhook.kube.api import CONNECTION_ERRORS, POD, RUNNING, Api, ApiError, Metadata, Partial, owner_of
+from webhook.kube.api import POD, RUNNING, Api, Metadata, Partial, owner_of
 from webhook.names import GROUP, INJECT
 from webhook.pod import Pod
 from webhook.settings import Settings
@@ -68,7 +68,11 @@ class Auditor:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._look_for_drifted())
-                group.create_task(self._look_for_missed())
+                group.create_task(
+                    look_every(
+                        self._seconds, self._look_for_missed, self._log, "audit failed", self._until_due
+                    )
+                )
         finally:
             self._missed.clear()
             self._drifted.clear()
@@ -81,18 +85,12 @@ class Auditor:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _look_for_missed(self) -> None:
-        waiting = Waits()
-        while True:
-            self._due.clear()
-            try:
-                self._missed.replace([finding async for finding in self._without_member()])
-                waiting.reset()
-                seconds = self._seconds
-            except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
-                seconds = waiting.after(error)
-                self._log("audit failed", level="warning", error=str(error), seconds=seconds)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), seconds)
+        self._due.clear()
+        self._missed.replace([finding async for finding in self._without_member()])
+
+    async def _until_due(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._due.wait(), seconds)
 
     async def _without_member(self) -> AsyncIterator[Finding]:
         """Every Pod that should have a member and has none."""

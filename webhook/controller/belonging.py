@@ -6,20 +6,15 @@ by Kubernetes' garbage collector, also when no controller runs any more.
 Source: Kubernetes documentation, "Garbage Collection" (cluster-scoped dependents have cluster-scoped owners).
 """
 
-import asyncio
-
 import msgspec
 
-from webhook.controller.reflector import Waits
+from webhook.controller.waits import look_every
 from webhook.daemon.log import LogLine
 from webhook.kube.api import (
-    CONNECTION_ERRORS,
     NAMESPACE,
     WEBHOOK_CONFIGURATION,
     Api,
-    ApiError,
     OwnerReference,
-    in_words,
 )
 from webhook.names import INJECTOR
 
@@ -35,21 +30,9 @@ class Belonging:
 
     async def work(self) -> None:
         """Until cancelled."""
-        waiting = Waits()
-        while True:
-            try:
-                await self._look()
-                waiting.reset()
-                seconds = float(_LOOK_SECONDS)
-            except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
-                seconds = waiting.after(error)
-                self._log(
-                    "the configuration does not belong to its namespace",
-                    level="warning",
-                    error=in_words(error),
-                    seconds=seconds,
-                )
-            await asyncio.sleep(seconds)
+        await look_every(
+            _LOOK_SECONDS, self._look, self._log, "the configuration does not belong to its namespace"
+        )
 
     async def _look(self) -> None:
         configuration = await self._api.get(WEBHOOK_CONFIGURATION, "", INJECTOR)

@@ -4,20 +4,17 @@ The order of writing matters: the authority's key first, so that it cannot get l
 that the API server trusts what comes next; then the leaf, which the server takes up from its mounted files.
 """
 
-import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from webhook.certificates import KeyPair
 from webhook.controller.metrics import Metrics
-from webhook.controller.reflector import Waits
 from webhook.controller.rotation import Certificates, Policy, expiry, plan
+from webhook.controller.waits import look_every
 from webhook.daemon.log import LogLine
-from webhook.kube.api import CONNECTION_ERRORS, SECRET, WEBHOOK_CONFIGURATION, Api, ApiError, in_words
+from webhook.kube.api import SECRET, WEBHOOK_CONFIGURATION, Api
 from webhook.names import AUTHORITY_SECRET, INJECTOR, LEAF_SECRET
 from webhook.resources import OURS
 
@@ -45,18 +42,7 @@ class CertificateKeeper:
 
     async def work(self) -> None:
         """Until cancelled."""
-        waiting = Waits()
-        while True:
-            try:
-                await self._look()
-                waiting.reset()
-                seconds = float(_LOOK_SECONDS)
-            except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
-                seconds = waiting.after(error)
-                self._log(
-                    "certificates not in order", level="warning", error=in_words(error), seconds=seconds
-                )
-            await asyncio.sleep(seconds)
+        await look_every(_LOOK_SECONDS, self._look, self._log, "certificates not in order")
 
     async def _look(self) -> None:
         authority, leaf = await self._content(AUTHORITY_SECRET), await self._content(LEAF_SECRET)

@@ -17,7 +17,7 @@ from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
-from webhook.controller.reflector import Waits
+from webhook.controller.waits import Waits
 from webhook.daemon.log import LogLine
 from webhook.kube.api import CONNECTION_ERRORS, in_words
 from webhook.names import CONTROLLER

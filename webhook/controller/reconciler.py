@@ -12,7 +12,7 @@ import msgspec
 from webhook.controller.events import Recorder
 from webhook.controller.groups import Groups, Kept, Key
 from webhook.controller.metrics import Metrics
-from webhook.controller.reflector import Waits
+from webhook.controller.waits import Waits
 from webhook.daemon.log import LogLine
 from webhook.kube.api import (
     CONNECTION_ERRORS,

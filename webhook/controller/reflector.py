@@ -6,7 +6,6 @@ that many replicas do not come back at the same moment.
 """
 
 import asyncio
-import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -15,10 +14,11 @@ from typing import Protocol
 import msgspec
 
 from webhook.controller.metrics import Metrics
+from webhook.controller.waits import Waits
 from webhook.daemon.log import LogLine
 from webhook.kube.api import CONNECTION_ERRORS, Api, ApiError, Kind, Metadata, Partial, in_words
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.2, 15.0
+_PAUSE_SECONDS = 0.2  # a proxy that ends every watch at once must not be hammered
 
 
 class Index(Protocol):
@@ -57,24 +57,6 @@ class Both:
             index.remove(item)
 
 
-class Waits:
-    """Seconds to wait before each next attempt: doubling, with jitter, and as the server asks."""
-
-    def __init__(self) -> None:
-        self._next = _FIRST_WAIT
-
-    def reset(self) -> None:
-        """It worked."""
-        self._next = _FIRST_WAIT
-
-    def after(self, error: BaseException) -> float:
-        """How long to wait after this error."""
-        asked = error.retry_after if isinstance(error, ApiError) else None
-        seconds = max(self._next * random.uniform(0.5, 1.5), asked or 0)  # noqa: S311 - no secret
-        self._next = min(self._next * 2, _LONGEST_WAIT)
-        return seconds
-
-
 class Watcher(ABC):
     """Watches objects of one kind, whatever happens."""
 
@@ -91,7 +73,9 @@ class Watcher(ABC):
                     await self._list()
                 await self._watch()
                 self._waits.reset()
-                await asyncio.sleep(_FIRST_WAIT)  # a proxy that ends every watch at once must not be hammered
+                await asyncio.sleep(
+                    _PAUSE_SECONDS
+                )  # a proxy that ends every watch at once must not be hammered
             except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
                 if isinstance(error, ApiError) and error.status == HTTPStatus.GONE:
                     self._version = ""
