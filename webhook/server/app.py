@@ -12,7 +12,6 @@ from aiohttp import HttpVersion11, web
 
 from webhook.daemon.admin import Readiness
 from webhook.daemon.log import LogLine
-from webhook.envelope import MAX_REVIEW_BYTES
 from webhook.errors import ReviewError, in_one_sentence
 from webhook.policy import SENTENCES, Deny, Inject, Skip
 from webhook.review import Reviewed, Reviewer
@@ -31,8 +30,7 @@ replaced all of them may lead to the other. New ones are spread by the Service, 
 leaves some that work.
 """
 
-_JSON = "application/json"
-_JSON_HEADERS = {"Content-Type": _JSON}
+_JSON_HEADERS = {"Content-Type": "application/json"}
 
 RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -53,7 +51,7 @@ def request_handler(
         review = reviews.get(request.raw_path.partition("?")[0]) or reviews.get(request.path)
         if review is None or request.method != "POST":
             raise _misdirected(request, known_path=review is not None)
-        body = await _body(request)
+        body = await whole_body(request)
         started = perf_counter()
         reviewed = review(body)
         seconds = perf_counter() - started
@@ -105,52 +103,6 @@ def _misdirected(request: web.BaseRequest, *, known_path: bool) -> ReviewError:
         HTTPStatus.NOT_FOUND,
         f"nothing is served here; POST an AdmissionReview to {MUTATE_PODS} or {MUTATE_WORKLOADS}",
     )
-
-
-async def _body(request: web.BaseRequest) -> bytes:
-    """The body of a review.
-
-    Raises:
-        ReviewError: it is no JSON by its headers, too large, or did not arrive whole.
-    """
-    headers = request.headers
-    if headers.get("Content-Type") != _JSON and request.content_type != _JSON:
-        raise ReviewError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f'the content type is "{request.content_type}"; send an AdmissionReview as {_JSON}',
-        )
-    if encoding := headers.get("Content-Encoding"):
-        raise ReviewError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f'the content encoding is "{encoding}"; send plain JSON'
-        )
-    if "Expect" in headers:
-        await _continue(request)
-    try:
-        if request.content.is_eof():
-            return request.content.read_nowait()  # it came with its head, as reviews mostly do
-        return await whole_body(request)
-    except web.HTTPRequestEntityTooLarge as error:
-        sentence = f"the body is larger than {MAX_REVIEW_BYTES} bytes, more than an API server sends"
-        raise ReviewError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence) from error
-    except (web.RequestPayloadError, ConnectionError) as error:
-        error.__traceback__ = None  # the request keeps the error, which would keep what has come of the body
-        raise ReviewError(HTTPStatus.BAD_REQUEST, f"the body did not arrive whole: {error}") from error
-
-
-async def _continue(request: web.BaseRequest) -> None:
-    """Let a client send its body that asks first (RFC 9110, 10.1.1).
-
-    Raises:
-        ReviewError: it expects something else.
-    """
-    expectation = request.headers["Expect"]
-    if expectation.lower() != "100-continue":
-        raise ReviewError(
-            HTTPStatus.EXPECTATION_FAILED, f'the expectation "{expectation}" cannot be met; send none'
-        )
-    if request.version == HttpVersion11 and not request.content.is_eof():
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # the answer itself has not begun
 
 
 def _response(request: web.BaseRequest, body: bytes, *, keep: bool) -> web.StreamResponse:
