@@ -135,7 +135,7 @@ def _inject_workload(kind: Kind, workload: Workload, defaults: Defaults, run_as_
     result = Result(decided.reason)
     if template is not None:
         pod = as_pod(kind, workload, template, annotations)
-        result = _inject_pod(pod, "/".join(("", *kind.template)), defaults, run_as_user)
+        result = _inject_pod(pod, patch.pointer(*kind.template), defaults, run_as_user)
     return result._replace(operations=[*copied, *result.operations], warnings=decided.warnings)
 
 

@@ -14,6 +14,7 @@ from webhook.annotations import Defaults
 from webhook.copying import Copying
 from webhook.errors import Problem
 from webhook.names import COPIED, INJECT
+from webhook.pod import Pod
 from webhook.policy import Decision, Deny, Inject, Reason, Skip
 from webhook.workload import Kind, Template, Workload, as_pod, written_by_users
 
@@ -36,8 +37,10 @@ class _State(NamedTuple):
     workload: Workload
     template: Template
     copying: Copying
+    pod: Pod
+    """As it would have them made."""
     decision: Decision
-    """About the Pods that it would have made."""
+    """About these Pods."""
 
     @property
     def own(self) -> Mapping[str, str]:
@@ -77,7 +80,7 @@ def _state(kind: Kind, workload: Workload, defaults: Defaults) -> _State | None:
         workload.metadata.annotations or {}, template.annotations, written_by_users(kind, workload)
     )
     pod = as_pod(kind, workload, template, copied.annotations)
-    return _State(kind, workload, template, copied, policy.decide(pod, "CREATE", defaults))
+    return _State(kind, workload, template, copied, pod, policy.decide(pod, "CREATE", defaults))
 
 
 def _changes(state: _State) -> bool:
@@ -134,8 +137,7 @@ def _contradictions(state: _State) -> Iterator[str]:
 def _advice(now: _State, then: _State | None) -> Iterator[str]:
     match now.decision:
         case Inject(spec=spec):
-            pod = as_pod(now.kind, now.workload, now.template, now.copying.annotations)
-            yield from advise(pod, spec)
+            yield from advise(now.pod, spec)
             yield from advise_workload(now.kind, now.workload, spec)
             if then is not None and isinstance(then.decision, Inject):
                 yield from advise_image_change(then.decision.spec, spec)

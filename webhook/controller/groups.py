@@ -30,7 +30,7 @@ class _Member(msgspec.Struct, frozen=True, gc=False):
     owner: OwnerReference
 
 
-class Injected(NamedTuple):
+class Newcomer(NamedTuple):
     """A workload whose Pods carry a record that none of its Pods had before."""
 
     owner: OwnerReference
@@ -75,10 +75,10 @@ class Groups:
         owners = {member.owner.uid: member.owner for member in members}
         return needs_of(member.status for member in members), [owners[uid] for uid in sorted(owners)]
 
-    def news(self, key: Key, after: datetime) -> list[Injected]:
+    def news(self, key: Key, after: datetime) -> list[Newcomer]:
         """The workloads of a group whose Pods have a new record, each once; none with an older Pod."""
         found = self._news.pop(key, {})
-        return [Injected(member.owner, member.status) for member, since in found.items() if since > after]
+        return [Newcomer(member.owner, member.status) for member, since in found.items() if since > after]
 
     def replace(self, items: Iterable[Metadata]) -> None:
         """These are all Pods."""
