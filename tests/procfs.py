@@ -12,7 +12,7 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICK
 
 
-def memory_mib(pid: int) -> float:
-    """Resident memory."""
+def memory_mib(pid: int, which: str = "VmRSS") -> float:
+    """Resident memory: now (VmRSS), or at the highest (VmHWM)."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith(which)) / 1024

@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import pytest
 import yaml
@@ -29,6 +30,7 @@ from tests.apiserver.control_plane import (
     UnavailableError,
     find_programs,
     free_ports,
+    get,
 )
 from webhook import certificates
 
@@ -132,6 +134,19 @@ class WebhookServer:
             url = f"https://127.0.0.1:{self._port}{each['clientConfig']['service']['path']}"
             each["clientConfig"] = {"url": url, "caBundle": base64.b64encode(self.ca).decode()}
 
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
     def start(self) -> None:
         """Start the server and return when /readyz says so."""
         command = [sys.executable, "-m", "webhook.cli", "serve"]
@@ -173,21 +188,14 @@ class WebhookServer:
 
     def answered(self, outcome: str | None = None) -> float:
         """Return how many admission requests the server counts since its start, of one outcome or of all."""
-        metrics = self._get("/metrics")[1]
+        metrics = get(self._admin_port, "/metrics")[1]
         return counted(metrics, "hazelcast_sidecar_admission_requests_total", {"outcome": outcome})
 
     def _is_ready(self) -> bool:
         try:
-            return self._get("/readyz")[0] == http.HTTPStatus.OK
+            return get(self._admin_port, "/readyz")[0] == http.HTTPStatus.OK
         except OSError:
             return False
-
-    def _get(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=5)
-        with contextlib.closing(connection):
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
 
 
 def counted(metrics: str, name: str, labels: dict[str, str | None]) -> float:
@@ -204,12 +212,8 @@ def counted(metrics: str, name: str, labels: dict[str, str | None]) -> float:
 @pytest.fixture(scope="session")
 def webhook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookServer]:
     """Run the real server."""
-    server = WebhookServer(tmp_path_factory.mktemp("webhook"))
-    try:
-        server.start()
+    with WebhookServer(tmp_path_factory.mktemp("webhook")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 # --- the configuration -------------------------------------------------------------------------------------
@@ -250,7 +254,14 @@ def webhook_configuration(
 
 
 def register(control_plane: ControlPlane, webhook: WebhookServer, manifests: Path) -> dict[str, Any]:
-    """Register the configuration of the manifests, changed only in where the webhook is, and wait for effect.
+    """Register the configuration of the manifests, as `configure` does, and wait for effect."""
+    configuration = configure(control_plane, webhook, manifests)
+    wait_until_called(control_plane, webhook)
+    return configuration
+
+
+def configure(control_plane: ControlPlane, webhook: WebhookServer, manifests: Path) -> dict[str, Any]:
+    """Register the configuration of the manifests, changed only in where the webhook is.
 
     The API server is not in a cluster and can reach no Service, so the server's URL takes its place. It is
     applied as the manifests are, so that a dry run of these finds nobody else's fields in the way.
@@ -259,7 +270,6 @@ def register(control_plane: ControlPlane, webhook: WebhookServer, manifests: Pat
     (configuration,) = [found for found in objects if found["kind"] == "MutatingWebhookConfiguration"]
     webhook.take_the_place_of_the_service(configuration)
     assert apply_strictly(control_plane, [configuration]) == []
-    wait_until_called(control_plane, webhook)
     return configuration
 
 

@@ -168,6 +168,15 @@ def free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
+def get(port: int, path: str) -> tuple[int, str]:
+    """The status and the body of a GET from a port of this machine, without TLS."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+
+
 class Program:
     """A program that the tests started: it writes to a log file, can be waited for, and always be stopped.
 

@@ -23,7 +23,8 @@ import pytest
 import yaml
 
 from tests.apiserver.conftest import ROOT, apply_strictly, counted, create_namespace, rendered
-from tests.apiserver.control_plane import ControlPlane, Program, free_ports
+from tests.apiserver.control_plane import ControlPlane, Program, free_ports, get
+from tests.procfs import memory_mib
 from webhook.annotations import DefaultSpecs, SidecarSpec, parse
 from webhook.fingerprint import fingerprint
 from webhook.resources import needs_of, of_group
@@ -241,7 +242,7 @@ class Controller:
 
     def metric(self, name: str, result: str | None = None, **labels: str) -> float:
         """Read a gauge, or a counter for one result or for all."""
-        return counted(self._get("/metrics")[1], METRICS + name, {"result": result, **labels})
+        return counted(get(self._port, "/metrics")[1], METRICS + name, {"result": result, **labels})
 
     def lines(self) -> list[dict[str, Any]]:
         """Read its log; a line that is no JSON object is a traceback or a stray print."""
@@ -254,23 +255,14 @@ class Controller:
         return [line for line in self.lines() if line["message"] == message]
 
     def memory(self, which: str = "VmRSS") -> float:
-        """Read its memory in MiB: now (VmRSS), or at the highest (VmHWM)."""
-        status = Path(f"/proc/{self.program.pid}/status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith(which)]
-        return int(line.split()[1]) / 1024
+        """Its memory in MiB; see `memory_mib`."""
+        return memory_mib(self.program.pid, which)
 
     def _answers(self, path: str) -> bool:
         try:
-            return self._get(path)[0] == http.HTTPStatus.OK
+            return get(self._port, path)[0] == http.HTTPStatus.OK
         except OSError:
             return False
-
-    def _get(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
-        with contextlib.closing(connection):
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.apiserver.conftest import counted
-from tests.apiserver.control_plane import Program, free_ports
+from tests.apiserver.control_plane import Program, free_ports, get
 
 LAG_SECONDS = 1.0
 """From what happens to a replica until new connections are led otherwise."""
@@ -57,19 +57,12 @@ class Replica:
 
     def is_ready(self) -> bool:
         with contextlib.suppress(OSError, http.client.HTTPException):
-            return self._get("/readyz")[0] == http.HTTPStatus.OK
+            return get(self._admin_port, "/readyz")[0] == http.HTTPStatus.OK
         return False
 
     def answered(self) -> float:
         """Return how many reviews it has answered since its container started."""
-        return counted(self._get("/metrics")[1], "hazelcast_sidecar_admission_requests_total", {})
-
-    def _get(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=5)
-        with contextlib.closing(connection):
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
+        return counted(get(self._admin_port, "/metrics")[1], "hazelcast_sidecar_admission_requests_total", {})
 
 
 class Service:

@@ -60,10 +60,8 @@ SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookServer]:
     """A webhook of this module's own, whose certificate it may exchange."""
-    running = WebhookServer(tmp_path_factory.mktemp("webhook"))
-    running.start()
-    yield running
-    running.stop()
+    with WebhookServer(tmp_path_factory.mktemp("webhook")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

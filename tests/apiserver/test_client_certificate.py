@@ -11,10 +11,9 @@ import pytest
 from tests.apiserver.conftest import (
     ACTIVE_SECONDS,
     WebhookServer,
-    apply_strictly,
+    configure,
     found_programs,
     register,
-    rendered,
 )
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.test_admission import OPTED_IN, create, pod
@@ -53,32 +52,26 @@ def authority_file(folder: Path) -> Path:
     return path
 
 
+def serving(folder: Path, name: str) -> WebhookServer:
+    """A server that serves clients of the authority, of this name."""
+    return WebhookServer(folder, "--client-ca", str(authority_file(folder)), "--client-name", name)
+
+
 def test_an_api_server_with_a_certificate_is_served(
     presenting: ControlPlane, manifests: Path, tmp_path: Path
 ) -> None:
-    authority = str(authority_file(tmp_path))
-    webhook = WebhookServer(tmp_path, "--client-ca", authority, "--client-name", "kube-apiserver")
-    webhook.start()
-    try:
+    with serving(tmp_path, "kube-apiserver") as webhook:
         register(presenting, webhook, manifests)
         answer = create(presenting, "default", pod(OPTED_IN))
         assert answer.code == 201, answer.message
         assert answer.document["spec"]["initContainers"][0]["name"] == "hazelcast"
-    finally:
-        webhook.stop()
 
 
 def test_under_another_name_it_is_not_served_and_the_log_says_why(
     presenting: ControlPlane, manifests: Path, tmp_path: Path
 ) -> None:
-    authority = str(authority_file(tmp_path))
-    webhook = WebhookServer(tmp_path, "--client-ca", authority, "--client-name", "another")
-    webhook.start()
-    try:
-        objects = rendered(presenting, manifests / "base")
-        (configuration,) = [found for found in objects if found["kind"] == "MutatingWebhookConfiguration"]
-        webhook.take_the_place_of_the_service(configuration)
-        assert apply_strictly(presenting, [configuration]) == []
+    with serving(tmp_path, "another") as webhook:
+        configure(presenting, webhook, manifests)
         deadline = time.monotonic() + ACTIVE_SECONDS
         while "client refused" not in webhook.log.read_text():
             assert time.monotonic() < deadline, "the API server has not called"
@@ -88,5 +81,3 @@ def test_under_another_name_it_is_not_served_and_the_log_says_why(
         assert webhook.answered() == 0
         (line, *_) = [json.loads(line) for line in webhook.log.read_text().splitlines() if "refused" in line]
         assert line["names"] == ["kube-apiserver"]
-    finally:
-        webhook.stop()

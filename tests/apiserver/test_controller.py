@@ -12,7 +12,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from os import kill
 from pathlib import Path
@@ -799,58 +798,3 @@ def test_every_right_is_needed(
         assert running.program.status is None, "it goes on, for the right may come back"
     finally:
         running.program.stop()
-
-
-# --- many --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_burst_converges(
-    cluster: ControlPlane, controller: Controller, shipped: Account, say: Callable[[str], None]
-) -> None:
-    """A cluster that comes back after an outage creates everything at once."""
-    groups, replicas = 100, 4
-    namespaces = [create_namespace(cluster, {}) for _ in range(groups)]
-    references = [replica_set(cluster, namespace, "shop") for namespace in namespaces]
-    idle = controller.memory()
-    offset = cluster.audit_log.stat().st_size
-
-    def create(number: int) -> None:
-        index = number % groups
-        create_pod(cluster, namespaces[index], f"shop-{number}", "shop", owner=references[index])
-
-    def present() -> bool:
-        selector = "labelSelector=app.kubernetes.io/managed-by%3Dhazelcast-sidecar-injector"
-        for folder in ("configmaps", "services"):
-            listed = cluster.request("GET", f"/api/v1/{folder}?{selector}").document["items"]
-            if not set(namespaces) <= {item["metadata"]["namespace"] for item in listed}:
-                return False
-        return True
-
-    begun = time.monotonic()
-    try:
-        with ThreadPoolExecutor(16) as creators:
-            list(creators.map(create, range(groups * replicas)))
-        created = time.monotonic() - begun
-        until(30, "every group has its objects", present)
-        converged = time.monotonic() - begun
-        until(30, "the queue is empty", lambda: controller.metric("queue_depth") == 0)
-        until(30, "all Pods are known", lambda: controller.metric("watched_pods") == groups * replicas)
-        for namespace in namespaces:
-            assert is_as_rendered(cluster, wanted(namespace, "shop", "dns"), "shop")
-        counts = Counter(f"{a.verb} {a.resource}" for a in asked(cluster, shipped.user, offset))
-        say(
-            f"burst: {groups * replicas} Pods in {groups} namespaces created in {created:.1f} s, converged "
-            f"{converged - created:.2f} s after the last; requests {dict(counts.most_common())}; "
-            f"memory {idle:.0f} MiB before, {controller.memory():.0f} MiB after, "
-            f"{controller.memory('VmHWM'):.0f} MiB at the highest"
-        )
-        told = counts.pop("patch events", 0)
-        assert told <= groups, "one Event for each workload, at most: they are written more slowly"
-        writes = sum(count for what, count in counts.items() if what.startswith("patch"))
-        assert writes >= 2 * groups
-        assert writes <= 2.2 * groups, "one write for each object: a further Pod of a group changes nothing"
-        assert controller.memory("VmHWM") < 160, "the manifest's limit is 256 MiB"
-    finally:
-        for namespace in namespaces:
-            remove_pods(cluster, namespace)

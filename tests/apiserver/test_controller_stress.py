@@ -90,6 +90,9 @@ def test_two_thousand_pods_at_once(
         written = sum(number for what, number in counts.items() if what.startswith("patch"))
         assert 2 * count <= written <= 2.2 * count, "a further Pod of a group changes nothing"
         assert not any(kept(cluster, kind, namespaces) for kind in ("Role", "RoleBinding"))
+        for name in namespaces:
+            assert is_as_rendered(cluster, wanted(name, "shop", "dns"), "shop")
+        assert controller.memory("VmHWM") < 160, "the manifest's limit is 256 MiB"
 
 
 GROWTH_MIB = 40

@@ -231,16 +231,12 @@ def test_api_server_restarts(
 ) -> None:
     """What begins as soon as it is ready again finds the webhook's configuration in force."""
     assert webhook
-    with creating(cluster, namespace) as load:
-        time.sleep(STEADY_SECONDS)
-        begun = time.monotonic()
+
+    def restart() -> None:
         cluster.stop_apiserver()
         cluster.start_apiserver()
-        away = begun, time.monotonic()
-        time.sleep(2 * STEADY_SECONDS)
-    say(f"API server restarted, away for {away[1] - away[0]:.1f} s: {load.tally}")
-    assert others(load, away) == []
-    assert load.tally.bare == 0
+
+    went_through(restart, "API server restarted", cluster, namespace, say)
 
 
 def test_etcd_restarts(
@@ -248,14 +244,25 @@ def test_etcd_restarts(
 ) -> None:
     """Without its store the API server is away, though it answers."""
     assert webhook
-    with creating(cluster, namespace) as load:
-        time.sleep(STEADY_SECONDS)
-        begun = time.monotonic()
+
+    def restart() -> None:
         cluster.stop_etcd()
         time.sleep(STEADY_SECONDS)
         cluster.start_etcd()
+
+    went_through(restart, "etcd restarted", cluster, namespace, say)
+
+
+def went_through(
+    outage: Callable[[], None], what: str, cluster: ControlPlane, namespace: str, say: Callable[[str], None]
+) -> None:
+    """Have it happen under load: what fails, fails while it lasts, and no Pod is without a member."""
+    with creating(cluster, namespace) as load:
+        time.sleep(STEADY_SECONDS)
+        begun = time.monotonic()
+        outage()
         away = begun, time.monotonic()
         time.sleep(2 * STEADY_SECONDS)
-    say(f"etcd restarted, away for {away[1] - away[0]:.1f} s: {load.tally}")
+    say(f"{what}, away for {away[1] - away[0]:.1f} s: {load.tally}")
     assert others(load, away) == []
     assert load.tally.bare == 0

@@ -30,8 +30,8 @@ from tests.apiserver.controller import (
     started,
     until,
 )
-from tests.bench.procfs import cpu_seconds
 from tests.bench.report import Table, Target
+from tests.procfs import cpu_seconds
 from webhook.names import GROUP
 
 PODS_OF_GROUP, GROUPS_OF_NAMESPACE = 10, 10

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.apiserver.control_plane import Program, free_ports
-from tests.bench.procfs import cpu_seconds, memory_mib
+from tests.procfs import cpu_seconds, memory_mib
 from webhook import sidecar
 from webhook.annotations import DefaultSpecs, SidecarSpec, parse
 from webhook.certificates import make_authority, make_leaf

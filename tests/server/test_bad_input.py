@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.procfs import memory_mib
 from tests.server.conftest import TlsFiles
 from tests.server.hostile import BODIES, GOOD, HEADS, LENGTHS, MIB, SHAPES, Shape, post, request
 from tests.server.raw import Answer, RawClient
@@ -42,10 +43,9 @@ class Victim(Server):
     def connect(self, *, plain: bool = False) -> RawClient:
         return RawClient(self.port, None if plain else self.tls.client)
 
-    def memory(self) -> int:
+    def memory(self) -> float:
         """The most that it ever had in memory, in bytes."""
-        status = Path(f"/proc/{self.program.pid}/status").read_text(encoding="utf-8")
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+        return memory_mib(self.program.pid, "VmHWM") * MIB
 
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.program.pid}/fd").iterdir()))
@@ -399,7 +399,7 @@ def test_memory_stays_below_the_limit_of_the_manifest(
     victim: Victim, memory_limit: int, record_property: Callable[[str, object], None]
 ) -> None:
     """Of all that came before, whatever that was; alone it says little."""
-    record_property("peak memory in MiB", victim.memory() // MIB)
+    record_property("peak memory in MiB", round(victim.memory() / MIB))
     assert victim.memory() < memory_limit
 
 
