@@ -351,6 +351,11 @@ class ControlPlane:
         self._running[0] = Program("etcd", self._etcd_command(), self.etcd_log)
         apiserver.wait_until(self._is_ready, self._running[0])
 
+    @property
+    def apiserver_pid(self) -> int:
+        """The number of the running API server's process."""
+        return self._running[1].pid
+
     @contextlib.contextmanager
     def frozen_apiserver(self) -> Iterator[None]:
         """Let the API server hang: it takes connections, and answers nothing until it goes on."""

@@ -486,12 +486,28 @@ def test_only_what_a_component_is_for_changes(control_plane: ControlPlane, manif
             for found in built(control_plane, manifests, f"components/{folder}")
             if found not in base
         }
-        for folder in ("api-servers-only", "client-certificates")
+        for folder in ("api-servers-only", "chosen-namespaces", "client-certificates")
     }
     assert changed == {
         "api-servers-only": {("NetworkPolicy", OWN_NAMESPACE)},
+        "chosen-namespaces": {("MutatingWebhookConfiguration", OWN_NAMESPACE)},
         "client-certificates": {("Deployment", OWN_NAMESPACE)},
     }
+
+
+def test_every_webhook_is_for_chosen_namespaces(control_plane: ControlPlane, manifests: Path) -> None:
+    """What a namespace's labels decide costs Pods of all others nothing."""
+    base, chosen = (
+        next(found for found in objects if found["kind"] == "MutatingWebhookConfiguration")["webhooks"]
+        for objects in (
+            rendered(control_plane, manifests / "base"),
+            built(control_plane, manifests, "components/chosen-namespaces"),
+        )
+    )
+    wanted = {"key": f"{PREFIX}injection", "operator": "In", "values": ["enabled"]}
+    for before, after in zip(base, chosen, strict=True):
+        before["namespaceSelector"]["matchExpressions"].append(wanted)
+        assert after == before
 
 
 def test_there_are_kustomizations_to_check() -> None:
