@@ -12,6 +12,7 @@ HAZELCAST_ADDRESS        the member, 127.0.0.1:5701 by default
 HAZELCAST_CLUSTER_NAME   its cluster, dev by default
 HOST, PORT               where to listen; every address and port 5000 by default
 DRAIN_SECONDS            how long requests are still answered after SIGTERM; 2 by default
+HAZELCAST_SMART_ROUTING  false: talk to this member alone, as where only its own Pod's clients are let in
 HAZELCAST_NEAR_CACHE     true: keep entries that were read, and answer them without asking a member
 
 With a near cache, /get may answer what the entry was up to 10 s ago (NEAR_CACHE_SECONDS). Members tell
@@ -63,6 +64,7 @@ class Settings(NamedTuple):
     host: str | None
     port: int
     near_cache: bool = False
+    smart_routing: bool = True
     drain: float = 2.0
 
 
@@ -75,14 +77,21 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
     if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:  # noqa: PLR2004 (TCP's last port)
         raise ValueError(f"PORT is {port!r}: expected a number from 1 to 65535")
     cluster_name = environment.get("HAZELCAST_CLUSTER_NAME") or "dev"
-    near_cache = environment.get("HAZELCAST_NEAR_CACHE") or "false"
-    if near_cache not in {"true", "false"}:
-        raise ValueError(f"HAZELCAST_NEAR_CACHE is {near_cache!r}: expected true or false")
+    near_cache = parse_switch(environment, "HAZELCAST_NEAR_CACHE", otherwise="false")
+    smart_routing = parse_switch(environment, "HAZELCAST_SMART_ROUTING", otherwise="true")
     drain = environment.get("DRAIN_SECONDS") or "2"
     if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", drain) or float(drain) > LONGEST_DRAIN:
         raise ValueError(f"DRAIN_SECONDS is {drain!r}: expected a number from 0 to {LONGEST_DRAIN:g}")
     host = environment.get("HOST") or None
-    return Settings(address, cluster_name, host, int(port), near_cache == "true", float(drain))
+    return Settings(address, cluster_name, host, int(port), near_cache, smart_routing, float(drain))
+
+
+def parse_switch(environment: Mapping[str, str], name: str, *, otherwise: str) -> bool:
+    """Reads a variable that is true or false; ValueError where it is neither."""
+    text = environment.get(name) or otherwise
+    if text not in {"true", "false"}:
+        raise ValueError(f"{name} is {text!r}: expected true or false")
+    return text == "true"
 
 
 class MemberAwayError(Exception):
@@ -188,6 +197,7 @@ class Cluster:
         return HazelcastClient(
             cluster_name=self._settings.cluster_name,
             cluster_members=[self._settings.address],
+            smart_routing=self._settings.smart_routing,
             # One round of attempts, and no reconnecting: that is what the next client is for.
             cluster_connect_timeout=0,
             reconnect_mode=ReconnectMode.OFF,

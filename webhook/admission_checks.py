@@ -16,6 +16,7 @@ from webhook.names import (
     GROUP,
     INJECT,
     MAX_GROUP,
+    POD_CLIENTS,
     PREFIX,
     RECORDS,
     TMP_VOLUME,
@@ -29,6 +30,22 @@ ANNOTATIONS = "object.metadata.?annotations.orValue({})"
 CONTAINERS = "object.spec.?initContainers.orValue([]) + object.spec.?containers.orValue([])"
 
 _TYPES = {row.name: row.type for row in TABLE}
+
+
+def text_of(name: str) -> str:
+    """The expression of an annotation's text, which the Pod or a default has."""
+    return f"variables.texts[{source(name)}]"
+
+
+def value_of(name: str) -> str:
+    """The expression of an annotation's value, whose text is of its type."""
+    return _TYPES[name].value(text_of(name))
+
+
+_POD_CLIENTS = f"{text_of('clients')} == {source(POD_CLIENTS)}"
+
+_PORTS = f"([{value_of('port')}] + ({_POD_CLIENTS} ? [{value_of('port')} + 1, {value_of('port')} + 2] : []))"
+"""As `names.ports_of` has it."""
 
 
 def checks(settings: Settings) -> dict[str, str]:
@@ -63,16 +80,6 @@ def by_namespace(settings: Settings, value: Callable[[str], Any]) -> str:
     everywhere = source(value(""))
     own = {namespace: value(namespace) for namespace in settings.namespaces}
     return f"{source(own)}[?request.namespace].orValue({everywhere})" if own else everywhere
-
-
-def text_of(name: str) -> str:
-    """The expression of an annotation's text, which the Pod or a default has."""
-    return f"variables.texts[{source(name)}]"
-
-
-def value_of(name: str) -> str:
-    """The expression of an annotation's value, whose text is of its type."""
-    return _TYPES[name].value(text_of(name))
 
 
 def _default_texts(settings: Settings, namespace: str) -> dict[str, str]:
@@ -148,18 +155,19 @@ def _contradictions() -> str:
                 ),
             )
         )
-    found.append(
+    found += [
         _where(
-            f"{value_of('metrics')} && {value_of('metrics-port')} == {value_of('port')}",
-            source(f"{PREFIX}metrics-port: is the member's own port ({PREFIX}port)"),
-        )
-    )
+            f"{value_of('metrics')} && {value_of('metrics-port')} in {_PORTS}",
+            source(f"{PREFIX}metrics-port: is a port of the member's own ({PREFIX}port)"),
+        ),
+    ]
     return _listed(found)
 
 
 def _collisions() -> str:
     """As `collisions.collisions` has it, but for the resources of a whole Pod; and names that need a hash."""
-    ports = [_taken_port("port", ""), _taken_port("metrics-port", f"{value_of('metrics')} && ")]
+    metrics_port = f"({value_of('metrics')} ? [{value_of('metrics-port')}] : [])"
+    ports = [_taken_port("port", _PORTS), _taken_port("metrics-port", metrics_port)]
     sentence = _joined('volume "', Code("v.name"), '": is named as a volume of the member; rename it')
     volumes = (
         f"object.spec.?volumes.orValue([]).filter(v, v.name in {source([CONFIG_VOLUME, TMP_VOLUME])})"
@@ -192,19 +200,19 @@ def _taken_name() -> str:
     )
 
 
-def _taken_port(name: str, condition: str) -> str:
-    taken = (
-        f"c.?ports.orValue([]).exists(p, p.containerPort == {value_of(name)} && "
-        'p.?protocol.orValue("TCP") == "TCP")'
+def _taken_port(name: str, ports: str) -> str:
+    """A sentence about each container that declares one of the ports, for which an annotation stands."""
+    declared = (
+        f'c.?ports.orValue([]).filter(p, p.containerPort in {ports} && p.?protocol.orValue("TCP") == "TCP")'
     )
     sentence = _joined(
         'container "',
         Code("c.name"),
         '": declares port ',
-        Code(f"string({value_of(name)})"),
+        Code(f"string({declared}[0].containerPort)"),
         f", which the member needs; set {PREFIX}{name} to a free port",
     )
-    return f"variables.containers.filter(c, {condition}{taken}).map(c, {sentence})"
+    return f"variables.containers.filter(c, size({declared}) > 0).map(c, {sentence})"
 
 
 def _foreign_group() -> str:
@@ -244,6 +252,13 @@ def _impossible() -> list[str]:
             source(
                 "spec.dnsPolicy: does not use the cluster's DNS, by which members find each other; set it to "
                 f'"ClusterFirst" or "ClusterFirstWithHostNet", or set {PREFIX}discovery to "api"'
+            ),
+        ),
+        _where(
+            f"{_POD_CLIENTS} && {host_network}",
+            source(
+                "spec.hostNetwork: is true, so 127.0.0.1 is the node's, and whatever runs on the node could "
+                f"be a client of the member; remove it, or {PREFIX}clients"
             ),
         ),
         *(

@@ -20,7 +20,7 @@ from webhook.admission_checks import ANNOTATIONS, CONTAINERS, by_namespace, chec
 from webhook.annotations import TABLE, DefaultSpecs, SidecarSpec
 from webhook.cel import Unknown, source
 from webhook.fingerprint import UNKNOWN, fingerprint
-from webhook.names import CONTAINER, GROUP, INJECT, MAX_GROUP, PREFIX, STATUS
+from webhook.names import CONTAINER, GROUP, INJECT, MAX_GROUP, POD_CLIENTS, PREFIX, STATUS
 from webhook.patch import DEFAULT_GRACE_SECONDS, status_of
 from webhook.policy import Inject
 from webhook.settings import Settings
@@ -167,6 +167,7 @@ def _switches() -> list[_Switch]:
     return [
         *(_Switch(name.replace("-", "_"), value_of(name), yes=True, no=False) for name in booleans),
         _Switch("discovery", f'{text_of("discovery")} == "api"', "api", "dns"),
+        _Switch("clients", f"{text_of('clients')} == {source(POD_CLIENTS)}", POD_CLIENTS, "any"),
         _Switch("log_format", f'{text_of("log-format")} == "json"', "json", "text"),
         _Switch("config", '"config" in variables.texts', Unknown(text_of("config")), None),
         _Switch("java_opts", f'{java_opts} != ""', (Unknown(java_opts),), ()),

@@ -69,20 +69,25 @@ def advise_workload(kind: Kind, workload: Workload, spec: SidecarSpec) -> tuple[
     return tuple(warnings)
 
 
-def advise_image_change(before: SidecarSpec, after: SidecarSpec) -> tuple[str, ...]:
+def advise_change(before: SidecarSpec, after: SidecarSpec) -> tuple[str, ...]:
     """Warnings about what a rollout changes.
 
     Source: Hazelcast documentation, "Rolling Upgrades": between minor versions they are for the Enterprise
     edition.
     """
-    old, new = _minor(before.image), _minor(after.image)
-    if not (old and new) or old == new or before.cluster_name != after.cluster_name:
+    if before.cluster_name != after.cluster_name:
         return ()
-    sentence = (
-        f"members of Hazelcast {old} and {new} form no common cluster in the open-source edition, so entries "
-        f"do not pass from the old Pods to the new; give the new one a {PREFIX}cluster-name of its own"
-    )
-    return (sentence,)
+    warnings = []
+    lost = "so entries do not pass from the old Pods to the new"
+    old, new = _minor(before.image), _minor(after.image)
+    if old and new and old != new:
+        warnings.append(
+            f"members of Hazelcast {old} and {new} form no common cluster in the open-source edition, "
+            f"{lost}; give the new one a {PREFIX}cluster-name of its own"
+        )
+    if (was := before.ports.members) != (port := after.ports.members):
+        warnings.append(f"members on port {was} and members on port {port} do not find each other, {lost}")
+    return tuple(warnings)
 
 
 def _unavailable(workload: Workload, replicas: int) -> int:

@@ -11,7 +11,7 @@ import msgspec
 
 from webhook import values
 from webhook.errors import InvalidSettingsError, Problem
-from webhook.names import PREFIX, RECORDS
+from webhook.names import CONFIG_KEY, MAX_PORT, POD_CLIENTS, POD_CONFIG_KEY, PREFIX, RECORDS, Ports, ports_of
 from webhook.settings import Settings
 from webhook.values import MAX_SHOWN, ValueType, did_you_mean, quantity
 
@@ -31,6 +31,7 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """None: the ConfigMap of the group."""
     discovery: Literal["dns", "api"]
     port: int
+    clients: Literal["any", "pod"]
     cpu_request: str
     cpu_limit: str
     memory_request: str
@@ -46,6 +47,11 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     metrics_port: int
     log_format: Literal["text", "json"]
     log_level: str
+
+    @property
+    def ports(self) -> Ports:
+        """Where the member listens."""
+        return ports_of(self.port, self.clients)
 
 
 class Annotation(NamedTuple):
@@ -90,7 +96,8 @@ TABLE = (
         "config",
         values.object_name_type(),
         None,
-        "A ConfigMap of your own with the key `hazelcast.yaml`. Name, port, discovery and health checks come "
+        f"A ConfigMap of your own with the key `{CONFIG_KEY}` (for `clients: {POD_CLIENTS}`, "
+        f"`{POD_CONFIG_KEY}` with an `advanced-network`). Name, port, discovery and health checks come "
         "from these annotations all the same; settings under `properties` in the file outrank them.",
         otherwise="the group's ConfigMap",
     ),
@@ -101,7 +108,17 @@ TABLE = (
         "How members find each other: by the headless Service's DNS records, which needs no rights, or by "
         "the Kubernetes API, for which the Pod's ServiceAccount needs to list Pods.",
     ),
-    Annotation("port", values.integer_type(1024, 65535), "5701", "The port of the member and its clients."),
+    Annotation(
+        "port", values.integer_type(1024, MAX_PORT), "5701", "The port of the member and its clients."
+    ),
+    Annotation(
+        "clients",
+        values.choice_type("any", POD_CLIENTS),
+        "any",
+        "Who can be a client of the member: `any` that reaches its port, or the containers of its own `pod`. "
+        "Then the port is open on 127.0.0.1 alone, members meet on the next one, and the kubelet's probes "
+        "have the one after. Such clients must not look for other members: switch smart routing off.",
+    ),
     Annotation(
         "cpu-request",
         values.quantity_type("CPU", "1m"),
@@ -321,8 +338,10 @@ def _contradictions(spec: SidecarSpec) -> list[Problem]:
                     f"{request} is more than the limit of {limit} ({PREFIX}{resource}-limit)",
                 )
             )
-    if spec.metrics and spec.metrics_port == spec.port:
+    if spec.metrics and spec.metrics_port in spec.ports:
         problems.append(
-            Problem(f"{PREFIX}metrics-port", f"{spec.port} is the member's own port ({PREFIX}port)")
+            Problem(
+                f"{PREFIX}metrics-port", f"{spec.metrics_port} is a port of the member's own ({PREFIX}port)"
+            )
         )
     return problems

@@ -41,6 +41,12 @@ class Unknown(str):
         made.text = text
         return made
 
+    def __add__(self, other: object, /) -> str:
+        """A sum, when the expression is evaluated; with a text, that text behind this one."""
+        if isinstance(other, int):
+            return Unknown(f"{self.expression} + {other}", text=False)
+        return super().__add__(other)  # type: ignore[operator]
+
     def replace(self, old: str, new: str, _count: SupportsIndex = -1, /) -> "Unknown":
         """The same replacement, when the expression is evaluated."""
         return Unknown(f"{self.expression}.replace({source(old)}, {source(new)})")
@@ -116,9 +122,9 @@ def choice(condition: str, yes: Any, no: Any) -> Any:  # noqa: ANN401 - trees
             return {
                 key: choice(condition, yes[key], no[key])
                 if key in yes and key in no
-                else Maybe(condition, yes[key])
+                else _maybe(condition, yes[key])
                 if key in yes
-                else Maybe(otherwise, no[key])
+                else _maybe(otherwise, no[key])
                 for key in {**yes, **no}
             }
         case list(), list():
@@ -134,8 +140,15 @@ def _elements(condition: str, otherwise: str, yes: list[Any], no: list[Any]) -> 
         if tag == "equal":
             yield from (choice(condition, *pair) for pair in zip(yes[i:j], no[k:m], strict=True))
         else:
-            yield from (Maybe(condition, each) for each in yes[i:j])
-            yield from (Maybe(otherwise, each) for each in no[k:m])
+            yield from (_maybe(condition, each) for each in yes[i:j])
+            yield from (_maybe(otherwise, each) for each in no[k:m])
+
+
+def _maybe(condition: str, element: Any) -> Maybe:  # noqa: ANN401 - a tree
+    """An element under a condition, beside the one that it has already."""
+    if isinstance(element, Maybe):
+        return Maybe(f"{condition} && {element.condition}", element.node)
+    return Maybe(condition, element)
 
 
 def _name(element: Any) -> str:  # noqa: ANN401

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from webhook.annotations import SidecarSpec
 from webhook.errors import Problem
-from webhook.names import CONFIG_VOLUME, CONTAINER, GROUP, INJECT, PREFIX, TMP_VOLUME
+from webhook.names import CONFIG_VOLUME, CONTAINER, GROUP, INJECT, POD_CLIENTS, PREFIX, TMP_VOLUME
 from webhook.pod import Container, Pod, Quantity, Spec
 from webhook.values import quantity
 
@@ -17,6 +17,7 @@ def collisions(pod: Pod, spec: SidecarSpec, group: str) -> list[Problem]:
         *_taken_ports(pod, spec, containers),
         *_foreign_group(pod, group),
         *_impossible_discovery(pod, spec),
+        *_shared_loopback(pod, spec),
         *_impossible_platform(pod, containers),
         *_too_small_pod(pod, spec),
         *_no_room_for_the_record(pod),
@@ -42,6 +43,8 @@ def _taken_names(pod: Pod, containers: Sequence[Container]) -> list[Problem]:
 
 def _taken_ports(pod: Pod, spec: SidecarSpec, containers: Sequence[Container]) -> list[Problem]:
     member_ports = {spec.port: "port"}
+    if spec.clients == POD_CLIENTS:
+        member_ports |= dict.fromkeys(spec.ports, "port")
     if spec.metrics:
         member_ports[spec.metrics_port] = "metrics-port"
     return [
@@ -88,6 +91,16 @@ def _impossible_discovery(pod: Pod, spec: SidecarSpec) -> list[Problem]:
         f'{PREFIX}discovery to "api"'
     )
     return [Problem("spec.dnsPolicy", sentence)]
+
+
+def _shared_loopback(pod: Pod, spec: SidecarSpec) -> list[Problem]:
+    if spec.clients != POD_CLIENTS or not pod.spec.host_network:
+        return []
+    sentence = (
+        "is true, so 127.0.0.1 is the node's, and whatever runs on the node could be a client of the member; "
+        f"remove it, or {PREFIX}clients"
+    )
+    return [Problem("spec.hostNetwork", sentence)]
 
 
 def _impossible_platform(pod: Pod, containers: Sequence[Container]) -> list[Problem]:

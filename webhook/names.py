@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from typing import NamedTuple
 
 PREFIX = "sidecar.hazelcast.com/"
 """What every annotation of ours begins with; nothing else may use it."""
@@ -41,9 +42,31 @@ PORT_NAME = "hazelcast"
 CONFIG_VOLUME = "hazelcast-config"
 CONFIG_DIRECTORY = "/etc/hazelcast"
 CONFIG_KEY = "hazelcast.yaml"
+POD_CONFIG_KEY = "hazelcast-pod.yaml"
+"""The configuration of members whose clients are in their own Pod."""
 SECURITY_KEY = "java.security"
 """The JVM's security properties, beside the configuration."""
 TMP_VOLUME = "hazelcast-tmp"
+
+
+class Ports(NamedTuple):
+    """Where a member listens: for its clients, for other members, and for the kubelet's probes."""
+
+    clients: int
+    members: int
+    probes: int
+
+
+def ports_of(port: int, clients: str) -> Ports:
+    """A member's ports; those of one port where it is open to any clients, next to each other otherwise."""
+    return Ports(port, port + 1, port + 2) if clients == POD_CLIENTS else Ports(port, port, port)
+
+
+POD_CLIENTS = "pod"
+"""Value of the annotation `clients`: only containers of the member's own Pod."""
+
+MAX_PORT = 65533
+"""Leaves room for the two above it."""
 
 RESOURCE_PREFIX = "hazelcast-"
 MAX_LABEL = 63

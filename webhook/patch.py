@@ -121,6 +121,7 @@ def status_of(decision: Inject, fingerprint: str) -> Status:
         image=spec.image,
         discovery=spec.discovery,
         port=spec.port,
+        clients=spec.clients,
         config=spec.config is not None,
         service_account=decision.service_account,
         fingerprint=fingerprint,

@@ -3,16 +3,23 @@
 The objects are the same whoever applies them: the controller that watches injected Pods, or a person.
 """
 
+import re
 from collections.abc import Iterable
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from webhook.names import CONFIG_KEY, GROUP, PORT_NAME, SECURITY_KEY, resource_name
+from webhook.names import CONFIG_KEY, GROUP, POD_CONFIG_KEY, PORT_NAME, SECURITY_KEY, resource_name
 from webhook.status import Status
 
-HAZELCAST_YAML = files("webhook").joinpath("hazelcast.yaml").read_text(encoding="utf-8")
+HAZELCAST_YAML, _ADVANCED_NETWORK = (
+    files("webhook").joinpath(name).read_text(encoding="utf-8")
+    for name in ("hazelcast.yaml", "advanced-network.yaml")
+)
 """The member's configuration file; part of the program like its code."""
+
+POD_YAML = re.sub(r"^  network:\n(?:    .*\n|\n)+", _ADVANCED_NETWORK, HAZELCAST_YAML, flags=re.MULTILINE)
+"""The same for members whose clients are in their own Pod; it differs in one section."""
 
 JAVA_SECURITY = """\
 # A Pod may start before the DNS knows its group: the JVM must not remember for 10 s that there is nobody. The
@@ -50,13 +57,13 @@ def needs_of(statuses: Iterable[Status]) -> Needs:
     listed = list(statuses)
     return Needs(
         config_map=any(not status.config for status in listed),
-        ports=tuple(sorted({status.port for status in listed if status.discovery == "dns"})),
+        ports=tuple(sorted({status.ports.members for status in listed if status.discovery == "dns"})),
         service_accounts=tuple(
             sorted({status.service_account for status in listed if status.discovery == "api"})
         ),
         disruption_budget=any(status.disruption_budget for status in listed),
         closed_ports=(
-            tuple(sorted({status.port for status in listed}))
+            tuple(sorted({status.ports.members for status in listed}))
             if any(status.network_policy for status in listed)
             else ()
         ),
@@ -89,7 +96,7 @@ def _config_map(group: str, namespace: str) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": _metadata(group, namespace),
-        "data": {CONFIG_KEY: HAZELCAST_YAML, SECURITY_KEY: JAVA_SECURITY},
+        "data": {CONFIG_KEY: HAZELCAST_YAML, POD_CONFIG_KEY: POD_YAML, SECURITY_KEY: JAVA_SECURITY},
     }
 
 

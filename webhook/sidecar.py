@@ -9,13 +9,15 @@ from webhook.names import (
     CONFIG_VOLUME,
     CONTAINER,
     GROUP,
+    POD_CLIENTS,
+    POD_CONFIG_KEY,
     PORT_NAME,
     SECURITY_KEY,
     TMP_VOLUME,
     resource_name,
 )
 
-METRICS_PORT_NAME = "hz-metrics"
+METRICS_PORT_NAME, PROBES_PORT_NAME = "hz-metrics", "hz-probes"
 
 STARTUP_SECONDS = 180
 """How long a member may take to start before the kubelet restarts it."""
@@ -70,20 +72,19 @@ def env_vars(variables: dict[str, str]) -> list[dict[str, str]]:
 def member_env(spec: SidecarSpec, group: str) -> dict[str, str]:
     """The member container's environment, as name to literal value; it outranks the configuration file."""
     variables = {
-        "HAZELCAST_CONFIG": f"{CONFIG_DIRECTORY}/{CONFIG_KEY}",
+        **_file_and_ports(spec),
         "HZ_CLUSTERNAME": spec.cluster_name,
-        "HZ_NETWORK_PORT_PORT": str(spec.port),
         "JAVA_OPTS": " ".join(_java_options(spec)),
         "LOGGING_LEVEL": spec.log_level,
         # Set in every case: a Service named hazelcast-kubernetes would make the kubelet set it, and
         # discovery by API would take the application's port for the member's.
-        "HAZELCAST_KUBERNETES_SERVICE_PORT": str(spec.port),
+        "HAZELCAST_KUBERNETES_SERVICE_PORT": str(spec.ports.members),
         # Likewise: a Service named prometheus would set it, and the image starts its agent by it.
         "PROMETHEUS_PORT": str(spec.metrics_port) if spec.metrics else "",
         # The JVM reads its environment by the locale; a cluster name may have any letters.
         "LC_ALL": "C.UTF-8",
     }
-    if spec.config:
+    if spec.config and spec.clients != POD_CLIENTS:
         variables |= _WHATEVER_THE_FILE_SAYS
     if spec.discovery == "dns":
         # The bare name: the Pod's DNS search list completes it, whatever the cluster's domain is.
@@ -98,6 +99,23 @@ def member_env(spec: SidecarSpec, group: str) -> dict[str, str]:
     return variables
 
 
+def _file_and_ports(spec: SidecarSpec) -> dict[str, str]:
+    ports = spec.ports
+    if spec.clients != POD_CLIENTS:
+        return {
+            "HAZELCAST_CONFIG": f"{CONFIG_DIRECTORY}/{CONFIG_KEY}",
+            "HZ_NETWORK_PORT_PORT": str(ports.members),
+        }
+    endpoints = {"CLIENT": ports.clients, "MEMBER": ports.members, "REST": ports.probes}
+    return {
+        "HAZELCAST_CONFIG": f"{CONFIG_DIRECTORY}/{POD_CONFIG_KEY}",
+        **{
+            f"HZ_ADVANCEDNETWORK_{name}SERVERSOCKETENDPOINTCONFIG_PORT_PORT": str(port)
+            for name, port in endpoints.items()
+        },
+    }
+
+
 def _java_options(spec: SidecarSpec) -> list[str]:
     options = [
         f"-XX:MaxRAMPercentage={spec.heap_percentage}",
@@ -106,6 +124,12 @@ def _java_options(spec: SidecarSpec) -> list[str]:
         *_JVM_OPTIONS,
         f"-Dhazelcast.graceful.shutdown.max.wait={spec.shutdown_timeout}",
     ]
+    if spec.config is None:
+        # Comparing our own file with Hazelcast's schema takes half a second of each start.
+        options.append("-Dhazelcast.config.schema.validation.enabled=false")
+    if spec.clients == POD_CLIENTS:
+        # Otherwise every endpoint would listen on all addresses, whatever the file says.
+        options.append("-Dhazelcast.socket.bind.any=false")
     if spec.metrics:
         options.append("-Dhazelcast.jmx=true")
     return [*options, *spec.java_opts]
@@ -116,7 +140,9 @@ def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[st
 
     Source for native sidecars: Kubernetes documentation, "Sidecar Containers" (KEP-753).
     """
-    ports = [{"name": PORT_NAME, "containerPort": spec.port}]
+    ports = [{"name": PORT_NAME, "containerPort": spec.ports.members}]
+    if spec.clients == POD_CLIENTS:
+        ports.append({"name": PROBES_PORT_NAME, "containerPort": spec.ports.probes})
     if spec.metrics:
         ports.append({"name": METRICS_PORT_NAME, "containerPort": spec.metrics_port})
     return {
@@ -129,7 +155,7 @@ def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[st
             "requests": {"cpu": spec.cpu_request, "memory": spec.memory_request},
             "limits": {"cpu": spec.cpu_limit, "memory": spec.memory_limit},
         },
-        **_probes(spec.port),
+        **_probes(spec.ports.probes),
         "securityContext": _security_context(run_as_user),
         # `kubectl describe pod` then shows why a member ended.
         "terminationMessagePolicy": "FallbackToLogsOnError",

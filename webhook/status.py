@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from webhook.names import MAX_PORT, Ports, ports_of
+
 
 class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """The annotation's value, as JSON.
@@ -16,7 +18,8 @@ class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
     cluster: str
     image: str
     discovery: Literal["dns", "api"]
-    port: Annotated[int, msgspec.Meta(ge=1024, le=65535)]
+    port: Annotated[int, msgspec.Meta(ge=1024, le=MAX_PORT)]
+    clients: Literal["any", "pod"] = "any"
     config: bool = False
     """Whether the Pod mounts a ConfigMap of the user's own."""
     service_account: str = ""
@@ -29,6 +32,11 @@ class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
     """In manifests: the application's variables that its containers set themselves, as index/NAME."""
     own_grace: int | msgspec.UnsetType | None = msgspec.UNSET
     """In manifests: the grace period in seconds before it was raised; None: absent; unset: not raised."""
+
+    @property
+    def ports(self) -> Ports:
+        """Where the member listens."""
+        return ports_of(self.port, self.clients)
 
 
 def encode(status: Status) -> str:

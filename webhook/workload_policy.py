@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from webhook import copying, policy
-from webhook.advice import advise, advise_image_change, advise_workload
+from webhook.advice import advise, advise_change, advise_workload
 from webhook.annotations import Defaults
 from webhook.copying import Copying
 from webhook.errors import Problem
@@ -140,7 +140,7 @@ def _advice(now: _State, then: _State | None) -> Iterator[str]:
             yield from advise(now.pod, spec)
             yield from advise_workload(now.kind, now.workload, spec)
             if then is not None and isinstance(then.decision, Inject):
-                yield from advise_image_change(then.decision.spec, spec)
+                yield from advise_change(then.decision.spec, spec)
         case Skip(reason=Reason.NOT_REQUESTED) if INJECT not in now.own:
             yield from policy.forgotten({**now.own, **now.copying.annotations})
         case Skip(warnings=warnings):

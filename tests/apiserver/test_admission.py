@@ -150,6 +150,7 @@ EVERY_ANNOTATION = OPTED_IN | {
     f"{PREFIX}config": "own-config",
     f"{PREFIX}discovery": "api",
     f"{PREFIX}port": "5801",
+    f"{PREFIX}clients": "pod",
     f"{PREFIX}cpu-request": "0.25",
     f"{PREFIX}cpu-limit": "1500m",
     f"{PREFIX}memory-request": "256Mi",
@@ -178,7 +179,7 @@ def test_every_annotation_makes_a_valid_pod(control_plane: ControlPlane, namespa
     member = named(found["spec"]["initContainers"], "hazelcast")
     assert found["metadata"]["labels"][f"{PREFIX}group"] == "orders"
     assert member["image"] == EVERY_ANNOTATION[f"{PREFIX}image"]
-    assert [port["containerPort"] for port in member["ports"]] == [5801, 9801]
+    assert [port["containerPort"] for port in member["ports"]] == [5802, 5803, 9801]
     assert member["resources"] == {
         "requests": {"cpu": "250m", "memory": "256Mi"},
         "limits": {"cpu": "1500m", "memory": "1Gi"},

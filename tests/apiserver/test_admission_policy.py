@@ -201,6 +201,7 @@ SAME = {
     "defaults spelt out": pod(ours(port="5701", image="hazelcast/hazelcast:5.7.0", metrics="false")),
     "others' annotations": pod(ours() | {"example.com/sidecar": "\n\"'$"}),
     "UDP on the port": pod(containers=[app(ports=[{"containerPort": 5701, "protocol": "UDP"}])]),
+    "the port after": pod(containers=[app(ports=[{"containerPort": 5702}])]),
     "a metrics port that is not used": pod(containers=[app(ports=[{"containerPort": 9701}])]),
     "own DNS": pod(dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.1"]}),
     "Linux": pod(os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "linux"}),
@@ -215,6 +216,8 @@ OTHER_MEMBER = {
     "discovery": pod(ours(discovery="api"), serviceAccountName="shop"),
     "discovery by the default account": pod(ours(discovery="api"), hostNetwork=True, dnsPolicy="Default"),
     "port": pod(ours(port="05801")),
+    "clients": pod(ours(clients="pod")),
+    "clients, port": pod(ours(clients="pod", port="06000", metrics="true")),
     "cpu": pod(ours(cpu_request="0.25", cpu_limit="1500m")),
     "memory-limit": pod(ours(memory_limit="1Gi")),
     "memory-request": pod(ours(memory_request="268435456")),
@@ -234,6 +237,7 @@ OTHER_MEMBER = {
             metrics="true",
             config="own",
             discovery="api",
+            clients="pod",
             log_format="json",
             java_opts="-Da=b",
             disruption_budget="true",
@@ -362,6 +366,9 @@ DENIED = {
         f"{PREFIX}memory-request: 1Gi is more than the limit of 512Mi",
     ),
     "ports of the member": denied(pod(ours(metrics="true", metrics_port="5701")), f"{PREFIX}metrics-port"),
+    "ports of the member, clients in the Pod": denied(
+        pod(ours(clients="pod", metrics="true", metrics_port="5703")), f"{PREFIX}metrics-port"
+    ),
     "contradiction beside a member": denied(
         pod(ours(cpu_request="3"), containers=[app(image="hazelcast/hazelcast:5")]), f"{PREFIX}cpu-request"
     ),
@@ -377,6 +384,13 @@ DENIED = {
     "port": denied(
         pod(initContainers=[app("first", ports=[{"containerPort": 5701}])]),
         f'container "first": declares port 5701, which the member needs; set {PREFIX}port',
+    ),
+    "port of other members": denied(
+        pod(ours(clients="pod"), containers=[app(ports=[{"containerPort": 80}, {"containerPort": 5702}])]),
+        f'container "app": declares port 5702, which the member needs; set {PREFIX}port',
+    ),
+    "clients on the node": denied(
+        pod(ours(clients="pod"), hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"), "spec.hostNetwork"
     ),
     "metrics port": denied(
         pod(ours(metrics="true"), containers=[app(ports=[{"containerPort": 9701}])]),

@@ -244,7 +244,7 @@ def test_a_conflict_is_told_to_every_workload_of_the_group(
 @pytest.mark.usefixtures("controller")
 def test_a_denial_is_told_to_the_deployment(cluster: ControlPlane, namespace: str) -> None:
     made, replicas = deployment(cluster, namespace)
-    sentence = 'Pod shop-6d4b75cb6d-*: sidecar.hazelcast.com/port: "80" is not an integer from 1024 to 65535'
+    sentence = 'Pod shop-6d4b75cb6d-*: sidecar.hazelcast.com/port: "80" is not an integer from 1024 to 65533'
     failed_create(cluster, namespace, replicas, 'Error creating: pods "shop" is forbidden: exceeded quota: x')
     other = DENIAL.replace("pods.sidecar.hazelcast.com", "policy.example.com")
     failed_create(cluster, namespace, replicas, other)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-INJECT = "sidecar.hazelcast.com/inject"
+INJECT, CLIENTS = "sidecar.hazelcast.com/inject", "sidecar.hazelcast.com/clients"
+EXEC = ("--", "python", "-c")
 PODS = "app=shop"
 
 
@@ -79,3 +80,32 @@ def test_annotating_a_deployment_gives_it_a_cluster_and_taking_the_annotation_aw
     assert "hazelcast" not in json.dumps(template["metadata"].get("annotations") or {})
     steps.append(f"one cluster of two {seconds:.1f} s after kubectl annotate")
     sightings.note("kubectl annotate deployment", "\n".join(steps))
+
+
+KNOCK = """
+import socket, sys
+for port in map(int, sys.argv[2:]):
+    try:
+        with socket.create_connection((sys.argv[1], port), timeout=5) as member:
+            member.sendall(b"CP2")  # a client's first word; a member that takes it waits for the next one
+            print(port, member.recv(3).decode() or "closed")
+    except ConnectionRefusedError:
+        print(port, "refused")
+"""
+
+
+def test_clients_of_other_pods_are_kept_out(fresh: Kubectl, images: Images, sightings: Sightings) -> None:
+    fresh("create", "deployment", "shop", f"--image={images.demo}", "--replicas=2")
+    fresh("set", "env", "deployment/shop", "HAZELCAST_SMART_ROUTING=false")
+    steps = [shown(fresh, "annotate", "deployment", "shop", f"{INJECT}=true", f"{CLIENTS}=pod")]
+    fresh.rolled_out("deployment/shop")
+    pods = agree_on(fresh, PODS, "hazelcast", 2)
+    with api_proxy(fresh) as api:
+        first, second = (replica(api, pod) for pod in pods)
+        until(60, "an entry goes from one replica to the other", lambda: passes_on(first, second))
+
+    address = fresh.read("pod", pods[1])["status"]["podIP"]
+    knocked = fresh("exec", pods[0], "-c", "shop", *EXEC, KNOCK, address, "5701", "5702", "5703")
+    assert knocked.splitlines() == ["5701 refused", "5702 HZX", "5703 HTT"]
+    steps.append(f"a client's first word, from another Pod:\n{knocked}")
+    sightings.note(f"{CLIENTS}=pod", "\n".join(steps))

@@ -23,7 +23,7 @@ def test_the_shipped_settings_become_the_golden_policies(
 @pytest.mark.parametrize(
     ("written", "sentence"),
     [
-        ("defaults: {port: fast}", 'default port: "fast" is not an integer from 1024 to 65535'),
+        ("defaults: {port: fast}", 'default port: "fast" is not an integer from 1024 to 65533'),
         ("defaults: [", "settings: "),
         (None, "No such file"),
     ],

@@ -23,14 +23,13 @@ from tests.conftest import ours
 from webhook.annotations import DefaultSpecs, SidecarSpec, parse
 from webhook.demo.java import find_java, member_jars
 from webhook.demo.member import hosts_text, java_command, member_environment
-from webhook.names import CONFIG_DIRECTORY, SECURITY_KEY, resource_name
-from webhook.resources import JAVA_SECURITY
+from webhook.names import CONFIG_DIRECTORY, POD_CLIENTS, SECURITY_KEY, resource_name
+from webhook.resources import HAZELCAST_YAML, JAVA_SECURITY, POD_YAML
 from webhook.settings import Settings
 from webhook.sidecar import member_env
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "demo-app" / "app.py"
-CONFIG = ROOT / "webhook" / "hazelcast.yaml"
 
 
 class Answer(NamedTuple):
@@ -126,11 +125,19 @@ class Launcher:
             DefaultSpecs(Settings()).of("default"),
         )
         assert isinstance(spec, SidecarSpec), spec
-        env = {**member_env(spec, "demo"), "HAZELCAST_CONFIG": str(config or CONFIG)}
+        file = self.folder / "hazelcast.yaml"
+        file.write_text(POD_YAML if spec.clients == POD_CLIENTS else HAZELCAST_YAML)
+        env = {**member_env(spec, "demo"), "HAZELCAST_CONFIG": str(config or file)}
         env["JAVA_OPTS"] = env["JAVA_OPTS"].replace(CONFIG_DIRECTORY, str(self.folder))
         (self.folder / SECURITY_KEY).write_text(JAVA_SECURITY)
         command = java_command(
-            self.java, self.jars, env, address=address, hosts_file=hosts, memory_limit=512 << 20
+            self.java,
+            self.jars,
+            env,
+            # With an address for each endpoint, the member finds out its own by itself.
+            address=None if spec.clients == POD_CLIENTS else address,
+            hosts_file=hosts,
+            memory_limit=512 << 20,
         )
         return self._start(address, command, member_environment(env, os.environ))
 

@@ -1,6 +1,8 @@
 """Members with the environment that the webhook injects."""
 
 import os
+import re
+import socket
 import urllib.request
 from pathlib import Path
 
@@ -57,3 +59,35 @@ def test_members_that_start_before_the_dns_knows_them_form_one_cluster(
         eventually(lambda member=member: "Members {size:2," in member.log.read_text())
     founders = [member for member in members if "Members {size:1," in member.log.read_text()]
     assert len(founders) == 1
+
+
+def test_clients_of_the_own_pod_alone_are_let_in(launcher: Launcher, eventually: Eventually) -> None:
+    port = 20000 + 3 * (os.getpid() % 10000)  # on the machine's own loopback address, as nothing else here
+    alone = "-Dhazelcast.wait.seconds.before.join=0"
+    given = {"clients": "pod", "port": str(port), "java_opts": alone, "cluster_name": "own"}
+    member = launcher.member("127.0.0.1", group=[], given=given)
+
+    def started() -> str | None:
+        member.must_run()
+        found = re.search(rf"\[([0-9.]+)\]:{port + 1} is STARTED", member.log.read_text())
+        return found and found[1]
+
+    address = eventually(started, 60)
+    with urllib.request.urlopen(f"http://{address}:{port + 2}/hazelcast/health/ready", timeout=5) as answer:
+        assert answer.status == 200
+
+    app = launcher.app(
+        APART,
+        HAZELCAST_ADDRESS=f"127.0.0.1:{port}",
+        HAZELCAST_CLUSTER_NAME="own",
+        HAZELCAST_SMART_ROUTING="false",
+    )
+    eventually(lambda: app.ask("/put", key="k", value="v").status == 200)
+    assert app.ask("/get", key="k").text == "v"
+
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", port), timeout=5)
+    for closed in (port + 1, port + 2):
+        with socket.create_connection((address, closed), timeout=5) as client:
+            client.sendall(b"CP2")  # a client's first word
+            assert client.recv(3) == b"HZX", "another protocol is spoken here"

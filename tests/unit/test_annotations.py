@@ -45,6 +45,7 @@ def test_each_annotation_sets_its_attribute() -> None:
         config="mine",
         discovery="api",
         port="6000",
+        clients="pod",
         cpu_request="1",
         cpu_limit="3",
         memory_request="1Gi",
@@ -56,7 +57,7 @@ def test_each_annotation_sets_its_attribute() -> None:
         disruption_budget="true",
         network_policy="true",
         metrics="true",
-        metrics_port="6001",
+        metrics_port="6009",
         log_format="json",
         log_level="DEBUG",
     )
@@ -69,6 +70,7 @@ def test_each_annotation_sets_its_attribute() -> None:
         config="mine",
         discovery="api",
         port=6000,
+        clients="pod",
         cpu_request="1",
         cpu_limit="3",
         memory_request="1Gi",
@@ -80,7 +82,7 @@ def test_each_annotation_sets_its_attribute() -> None:
         disruption_budget=True,
         network_policy=True,
         metrics=True,
-        metrics_port=6001,
+        metrics_port=6009,
         log_format="json",
         log_level="DEBUG",
     )
@@ -90,7 +92,7 @@ def test_all_problems_are_named_at_once() -> None:
     problems = parse(ours(port="80", clustername="x", memory_limit="lots", discovery="mdns"), DEFAULTS)
     assert isinstance(problems, list)
     assert [str(problem) for problem in problems] == [
-        'sidecar.hazelcast.com/port: "80" is not an integer from 1024 to 65535',
+        'sidecar.hazelcast.com/port: "80" is not an integer from 1024 to 65533',
         'sidecar.hazelcast.com/clustername: no such annotation (did you mean "cluster-name"?)',
         'sidecar.hazelcast.com/memory-limit: "lots" is not a Kubernetes quantity such as "500m" or "512Mi"',
         'sidecar.hazelcast.com/discovery: "mdns" is none of "dns", "api" (did you mean "dns"?)',
@@ -123,7 +125,8 @@ def test_the_known_keys_are_listed_once() -> None:
             "1Gi is more than the limit of 512Mi (sidecar.hazelcast.com/memory-limit)",
         ),
         ({"cpu_request": "3"}, "3 is more than the limit of 2 (sidecar.hazelcast.com/cpu-limit)"),
-        ({"metrics": "true", "metrics_port": "5701"}, "5701 is the member's own port"),
+        ({"metrics": "true", "metrics_port": "5701"}, "5701 is a port of the member's own"),
+        ({"metrics": "true", "metrics_port": "5703", "clients": "pod"}, "5703 is a port of the member's own"),
     ],
 )
 def test_values_that_contradict_each_other_are_a_problem(given: dict[str, str], sentence: str) -> None:

@@ -21,6 +21,8 @@ OPTIONS = ["-Da", NAME]
         (PORT, "v.port"),
         (f"{NAME}:{PORT}", 'v.name + ":" + string(v.port)'),
         (str(PORT), "string(v.port)"),
+        ([PORT + 1], "[v.port + 1]"),
+        (NAME + "-a", 'v.name + "-a"'),
         (NAME.replace("$", "$$"), 'v.name.replace("$", "$$")'),
         (" ".join(OPTIONS), '"-Da " + v.name'),
         (["a", "b"], '["a", "b"]'),
@@ -65,6 +67,12 @@ def test_cases_of_two_switches_stand_beside_each_other() -> None:
         '  ?v.two ? optional.of("two") : optional.none()',
         "]",
     ]
+
+
+def test_an_element_may_stand_under_two_conditions() -> None:
+    inner = choice("v.two", node(["both"]), node([]))
+    expected = '[?v.one && v.two ? optional.of("both") : optional.none()]'
+    assert source(choice("v.one", inner, node([]))) == expected
 
 
 def test_what_is_unknown_keeps_its_type_in_json() -> None:

@@ -21,6 +21,7 @@ OTHER_VALUES = {
     "config": "mine",
     "discovery": "api",
     "port": "6000",
+    "clients": "pod",
     "cpu-request": "200m",
     "cpu-limit": "3",
     "memory-request": "300Mi",
@@ -103,4 +104,4 @@ def test_it_is_twelve_digits_that_stay_the_same_from_one_version_to_the_next() -
     """When this fails, what Pods gain has changed: every Pod that runs counts as drifted from then on."""
     spec = parse(ours(), DefaultSpecs(Settings()).of("default"))
     assert isinstance(spec, SidecarSpec)
-    assert fingerprint(spec, 65534) == PLAIN == "d0f325b95534"
+    assert fingerprint(spec, 65534) == PLAIN == "b6782d5db06b"

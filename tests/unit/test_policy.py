@@ -100,6 +100,17 @@ def test_a_member_written_by_hand_is_not_doubled(image: str) -> None:
             pod(ours(metrics="true"), containers=[{"name": "a", "ports": [{"containerPort": 9701}]}]),
             ["set sidecar.hazelcast.com/metrics-port to a free port"],
         ),
+        *(
+            (
+                pod(ours(clients="pod"), containers=[{"name": "a", "ports": [{"containerPort": port}]}]),
+                [f"declares port {port}", "set sidecar.hazelcast.com/port to a free port"],
+            )
+            for port in (5701, 5702, 5703)
+        ),
+        (
+            pod(ours(clients="pod"), hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"),
+            ["spec.hostNetwork: is true, so 127.0.0.1 is the node's", "or sidecar.hazelcast.com/clients"],
+        ),
         (
             pod(ours(discovery="api"), automountServiceAccountToken=False),
             ["spec.automountServiceAccountToken: is false", 'set sidecar.hazelcast.com/discovery to "dns"'],
@@ -142,6 +153,7 @@ def test_a_collision_names_both_sides(obj: dict[str, Any], sentences: list[str])
         pod(ours(port="5702"), containers=[{"name": "a", "ports": [{"containerPort": 5701}]}]),
         pod(containers=[{"name": "a", "ports": [{"containerPort": 5701, "protocol": "UDP"}]}]),
         pod(containers=[{"name": "a", "ports": [{"containerPort": 9701}]}]),
+        pod(containers=[{"name": "a", "ports": [{"containerPort": 5702}]}]),
         pod(containers=[{"name": "a", "ports": [{"containerPort": 80, "hostPort": 5701}]}]),
         pod(containers=[{"name": "a", "image": "hazelcast/management-center:5.7"}]),
         pod(containers=[{"name": "a", "image": "shop/hazelcast-client:1"}]),

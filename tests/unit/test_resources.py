@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from webhook.resources import needs_of, of_group
 from webhook.status import Status
@@ -47,6 +48,23 @@ def test_the_headless_service_publishes_members_before_they_are_ready() -> None:
     assert [(port["name"], port["port"]) for port in service["ports"]] == [("hazelcast", 6000)]
 
 
+def test_members_whose_clients_are_in_their_pod_meet_on_the_port_after() -> None:
+    found = objects(status(clients="pod", network_policy=True))
+    assert [port["port"] for port in found["Service"]["spec"]["ports"]] == [5702]
+    assert admitted(found["NetworkPolicy"], "TCP", 5702) == [GROUP_ITSELF]
+    assert admitted(found["NetworkPolicy"], "TCP", 5703) == [None], "the kubelet's probes"
+
+
+def test_the_second_configuration_differs_in_the_network_alone() -> None:
+    data = objects(status())["ConfigMap"]["data"]
+    plain, pod = (yaml.safe_load(data[key])["hazelcast"] for key in ("hazelcast.yaml", "hazelcast-pod.yaml"))
+    network, advanced = plain.pop("network"), pod.pop("advanced-network")
+    assert plain == pod
+    assert advanced["join"] == network["join"]
+    rest = advanced["rest-server-socket-endpoint-config"]
+    assert rest["endpoint-groups"] == network["rest-api"]["endpoint-groups"]
+
+
 def test_during_a_rollout_old_and_new_pods_have_what_each_needs() -> None:
     found = objects(
         status(), status(port=6000), status(config=True, discovery="api", service_account="b"),
@@ -86,7 +104,7 @@ GROUP_ITSELF = [{"podSelector": {"matchLabels": {"sidecar.hazelcast.com/group": 
 
 
 @pytest.mark.parametrize(
-    "closed", [(5701,), (5701, 5702), (5701, 5703), (1024,), (65535,), (1024, 5701, 65534, 65535)]
+    "closed", [(5701,), (5701, 5702), (5701, 5703), (1024,), (65533,), (1024, 5701, 65532, 65533)]
 )
 def test_a_network_policy_closes_the_members_ports_and_no_other(closed: tuple[int, ...]) -> None:
     policy = objects(*(status(port=port, network_policy=True) for port in closed))["NetworkPolicy"]

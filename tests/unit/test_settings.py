@@ -78,7 +78,7 @@ def test_a_namespace_outranks_what_holds_for_all() -> None:
             Settings({}, {"team-a": {"prot": "1"}, "team-b": {"port": "x"}}),
             [
                 'default for namespace team-a: prot: no such annotation (did you mean "port"?)',
-                'default for namespace team-b: port: "x" is not an integer from 1024 to 65535',
+                'default for namespace team-b: port: "x" is not an integer from 1024 to 65533',
             ],
         ),
     ],

@@ -55,7 +55,7 @@ def _closed(
     """Directions and ports that are closed between Pods of the group, and the policies that close them."""
     alike = {tuple(sorted(pod.labels.items())): pod.labels for pod in group.pods}
     labels = list(alike.values())[:_AT_MOST]
-    ports = sorted({status.port for status in group.statuses})
+    ports = sorted({status.ports.members for status in group.statuses})
     for direction, rules, peers in _DIRECTIONS:
         for mine, theirs in product(labels, labels):
             holding = [each for each in policies if direction in _types(each) and selects(_of(each), mine)]
