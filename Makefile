@@ -11,7 +11,7 @@ OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
 export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench lint format certs images uninstall e2e lock clean
+.PHONY: help demo test fuzz bench lint format certs images sbom audit uninstall e2e lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,20 @@ images: ## Build the images with Docker or Podman (WEBHOOK_IMAGE, DEMO_IMAGE, ME
 	"$$engine" build --tag "$(WEBHOOK_IMAGE)" . && "$$engine" build --tag "$(DEMO_IMAGE)" demo-app && \
 	"$$engine" build --tag "$(MEMBER_IMAGE)" member
 
+# An environment as the image has it: what runs, and neither pip nor a build tool.
+sbom: .venv/.demo build/tools/sbom ## List the image's Python packages (CycloneDX): build/sbom.cdx.json
+	@rm -rf build/sbom && $(BIN)/python -m venv --without-pip build/sbom/runtime
+	@$(BIN)/pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir build/sbom .
+	@for what in "--require-hashes --requirement requirements/runtime.lock" \
+	    "--no-deps --no-index --find-links build/sbom hazelcast-sidecar-injector"; do \
+	  $(BIN)/pip --disable-pip-version-check --python build/sbom/runtime install --quiet --no-compile $$what || exit 1; \
+	done
+	@build/tools/sbom/bin/cyclonedx-py environment --output-reproducible --output-file build/sbom.cdx.json build/sbom/runtime
+
+# Strictly: of what its source knows nothing, nothing is known.
+audit: build/tools/audit ## Ask PyPI whether a package that runs has a known vulnerability
+	build/tools/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/runtime.lock $(ARGS)
+
 # First what the API server asks, so that nothing depends on the rest; of policies first the one that denies.
 uninstall: ## Take the injector off the cluster that KUBECONFIG names; Pods keep their members
 	$(KUBECTL) delete mutatingwebhookconfiguration hazelcast-sidecar-injector --ignore-not-found
@@ -70,6 +84,8 @@ lock: .venv/.dev ## Renew the pinned dependencies (ARGS=--upgrade for newer ones
 	$(COMPILE) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
 	$(COMPILE) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	$(COMPILE) --group fuzz --constraint requirements/dev.lock --output-file requirements/fuzz.lock
+	$(COMPILE) --group sbom --constraint requirements/dev.lock --output-file requirements/sbom.lock
+	$(COMPILE) --group audit --output-file requirements/audit.lock
 	$(COMPILE) demo-app/requirements.in --constraint requirements/dev.lock --output-file demo-app/requirements.lock
 
 clean: ## Remove what the targets made
@@ -95,4 +111,9 @@ clean: ## Remove what the targets made
 
 .venv/.fuzz: requirements/fuzz.lock | .venv/.dev
 	@$(PIP) --require-hashes --requirement requirements/fuzz.lock
+	@touch $@
+
+build/tools/%: requirements/%.lock | .venv/bin/pip
+	@$(BIN)/python -m venv --clear $@
+	@$@/bin/pip --disable-pip-version-check install --quiet --require-hashes --requirement $< || { rm -rf $@; exit 1; }
 	@touch $@

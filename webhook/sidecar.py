@@ -151,6 +151,8 @@ def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[st
         **({"restartPolicy": "Always"} if spec.native_sidecar else {}),
         "ports": ports,
         "env": env_vars(member_env(spec, group)),
+        # Nothing of ephemeral storage: /tmp has its own limit, and one on the rest, which is the log, would
+        # evict a member and its entries for talking. Where a namespace wants some, its LimitRange says it.
         "resources": {
             "requests": {"cpu": spec.cpu_request, "memory": spec.memory_request},
             "limits": {"cpu": spec.cpu_limit, "memory": spec.memory_limit},

@@ -134,6 +134,18 @@ def test_annotated_pod_is_stored_injected(control_plane: ControlPlane, namespace
 
 
 @pytest.mark.usefixtures("webhook_configuration")
+def test_a_limit_range_says_what_the_member_leaves_open(control_plane: ControlPlane, namespace: str) -> None:
+    """The API server comes back to its own defaults after the webhook."""
+    limit = {"type": "Container", "default": {"ephemeral-storage": "1Gi", "memory": "64Mi"}}
+    body = {"metadata": {"name": "default"}, "spec": {"limits": [limit]}}
+    path = f"/api/v1/namespaces/{namespace}/limitranges"
+    assert control_plane.request("POST", path, body).code == 201
+    assert create(control_plane, namespace, pod(OPTED_IN)).code == 201
+    (member,) = stored(control_plane, namespace).document["spec"]["initContainers"]
+    assert member["resources"]["limits"] == {"cpu": "2", "memory": "512Mi", "ephemeral-storage": "1Gi"}
+
+
+@pytest.mark.usefixtures("webhook_configuration")
 def test_ordinary_container_on_request(control_plane: ControlPlane, namespace: str) -> None:
     annotated = pod(OPTED_IN | {f"{PREFIX}native-sidecar": "false"})
     assert create(control_plane, namespace, annotated).code == 201

@@ -382,6 +382,17 @@ def rsa_authority() -> KeyPair:
     return KeyPair(certificate.public_bytes(encoding), secret)
 
 
+def make_all(cluster: ControlPlane, age: timedelta) -> None:
+    """Leave what was made at another time: what a clock finds that jumped by so much."""
+    then = datetime.now(UTC) - age
+    authority = make_authority(then, lifetime=timedelta(days=3650))
+    leaf = make_leaf(authority, [SERVER_NAME], then, lifetime=timedelta(days=90))
+    bundle = authority.certificate
+    write(cluster, AUTHORITY, {"ca.crt": bundle, "ca.key": authority.key, "ca-bundle.crt": bundle})
+    write(cluster, LEAF, {"tls.crt": leaf.certificate, "tls.key": leaf.key, "ca.crt": bundle})
+    write_ca_bundle(cluster, bundle)
+
+
 DAMAGES: dict[str, Callable[[ControlPlane], None]] = {
     "caBundle blanked": lambda c: write_ca_bundle(c, b""),
     "caBundle of somebody else": lambda c: write_ca_bundle(c, make_authority(datetime.now(UTC)).certificate),
@@ -404,6 +415,10 @@ DAMAGES: dict[str, Callable[[ControlPlane], None]] = {
     "CA that expired": lambda c: replace_authority(
         c, make_authority(datetime.now(UTC) - timedelta(days=3651), lifetime=timedelta(days=3650))
     ),
+    "the clock jumped past the leaf's end": lambda c: make_all(c, timedelta(days=91)),
+    "the clock jumped past the CA's end": lambda c: make_all(c, timedelta(days=3651)),
+    "the clock jumped back by an hour": lambda c: make_all(c, timedelta(hours=-1)),
+    "the clock jumped back by a year": lambda c: make_all(c, timedelta(days=-365)),
 }
 
 
@@ -430,6 +445,50 @@ def test_a_lost_ca_secret_does_not_break_the_leaf_in_use(
     until(REPAIR_SECONDS, "in order", lambda: disorder(clean_cluster) is None)
     assert read_secret(clean_cluster, AUTHORITY)["ca.crt"] != old
     assert flaw(leaf, read_ca_bundle(clean_cluster), [SERVER_NAME], datetime.now(UTC)) is None
+
+
+@pytest.fixture
+def no_webhook_afterwards(cluster: ControlPlane) -> Iterator[None]:
+    """Take the Service away again, and have the configuration stand for no Pod."""
+    yield
+    put_configuration(cluster)
+    assert cluster.request("DELETE", f"/api/v1/namespaces/{OWN_NAMESPACE}/services/{INJECTOR}").code == 200
+
+
+@pytest.mark.usefixtures("no_webhook_afterwards")
+def test_a_controller_that_slept_past_the_leafs_end(
+    clean_cluster: ControlPlane, shipped: Account, tmp_path: Path, say: Callable[[str], None]
+) -> None:
+    """For it the clock has jumped. Until it renews the leaf nobody is served, and then at once."""
+    cluster, folder = clean_cluster, tmp_path / "mounted"
+    folder.mkdir()
+    options = ["--leaf-lifetime", "12s", "--overlap", "2s"]
+    running = Controller(shipped, tmp_path / "controller.log", options=options)
+    kubelet = Kubelet(cluster, folder)
+    with started(running):
+        until(30, "certificates in order", lambda: disorder(cluster) is None)
+        kubelet.sync()
+        replica = Replica("slept", folder)
+        try:
+            replica.program.wait_until(replica.is_ready)
+            route_to(cluster, replica.port)
+            until(30, "the API server calls the webhook", lambda: injects(cluster, "default"))
+            kill(running.program.pid, signal.SIGSTOP)
+            try:
+                until(30, "the leaf has ended", lambda: not injects(cluster, "default"))
+                until(5, "the server is not ready", lambda: not replica.is_ready())
+            finally:
+                kill(running.program.pid, signal.SIGCONT)
+
+            def serves() -> bool:
+                kubelet.sync()
+                return injects(cluster, "default") and replica.is_ready()
+
+            took = until(30, "the webhook serves again", serves)
+            assert replica.program.status is None, "without a restart"
+        finally:
+            replica.program.stop()
+    say(f"a controller that slept past the leaf's end: the webhook serves again after {took:.1f} s")
 
 
 # --- renewed and rotated under load ------------------------------------------------------------------------

@@ -564,6 +564,23 @@ def test_one_that_does_not_lead_leaves_the_lease_alone(
     assert lease["holderIdentity"] == leader.identity
 
 
+def test_a_leader_that_finds_the_lease_in_other_hands_stops_at_once(
+    cluster: ControlPlane, shipped: Account, tmp_path: Path, free_lease: None
+) -> None:
+    """Its time to renew would be two thirds of a lease, in which two would lead."""
+    assert free_lease is None
+    lease_seconds = 15
+    leader = Controller(shipped, tmp_path / "one.log", "one", ["--lease-seconds", str(lease_seconds)])
+    with started(leader):
+        until(LEASE_SECONDS, "it leads", leader.leads)
+        path = f"{LEASES}/{OWN_NAMESPACE}/leases/{NAME}"
+        taken = {"spec": {"holderIdentity": "somebody"}}
+        assert cluster.request("PATCH", path, taken, MERGE).code == 200
+        until(lease_seconds / 3, "it knows", lambda: not leader.leads())
+        (said,) = leader.said("not leading")
+        assert "held by somebody" in said["error"]
+
+
 @pytest.mark.slow
 def test_a_leader_that_was_frozen_does_not_go_on_leading(
     cluster: ControlPlane,

@@ -6,20 +6,18 @@ import http.client
 import json
 import os
 import signal
-import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import load_kube_config
 
 from tests.apiserver import controller as fixtures
+from tests.apiserver import line as lines
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     FOLDERS,
@@ -48,6 +46,7 @@ from tests.apiserver.controller import (
     wait_for,
     wanted,
 )
+from tests.apiserver.line import Line
 from webhook.controller.groups import Groups
 from webhook.controller.metrics import Metrics
 from webhook.controller.reflector import Reflector
@@ -57,6 +56,7 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
 shipped = fixtures.shipped
 free_lease, controller, namespace = fixtures.free_lease, fixtures.controller, fixtures.namespace
+line = lines.line
 
 # --- many Pods ---------------------------------------------------------------------------------------------
 
@@ -141,72 +141,11 @@ def test_ten_thousand_pods_cost_little_memory(
 # --- an API server that forgets, refuses, hangs and hangs up -----------------------------------------------
 
 
-class Line:
-    """A TCP connection to the API server that can be cut: for the controller it is the API server.
-
-    Args:
-        url: of the API server.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._target = urlsplit(url)
-        self._ends: list[socket.socket] = []
-        self._silent: set[socket.socket] = set()
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.url = f"https://127.0.0.1:{self._door.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self) -> None:
-        """End every connection, in both directions; new ones may be made at once."""
-        ends, self._ends = self._ends, []
-        for end in ends:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def silence(self) -> None:
-        """Let every connection die as a lost route does: nothing comes any more, and nobody is told."""
-        self._silent, self._ends = self._silent | {*self._ends}, []
-
-    def close(self) -> None:
-        self._door.shutdown(socket.SHUT_RDWR)
-        self._door.close()
-        self._ends += self._silent
-        self.cut()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._door.accept()
-                far = socket.create_connection((self._target.hostname, self._target.port))
-                self._ends += [near, far]
-                for ends in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
-
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError), source:
-            while block := source.recv(65536):
-                if source not in self._silent:
-                    sink.sendall(block)
-            if source not in self._silent:
-                sink.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.fixture
-def line(cluster: ControlPlane) -> Iterator[Line]:
-    made = Line(cluster.url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def wired(
-    shipped: Account, line: Line, cluster: ControlPlane, tmp_path: Path, free_lease: None
-) -> Iterator[Controller]:
+def wired(shipped: Account, line: Line, tmp_path: Path, free_lease: None) -> Iterator[Controller]:
     """Run a controller that leads, and reaches the API server over a line that can be cut."""
     assert free_lease is None
-    config = tmp_path / "wired.kubeconfig"
-    config.write_text(shipped.kubeconfig.read_text().replace(cluster.url, line.url))
-    running = Controller(shipped._replace(kubeconfig=config), tmp_path / "controller.log")
+    running = Controller(line.of(shipped, tmp_path), tmp_path / "controller.log")
     with started(running):
         until(LEASE_SECONDS, "it leads", running.leads)
         yield running

@@ -130,3 +130,65 @@ def test_an_authority_whose_key_does_not_fit_is_replaced_and_trusted_for_a_while
     mended = plan(made._replace(authority=broken), POLICY, NOW)
     assert mended.authority != broken
     assert (mended.leaf, authorities(mended)) == (made.leaf, 2)
+
+
+# --- clocks that jump --------------------------------------------------------------------------------------
+
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+JUMPS = {
+    "past 2/3 of the leaf's life": 61 * DAY,
+    "past the leaf's end": 91 * DAY,
+    "past 2/3 of the authority's life": 2500 * DAY,
+    "past the authority's end": 3651 * DAY,
+    "back by a minute": timedelta(minutes=-1),
+    "back by an hour": timedelta(hours=-1),
+    "back by a year": -365 * DAY,
+    "back to 1970": datetime(1970, 1, 1, tzinfo=UTC) - NOW,
+}
+"""A machine that wakes up, whose battery was empty, or whose clock somebody set."""
+
+
+def settled(found: Certificates, now: datetime) -> Certificates:
+    """What stands there two overlaps later, each look served, and nothing left to do."""
+    for _ in range(3):
+        found = plan(found, POLICY, now)
+        assert is_served(found, found.bundle, now)
+        assert plan(found, POLICY, now + 3 * SECOND) == found, "the next look changes nothing"
+        now += POLICY.overlap
+    return found
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_a_clock_that_jumps_and_comes_back(jump: str) -> None:
+    """At once after either jump what stands there is good by the clock, and it ends with one authority."""
+    made = settled(plan(NOTHING, POLICY, NOW), NOW)
+    jumped = settled(made, NOW + JUMPS[jump])
+    assert authorities(jumped) == 1
+    returned = settled(jumped, NOW + timedelta(hours=1))
+    assert authorities(returned) == 1
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_a_clock_that_jumps_for_less_than_an_overlap_takes_no_trust_away(jump: str) -> None:
+    """Servers whose clock is right refuse a leaf of another time and serve the one before: it stays trusted.
+
+    Not past the authority's own end, where nobody could know that the clock is wrong.
+    """
+    made = plan(NOTHING, POLICY, NOW)
+    jumped = plan(made, POLICY, NOW + JUMPS[jump])
+    assert made.leaf is not None
+    trusted = flaw(made.leaf, jumped.bundle, NAMES, NOW) is None
+    assert trusted == (jump != "past the authority's end")
+    back = plan(jumped, POLICY, NOW + timedelta(minutes=1))
+    assert is_served(back, back.bundle, NOW + timedelta(minutes=1))
+
+
+def test_a_clock_that_jumps_to_and_fro_does_not_pile_up_authorities() -> None:
+    found, most = plan(NOTHING, POLICY, NOW), 0
+    for number in range(50):
+        for jump in (timedelta(0), *JUMPS.values()):
+            now = NOW + jump + number * timedelta(minutes=1)
+            found = plan(found, POLICY, now)
+            assert is_served(found, found.bundle, now)
+            most = max(most, authorities(found))
+    assert most < 10

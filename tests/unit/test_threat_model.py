@@ -1,9 +1,10 @@
-"""docs/threat-model.md names tests that exist; what it says of files in this checkout holds."""
+"""docs/threat-model.md and reliability.md name tests that exist; what the first says of files here holds."""
 
 import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from webhook.resources import HAZELCAST_YAML
@@ -11,8 +12,9 @@ from webhook.resources import HAZELCAST_YAML
 NAMED = re.compile(r"`(tests/[\w/.-]+)(?:::(\w+))?`")
 
 
-def test_every_test_that_it_names_exists(checkout: Path) -> None:
-    named = NAMED.findall((checkout / "docs" / "threat-model.md").read_text("utf-8"))
+@pytest.mark.parametrize("document", ["threat-model.md", "reliability.md"])
+def test_every_test_that_it_names_exists(checkout: Path, document: str) -> None:
+    named = NAMED.findall((checkout / "docs" / document).read_text("utf-8"))
     assert len(named) > 20
     for path, name in named:
         assert (checkout / path).exists(), path

@@ -49,7 +49,7 @@ async def lead(  # noqa: PLR0913, PLR0917 - the election's own parameters
         error: BaseException = RuntimeError("not renewed in time")
         try:
             await _one_term(_Lease(CONTROLLER, namespace, identity, client), lease_seconds, work, log)
-        except CONNECTION_ERRORS as lost:
+        except (*CONNECTION_ERRORS, _TakenError) as lost:
             error = lost
         else:
             waiting.reset()
@@ -58,7 +58,7 @@ async def lead(  # noqa: PLR0913, PLR0917 - the election's own parameters
 
 
 async def _one_term(
-    lease: LeaseLock, lease_seconds: int, work: Callable[[], Awaitable[None]], log: LogLine
+    lease: "_Lease", lease_seconds: int, work: Callable[[], Awaitable[None]], log: LogLine
 ) -> None:
     """Wait for the Lease, and work until it is lost.
 
@@ -68,6 +68,7 @@ async def _one_term(
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def leading() -> None:
+        lease.is_ours = True
         log("leading", identity=lease.identity)
         term.append(asyncio.ensure_future(work()))
         try:
@@ -96,8 +97,16 @@ async def _one_term(
             await lease.release()
 
 
+class _TakenError(Exception):
+    """Somebody else has the Lease."""
+
+
 class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
     """The library's lock, with a bound on the time of its requests (its own is five minutes), and an end."""
+
+    is_ours = False
+    """Whether it was taken. A leader that finds it in other hands has lost it: the library would go on trying
+    until its time to renew is over, and two would lead."""
 
     async def release(self) -> None:
         """Give it back, if it is ours: without a holder it is there to be taken.
@@ -117,7 +126,10 @@ class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         async with asyncio.timeout(_REQUEST_SECONDS):
             found: tuple[bool, Any] = await super().get(name, namespace)
-            return found
+        is_there, record = found
+        if self.is_ours and is_there and record.holder_identity not in {None, self.identity}:
+            raise _TakenError(f"the Lease is held by {record.holder_identity}")
+        return found
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
         # 37.0 passes `pretty=True`, which the client's own validation refuses.
