@@ -11,10 +11,10 @@ OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
 export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench lint format certs images sbom audit uninstall e2e lock clean
+.PHONY: help demo test fuzz bench lint format certs images sbom audit uninstall e2e test-faults lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.demo ## Run two replicas with real Hazelcast members and the real webhook on this machine
 	@$(BIN)/hazelcast-sidecar demo $(ARGS)
@@ -75,7 +75,10 @@ uninstall: ## Take the injector off the cluster that KUBECONFIG names; Pods keep
 	@echo "their workloads; the annotations, which mean nothing now: new Pods get no member."
 
 e2e: .venv/.dev ## Test on the cluster that KUBECONFIG names, which has the images
-	$(BIN)/pytest tests/e2e -m e2e $(ARGS)
+	$(BIN)/pytest tests/e2e -m "e2e and not faults" $(ARGS)
+
+test-faults: .venv/.dev ## As e2e: gigabytes, a deaf application, no DNS and other faults that take minutes
+	$(BIN)/pytest tests/e2e -m "e2e and faults" $(ARGS)
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: .venv/.dev ## Renew the pinned dependencies (ARGS=--upgrade for newer ones)

@@ -21,7 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import yaml
 
-from tests.e2e.kubectl import Kubectl, KubectlError, agree_on
+from tests.e2e.http_client import Entrance, api_proxy, front_door
+from tests.e2e.kubectl import Kubectl, KubectlError, agree_on, find
+from tests.e2e.replicas import DEMO_PODS, REPLICAS, scale
+from webhook.names import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +35,6 @@ BUILD = ROOT / "build" / "e2e"
 INJECTOR = "hazelcast-sidecar-injector"
 CONTROLLER = "hazelcast-sidecar-controller"
 DEMO = "hazelcast-demo"
-DEMO_PODS = "app.kubernetes.io/name=demo"
 # Until an annotated Pod is injected: the images are there, and everything starts at once.
 INSTALL_SECONDS = 120
 # Marks what a run made, so that the next one may remove what --keep or a crash left, and nothing else.
@@ -274,6 +276,15 @@ def demo(webhook: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sigh
     return kubectl
 
 
+@pytest.fixture(scope="module")
+def door_of_three(demo: Kubectl) -> Iterator[Entrance]:
+    """The way to the demo of three replicas; afterwards it has two again."""
+    with api_proxy(demo) as api:
+        scale(demo, REPLICAS)
+        yield front_door(demo, "demo", api)
+        scale(demo, 2)
+
+
 @contextlib.contextmanager
 def namespace(name: str) -> Iterator[Kubectl]:
     """A namespace with nothing in it, for as long as a test takes."""
@@ -282,6 +293,17 @@ def namespace(name: str) -> Iterator[Kubectl]:
     kubectl("label", "namespace", name, f"{OURS}=yes")
     yield kubectl
     kubectl("delete", "namespace", name, "--wait", seconds=180)
+
+
+def with_members(manifests: list[dict[str, Any]], name: str, replicas: int, **given: str) -> dict[str, Any]:
+    """The demo's Deployment under another name, with these annotations."""
+    deployment: dict[str, Any] = copy.deepcopy(find(manifests, "Deployment", "demo"))
+    labels = {"app": name}
+    deployment["metadata"] = {"name": name}
+    deployment["spec"] |= {"replicas": replicas, "selector": {"matchLabels": labels}}
+    annotations = {f"{PREFIX}{key}": text for key, text in {"inject": "true", **given}.items()}
+    deployment["spec"]["template"]["metadata"] = {"labels": labels, "annotations": annotations}
+    return deployment
 
 
 def first_pod(manifests: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.e2e.conftest import with_members
 from tests.e2e.http_client import api_proxy, replica
-from tests.e2e.kubectl import agree_on, find
-from webhook.names import PREFIX
+from tests.e2e.kubectl import agree_on
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Images, Sightings
@@ -20,17 +19,6 @@ pytestmark = pytest.mark.e2e
 
 REPLICAS = 5
 CACHE = "/opt/aot/member.aot"
-
-
-def with_members(manifests: list[dict[str, Any]], name: str, replicas: int, **given: str) -> dict[str, Any]:
-    """The demo's Deployment under another name, with these annotations."""
-    deployment: dict[str, Any] = copy.deepcopy(find(manifests, "Deployment", "demo"))
-    labels = {"app": name}
-    deployment["metadata"] = {"name": name}
-    deployment["spec"] |= {"replicas": replicas, "selector": {"matchLabels": labels}}
-    annotations = {f"{PREFIX}{key}": text for key, text in {"inject": "true", **given}.items()}
-    deployment["spec"]["template"]["metadata"] = {"labels": labels, "annotations": annotations}
-    return deployment
 
 
 def maps_the_cache(kubectl: Kubectl, pod: str) -> bool:

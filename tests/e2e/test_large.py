@@ -1,0 +1,176 @@
+"""A gigabyte of entries in three members, while replicas come and go, and a deaf application.
+
+What was acknowledged is read again to the last byte, by a Pod beside the cluster.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from tests.e2e.conftest import first_pod, namespace
+from tests.e2e.endings import SIGKILL, Endings
+from tests.e2e.http_client import Entrance, api_proxy, front_door
+from tests.e2e.replicas import DEMO_PODS, REPLICAS, rollout_restart, scale, settle, went_through
+from webhook.names import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.conftest import Sightings
+    from tests.e2e.kubectl import Kubectl
+
+pytestmark = [pytest.mark.e2e, pytest.mark.faults]
+
+VALUE_BYTES = 100 * 1024
+LARGE = 2**30 // VALUE_BYTES
+"""So many entries are a gigabyte, beside as much of backups."""
+
+MEMBERS = {
+    "memory-limit": "3Gi",
+    "heap-percentage": "60",
+    "memory-request": "2Gi",
+    "shutdown-timeout": "60s",
+}
+LOADER = (Path(__file__).parent / "loader.py").read_text()
+
+
+class Cluster(NamedTuple):
+    """The demo with members of some size, in a namespace of its own."""
+
+    kubectl: Kubectl
+    door: Entrance
+    entries: int = 0
+    """Of VALUE_BYTES each, beside those of the traffic."""
+
+    def load(self, what: str) -> dict[str, Any]:
+        """Have the loader `fill` the map, or `check` it; its answer."""
+        sizes = (str(self.entries), str(VALUE_BYTES))
+        command = ("python", "-c", LOADER, "hazelcast-demo:5701", what, *sizes)
+        shown = self.kubectl("exec", "loader", "--", *command, seconds=300)
+        answer: dict[str, Any] = json.loads(shown.splitlines()[-1])
+        return answer
+
+
+@pytest.fixture(scope="module")
+def cluster_of_three(webhook: Kubectl, demo_manifests: list[dict[str, Any]]) -> Iterator[Cluster]:
+    """It has no entries yet."""
+    assert webhook
+    with namespace("hazelcast-large") as kubectl, api_proxy(kubectl) as api:
+        documents = [copy.deepcopy(d) for d in demo_manifests if d["kind"] != "Namespace"]
+        for document in documents:
+            document["metadata"]["namespace"] = kubectl.namespace
+            if document["kind"] == "Deployment":
+                document["spec"]["replicas"] = REPLICAS
+                given = {f"{PREFIX}{key}": text for key, text in MEMBERS.items()}
+                document["spec"]["template"]["metadata"]["annotations"] |= given
+        kubectl.apply(*documents, loader(demo_manifests, kubectl.namespace))
+        settle(kubectl)
+        yield Cluster(kubectl, front_door(kubectl, "demo", api))
+
+
+def loader(manifests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
+    """A Pod with the demo's Python and its client, which waits for commands."""
+    pod = first_pod(manifests)
+    pod["metadata"] = {"name": "loader", "namespace": namespace}
+    (container,) = pod["spec"]["containers"]
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        del container[probe]
+    container["command"] = ["sleep", "infinity"]
+    pod["spec"]["terminationGracePeriodSeconds"] = 1
+    return pod
+
+
+def kept_through(event: Callable[[Kubectl], None], cluster: Cluster, sightings: Sightings) -> Endings:
+    """Let it happen under traffic; all entries must be there afterwards. How Pods ended."""
+    with Endings(cluster.kubectl, DEMO_PODS) as endings:
+        went_through(event, cluster.kubectl, cluster.door, sightings)
+    sightings.note(f"how Pods ended: {event.__name__.replace('_', ' ')}", str(endings))
+    checked = cluster.load("check")
+    sightings.note(f"{cluster.entries} entries of {VALUE_BYTES // 1024} KiB afterwards", json.dumps(checked))
+    assert checked["done"] == cluster.entries
+    assert (checked["missing"], checked["wrong"]) == (0, 0)
+    return endings
+
+
+SHELL_FIRST = ["sh", "-c", "python -m app; true"]
+"""The usual reason: a shell is the container's first program, ignores SIGTERM, and passes it on to nobody."""
+OWN_GRACE, SHUTDOWN_TIMEOUT = 10, 10
+
+
+@contextlib.contextmanager
+def deaf(cluster: Cluster) -> Iterator[None]:
+    """The same replicas with an application that uses up every grace period; afterwards as before."""
+    set_up(cluster.kubectl, SHELL_FIRST, OWN_GRACE, f"{SHUTDOWN_TIMEOUT}s")
+    yield
+    set_up(cluster.kubectl, None, None, MEMBERS["shutdown-timeout"])
+
+
+def set_up(demo: Kubectl, command: list[str] | None, grace: int | None, timeout: str) -> None:
+    """Change how the demo's Pods end; None is the default. Waits until all Pods are such ones."""
+    spec = {
+        "terminationGracePeriodSeconds": grace,
+        "containers": [{"name": "app", "command": command}],
+    }
+    metadata = {"annotations": {f"{PREFIX}shutdown-timeout": timeout}}
+    patch = {"spec": {"template": {"metadata": metadata, "spec": spec}}}
+    demo("patch", "deployment/demo", f"--patch={json.dumps(patch)}")
+    settle(demo)
+
+
+def deleted_pod(demo: Kubectl) -> None:
+    """`kubectl delete pod`."""
+    demo("delete", "pod", demo.pods(DEMO_PODS)[0], seconds=120)
+    settle(demo)
+
+
+def kept_by_the_deaf(cluster: Cluster, sightings: Sightings) -> None:
+    with deaf(cluster):
+        for event in (deleted_pod, rollout_restart):
+            endings = kept_through(event, cluster, sightings)
+            assert endings.seen
+            assert min(end.application for end in endings.seen) >= OWN_GRACE + SHUTDOWN_TIMEOUT - 1
+
+
+def test_entries_are_kept_where_the_application_does_not_listen(
+    cluster_of_three: Cluster, sightings: Sightings
+) -> None:
+    kept_by_the_deaf(cluster_of_three, sightings)
+
+
+@pytest.fixture(scope="module")
+def large(cluster_of_three: Cluster, sightings: Sightings) -> Cluster:
+    """It has a gigabyte of entries."""
+    filled = cluster_of_three._replace(entries=LARGE)
+    sightings.note(f"{LARGE} entries of {VALUE_BYTES // 1024} KiB put", json.dumps(filled.load("fill")))
+    return filled
+
+
+def one_less(demo: Kubectl) -> None:
+    """Scale down by one."""
+    scale(demo, REPLICAS - 1)
+
+
+def test_a_gigabyte_is_kept_by_a_rollout(large: Cluster, sightings: Sightings) -> None:
+    before = large.kubectl.pods(DEMO_PODS)
+    endings = kept_through(rollout_restart, large, sightings)
+    assert not set(before) & set(large.kubectl.pods(DEMO_PODS)), "every Pod was replaced"
+    assert len(endings.seen) == REPLICAS
+    assert [end for end in endings.seen if end.code == SIGKILL] == [], "each handed over in time"
+
+
+def test_a_gigabyte_is_kept_by_one_replica_less(large: Cluster, sightings: Sightings) -> None:
+    endings = kept_through(one_less, large, sightings)
+    assert [end for end in endings.seen if end.code == SIGKILL] == [], "it handed over in time"
+    scale(large.kubectl, REPLICAS)
+
+
+def test_a_gigabyte_is_kept_where_the_application_does_not_listen(
+    large: Cluster, sightings: Sightings
+) -> None:
+    kept_by_the_deaf(large, sightings)
