@@ -51,7 +51,7 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     @property
     def ports(self) -> Ports:
         """Where the member listens."""
-        return ports_of(self.port, self.clients)
+        return ports_of(self.port, pod_clients=self.clients == POD_CLIENTS)
 
 
 class Annotation(NamedTuple):

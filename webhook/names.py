@@ -57,9 +57,9 @@ class Ports(NamedTuple):
     probes: int
 
 
-def ports_of(port: int, clients: str) -> Ports:
-    """A member's ports; those of one port where it is open to any clients, next to each other otherwise."""
-    return Ports(port, port + 1, port + 2) if clients == POD_CLIENTS else Ports(port, port, port)
+def ports_of(port: int, *, pod_clients: bool) -> Ports:
+    """A member's ports: one for all, or three in a row where only its own Pod's clients are let in."""
+    return Ports(port, port + 1, port + 2) if pod_clients else Ports(port, port, port)
 
 
 POD_CLIENTS = "pod"

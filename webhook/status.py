@@ -19,7 +19,8 @@ class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
     image: str
     discovery: Literal["dns", "api"]
     port: Annotated[int, msgspec.Meta(ge=1024, le=MAX_PORT)]
-    clients: Literal["any", "pod"] = "any"
+    pod_clients: bool = False
+    """Whether only containers of the member's own Pod can be its clients."""
     config: bool = False
     """Whether the Pod mounts a ConfigMap of the user's own."""
     service_account: str = ""
@@ -36,7 +37,7 @@ class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
     @property
     def ports(self) -> Ports:
         """Where the member listens."""
-        return ports_of(self.port, self.clients)
+        return ports_of(self.port, pod_clients=self.pod_clients)
 
 
 def encode(status: Status) -> str:

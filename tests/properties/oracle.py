@@ -49,7 +49,7 @@ def record(decision: Inject) -> str:
     spec = decision.spec
     fields: Document = {"version": __version__, "group": decision.group, "cluster": spec.cluster_name}
     fields |= {"image": spec.image, "discovery": spec.discovery, "port": spec.port}
-    fields |= {"clients": spec.clients} if spec.clients != "any" else {}
+    fields |= {"podClients": True} if spec.clients == "pod" else {}
     fields |= {"config": True} if spec.config else {}
     fields |= {"serviceAccount": decision.service_account} if decision.service_account else {}
     fields["fingerprint"] = fingerprint(spec, Settings().run_as_user)

@@ -49,7 +49,7 @@ def test_the_headless_service_publishes_members_before_they_are_ready() -> None:
 
 
 def test_members_whose_clients_are_in_their_pod_meet_on_the_port_after() -> None:
-    found = objects(status(clients="pod", network_policy=True))
+    found = objects(status(pod_clients=True, network_policy=True))
     assert [port["port"] for port in found["Service"]["spec"]["ports"]] == [5702]
     assert admitted(found["NetworkPolicy"], "TCP", 5702) == [GROUP_ITSELF]
     assert admitted(found["NetworkPolicy"], "TCP", 5703) == [None], "the kubelet's probes"
