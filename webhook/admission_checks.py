@@ -42,9 +42,12 @@ def value_of(name: str) -> str:
     return _TYPES[name].value(text_of(name))
 
 
-_POD_CLIENTS = f"{text_of('clients')} == {source(POD_CLIENTS)}"
+CLIENTS_IN_POD = f"{text_of('clients')} == {source(POD_CLIENTS)}"
+"""The condition that only containers of the member's own Pod can be its clients."""
 
-_PORTS = f"([{value_of('port')}] + ({_POD_CLIENTS} ? [{value_of('port')} + 1, {value_of('port')} + 2] : []))"
+_PORTS = (
+    f"([{value_of('port')}] + ({CLIENTS_IN_POD} ? [{value_of('port')} + 1, {value_of('port')} + 2] : []))"
+)
 """As `names.ports_of` has it."""
 
 
@@ -155,12 +158,12 @@ def _contradictions() -> str:
                 ),
             )
         )
-    found += [
+    found.append(
         _where(
             f"{value_of('metrics')} && {value_of('metrics-port')} in {_PORTS}",
             source(f"{PREFIX}metrics-port: is a port of the member's own ({PREFIX}port)"),
-        ),
-    ]
+        )
+    )
     return _listed(found)
 
 
@@ -255,7 +258,7 @@ def _impossible() -> list[str]:
             ),
         ),
         _where(
-            f"{_POD_CLIENTS} && {host_network}",
+            f"{CLIENTS_IN_POD} && {host_network}",
             source(
                 "spec.hostNetwork: is true, so 127.0.0.1 is the node's, and whatever runs on the node could "
                 f"be a client of the member; remove it, or {PREFIX}clients"

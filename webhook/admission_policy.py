@@ -16,7 +16,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from webhook import annotations, cel, sidecar
-from webhook.admission_checks import ANNOTATIONS, CONTAINERS, by_namespace, checks, text_of, value_of
+from webhook.admission_checks import (
+    ANNOTATIONS,
+    CLIENTS_IN_POD,
+    CONTAINERS,
+    by_namespace,
+    checks,
+    text_of,
+    value_of,
+)
 from webhook.annotations import TABLE, DefaultSpecs, SidecarSpec
 from webhook.cel import Unknown, source
 from webhook.fingerprint import UNKNOWN, fingerprint
@@ -167,7 +175,7 @@ def _switches() -> list[_Switch]:
     return [
         *(_Switch(name.replace("-", "_"), value_of(name), yes=True, no=False) for name in booleans),
         _Switch("discovery", f'{text_of("discovery")} == "api"', "api", "dns"),
-        _Switch("clients", f"{text_of('clients')} == {source(POD_CLIENTS)}", POD_CLIENTS, "any"),
+        _Switch("clients", CLIENTS_IN_POD, POD_CLIENTS, "any"),
         _Switch("log_format", f'{text_of("log-format")} == "json"', "json", "text"),
         _Switch("config", '"config" in variables.texts', Unknown(text_of("config")), None),
         _Switch("java_opts", f'{java_opts} != ""', (Unknown(java_opts),), ()),

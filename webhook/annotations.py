@@ -49,9 +49,14 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     log_level: str
 
     @property
+    def pod_clients(self) -> bool:
+        """Whether only containers of the member's own Pod can be its clients."""
+        return self.clients == POD_CLIENTS
+
+    @property
     def ports(self) -> Ports:
         """Where the member listens."""
-        return ports_of(self.port, pod_clients=self.clients == POD_CLIENTS)
+        return ports_of(self.port, pod_clients=self.pod_clients)
 
 
 class Annotation(NamedTuple):

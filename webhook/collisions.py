@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from webhook.annotations import SidecarSpec
 from webhook.errors import Problem
-from webhook.names import CONFIG_VOLUME, CONTAINER, GROUP, INJECT, POD_CLIENTS, PREFIX, TMP_VOLUME
+from webhook.names import CONFIG_VOLUME, CONTAINER, GROUP, INJECT, PREFIX, TMP_VOLUME
 from webhook.pod import Container, Pod, Quantity, Spec
 from webhook.values import quantity
 
@@ -43,7 +43,7 @@ def _taken_names(pod: Pod, containers: Sequence[Container]) -> list[Problem]:
 
 def _taken_ports(pod: Pod, spec: SidecarSpec, containers: Sequence[Container]) -> list[Problem]:
     member_ports = {spec.port: "port"}
-    if spec.clients == POD_CLIENTS:
+    if spec.pod_clients:
         member_ports |= dict.fromkeys(spec.ports, "port")
     if spec.metrics:
         member_ports[spec.metrics_port] = "metrics-port"
@@ -94,7 +94,7 @@ def _impossible_discovery(pod: Pod, spec: SidecarSpec) -> list[Problem]:
 
 
 def _shared_loopback(pod: Pod, spec: SidecarSpec) -> list[Problem]:
-    if spec.clients != POD_CLIENTS or not pod.spec.host_network:
+    if not spec.pod_clients or not pod.spec.host_network:
         return []
     sentence = (
         "is true, so 127.0.0.1 is the node's, and whatever runs on the node could be a client of the member; "

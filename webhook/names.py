@@ -48,6 +48,12 @@ SECURITY_KEY = "java.security"
 """The JVM's security properties, beside the configuration."""
 TMP_VOLUME = "hazelcast-tmp"
 
+POD_CLIENTS = "pod"
+"""Value of the annotation `clients`: only containers of the member's own Pod."""
+
+MAX_PORT = 65533
+"""Leaves room for the two above it."""
+
 
 class Ports(NamedTuple):
     """Where a member listens: for its clients, for other members, and for the kubelet's probes."""
@@ -61,12 +67,6 @@ def ports_of(port: int, *, pod_clients: bool) -> Ports:
     """A member's ports: one for all, or three in a row where only its own Pod's clients are let in."""
     return Ports(port, port + 1, port + 2) if pod_clients else Ports(port, port, port)
 
-
-POD_CLIENTS = "pod"
-"""Value of the annotation `clients`: only containers of the member's own Pod."""
-
-MAX_PORT = 65533
-"""Leaves room for the two above it."""
 
 RESOURCE_PREFIX = "hazelcast-"
 MAX_LABEL = 63

@@ -14,7 +14,7 @@ from webhook import sidecar
 from webhook.annotations import SidecarSpec
 from webhook.copying import Copying, record
 from webhook.fingerprint import fingerprint as fingerprint_of
-from webhook.names import COPIED, GROUP, POD_CLIENTS, STATUS
+from webhook.names import COPIED, GROUP, STATUS
 from webhook.pod import Container, Pod
 from webhook.policy import Inject
 from webhook.status import Status, encode
@@ -121,7 +121,7 @@ def status_of(decision: Inject, fingerprint: str) -> Status:
         image=spec.image,
         discovery=spec.discovery,
         port=spec.port,
-        pod_clients=spec.clients == POD_CLIENTS,
+        pod_clients=spec.pod_clients,
         config=spec.config is not None,
         service_account=decision.service_account,
         fingerprint=fingerprint,

@@ -9,7 +9,6 @@ from webhook.names import (
     CONFIG_VOLUME,
     CONTAINER,
     GROUP,
-    POD_CLIENTS,
     POD_CONFIG_KEY,
     PORT_NAME,
     SECURITY_KEY,
@@ -84,7 +83,7 @@ def member_env(spec: SidecarSpec, group: str) -> dict[str, str]:
         # The JVM reads its environment by the locale; a cluster name may have any letters.
         "LC_ALL": "C.UTF-8",
     }
-    if spec.config and spec.clients != POD_CLIENTS:
+    if spec.config and not spec.pod_clients:
         variables |= _WHATEVER_THE_FILE_SAYS
     if spec.discovery == "dns":
         # The bare name: the Pod's DNS search list completes it, whatever the cluster's domain is.
@@ -101,7 +100,7 @@ def member_env(spec: SidecarSpec, group: str) -> dict[str, str]:
 
 def _file_and_ports(spec: SidecarSpec) -> dict[str, str]:
     ports = spec.ports
-    if spec.clients != POD_CLIENTS:
+    if not spec.pod_clients:
         return {
             "HAZELCAST_CONFIG": f"{CONFIG_DIRECTORY}/{CONFIG_KEY}",
             "HZ_NETWORK_PORT_PORT": str(ports.members),
@@ -127,7 +126,7 @@ def _java_options(spec: SidecarSpec) -> list[str]:
     if spec.config is None:
         # Comparing our own file with Hazelcast's schema takes half a second of each start.
         options.append("-Dhazelcast.config.schema.validation.enabled=false")
-    if spec.clients == POD_CLIENTS:
+    if spec.pod_clients:
         # Otherwise every endpoint would listen on all addresses, whatever the file says.
         options.append("-Dhazelcast.socket.bind.any=false")
     if spec.metrics:
@@ -141,7 +140,7 @@ def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[st
     Source for native sidecars: Kubernetes documentation, "Sidecar Containers" (KEP-753).
     """
     ports = [{"name": PORT_NAME, "containerPort": spec.ports.members}]
-    if spec.clients == POD_CLIENTS:
+    if spec.pod_clients:
         ports.append({"name": PROBES_PORT_NAME, "containerPort": spec.ports.probes})
     if spec.metrics:
         ports.append({"name": METRICS_PORT_NAME, "containerPort": spec.metrics_port})

@@ -73,9 +73,7 @@ class Watcher(ABC):
                     await self._list()
                 await self._watch()
                 self._waits.reset()
-                await asyncio.sleep(
-                    _PAUSE_SECONDS
-                )  # a proxy that ends every watch at once must not be hammered
+                await asyncio.sleep(_PAUSE_SECONDS)
             except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
                 if isinstance(error, ApiError) and error.status == HTTPStatus.GONE:
                     self._version = ""
