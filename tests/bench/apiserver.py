@@ -8,8 +8,8 @@ server less. Pods wait behind a scheduling gate, and are removed after each turn
 import base64
 import contextlib
 import json
+import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -147,15 +147,18 @@ class Bench:
         return [configuration]
 
     def _manifests(self, side: str) -> Path:
-        """The folder to render: the manifests' base, or a copy with the component."""
-        source = ROOT / "manifests"
+        """The folder to render: the manifests' base, or one with the component on top."""
         if side != ELSEWHERE:
-            return source / "base"
-        copied = self.folder / "manifests"
-        shutil.copytree(source, copied, dirs_exist_ok=True)
-        whole = {"resources": ["base"], "components": ["components/chosen-namespaces"]}
-        (copied / "kustomization.yaml").write_text(yaml.safe_dump(whole))
-        return copied
+            return ROOT / "manifests" / "base"
+        whole = self.folder / "chosen-namespaces"
+        whole.mkdir(exist_ok=True)
+        manifests = os.path.relpath(ROOT / "manifests", whole)
+        parts = {
+            "resources": [f"{manifests}/base"],
+            "components": [f"{manifests}/components/chosen-namespaces"],
+        }
+        (whole / "kustomization.yaml").write_text(yaml.safe_dump(parts))
+        return whole
 
     def _wait_until(self, *, injected: bool) -> None:
         """Return when several Pods in a row are treated so."""

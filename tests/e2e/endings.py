@@ -8,6 +8,8 @@ import tempfile
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from tests.e2e.kubectl import container_statuses
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -92,9 +94,8 @@ def asked_to_end(metadata: Any) -> float:
 
 def ending(pod: Any, asked: float) -> Ending | None:
     """How a Pod ended that was asked to; None where nobody was there to see it."""
-    status = pod["status"]
-    containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-    ended = {c["name"]: c["state"]["terminated"] for c in containers if "terminated" in c["state"]}
+    statuses = container_statuses(pod)
+    ended = {c["name"]: c["state"]["terminated"] for c in statuses if "terminated" in c["state"]}
     if not {"app", "hazelcast"} <= ended.keys():
         return None
     app, member = (

@@ -113,6 +113,12 @@ def agree_on(kubectl: Kubectl, selector: str, container: str, size: int, seconds
     return until(seconds, f"{size} Pods ({selector}), each of whose {container} logs {size} members", counted)
 
 
+def container_statuses(pod: Any) -> list[Any]:
+    """What the kubelet tells of each container of a Pod, of whichever kind; nothing in the beginning."""
+    status = pod["status"]
+    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+
+
 def find(documents: Iterable[Mapping[str, Any]], kind: str, name: str) -> Any:
     """The object of that kind and name."""
     return next(d for d in documents if d["kind"] == kind and d["metadata"]["name"] == name)

@@ -45,6 +45,12 @@ def rollout_restart(demo: Kubectl) -> None:
     settle(demo)
 
 
+def deleted_pod(demo: Kubectl, *options: str) -> None:
+    """`kubectl delete pod`."""
+    demo("delete", "pod", demo.pods(DEMO_PODS)[0], *options, seconds=120)
+    settle(demo)
+
+
 def went_through(
     event: Callable[[Kubectl], None], demo: Kubectl, door: Entrance, sightings: Sightings
 ) -> None:

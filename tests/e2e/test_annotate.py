@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 INJECT, CLIENTS = "sidecar.hazelcast.com/inject", "sidecar.hazelcast.com/clients"
-EXEC = ("--", "python", "-c")
 PODS = "app=shop"
 
 
@@ -105,7 +104,7 @@ def test_clients_of_other_pods_are_kept_out(fresh: Kubectl, images: Images, sigh
         until(60, "an entry goes from one replica to the other", lambda: passes_on(first, second))
 
     address = fresh.read("pod", pods[1])["status"]["podIP"]
-    knocked = fresh("exec", pods[0], *EXEC, KNOCK, address, "5701", "5702", "5703")
+    knocked = fresh("exec", pods[0], "--", "python", "-c", KNOCK, address, "5701", "5702", "5703")
     assert knocked.splitlines() == ["5701 refused", "5702 HZX", "5703 HZX"]
     steps.append(f"a client's first word, from another Pod:\n{knocked}")
     sightings.note(f"{CLIENTS}=pod", "\n".join(steps))

@@ -19,7 +19,7 @@ from cryptography import x509
 
 from tests.e2e.conftest import CONTROLLER, DEMO, INJECTOR, first_pod
 from tests.e2e.http_client import Entrance, api_proxy, front_door, replica
-from tests.e2e.kubectl import KubectlError, agree_on, find, until
+from tests.e2e.kubectl import KubectlError, agree_on, container_statuses, find, until
 from tests.e2e.replicas import DEMO_PODS
 from webhook.certificates import KeyPair, flaw
 
@@ -464,8 +464,7 @@ def test_nothing_was_restarted_on_the_way(demo: Kubectl, webhook: Kubectl, image
         f"{pod['metadata']['name']}/{status['name']}": status["restartCount"]
         for kubectl in (demo, webhook)
         for pod in kubectl.read("pods")["items"]
-        for kind in ("initContainerStatuses", "containerStatuses")
-        for status in pod["status"].get(kind, [])
+        for status in container_statuses(pod)
     }
     assert restarts
     assert {name: count for name, count in restarts.items() if count} == {}

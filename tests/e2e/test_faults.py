@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.conftest import CONTROLLER, namespace, with_members
 from tests.e2e.http_client import Entrance, api_proxy, replica
-from tests.e2e.kubectl import Kubectl, KubectlError, agree_on, until
+from tests.e2e.kubectl import Kubectl, KubectlError, agree_on, container_statuses, until
 from tests.e2e.replicas import DEMO_PODS, settle, went_through
 from webhook.names import PREFIX
 
@@ -36,8 +36,7 @@ def container(pod: Any, name: str) -> Any:
     Raises:
         KubectlError: the kubelet has told nothing yet.
     """
-    status = pod["status"]
-    for one in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+    for one in container_statuses(pod):
         if one["name"] == name:
             return one
     raise KubectlError(f"{pod['metadata']['name']}: no status of {name} yet")

@@ -16,7 +16,15 @@ import pytest
 from tests.e2e.conftest import first_pod, namespace
 from tests.e2e.endings import SIGKILL, Endings
 from tests.e2e.http_client import Entrance, api_proxy, front_door
-from tests.e2e.replicas import DEMO_PODS, REPLICAS, rollout_restart, scale, settle, went_through
+from tests.e2e.replicas import (
+    DEMO_PODS,
+    REPLICAS,
+    deleted_pod,
+    rollout_restart,
+    scale,
+    settle,
+    went_through,
+)
 from webhook.names import PREFIX
 
 if TYPE_CHECKING:
@@ -120,12 +128,6 @@ def set_up(demo: Kubectl, command: list[str] | None, grace: int | None, timeout:
     metadata = {"annotations": {f"{PREFIX}shutdown-timeout": timeout}}
     patch = {"spec": {"template": {"metadata": metadata, "spec": spec}}}
     demo("patch", "deployment/demo", f"--patch={json.dumps(patch)}")
-    settle(demo)
-
-
-def deleted_pod(demo: Kubectl) -> None:
-    """`kubectl delete pod`."""
-    demo("delete", "pod", demo.pods(DEMO_PODS)[0], seconds=120)
     settle(demo)
 
 

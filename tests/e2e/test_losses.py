@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.kubectl import KubectlError
-from tests.e2e.replicas import DEMO_PODS, REPLICAS, rollout_restart, scale, settle, went_through
+from tests.e2e.replicas import (
+    DEMO_PODS,
+    REPLICAS,
+    deleted_pod,
+    rollout_restart,
+    scale,
+    settle,
+    went_through,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,19 +52,9 @@ def scaling(demo: Kubectl) -> None:
     scale(demo, REPLICAS)
 
 
-def deleted_pod(demo: Kubectl) -> None:
-    """`kubectl delete pod`."""
-    replaced(demo, demo.pods(DEMO_PODS)[0])
-
-
 def deleted_pod_by_force(demo: Kubectl) -> None:
     """`kubectl delete pod --force`: nobody says good-bye."""
-    replaced(demo, demo.pods(DEMO_PODS)[0], "--force", "--grace-period=0")
-
-
-def replaced(demo: Kubectl, pod: str, *options: str) -> None:
-    demo("delete", "pod", pod, *options, seconds=120)
-    settle(demo)
+    deleted_pod(demo, "--force", "--grace-period=0")
 
 
 def drained_node(demo: Kubectl) -> None:

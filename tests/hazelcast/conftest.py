@@ -23,13 +23,15 @@ from tests.conftest import ours
 from webhook.annotations import DefaultSpecs, SidecarSpec, parse
 from webhook.demo.java import find_java, member_jars
 from webhook.demo.member import hosts_text, java_command, member_environment
-from webhook.names import CONFIG_DIRECTORY, POD_CLIENTS, SECURITY_KEY, resource_name
+from webhook.names import CONFIG_DIRECTORY, CONFIG_KEY, POD_CONFIG_KEY, SECURITY_KEY, resource_name
 from webhook.resources import HAZELCAST_YAML, JAVA_SECURITY, POD_YAML
 from webhook.settings import Settings
 from webhook.sidecar import member_env
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "demo-app" / "app.py"
+MOUNTED = {CONFIG_KEY: HAZELCAST_YAML, POD_CONFIG_KEY: POD_YAML, SECURITY_KEY: JAVA_SECURITY}
+"""What a member finds in its directory of configuration."""
 
 
 class Answer(NamedTuple):
@@ -125,17 +127,19 @@ class Launcher:
             DefaultSpecs(Settings()).of("default"),
         )
         assert isinstance(spec, SidecarSpec), spec
-        file = self.folder / "hazelcast.yaml"
-        file.write_text(POD_YAML if spec.clients == POD_CLIENTS else HAZELCAST_YAML)
-        env = {**member_env(spec, "demo"), "HAZELCAST_CONFIG": str(config or file)}
-        env["JAVA_OPTS"] = env["JAVA_OPTS"].replace(CONFIG_DIRECTORY, str(self.folder))
-        (self.folder / SECURITY_KEY).write_text(JAVA_SECURITY)
+        for key, text in MOUNTED.items():
+            (self.folder / key).write_text(text)
+        env = member_env(spec, "demo")
+        for name in ("HAZELCAST_CONFIG", "JAVA_OPTS"):
+            env[name] = env[name].replace(CONFIG_DIRECTORY, str(self.folder))
+        if config:
+            env["HAZELCAST_CONFIG"] = str(config)
         command = java_command(
             self.java,
             self.jars,
             env,
             # With an address for each endpoint, the member finds out its own by itself.
-            address=None if spec.clients == POD_CLIENTS else address,
+            address=None if spec.pod_clients else address,
             hosts_file=hosts,
             memory_limit=512 << 20,
         )
