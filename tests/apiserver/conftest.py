@@ -35,7 +35,7 @@ from tests.apiserver.control_plane import (
 from webhook import certificates
 
 ROOT = Path(__file__).parents[2]
-ACTIVE_SECONDS = 15
+ACTIVE_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
@@ -293,4 +293,6 @@ def wait_until_called(control_plane: ControlPlane, webhook: WebhookServer) -> No
     while webhook.answered() == before:
         assert time.monotonic() < deadline, f"the webhook was not called within {ACTIVE_SECONDS} s"
         answer = control_plane.request("POST", "/api/v1/namespaces/default/pods?dryRun=All", probe)
-        assert answer.code == 201, f"{answer.message} (log: {webhook.log})"
+        # For a moment it may still trust the authority of the configuration before.
+        if answer.code != http.HTTPStatus.CREATED and "unknown authority" not in answer.message:
+            pytest.fail(f"{answer.message} (log: {webhook.log})")

@@ -53,10 +53,10 @@ ON_REQUEST = {"PodDisruptionBudget": "disruptionBudget", "NetworkPolicy": "netwo
 """What is there only where a Pod's record asks for it, and by which field."""
 MERGE = "application/merge-patch+json"
 LEASE_SECONDS = 5
-APPEAR_SECONDS = 10.0  # what is promised is one; a busy machine gets room
+APPEAR_SECONDS = 60.0  # what is promised is one, and printed; a busy machine gets room
 _SPEC = parse({f"{PREFIX}inject": "true"}, DefaultSpecs(Settings()).of("default"))
 assert isinstance(_SPEC, SidecarSpec)
-TELL_SECONDS = 15.0
+TELL_SECONDS = 60.0
 TODAYS = fingerprint(_SPEC, Settings().run_as_user)
 """What today's settings give a Pod with no further annotations."""
 SETTLE_SECONDS = 1.0  # how long something that must not happen is waited for
@@ -188,7 +188,11 @@ def allowed(cluster: ControlPlane, user: str, right: Right) -> bool:
 
 def wait_for_rights(cluster: ControlPlane, user: str, rights: list[Right]) -> None:
     """Wait until they are in force: the authorizer learns of a new role a moment after it is stored."""
-    until(30, f"{user} may do what it was given", lambda: all(allowed(cluster, user, r) for r in rights))
+    until(
+        APPEAR_SECONDS,
+        f"{user} may do what it was given",
+        lambda: all(allowed(cluster, user, r) for r in rights),
+    )
 
 
 def ship(cluster: ControlPlane, folder: Path) -> Account:
@@ -290,7 +294,7 @@ def controller(shipped: Account, tmp_path: Path, free_lease: None) -> Iterator[C
     assert free_lease is None
     running = Controller(shipped, tmp_path / "controller.log")
     with started(running):
-        until(LEASE_SECONDS, "it leads", running.leads)
+        until(APPEAR_SECONDS, "it leads", running.leads)
         yield running
         assert running.program.status is None, running.program.failure("it ended by itself")
         assert running.metric("reconciles_total", "error") == 0, running.log.read_text()

@@ -22,7 +22,7 @@ from tests.apiserver.control_plane import Program, free_ports, get
 LAG_SECONDS = 1.0
 """From what happens to a replica until new connections are led otherwise."""
 _LOOK_SECONDS = 0.1
-_READY_SECONDS = 20
+_READY_SECONDS = 60
 _STOP_SECONDS = 10
 
 

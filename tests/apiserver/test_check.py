@@ -161,7 +161,7 @@ def until_wrong(check: Check, expected: set[tuple[str, str]]) -> Findings:
         return wrong(last[0]) == expected
 
     try:
-        until(30, str(expected), seen)
+        until(60, str(expected), seen)
     except AssertionError as error:
         raise AssertionError(last[0]) from error
     return last[0]
@@ -274,7 +274,7 @@ def test_pods_that_were_missed(
     assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code == 200
     try:
         for name in ("shop-1", "shop-2"):
-            until(30, "no member is added", partial(create_asking, cluster, namespace, name, owner))
+            until(60, "no member is added", partial(create_asking, cluster, namespace, name, owner))
     finally:
         assert cluster.request("POST", CONFIGURATIONS, configured).code == 201
     code, findings = check()
@@ -408,7 +408,7 @@ def test_what_a_viewer_may_not_see_is_skipped(check: Check, viewer: Path) -> Non
     def seen() -> bool:
         return "not looked at" not in message(check(kubeconfig=viewer)[1], "settings")
 
-    until(30, "the role is in force", seen)
+    until(60, "the role is in force", seen)
     code, findings = check(kubeconfig=viewer)
     assert (code, wrong(findings)) == (0, set())
     skipped = {each["check"]: each["message"] for each in findings if each["state"] == "skipped"}
@@ -447,7 +447,7 @@ def test_before_an_installation_by_a_viewer(check: Check, viewer: Path) -> None:
     def seen() -> bool:
         return "not looked at" not in message(check("--pre", kubeconfig=viewer)[1], "namespace")
 
-    until(30, "the role is in force", seen)
+    until(60, "the role is in force", seen)
     code, findings = check("--pre", kubeconfig=viewer)
     assert (code, wrong(findings)) == (1, {("your rights", "problem")})
     assert "create clusterroles.rbac.authorization.k8s.io" in message(findings, "your rights")

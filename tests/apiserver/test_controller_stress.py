@@ -76,8 +76,8 @@ def test_two_thousand_pods_at_once(
             "every group has exactly one of each",
             lambda: all(kept(cluster, kind, namespaces) == groups for kind in ("ConfigMap", "Service")),
         )
-        until(30, "all Pods are known", lambda: controller.metric("watched_pods") == len(pods))
-        until(30, "the queue is empty", lambda: controller.metric("queue_depth") == 0)
+        until(120, "all Pods are known", lambda: controller.metric("watched_pods") == len(pods))
+        until(120, "the queue is empty", lambda: controller.metric("queue_depth") == 0)
         counts = verbs(cluster, shipped.user, offset)
         say(
             f"{len(pods)} Pods in {count} namespaces created in {created:.1f} s "
@@ -108,7 +108,7 @@ def test_ten_thousand_pods_cost_little_memory(
 ) -> None:
     """However they are learned of: one by one as they are created, or all at once in the first list."""
     groups, replicas = 10, 10
-    until(30, "no Pods are left of another test", lambda: controller.metric("watched_pods") == 0)
+    until(120, "no Pods are left of another test", lambda: controller.metric("watched_pods") == 0)
     idle = controller.memory()
     with fresh_namespaces(cluster, 100) as namespaces:
         pods = [
@@ -118,11 +118,11 @@ def test_ten_thousand_pods_cost_little_memory(
             for name in namespaces
         ]
         created = create_all(cluster, pods)
-        until(60, "all Pods are known", lambda: controller.metric("watched_pods") == len(pods))
-        until(60, "the queue is empty", lambda: controller.metric("queue_depth") == 0)
+        until(120, "all Pods are known", lambda: controller.metric("watched_pods") == len(pods))
+        until(120, "the queue is empty", lambda: controller.metric("queue_depth") == 0)
         other = Controller(shipped, tmp_path / "other.log", "two")
         with started(other):
-            listed = until(60, "all are listed", lambda: other.metric("watched_pods") == len(pods))
+            listed = until(120, "all are listed", lambda: other.metric("watched_pods") == len(pods))
             figures = {
                 "watched": controller.memory(),
                 "watched, at the highest": controller.memory("VmHWM"),
@@ -147,7 +147,7 @@ def wired(shipped: Account, line: Line, tmp_path: Path, free_lease: None) -> Ite
     assert free_lease is None
     running = Controller(line.of(shipped, tmp_path), tmp_path / "controller.log")
     with started(running):
-        until(LEASE_SECONDS, "it leads", running.leads)
+        until(120, "it leads", running.leads)
         yield running
         assert running.program.status is None, running.program.failure("it ended by itself")
         assert running.program.stop() == 0, "SIGTERM is the ordinary end"
@@ -200,7 +200,7 @@ def test_a_watch_goes_on_where_the_connection_was_cut(
         offset, objects = cluster.audit_log.stat().st_size, wanted(namespace, f"cut-{number}", "dns")
         line.cut()
         create_pod(cluster, namespace, f"cut-{number}", f"cut-{number}")
-        until(30, "all is watched", lambda: {*watches(cluster, shipped.user, offset)} == {*WATCHED})  # noqa: B023
+        until(120, "all is watched", lambda: {*watches(cluster, shipped.user, offset)} == {*WATCHED})  # noqa: B023
         wait_for(cluster, objects, f"cut-{number}")
     every = len(WATCHED) + 1  # and the Events that tell of Pods that were denied
     assert wired.metric("watch_restarts_total") == restarts + 3 * every
@@ -280,8 +280,10 @@ def test_what_the_api_server_has_forgotten_is_listed_again(
     took = until(
         30, "it has caught up", lambda: is_as_rendered(cluster, wanted(namespace, "comes", "dns"), "comes")
     )
-    until(30, "the Role is back", lambda: is_as_rendered(cluster, wanted(namespace, "stays", "api"), "stays"))
-    until(30, "it knows which Pods there are", lambda: wired.metric("watched_pods") == 2)
+    until(
+        120, "the Role is back", lambda: is_as_rendered(cluster, wanted(namespace, "stays", "api"), "stays")
+    )
+    until(120, "it knows which Pods there are", lambda: wired.metric("watched_pods") == 2)
     assert kinds_found(cluster, namespace, "goes-too") == []
     time.sleep(5 * SETTLE_SECONDS)
     counts = verbs(cluster, shipped.user, offset)
@@ -340,7 +342,7 @@ def too_many_requests(cluster: ControlPlane, account: Account) -> Iterator[None]
                 return probe.getresponse().status == http.HTTPStatus.TOO_MANY_REQUESTS
 
         try:
-            until(30, "it refuses", refuses)
+            until(120, "it refuses", refuses)
             yield
         finally:
             for folder in ("flowschemas", "prioritylevelconfigurations"):

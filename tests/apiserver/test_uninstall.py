@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
 NAMESPACE = f"/api/v1/namespaces/{OWN_NAMESPACE}"
 POLICIES = "/apis/admissionregistration.k8s.io/v1"
-SECONDS = 15.0
+SECONDS = 60.0
 REPAIR_SECONDS = 7.0
 """Longer than the controller takes to look again."""
 

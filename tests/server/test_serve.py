@@ -19,7 +19,8 @@ from tests.conftest import patched, pod, review_of
 from tests.server.conftest import TlsFiles
 from webhook.server.app import MUTATE_PODS
 
-START_SECONDS = 15
+START_SECONDS = 60
+END_SECONDS = 60
 INJECTED = "a Hazelcast member was injected"
 
 
@@ -100,7 +101,7 @@ def test_after_sigterm_it_goes_on_answering_while_not_ready_and_then_ends_with_s
     time.sleep(0.3)
     assert server.readyz() == 503
     assert server.review()
-    output, _ = server.program.communicate(timeout=10)
+    output, _ = server.program.communicate(timeout=END_SECONDS)
     assert server.program.returncode == 0
     messages = [json.loads(line)["message"] for line in output.splitlines()]
     assert messages == ["serving", INJECTED, "draining", INJECTED, "stopped"]
@@ -111,7 +112,7 @@ def test_a_second_signal_ends_the_draining(tls: TlsFiles) -> None:
     server.program.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     server.program.send_signal(signal.SIGTERM)
-    output, _ = server.program.communicate(timeout=10)
+    output, _ = server.program.communicate(timeout=END_SECONDS)
     assert server.program.returncode == 0
     assert [json.loads(line)["message"] for line in output.splitlines()] == ["serving", "draining", "stopped"]
 
@@ -127,7 +128,7 @@ def test_a_client_that_leaves_half_way_is_no_error_of_ours(tls: TlsFiles) -> Non
         time.sleep(0.2)
     assert server.review()
     server.program.send_signal(signal.SIGTERM)
-    output, _ = server.program.communicate(timeout=10)
+    output, _ = server.program.communicate(timeout=END_SECONDS)
     lines = [json.loads(line) for line in output.splitlines()]
     refused = next(line for line in lines if line["message"] == "refused")
     assert (refused["status"], refused["sentence"]) == (400, "the body did not arrive whole: Connection lost")
@@ -192,7 +193,7 @@ def test_changed_settings_are_taken_up_and_unusable_ones_are_not(tls: TlsFiles, 
             time.sleep(2.5)
             assert (server.member_port(), server.readyz()) == (port, 200)
         server.program.send_signal(signal.SIGTERM)
-        output, _ = server.program.communicate(timeout=10)
+        output, _ = server.program.communicate(timeout=END_SECONDS)
     finally:
         server.program.kill()
         server.program.communicate()

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from kubernetes.aio.client import ApiClient, V1Lease, V1ObjectMeta
@@ -111,17 +112,29 @@ class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
     async def release(self) -> None:
         """Give it back, if it is ours: without a holder it is there to be taken.
 
-        It is written as of the version that was read, so nobody else's is taken away; failing that it runs
-        out by itself.
+        It is written as of the version that was read, so nobody else's is taken away. A renewal of our own
+        may still be under way and come in between: then it is read once more. Failing that it runs out by
+        itself.
         Source: client-go, `LeaderElectionConfig.ReleaseOnCancel`.
         """
         with suppress(ApiException, *CONNECTION_ERRORS):
             async with asyncio.timeout(_REQUEST_SECONDS):
-                lease = await self.api_instance.read_namespaced_lease(self.name, self.namespace)
-                if lease.spec.holder_identity != self.identity:
-                    return
-                lease.spec.holder_identity = None
-                await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
+                while not await self._released():
+                    pass
+
+    async def _released(self) -> bool:
+        """Try to give it back; False where it changed in between."""
+        lease = await self.api_instance.read_namespaced_lease(self.name, self.namespace)
+        if lease.spec.holder_identity != self.identity:
+            return True
+        lease.spec.holder_identity = None
+        try:
+            await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
+        except ApiException as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+            return False
+        return True
 
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         async with asyncio.timeout(_REQUEST_SECONDS):
