@@ -9,10 +9,13 @@ import ssl
 import struct
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Event, Thread
+from typing import Self
 
 import pytest
 import yaml
@@ -20,7 +23,7 @@ import yaml
 from tests.procfs import memory_mib
 from tests.server.conftest import TlsFiles
 from tests.server.hostile import BODIES, GOOD, HEADS, LENGTHS, MIB, SHAPES, Shape, post, request
-from tests.server.raw import Answer, RawClient
+from tests.server.raw import PATIENCE_SECONDS, Answer, RawClient
 from tests.server.test_serve import Server
 from webhook.daemon.connections import KEEPALIVE_SECONDS, Bounds, Closed
 from webhook.envelope import MAX_REVIEW_BYTES
@@ -40,8 +43,8 @@ class Victim(Server):
         with self.output.open("w") as output, self.errors.open("w") as errors:
             super().__init__(tls, "--drain-seconds", "0", stdout=output, stderr=errors)
 
-    def connect(self, *, plain: bool = False) -> RawClient:
-        return RawClient(self.port, None if plain else self.tls.client)
+    def connect(self, *, plain: bool = False, source: str = "127.0.0.1") -> RawClient:
+        return RawClient(self.port, None if plain else self.tls.client, source)
 
     def memory(self) -> float:
         """The most that it ever had in memory, in bytes."""
@@ -184,7 +187,8 @@ def trickles(head: bytes, drop: bytes) -> Callable[[RawClient], None]:
     def send(client: RawClient) -> None:
         client.send(head)
         client.socket.settimeout(0.3)
-        for _ in range(100):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
             try:
                 client.socket.sendall(drop)
                 assert client.socket.recv(1) == b""
@@ -193,6 +197,7 @@ def trickles(head: bytes, drop: bytes) -> Callable[[RawClient], None]:
             except (ConnectionError, ssl.SSLError):
                 pass
             return
+        pytest.fail("the server does not close")
 
     return send
 
@@ -206,8 +211,21 @@ def is_invited(client: RawClient) -> None:
 
 
 def does_not_read(client: RawClient) -> None:
-    """Sends reviews for as long as the server takes them, without taking an answer."""
-    client.send(post() * 20_000)
+    """Sends requests until the server has closed, without taking an answer.
+
+    At first so many that no socket buffers hold all answers, and fewer bytes than may be unanswered; then one
+    now and then, since only that shows whether the server has closed. They are no reviews: behind the answer
+    to one of these the server may renew the connection.
+    """
+    asked = request(method="GET")
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deadline = time.monotonic() + 2 * PATIENCE_SECONDS
+    with suppress(ConnectionError, ssl.SSLError):
+        client.socket.sendall(asked * 20_000)
+        while time.monotonic() < deadline:
+            time.sleep(0.3)
+            client.socket.sendall(asked)
+        pytest.fail("the server does not close")
 
 
 SLOW: tuple[tuple[str, bool, Callable[[RawClient], None]], ...] = (
@@ -246,9 +264,8 @@ def test_what_is_slow_is_closed(victim: Victim) -> None:
             while not all(attack.done() for attack in attacks.values()):
                 assert takes_a_review(mannered)
                 time.sleep(0.2)
-    bounds = Bounds()
     for what, attack in attacks.items():
-        assert bounds.request_seconds - 1 < attack.result() < 3 * bounds.request_seconds, what
+        assert attack.result() > Bounds().request_seconds - 1, what
     assert victim.closed(Closed.SLOW) - before[Closed.SLOW] == len(
         [what for what, plain, _ in SLOW if not plain]
     )
@@ -297,14 +314,14 @@ def test_plain_http_is_not_answered(victim: Victim) -> None:
 
 @documented("a client that closes its side behind its review", "closed; the answer may still come")
 def test_a_half_closed_connection_is_closed(victim: Victim) -> None:
+    before = victim.closed(Closed.SLOW)
     for sent in (b"", post()[:-9], post()):
         with victim.connect() as client:
             client.send(sent)
             client.socket.shutdown(socket.SHUT_WR)
-            begun = time.monotonic()
             while client.socket.recv(65536):
                 pass
-            assert time.monotonic() - begun < Bounds().request_seconds / 2
+    assert victim.closed(Closed.SLOW) == before
 
 
 @documented("a client that is gone in the middle of anything", "nothing, and nothing is kept")
@@ -316,7 +333,7 @@ def test_nothing_is_kept_of_a_client_that_is_gone(victim: Victim) -> None:
             with victim.connect() as client:
                 client.send(sent)
                 client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while victim.open_files() > before:
         assert time.monotonic() < deadline, "files stay open"
         time.sleep(0.1)
@@ -341,12 +358,14 @@ def many_files() -> Iterator[None]:
 
 @documented(
     f"{IDLE:,} idle connections, some with TLS",
-    f"{PLACES:,} places: each newcomer gets one, and of those never answered the oldest is closed",
+    f"{PLACES:,} places: each newcomer gets one, and the oldest is closed of those never answered",
 )
 @pytest.mark.usefixtures("many_files")
 @LINUX
 def test_many_idle_connections_cost_nobody_his_place(victim: Victim, memory_limit: int) -> None:
-    before = victim.closed(Closed.CROWDED_OUT)
+    # On a slow machine some have been without a TLS handshake for too long before there is no place left.
+    reasons = Closed.CROWDED_OUT, Closed.HANDSHAKE
+    before = sum(map(victim.closed, reasons))
     with ExitStack() as idle, victim.connect() as known:
         assert takes_a_review(known)
         for number in range(IDLE):
@@ -357,7 +376,9 @@ def test_many_idle_connections_cost_nobody_his_place(victim: Victim, memory_limi
                     assert takes_a_review(newcomer)
         # Once more; it was idle for as long as the last thousand took.
         assert takes_a_review(known)
-        assert victim.closed(Closed.CROWDED_OUT) - before >= IDLE - PLACES
+        with victim.connect() as newcomer:  # accepted behind all others
+            assert takes_a_review(newcomer)
+        assert sum(map(victim.closed, reasons)) - before >= IDLE - PLACES
         assert victim.open_files() < PLACES + 100
     assert victim.memory() < memory_limit
 
@@ -378,9 +399,92 @@ def test_connections_that_were_answered_fall_by_their_last_answer(victim: Victim
         assert takes_a_review(known)
 
 
+ATTACKER, API_SERVER = "127.0.0.2", "127.0.0.3"
+REVIEWS = 100
+
+
+class Flood:
+    """Plain TCP connections from one address, 2,000 a second for as long as a test is in it, or a minute."""
+
+    def __init__(self, victim: Victim) -> None:
+        self.count = 0
+        self._victim = victim
+        self._open: deque[RawClient] = deque()
+        self._ended = Event()
+        self._thread = Thread(target=self._connect_until_ended)
+
+    def connect(self, count: int) -> None:
+        """Open this many more; of those before only the latest stay open."""
+        for _ in range(count):
+            self._open.append(self._victim.connect(plain=True, source=ATTACKER))
+            self.count += 1
+            if len(self._open) > 2 * PLACES:
+                self._open.popleft().socket.close()
+
+    def _connect_until_ended(self) -> None:
+        deadline = time.monotonic() + 60
+        while not self._ended.wait(0.01) and time.monotonic() < deadline:
+            self.connect(20)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        for client in self._open:
+            client.socket.close()
+
+
+def answered(victim: Victim, pause: float) -> int:
+    """How many of `REVIEWS` are answered, each over a new connection that is silent for a while."""
+
+    def is_answered() -> bool:
+        try:
+            with victim.connect(source=API_SERVER) as client:
+                time.sleep(pause)
+                return takes_a_review(client)
+        except OSError:
+            return False
+
+    return sum(is_answered() for _ in range(REVIEWS))
+
+
+@documented(
+    f"{PLACES:,} answered connections and 2,000 a second more from one address",
+    "they are closed for each other; every review from another address is answered",
+)
+@pytest.mark.usefixtures("many_files")
+@LINUX
+def test_a_flood_from_one_address_costs_another_no_review(victim: Victim) -> None:
+    with ExitStack() as held:
+        for _ in range(PLACES):
+            client = held.enter_context(victim.connect(source=ATTACKER))
+            client.send(request(method="GET"))
+            assert client.answer()
+        before = victim.closed(Closed.CROWDED_OUT)
+        in_use = held.enter_context(victim.connect(source=API_SERVER))
+        assert takes_a_review(in_use)
+        with Flood(victim) as flood:
+            assert [answered(victim, pause) for pause in (0, 0.05)] == [REVIEWS, REVIEWS]
+            assert takes_a_review(in_use)
+            flood.end()
+            assert flood.count > 2 * REVIEWS
+            assert victim.closed(Closed.CROWDED_OUT) - before > 2 * REVIEWS
+            # From the address of the flood, too, as where a proxy stands in between: for a while.
+            for _ in range(10):
+                with victim.connect(source=ATTACKER) as newcomer:
+                    flood.connect(PLACES // 4)
+                    assert takes_a_review(newcomer)
+
+
 @documented(
     "100 bodies of 6.9 MiB that stop before their end",
-    f"{Bounds().held_bytes // MIB} MiB are held at once; beyond, the oldest is closed",
+    f"{Bounds().held_bytes // MIB} MiB are held at once; beyond, the address with the most loses its oldest",
 )
 @LINUX
 def test_large_bodies_that_stall_are_held_within_bounds(victim: Victim, memory_limit: int) -> None:

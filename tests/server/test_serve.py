@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,28 @@ from tests.conftest import patched, pod, review_of
 from tests.server.conftest import TlsFiles
 from webhook.server.app import MUTATE_PODS
 
-START_SECONDS = 60
-END_SECONDS = 60
+PATIENCE_SECONDS = 60
+"""For what takes a second or two, on a machine with much else to do."""
+
 INJECTED = "a Hazelcast member was injected"
 
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], otherwise: str) -> None:
+    """Return when it holds.
+
+    Args:
+        condition: asked ten times a second.
+        otherwise: what is wrong if it never does.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.1)
 
 
 def command(tls: TlsFiles, port: int, admin_port: int, *more: str) -> list[str]:
@@ -37,7 +51,7 @@ def command(tls: TlsFiles, port: int, admin_port: int, *more: str) -> list[str]:
 
 def status(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - loopback
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as response:  # noqa: S310 - loopback
             return int(response.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -47,7 +61,13 @@ def status(url: str) -> int:
 
 
 class Server:
-    """`hazelcast-sidecar serve` as a program of its own."""
+    """`hazelcast-sidecar serve` as a program of its own, that is ready.
+
+    Args:
+        tls: what it serves with.
+        more: options of its command line.
+        streams: of `subprocess.Popen`; without any, its output is a pipe.
+    """
 
     def __init__(self, tls: TlsFiles, *more: str, **streams: Any) -> None:
         self.tls = tls
@@ -57,11 +77,8 @@ class Server:
             text=True,
             **{"stdout": subprocess.PIPE, **streams},
         )
-        deadline = time.monotonic() + START_SECONDS
-        while self.readyz() != 200:
-            assert self.program.poll() is None, "the server ended"
-            assert time.monotonic() < deadline, "the server is not ready"
-            time.sleep(0.05)
+        wait_until(lambda: self.program.poll() is not None or self.readyz() == 200, "the server is not ready")
+        assert self.program.poll() is None, "the server ended"
 
     def readyz(self) -> int:
         return status(f"http://127.0.0.1:{self.admin_port}/readyz")
@@ -80,13 +97,14 @@ class Server:
             data=json.dumps(review_of(pod())).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=5, context=self.tls.client) as response:  # noqa: S310
+        context = self.tls.client
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS, context=context) as response:  # noqa: S310
             return dict(json.load(response)["response"])
 
 
 @pytest.fixture
 def draining_server(tls: TlsFiles) -> Iterator[Server]:
-    server = Server(tls, "--drain-seconds", "1.5")
+    server = Server(tls, "--drain-seconds", "5")
     yield server
     server.program.kill()
     server.program.communicate()
@@ -98,21 +116,23 @@ def test_after_sigterm_it_goes_on_answering_while_not_ready_and_then_ends_with_s
     server = draining_server
     assert server.review()
     server.program.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
-    assert server.readyz() == 503
+    wait_until(lambda: server.readyz() == 503, "it stays ready")
     assert server.review()
-    output, _ = server.program.communicate(timeout=END_SECONDS)
+    output, _ = server.program.communicate(timeout=PATIENCE_SECONDS)
     assert server.program.returncode == 0
     messages = [json.loads(line)["message"] for line in output.splitlines()]
     assert messages == ["serving", INJECTED, "draining", INJECTED, "stopped"]
 
 
 def test_a_second_signal_ends_the_draining(tls: TlsFiles) -> None:
-    server = Server(tls, "--drain-seconds", "60")
-    server.program.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
-    server.program.send_signal(signal.SIGTERM)
-    output, _ = server.program.communicate(timeout=END_SECONDS)
+    server = Server(tls, "--drain-seconds", "3600")
+    # One without a first byte, which nothing keeps.
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE_SECONDS) as silent:
+        server.program.send_signal(signal.SIGTERM)
+        wait_until(lambda: server.readyz() == 503, "it stays ready")
+        server.program.send_signal(signal.SIGTERM)
+        output, _ = server.program.communicate(timeout=PATIENCE_SECONDS)
+        assert silent.recv(1) == b""
     assert server.program.returncode == 0
     assert [json.loads(line)["message"] for line in output.splitlines()] == ["serving", "draining", "stopped"]
 
@@ -128,7 +148,7 @@ def test_a_client_that_leaves_half_way_is_no_error_of_ours(tls: TlsFiles) -> Non
         time.sleep(0.2)
     assert server.review()
     server.program.send_signal(signal.SIGTERM)
-    output, _ = server.program.communicate(timeout=END_SECONDS)
+    output, _ = server.program.communicate(timeout=PATIENCE_SECONDS)
     lines = [json.loads(line) for line in output.splitlines()]
     refused = next(line for line in lines if line["message"] == "refused")
     assert (refused["status"], refused["sentence"]) == (400, "the body did not arrive whole: Connection lost")
@@ -136,7 +156,7 @@ def test_a_client_that_leaves_half_way_is_no_error_of_ours(tls: TlsFiles) -> Non
 
 
 def refusal(arguments: list[str]) -> str:
-    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     return ended.stderr
@@ -185,19 +205,24 @@ def test_settings_that_cannot_be_used_are_one_sentence(tls: TlsFiles, tmp_path: 
 def test_changed_settings_are_taken_up_and_unusable_ones_are_not(tls: TlsFiles, tmp_path: Path) -> None:
     settings = tmp_path / "settings.yaml"
     settings.write_text("defaults: {port: 6001}")
-    server = Server(tls, "--drain-seconds", "0", "--settings", str(settings))
+    output = tmp_path / "output"
+    with output.open("w") as stdout:
+        server = Server(tls, "--drain-seconds", "0", "--settings", str(settings), stdout=stdout)
     try:
         assert server.member_port() == 6001
-        for text, port in (("defaults: {prot: 1}", 6001), ("namespaces: {default: {port: 6002}}", 6002)):
+        for text, message, port in (
+            ("defaults: {prot: 1}", "settings not reloaded", 6001),
+            ("namespaces: {default: {port: 6002}}", "settings reloaded", 6002),
+        ):
             settings.write_text(text)
-            time.sleep(2.5)
+            wait_until(lambda message=message: message in output.read_text(), message)  # type: ignore[misc]
             assert (server.member_port(), server.readyz()) == (port, 200)
         server.program.send_signal(signal.SIGTERM)
-        output, _ = server.program.communicate(timeout=END_SECONDS)
+        server.program.wait(PATIENCE_SECONDS)
     finally:
         server.program.kill()
-        server.program.communicate()
-    lines = [json.loads(line) for line in output.splitlines()]
+        server.program.wait()
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
     assert [line["message"] for line in lines if "reloaded" in line["message"]] == [
         "settings not reloaded",
         "settings reloaded",

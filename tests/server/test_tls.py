@@ -3,7 +3,6 @@
 import json
 import signal
 import ssl
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.conftest import TlsFiles
-from tests.server.test_serve import Server
+from tests.server.test_serve import PATIENCE_SECONDS, Server, wait_until
 from webhook.certificates import KeyPair, make_authority, make_leaf
 from webhook.errors import InvalidSettingsError
 from webhook.server.tls import ServedCertificate
@@ -85,52 +84,53 @@ def test_a_pair_that_cannot_be_served_leaves_the_one_before(
 
 
 @pytest.fixture
-def server(mount: Mount) -> Iterator[Server]:
-    server = Server(mount.tls, "--drain-seconds", "0")
+def output(tmp_path: Path) -> Path:
+    """What the server writes."""
+    return tmp_path / "output"
+
+
+@pytest.fixture
+def server(mount: Mount, output: Path) -> Iterator[Server]:
+    with output.open("w") as stdout:
+        server = Server(mount.tls, "--drain-seconds", "0", stdout=stdout)
     yield server
     server.program.kill()
-    server.program.communicate()
+    server.program.wait()
 
 
 def served_by(server: Server) -> str:
     """The certificate that a new connection gets."""
-    return ssl.get_server_certificate(("127.0.0.1", server.port), timeout=5)
+    return ssl.get_server_certificate(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS)
 
 
 def test_the_server_takes_up_what_the_kubelet_puts_and_goes_on_through_a_bad_one(
-    mount: Mount, server: Server
+    mount: Mount, server: Server, output: Path
 ) -> None:
     first = served_by(server)
     mount.put(b"broken", b"broken")
-    time.sleep(2.5)
+    wait_until(lambda: '"certificate not reloaded"' in output.read_text(), "the broken one is not looked at")
     assert served_by(server) == first
     assert (server.review(), server.readyz()) == (True, 200)
     mount.put(*leaf())
-    deadline = time.monotonic() + 10
-    while served_by(server) == first:
-        assert time.monotonic() < deadline, "the renewed certificate is not served"
-        time.sleep(0.1)
+    wait_until(lambda: served_by(server) != first, "the renewed certificate is not served")
     assert (server.review(), server.readyz()) == (True, 200)
     server.program.send_signal(signal.SIGTERM)
-    output, _ = server.program.communicate(timeout=10)
-    messages = [json.loads(line)["message"] for line in output.splitlines()]
-    assert messages.count("certificate not reloaded") == 1
-    (reloaded,) = [json.loads(line) for line in output.splitlines() if '"certificate reloaded"' in line]
+    server.program.wait(PATIENCE_SECONDS)
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [line["message"] for line in lines].count("certificate not reloaded") == 1
+    (reloaded,) = [line for line in lines if line["message"] == "certificate reloaded"]
     assert "certificate_expires" in reloaded
 
 
 def test_a_server_whose_certificate_has_expired_says_so_until_it_is_renewed(tmp_path: Path) -> None:
     mount = Mount(tmp_path)
-    mount.put(*leaf(-timedelta(minutes=60), timedelta(minutes=60, seconds=4)))
+    # Long enough for the server to start, which it would not with an expired one.
+    mount.put(*leaf(-timedelta(minutes=60), timedelta(minutes=60, seconds=10)))
     server = Server(mount.tls, "--drain-seconds", "0")
     try:
-        deadline = time.monotonic() + 15
-        for status, pair in ((503, leaf()), (200, None)):
-            while server.readyz() != status:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            if pair:
-                mount.put(*pair)
+        wait_until(lambda: server.readyz() == 503, "it stays ready")
+        mount.put(*leaf())
+        wait_until(lambda: server.readyz() == 200, "it does not become ready again")
     finally:
         server.program.kill()
         server.program.communicate()

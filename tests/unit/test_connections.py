@@ -5,6 +5,8 @@ from collections import Counter
 import pytest
 
 from webhook.daemon.connections import Bounds, Closed, Connection, Connections
+from webhook.daemon.fairness import NEWCOMER_SECONDS
+from webhook.daemon.listening import source_of
 
 
 @pytest.fixture
@@ -34,13 +36,48 @@ async def test_of_those_never_answered_the_oldest_of_the_busiest_address_falls(
     assert (newcomer.reason, closed, len(connections)) == (None, {Closed.CROWDED_OUT: 1}, 6)
 
 
-async def test_one_that_was_answered_stays_while_another_never_was(connections: Connections) -> None:
+async def test_one_that_was_answered_stays_while_another_never_was_for_a_time(
+    connections: Connections,
+) -> None:
+    connections.now = lambda: 0
     all_of_them = [connections.add("a") for _ in range(6)]
     for connection in all_of_them[:4]:
         connection.has_answered()
+    connections.now = lambda: NEWCOMER_SECONDS
     for _ in range(2):
         connections.add("b").has_answered()
     assert fallen(all_of_them) == [4, 5]
+
+
+async def test_newcomers_get_a_time_at_the_expense_of_those_answered_longest_ago(
+    connections: Connections,
+) -> None:
+    """All from one address, as behind a proxy: a flood leaves the others half of the places."""
+    all_of_them = [connections.add("a") for _ in range(6)]
+    for connection in all_of_them:
+        connection.has_answered()
+    all_of_them[0].has_answered()
+    newcomers = [connections.add("a") for _ in range(9)]
+    assert fallen(all_of_them) == [1, 2, 3]
+    assert fallen(newcomers) == [0, 1, 2, 3, 4, 5]
+
+
+async def test_newcomers_of_many_addresses_do_not_cost_one_its_answered_connections(
+    connections: Connections,
+) -> None:
+    server = [connections.add("server") for _ in range(3)]
+    for connection in server:
+        connection.has_answered()
+    newcomers = [connections.add(f"address {number}") for number in range(9)]
+    assert fallen(server) == []
+    assert fallen(newcomers) == [0, 1, 2, 3, 4, 5]
+
+
+async def test_what_one_address_holds_is_at_its_own_expense(connections: Connections) -> None:
+    review, *attack = [connections.add(address) for address in ("server", "a", "a", "a", "a")]
+    for connection, count in zip((review, *attack), (60, 50, 50, 50, 50), strict=True):
+        connection.hold(count)  # the review is the oldest
+    assert (fallen([review]), fallen(attack)) == ([], [0])
 
 
 async def test_of_those_answered_the_one_longest_ago_falls(connections: Connections) -> None:
@@ -82,3 +119,18 @@ async def test_what_has_ended_takes_no_place_however_often_it_is_told(connection
     connection.has_answered()
     connection.hold(50)
     assert (len(connections), connections.held) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("2001:db8::1", "2001:db8:0:0:ffff::2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("::1", "127.0.0.1", False),
+    ],
+)
+def test_a_source_is_an_ipv4_address_or_an_ipv6_network(one: str, other: str, same: bool) -> None:  # noqa: FBT001
+    assert (source_of(one) == source_of(other)) is same

@@ -1,20 +1,20 @@
 """How many connections a port holds, for how long, and with how many bytes, whatever is sent or is not.
 
 Refusing newcomers when all places are taken would let anyone lock the API server out by holding them. Here a
-newcomer always gets in, and somebody falls: `Connections.make_room` says who. A request that an API server
-sends is whole within milliseconds, so what is slow goes first.
+newcomer always gets in, and another connection is evicted, which `fairness` chooses. A request that an API
+server sends is whole within milliseconds, so what is slow goes first.
 
 asyncio's own server makes connections known after their TLS handshake only, when they have long cost memory;
 so `listening` accepts them itself, and each is counted here from accept to end.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import cast
 
+from webhook.daemon.fairness import Places, evicted_for_bytes
 from webhook.envelope import MAX_REVIEW_BYTES
 
 KEEPALIVE_SECONDS = 120
@@ -60,17 +60,26 @@ class Bounds:
 
 
 class Connection(asyncio.Protocol):
-    """One connection from accept to end; it passes everything on to aiohttp's protocol."""
+    """One connection from accept to end; it passes everything on to aiohttp's protocol.
 
-    def __init__(self, all_of_them: "Connections", address: str) -> None:
-        self.address = address
-        self.answered = False
+    Attributes:
+        source: where it comes from.
+        reason: why it was closed against its client's will, if it was.
+        since: when its request began; without one, when it was last answered, or came.
+        held: how many bytes of it are not answered.
+        stuck: whether its client does not take its answers.
+        hang_up: closes it while TLS is not agreed on.
+    """
+
+    def __init__(self, all_of_them: "Connections", source: str) -> None:
         self.reason: Closed | None = None
         self.since = all_of_them.now()
+        self.source = all_of_them.places.add(self, source, self.since)
+        self._established = self.source.established
         self.held = 0
         self.stuck = False
         self._all = all_of_them
-        self.arriving: asyncio.Task[None] | None = None
+        self.hang_up: Callable[[], object] = lambda: None
         self._transport: asyncio.Transport | None = None
         self._ended = False
 
@@ -88,15 +97,15 @@ class Connection(asyncio.Protocol):
             self.end()
             if self._transport:
                 self._transport.abort()
-            elif self.arriving:
-                self.arriving.cancel()
+            else:
+                self.hang_up()
 
     def end(self) -> None:
         """Give up the place."""
         if not self._ended:
             self._ended = True
             self.release()
-            self._all.remove(self)
+            self._all.places.remove(self, self.source)
 
     def hold(self, count: int) -> None:
         """Take this many bytes into account; too many end this connection, or others."""
@@ -114,11 +123,14 @@ class Connection(asyncio.Protocol):
         self._all.held -= self.held
         self.held = 0
 
-    def overdue(self, now: float) -> bool:
-        """Whether it has taken longer than anyone needs."""
+    def overdue(self, now: float) -> Closed | None:
+        """Return why to close it, if it has taken longer than any well-behaved client needs."""
+        bounds = self._all.bounds
+        if not self._transport:
+            return Closed.HANDSHAKE if now - self.since > bounds.handshake_seconds else None
         busy = self.held or self.stuck
-        patience = self._all.bounds.request_seconds if busy else KEEPALIVE_SECONDS + _GRACE_SECONDS
-        return now - self.since > patience
+        patience = bounds.request_seconds if busy else KEEPALIVE_SECONDS + _GRACE_SECONDS
+        return Closed.SLOW if now - self.since > patience else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TLS is agreed on."""
@@ -143,7 +155,10 @@ class Connection(asyncio.Protocol):
         if not self._ended:
             self.release()
             self.since = self._all.now()
-            self._all.promote(self)
+            if self in self._established:
+                self._established.move_to_end(self)
+            else:
+                self._all.places.establish(self, self.source)
 
     def eof_received(self) -> bool | None:
         """The client will send no more."""
@@ -190,9 +205,6 @@ class _Answers:
         return getattr(self._transport, name)
 
 
-_Crowds = dict[str, dict[Connection, None]]
-
-
 class Connections:
     """All connections of a port.
 
@@ -211,74 +223,32 @@ class Connections:
         self.bounds, self.closed, self.admits = bounds, closed, admits
         self.held = 0
         self.now = asyncio.get_running_loop().time
-        # By address, and in there the one in front that was answered, or that came, longest ago.
-        self._new: _Crowds = defaultdict(dict)
-        self._known: _Crowds = defaultdict(dict)
-        self._count = 0
+        self.places: Places[Connection] = Places()
 
     def __len__(self) -> int:
-        return self._count
+        return len(self.places)
 
-    def add(self, address: str) -> Connection:
-        """A newcomer, for whom there is room."""
-        if self._count >= self.bounds.connections:
-            self.make_room()
-        connection = Connection(self, address)
-        self._new[address][connection] = None
-        self._count += 1
-        return connection
+    def add(self, source: str) -> Connection:
+        """Return the connection of a newcomer, for which another is closed if all places are taken.
 
-    def make_room(self) -> None:
-        """Close one connection.
-
-        One that was never answered before one that was; of these, one of the address that holds the most; of
-        these, the one that has waited longest. So whoever opens many connections loses them to himself, and
-        an API server keeps those that it uses.
+        Args:
+            source: its client's address, or network.
         """
-        crowds = self._new or self._known
-        busiest = max(crowds.values(), key=len)
-        next(iter(busiest)).abort(Closed.CROWDED_OUT)
+        if len(self.places) >= self.bounds.connections:
+            self.places.first_to_go(self.now()).abort(Closed.CROWDED_OUT)
+        return Connection(self, source)
 
     def forget_bytes(self) -> None:
-        """Close those whose requests have been under way for longest, until what is held is little enough."""
-        for connection in sorted(self._holding(), key=lambda held: held.since):
-            if self.held <= self.bounds.held_bytes:
-                return
+        """Close connections with requests under way until what is held is little enough."""
+        holders = [connection for connection in self.places if connection.held]
+        for connection in evicted_for_bytes(holders, self.held - self.bounds.held_bytes):
             connection.abort(Closed.MEMORY)
-
-    def promote(self, connection: Connection) -> None:
-        """It was answered: it is known from now on, and the last to go of its address."""
-        if not connection.answered:
-            self._drop(connection)
-            connection.answered = True
-        crowd = self._known[connection.address]
-        crowd.pop(connection, None)
-        crowd[connection] = None
-
-    def remove(self, connection: Connection) -> None:
-        """It is over."""
-        self._count -= 1
-        self._drop(connection)
 
     async def sweep(self) -> None:
         """Close what takes too long, until cancelled."""
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             now = self.now()
-            for connection in [each for each in self._all() if each.overdue(now)]:
-                connection.abort(Closed.SLOW)
-
-    def _all(self) -> Iterator[Connection]:
-        for crowds in (self._new, self._known):
-            for crowd in crowds.values():
-                yield from crowd
-
-    def _holding(self) -> Iterator[Connection]:
-        return (connection for connection in self._all() if connection.held)
-
-    def _drop(self, connection: Connection) -> None:
-        crowds = self._known if connection.answered else self._new
-        crowd = crowds[connection.address]
-        del crowd[connection]
-        if not crowd:
-            del crowds[connection.address]
+            for connection in list(self.places):
+                if reason := connection.overdue(now):
+                    connection.abort(reason)

@@ -6,6 +6,7 @@ import resource
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from ssl import SSLContext
 from typing import Any
 
@@ -25,6 +26,7 @@ ADMIN_BOUNDS = Bounds(connections=200, request_bytes=64 * 1024, held_bytes=1024 
 """Of a port that is asked by the kubelet and by Prometheus, without bodies."""
 
 _BACKLOG = 1024
+_MAPPED = "::ffff:"
 _OTHER_FILES = 100  # beside connections: the program's own
 _SHUTDOWN_SECONDS = 5
 _TLS_GOODBYE_SECONDS = 2
@@ -63,6 +65,7 @@ class Port:
         self._runner, self._listening, self._tls = runner, listening, tls
         self.connections = connections
         self._loop = asyncio.get_running_loop()
+        self._silent: set[Connection] = set()
         self._arriving: set[asyncio.Task[None]] = set()
         self._sweeping = self._loop.create_task(connections.sweep())
         self._open()
@@ -77,6 +80,9 @@ class Port:
         self._loop.remove_reader(self._listening)
         self._listening.close()
         self._sweeping.cancel()
+        for connection in list(self._silent):
+            connection.hang_up()
+            connection.end()
         for arriving in self._arriving:
             arriving.cancel()
         await self._runner.cleanup()
@@ -85,7 +91,7 @@ class Port:
         self._loop.add_reader(self._listening, self._accept)
 
     def _accept(self) -> None:
-        """Take some of those that have come; a task for each keeps a slow handshake from the others."""
+        """Take some of those that have come."""
         for _ in range(_ACCEPTED_AT_ONCE):
             try:
                 accepted, peer = self._listening.accept()
@@ -98,14 +104,52 @@ class Port:
                 self._loop.call_later(_RETRY_SECONDS, self._reopen)
                 return
             accepted.settimeout(0)
-            connection = self.connections.add(str(peer[0]))
-            connection.arriving = self._loop.create_task(self._arrive(accepted, connection))
-            self._arriving.add(connection.arriving)
-            connection.arriving.add_done_callback(self._arriving.discard)
+            connection = self.connections.add(source_of(peer[0]))
+            if self._tls:
+                self._await_client(accepted, connection)
+            else:
+                self._begin(accepted, connection)
 
     def _reopen(self) -> None:
         if self._listening.fileno() >= 0:
             self._open()
+
+    def _await_client(self, accepted: socket.socket, connection: Connection) -> None:
+        """Prepare nothing for TLS until the client has sent its first byte.
+
+        Otherwise a flood of connections that send nothing takes four times as much CPU.
+        """
+        self._silent.add(connection)
+        connection.hang_up = partial(self._forget, accepted, connection)
+        self._loop.add_reader(accepted, self._hear, accepted, connection)
+
+    def _hear(self, accepted: socket.socket, connection: Connection) -> None:
+        """Agree on TLS with a client that has sent something; one that has closed is done with."""
+        try:
+            spoke = accepted.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:  # it has reset the connection
+            spoke = b""
+        if spoke:
+            self._silent.discard(connection)
+            self._loop.remove_reader(accepted)
+            self._begin(accepted, connection)
+        else:
+            connection.abort(Closed.HANDSHAKE)
+
+    def _forget(self, accepted: socket.socket, connection: Connection) -> None:
+        """Close a connection that has not begun."""
+        self._silent.discard(connection)
+        self._loop.remove_reader(accepted)
+        accepted.close()
+
+    def _begin(self, accepted: socket.socket, connection: Connection) -> None:
+        """Serve a connection; a task for each keeps a slow handshake from the others."""
+        arriving = self._loop.create_task(self._arrive(accepted, connection))
+        connection.hang_up = arriving.cancel
+        self._arriving.add(arriving)
+        arriving.add_done_callback(self._arriving.discard)
 
     async def _arrive(self, accepted: socket.socket, connection: Connection) -> None:
         """Agree on TLS, and have the server answer what comes."""
@@ -157,6 +201,17 @@ async def listen(
     _allow_open_files(connections.bounds.connections)
     await runner.setup()
     return Port(runner, listening, connections, tls)
+
+
+def source_of(host: str) -> str:
+    """Return the source that a client's connections are counted by.
+
+    An IPv4 address as it is, and the first half of an IPv6 address: one machine may have each of the 2^64
+    addresses of its network. A socket for both families has IPv4 addresses as `::ffff:192.0.2.1`.
+    """
+    if ":" not in host or host.startswith(_MAPPED):
+        return host
+    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8].hex(":", 2)
 
 
 def _listening_socket(address: Address) -> socket.socket:
