@@ -1,7 +1,7 @@
 """The controller's parts that need no API server: indexes, the queue, waiting."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +12,9 @@ from webhook.controller.groups import Groups, Kept, Key
 from webhook.controller.metrics import Metrics
 from webhook.controller.reconciler import Queue
 from webhook.controller.reflector import Reflector
+from webhook.controller.unread import Unread
 from webhook.controller.waits import Waits
-from webhook.kube.api import POD, Api, ApiError, Kind, Metadata, OwnerReference, Partial
+from webhook.kube.api import POD, Api, ApiError, Kind, ListMetadata, Metadata, OwnerReference, Page, Partial
 from webhook.names import STATUS
 from webhook.resources import Needs
 from webhook.status import Status, encode
@@ -98,7 +99,9 @@ def test_a_new_list_replaces_what_was_known() -> None:
     seen.groups.upsert(pod("1"))
     seen.groups.upsert(pod("2", group="other"))
     seen.take()
-    seen.groups.replace([pod("2", group="other"), pod("3", group="third")])
+    for metadata in (pod("2", group="other"), pod("3", group="third")):
+        seen.groups.upsert(metadata)
+    seen.groups.retain({"2", "3"})
     assert set(seen.take()) == {SHOP, Key("ns", "third")}
     assert seen.groups.pods == 2
 
@@ -169,7 +172,8 @@ def test_what_is_old_is_no_news_to_a_new_leader(names: list[str]) -> None:
     seen = Recorder()
     ages = (timedelta(0), timedelta(days=1))
     pods = [made(pod(name, owner="a"), MONDAY - age) for name, age in zip(names, ages, strict=True)]
-    seen.groups.replace(sorted(pods, key=lambda found: found.name))
+    for found in sorted(pods, key=lambda found: found.name):
+        seen.groups.upsert(found)
     seen.groups.upsert(made(pod("3", owner="young"), MONDAY))
     seen.groups.upsert(pod("4", owner="of-unknown-age"))
     assert news(seen) == [("young", 5701)]
@@ -206,8 +210,8 @@ def test_what_we_made_ourselves_touches_nothing_and_what_others_did_does() -> No
 def test_a_copy_under_another_name_is_not_taken_for_ours() -> None:
     touched: list[Key] = []
     kept = Kept(touched.append, touched.append)
-    kept.replace([service("a-copy")])
     kept.upsert(service("a-copy"))
+    kept.retain({"u"})
     kept.remove(service("a-copy"))
     assert (touched, kept.get(SHOP)) == ([], None)
 
@@ -251,14 +255,16 @@ class Forgetful(Api):
     def __init__(self) -> None:
         self.lists = 0
 
-    async def list(self, kind: Kind, selector: str) -> tuple[list[Partial], str]:
-        assert (kind, selector) == (POD, "group")
+    async def pages(
+        self, kind: Kind, item: type[Any], namespace: str = "", **query: str
+    ) -> AsyncIterator[Page[Any]]:
+        assert (kind, item, namespace, query) == (POD, Partial, "", {"labelSelector": "group"})
         self.lists += 1
-        return [], str(self.lists)
+        yield Page(ListMetadata(str(self.lists)), [])
 
     async def watch(
         self, kind: Kind, item: type[Any], version: str, **query: str
-    ) -> AsyncIterator[tuple[str, Any]]:
+    ) -> AsyncGenerator[tuple[str, Any], None]:
         raise ApiError(410, f"too old resource version: {kind.name} {item} {version} {query}")
         yield  # what makes it a generator
 
@@ -274,7 +280,8 @@ async def test_lists_that_no_watch_follows_grow_fewer() -> None:
         if len(seconds) == 4:
             enough.set()
 
-    reflector = Reflector(api, POD, "group", Kept(lambda _: None, lambda _: None), metrics, log)
+    kept = Kept(lambda _: None, lambda _: None)
+    reflector = Reflector(api, POD, "group", kept, metrics, log, Unread(metrics, log).note)
     running = asyncio.create_task(reflector.run())
     await asyncio.wait_for(enough.wait(), 10)
     running.cancel()

@@ -111,7 +111,7 @@ class Recorder:
         """Read what former leaders told, so that none of it is told again as if it were new."""
         query = {"fieldSelector": f"reportingComponent={FIELD_MANAGER}"}
         async for page in self._api.pages(EVENT, _Recorded, **query):
-            for found in page.items or ():
+            for found in page.items:
                 if found.first_timestamp and found.last_timestamp:
                     told = Told(found.first_timestamp, found.last_timestamp, found.count or 1)
                     self._note((found.metadata.namespace, found.metadata.name), told)

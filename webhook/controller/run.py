@@ -22,6 +22,7 @@ from webhook.controller.reconciler import Queue, Reconciler
 from webhook.controller.reflector import Both, Reflector
 from webhook.controller.repair import Repairer
 from webhook.controller.rotation import Policy
+from webhook.controller.unread import Unread
 from webhook.daemon.admin import Readiness, admin_application, stop_signals
 from webhook.daemon.connections import Connections
 from webhook.daemon.listening import ADMIN_BOUNDS, Address, listen
@@ -105,7 +106,6 @@ class Controller:
     """The parts, put together: every replica watches, and the one that leads works."""
 
     def __init__(self, api_client: client.ApiClient, settings: ControllerSettings, log: LogLine) -> None:
-        api = self._api = Api(api_client)
         self._log = log
         self._queue = Queue()
         self._groups = Groups(self._queue.add, log)
@@ -115,14 +115,16 @@ class Controller:
             queue_depth=lambda: len(self._queue),
             requests=lambda: api.requests,
         )
+        unread = Unread(self.metrics, log)
+        api = self._api = Api(api_client, unread.note)
         self._recorder = Recorder(api, self.metrics, log)
         self._reconciler = Reconciler(api, self._groups, kept, self._queue, self._recorder, self.metrics, log)
         self._reflectors = [
-            Reflector(api, kind, OURS_SELECTOR, kept[name], self.metrics, log)
+            Reflector(api, kind, OURS_SELECTOR, kept[name], self.metrics, log, unread.note)
             for name, kind in KEPT_KINDS.items()
         ]
         injected = Injected()
-        pods = Reflector(api, POD, GROUP, Both(self._groups, injected), self.metrics, log)
+        pods = Reflector(api, POD, GROUP, Both(self._groups, injected), self.metrics, log, unread.note)
         self._reflectors.append(pods)
         self._pods_known = pods.synced
         self._settings = SettingsFile(settings.settings)
