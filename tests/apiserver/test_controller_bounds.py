@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 import yaml
 
 from tests.apiserver import controller as fixtures
-from tests.apiserver.conftest import ROOT
+from tests.apiserver.conftest import ROOT, create_namespace
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
+    CLIENTS,
     DENIAL,
     FOLDERS,
     FOREIGN,
@@ -22,8 +24,8 @@ from tests.apiserver.controller import (
     Controller,
     create_all,
     create_pod,
+    delete_pod,
     failed_create,
-    fresh_namespaces,
     is_as_rendered,
     pod_of,
     replica_set,
@@ -74,10 +76,11 @@ def create_long(cluster: ControlPlane, kind: str, namespace: str, name: str, tex
 
 
 def create_event(cluster: ControlPlane, namespace: str, number: int, text: str) -> None:
-    """Create an Event that looks like one of the controller's, and like a denial."""
-    about = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "namespace": namespace, "name": f"shop-{number}"}
+    """Create what looks like an Event of the controller, and like a denial, of a long name or at length."""
+    name, message = (text, DENIAL) if number % 2 else (f"shop-{number}", DENIAL + text)
+    about = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "namespace": namespace, "name": name}
     body = {"metadata": {"generateName": "long-"}, "involvedObject": about, "type": "Warning", "count": 1}
-    body |= {"reason": "FailedCreate", "message": f"{DENIAL}{text}", "reportingComponent": NAME}
+    body |= {"reason": "FailedCreate", "message": message, "reportingComponent": NAME}
     body |= {"reportingInstance": "none", "action": "none", "source": {"component": "any"}}
     answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/events", body)
     assert answer.code == 201, answer.message
@@ -130,38 +133,51 @@ SIZES = [
 @pytest.mark.parametrize(("pods", "events"), SIZES)
 def test_large_objects_stay_within_the_memory_of_the_manifest(
     cluster: ControlPlane,
-    controller: Controller,
     shipped: Account,
+    free_lease: None,
     tmp_path: Path,
     say: Callable[[str], None],
+    namespace: str,
     pods: int,
     events: int,
 ) -> None:
     """However they are learned of: one by one as they are created, or all at once in the first list."""
-    with fresh_namespaces(cluster, 2) as (namespace, other_namespace):
-        made = [pod_of(namespace, f"shop-{number}", 0, padding=250_000) for number in range(pods)]
-        for number, pod in enumerate(made):
-            annotations = pod["metadata"]["annotations"]
-            (padding,) = (key for key in annotations if not key.startswith(PREFIX))
-            if number % 4 == 1:  # under our prefix: those are kept
-                annotations[f"{PREFIX}x"] = annotations.pop(padding)
-            elif number % 4 == 2:
-                annotations[padding] = "<" * 250_000
-            elif number % 4 == 3:
-                del pod["metadata"]["labels"][f"{PREFIX}group"], annotations[f"{PREFIX}status"]
-        seconds = create_all(cluster, made)
+    assert free_lease is None
+    crowded = create_namespace(cluster, {})
+    made = [pod_of(crowded, f"shop-{number}", 0, padding=250_000) for number in range(pods)]
+    for number, pod in enumerate(made):
+        annotations = pod["metadata"]["annotations"]
+        (padding,) = (key for key in annotations if not key.startswith(PREFIX))
+        if number % 4 == 1:  # under our prefix: those are kept
+            annotations[f"{PREFIX}x"] = annotations.pop(padding)
+        elif number % 4 == 2:
+            annotations[padding] = "<" * 250_000
+        elif number % 4 == 3:
+            del pod["metadata"]["labels"][f"{PREFIX}group"], annotations[f"{PREFIX}status"]
+
+    def fill() -> None:
+        create_all(cluster, made)
         for number in range(events):
-            create_event(cluster, namespace, number, LONG)
+            create_event(cluster, crowded, number, LONG)
         for kind in FOLDERS:
             for number in range(events // 5):
-                create_long(cluster, kind, namespace, f"long-{number}", LONG)
-        known = 1 + sum(number % 4 in {0, 2} for number in range(pods))
-        serves(cluster, other_namespace, "after")
-        until(PATIENCE_SECONDS, "all are known", lambda: controller.metric("watched_pods") == known)
-        another = Controller(shipped, tmp_path / "other.log", "two")
-        with started(another):
-            until(PATIENCE_SECONDS, "all are listed", lambda: another.metric("watched_pods") == known)
-            figures = {"watched": controller.memory("VmHWM")}
-            figures["listed"] = another.memory("VmHWM")
-        say(f"{pods} Pods of 250 kB in {seconds:.0f} s, {events} Events of 4.8 MB: at the highest {figures}")
-        assert max(figures.values()) < limit_mib()
+                create_long(cluster, kind, crowded, f"long-{number}", LONG)
+
+    known = 1 + sum(number % 4 in {0, 2} for number in range(pods))
+    missed = sum(number % 4 == 3 for number in range(pods))
+    with started(watches := Controller(shipped, tmp_path / "watches.log", "one")):
+        until(PATIENCE_SECONDS, "it leads", watches.leads)
+        fill()
+        serves(cluster, namespace, "first")
+        until(PATIENCE_SECONDS, "all are known", lambda: watches.metric("watched_pods") == known)
+        figures = {"watched": watches.memory("VmHWM")}
+    with started(lists := Controller(shipped, tmp_path / "lists.log", "two")):
+        until(PATIENCE_SECONDS, "it leads", lists.leads)
+        serves(cluster, namespace, "second")
+        until(PATIENCE_SECONDS, "all are listed", lambda: lists.metric("watched_pods") == known + 1)
+        until(PATIENCE_SECONDS, "all are audited", lambda: lists.metric("missed_pods") == missed)
+        figures["listed"] = lists.memory("VmHWM")
+    say(f"{pods} Pods of 250 kB, {events} Events of 4.8 MB: at the highest {figures} MiB")
+    with ThreadPoolExecutor(CLIENTS) as clients:  # all at once takes longer than a request may
+        list(clients.map(lambda pod: delete_pod(cluster, crowded, pod["metadata"]["name"]), made))
+    assert max(figures.values()) < limit_mib()

@@ -49,7 +49,7 @@ _MAX_REFUSAL_BYTES = 64 * 1024
 _MAX_TEXT, _MAX_LABELS, _MAX_OWNERS = 16 * 1024, 256, 100
 """What is kept of one object's metadata: characters of labels and annotations together, labels, owners."""
 
-_MAX_OWNER_TEXT = 1024
+MAX_OWNER_TEXT = 1024
 """Characters of an owner reference: a group and a name have 253 at most, all else is shorter."""
 
 
@@ -98,7 +98,7 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
 
 
 def _is_too_long(owner: OwnerReference) -> bool:
-    return len(owner.api_version) + len(owner.kind) + len(owner.name) + len(owner.uid) > _MAX_OWNER_TEXT
+    return len(owner.api_version) + len(owner.kind) + len(owner.name) + len(owner.uid) > MAX_OWNER_TEXT
 
 
 def owner_of(pod: Metadata) -> OwnerReference:
