@@ -327,8 +327,6 @@ class Names:
         self.begun.append(version)
 
     def upsert(self, item: Metadata) -> None:
-        if item.name == "poison":
-            raise RecursionError
         self.names.add(item.name)
 
     def remove(self, item: Metadata) -> None:
@@ -338,24 +336,22 @@ class Names:
         self.names.intersection_update(uids)
 
 
-async def reflect(api: Deaf, monkeypatch: pytest.MonkeyPatch) -> tuple[Names, list[str]]:
-    """Run a reflector that always lists again, until all lists were asked for; what it could not take."""
+async def reflect(api: Deaf, monkeypatch: pytest.MonkeyPatch) -> Names:
+    """Run a reflector that always lists again, until all lists were asked for."""
     monkeypatch.setattr(reflector_module, "_RELIST_SECONDS", 0.0)
     monkeypatch.setattr(reflector_module, "_PAUSE_SECONDS", 0.0)
-    index, unread = Names(), list[str]()
+    index = Names()
     metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
-    reflector = Reflector(
-        api, POD, "group", index, metrics, lambda *_, **__: None, lambda _, name, __: unread.append(name)
-    )
+    reflector = Reflector(api, POD, "group", index, metrics, lambda *_, **__: None)
     running = asyncio.create_task(reflector.run())
     await asyncio.wait_for(api.done.wait(), 60)
     running.cancel()
-    return index, unread
+    return index
 
 
 async def test_what_no_watch_said_is_found_by_the_next_list(monkeypatch: pytest.MonkeyPatch) -> None:
     api = Deaf([["a", "b"], ["c"]], [["b"], ["c", "d"]])
-    index, _ = await reflect(api, monkeypatch)
+    index = await reflect(api, monkeypatch)
     assert index.names == {"b", "c", "d"}
     assert api.watched == index.begun == ["8", "9"]
 
@@ -363,15 +359,10 @@ async def test_what_no_watch_said_is_found_by_the_next_list(monkeypatch: pytest.
 async def test_a_second_line_that_is_refused_leaves_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that was begun must be completed, as a part of what is known is newer by then."""
     api = Deaf([["a"]], [None], [["b"], None], [["b"], ["c"]])
-    index, _ = await reflect(api, monkeypatch)
+    index = await reflect(api, monkeypatch)
     assert index.names == {"b", "c"}
     assert index.begun == ["6", "8", "9"]
     assert api.watched == ["6", "9"], "none from a version that the index has left"
-
-
-async def test_an_object_that_the_index_cannot_take_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    index, unread = await reflect(Deaf([["a", "poison", "b"]]), monkeypatch)
-    assert (index.names, unread) == ({"a", "b"}, ["/poison"])
 
 
 def test_what_is_passed_over_is_counted_and_logged_once_a_minute() -> None:
@@ -408,7 +399,7 @@ async def test_lists_that_no_watch_follows_grow_fewer() -> None:
             enough.set()
 
     kept = Kept(lambda _: None, lambda _: None)
-    reflector = Reflector(api, POD, "group", kept, metrics, log, Unread(metrics, log).note)
+    reflector = Reflector(api, POD, "group", kept, metrics, log)
     running = asyncio.create_task(reflector.run())
     await asyncio.wait_for(enough.wait(), 10)
     running.cancel()

@@ -11,15 +11,17 @@ fault of ours. That takes a page at a time, and the index is never without what 
 import asyncio
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Protocol
 
+import msgspec
+
 from webhook.controller.metrics import Metrics
 from webhook.controller.waits import Waits
 from webhook.daemon.log import LogLine
-from webhook.kube.api import Api, ApiError, Kind, Metadata, Partial, Unread, in_words
+from webhook.kube.api import CONNECTION_ERRORS, Api, ApiError, Kind, Metadata, Partial, in_words
 
 _RELIST_SECONDS = 600.0
 """From one list to the next, give or take a quarter: replicas do not list at the same moment."""
@@ -89,7 +91,7 @@ class Watcher(ABC):
                 await self._watch()
                 self._waits.reset()
                 await asyncio.sleep(_PAUSE_SECONDS)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may work
+            except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
                 if isinstance(error, ApiError) and error.status == HTTPStatus.GONE:
                     self._version = ""
                 self._metrics.watch_restarts.inc()
@@ -116,30 +118,13 @@ class Watcher(ABC):
 
 
 class Reflector(Watcher):
-    """Feeds one index with the objects of one kind that have some labels.
-
-    Args:
-        api: to list and watch.
-        kind: of the objects.
-        selector: of labels.
-        index: what is fed.
-        metrics: count watches that are interrupted.
-        log: takes why.
-        unread: told of an object that the index could not take.
-    """
+    """Feeds one index with the objects of one kind that have some labels."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
-        self,
-        api: Api,
-        kind: Kind,
-        selector: str,
-        index: Index,
-        metrics: Metrics,
-        log: LogLine,
-        unread: Unread,
+        self, api: Api, kind: Kind, selector: str, index: Index, metrics: Metrics, log: LogLine
     ) -> None:
         super().__init__(api, kind, metrics, log)
-        self._selector, self._index, self._unread = selector, index, unread
+        self._selector, self._index = selector, index
         self._due = 0.0
         """When to list again, by the clock of the event loop."""
         self.synced = asyncio.Event()
@@ -156,13 +141,12 @@ class Reflector(Watcher):
         async for page in self._api.pages(self._kind, Partial, labelSelector=self._selector):
             if not version:
                 version = page.metadata.resource_version
-                self._version = (
-                    ""  # from here on it must be completed: what came before it is partly replaced
-                )
+                # From here on it must be completed: no watch goes on where the index is partly newer.
+                self._version = ""
                 self._index.begin(version)
             for item in page.items:
                 uids.add(item.metadata.uid)
-                self._take(self._index.upsert, item.metadata)
+                self._index.upsert(item.metadata)
         self._index.retain(uids)
         self._version = version
         self.synced.set()
@@ -172,15 +156,8 @@ class Reflector(Watcher):
         async with aclosing(changes):
             async for change, item in changes:
                 if change == "DELETED":
-                    self._take(self._index.remove, item.metadata)
+                    self._index.remove(item.metadata)
                 elif change != "BOOKMARK":
-                    self._take(self._index.upsert, item.metadata)
+                    self._index.upsert(item.metadata)
                 self._version = item.metadata.resource_version
                 self._waits.reset()  # not with a list: where no watch lasts, lists would follow each other
-
-    def _take(self, feed: Callable[[Metadata], None], item: Metadata) -> None:
-        """Feed the index with one object; whatever that raises, the others follow."""
-        try:
-            feed(item)
-        except Exception as error:  # noqa: BLE001 - one object's failure is no other's
-            self._unread(self._kind, f"{item.namespace}/{item.name}", error)

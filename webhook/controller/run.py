@@ -115,16 +115,15 @@ class Controller:
             queue_depth=lambda: len(self._queue),
             requests=lambda: api.requests,
         )
-        unread = Unread(self.metrics, log)
-        api = self._api = Api(api_client, unread.note)
+        api = self._api = Api(api_client, Unread(self.metrics, log).note)
         self._recorder = Recorder(api, self.metrics, log)
         self._reconciler = Reconciler(api, self._groups, kept, self._queue, self._recorder, self.metrics, log)
         self._reflectors = [
-            Reflector(api, kind, OURS_SELECTOR, kept[name], self.metrics, log, unread.note)
+            Reflector(api, kind, OURS_SELECTOR, kept[name], self.metrics, log)
             for name, kind in KEPT_KINDS.items()
         ]
         injected = Injected()
-        pods = Reflector(api, POD, GROUP, Both(self._groups, injected), self.metrics, log, unread.note)
+        pods = Reflector(api, POD, GROUP, Both(self._groups, injected), self.metrics, log)
         self._reflectors.append(pods)
         self._pods_known = pods.synced
         self._settings = SettingsFile(settings.settings)
