@@ -48,8 +48,9 @@ from tests.apiserver.controller import (
 )
 from tests.apiserver.line import Line
 from webhook.controller.groups import Groups
+from webhook.controller.injected import Injected
 from webhook.controller.metrics import Metrics
-from webhook.controller.reflector import Reflector
+from webhook.controller.reflector import Both, Reflector
 from webhook.kube.api import POD, Api
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
@@ -222,8 +223,9 @@ async def test_a_watch_that_comes_to_its_end_goes_on_with_another(
     offset, groups = cluster.audit_log.stat().st_size, Groups(lambda _: None, log)
     async with ApiClient(configuration) as client:
         metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+        index = Both(groups, Injected())
         running = asyncio.create_task(
-            Reflector(Api(client), POD, f"{PREFIX}group", groups, metrics, log).run()
+            Reflector(Api(client), POD, f"{PREFIX}group", index, metrics, log).run()
         )
         for number in range(5):
             create_pod(cluster, namespace, f"shop-{number}", "shop")

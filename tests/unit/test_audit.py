@@ -18,7 +18,7 @@ from webhook.controller.metrics import Metrics
 from webhook.controller.repair import LivePod, Repairer
 from webhook.fingerprint import UNKNOWN
 from webhook.judge import Judge, Record, Verdict, record_of
-from webhook.kube.api import ApiError, Metadata, OwnerReference, Page
+from webhook.kube.api import ApiError, ListMetadata, Metadata, OwnerReference, Page
 from webhook.names import STATUS
 from webhook.pod import Container, Pod
 from webhook.review import Reviewer
@@ -113,14 +113,15 @@ def test_a_pod_without_a_readable_status_has_no_record(text: str | None) -> None
 
 async def test_pods_come_and_go() -> None:
     index, today = Injected(), judge(defaults={"port": "6000"})
-    index.replace([injected("1"), injected("2", port="6000")])
+    index.upsert(injected("1"))
+    index.upsert(injected("2", port="6000"))
     assert [finding.uid for finding in await index.drifted(today)] == ["1"]
     index.upsert(injected("3"))
     assert {finding.uid for finding in await index.drifted(today)} == {"1", "3"}
     ending = injected("1")
     ending.deletion_timestamp = "2026-01-01T00:00:00Z"
     index.upsert(ending)
-    index.remove(injected("3"))
+    index.retain({"2"})
     assert await index.drifted(today) == []
 
 
@@ -246,7 +247,7 @@ class Cluster:
 
     async def pages(self, *_: object, **__: object) -> AsyncIterator[Page[LivePod]]:
         self.now += 10
-        yield msgspec.convert({"metadata": {}, "items": list(self.pods.values())}, Page[LivePod])
+        yield Page(ListMetadata(), msgspec.convert(list(self.pods.values()), list[LivePod]))
 
     async def evict(self, metadata: Metadata) -> None:
         if self.refusal:

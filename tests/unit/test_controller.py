@@ -1,19 +1,33 @@
 """The controller's parts that need no API server: indexes, the queue, waiting."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
+from webhook.controller import reflector as reflector_module
 from webhook.controller.groups import Groups, Kept, Key
 from webhook.controller.metrics import Metrics
 from webhook.controller.reconciler import Queue
 from webhook.controller.reflector import Reflector
+from webhook.controller.unread import Unread
 from webhook.controller.waits import Waits
-from webhook.kube.api import POD, Api, ApiError, Kind, Metadata, OwnerReference, Partial
+from webhook.kube.api import (
+    EVENT,
+    POD,
+    Api,
+    ApiError,
+    Kind,
+    ListMetadata,
+    Metadata,
+    OwnerReference,
+    Page,
+    Partial,
+)
+from webhook.kube.bounded import TooLongError
 from webhook.names import STATUS
 from webhook.resources import Needs
 from webhook.status import Status, encode
@@ -98,7 +112,9 @@ def test_a_new_list_replaces_what_was_known() -> None:
     seen.groups.upsert(pod("1"))
     seen.groups.upsert(pod("2", group="other"))
     seen.take()
-    seen.groups.replace([pod("2", group="other"), pod("3", group="third")])
+    for metadata in (pod("2", group="other"), pod("3", group="third")):
+        seen.groups.upsert(metadata)
+    seen.groups.retain({"2", "3"})
     assert set(seen.take()) == {SHOP, Key("ns", "third")}
     assert seen.groups.pods == 2
 
@@ -169,7 +185,8 @@ def test_what_is_old_is_no_news_to_a_new_leader(names: list[str]) -> None:
     seen = Recorder()
     ages = (timedelta(0), timedelta(days=1))
     pods = [made(pod(name, owner="a"), MONDAY - age) for name, age in zip(names, ages, strict=True)]
-    seen.groups.replace(sorted(pods, key=lambda found: found.name))
+    for found in sorted(pods, key=lambda found: found.name):
+        seen.groups.upsert(found)
     seen.groups.upsert(made(pod("3", owner="young"), MONDAY))
     seen.groups.upsert(pod("4", owner="of-unknown-age"))
     assert news(seen) == [("young", 5701)]
@@ -206,8 +223,8 @@ def test_what_we_made_ourselves_touches_nothing_and_what_others_did_does() -> No
 def test_a_copy_under_another_name_is_not_taken_for_ours() -> None:
     touched: list[Key] = []
     kept = Kept(touched.append, touched.append)
-    kept.replace([service("a-copy")])
     kept.upsert(service("a-copy"))
+    kept.retain({"u"})
     kept.remove(service("a-copy"))
     assert (touched, kept.get(SHOP)) == ([], None)
 
@@ -251,16 +268,123 @@ class Forgetful(Api):
     def __init__(self) -> None:
         self.lists = 0
 
-    async def list(self, kind: Kind, selector: str) -> tuple[list[Partial], str]:
-        assert (kind, selector) == (POD, "group")
+    async def pages(
+        self, kind: Kind, item: type[Any], namespace: str = "", **query: str
+    ) -> AsyncIterator[Page[Any]]:
+        assert (kind, item, namespace, query) == (POD, Partial, "", {"labelSelector": "group"})
         self.lists += 1
-        return [], str(self.lists)
+        yield Page(ListMetadata(str(self.lists)), [])
 
     async def watch(
         self, kind: Kind, item: type[Any], version: str, **query: str
-    ) -> AsyncIterator[tuple[str, Any]]:
+    ) -> AsyncGenerator[tuple[str, Any], None]:
         raise ApiError(410, f"too old resource version: {kind.name} {item} {version} {query}")
         yield  # what makes it a generator
+
+
+class Deaf(Api):
+    """An API server whose watches say nothing, and whose lists have what they are given.
+
+    Args:
+        listed: the pages of each list in turn, each as the names of its objects; None: it is refused there.
+    """
+
+    def __init__(self, *listed: list[list[str] | None]) -> None:
+        self.listed = list(listed)
+        self.watched: list[str] = []
+        self.done = asyncio.Event()
+
+    async def pages(
+        self, kind: Kind, item: type[Any], namespace: str = "", **query: str
+    ) -> AsyncIterator[Page[Any]]:
+        assert (kind, item, namespace, query) == (POD, Partial, "", {"labelSelector": "group"})
+        if not self.listed:
+            self.done.set()
+            await asyncio.Event().wait()
+        version = ListMetadata(str(10 - len(self.listed)))
+        for names in self.listed.pop(0):
+            if names is None:
+                raise ApiError(500, "no")
+            yield Page(version, [Partial(Metadata(name=name, uid=name)) for name in names])
+
+    async def watch(
+        self, kind: Kind, item: type[Any], version: str, **query: str
+    ) -> AsyncGenerator[tuple[str, Any], None]:
+        assert (kind, item, query) == (POD, Partial, {"labelSelector": "group"})
+        self.watched.append(version)
+        return
+        yield  # what makes it a generator
+
+
+class Names:
+    """An index of names, and what it was fed."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.begun: list[str] = []
+
+    def begin(self, version: str) -> None:
+        self.begun.append(version)
+
+    def upsert(self, item: Metadata) -> None:
+        self.names.add(item.name)
+
+    def remove(self, item: Metadata) -> None:
+        raise AssertionError(item)
+
+    def retain(self, uids: Collection[str]) -> None:
+        self.names.intersection_update(uids)
+
+
+async def reflect(api: Deaf, monkeypatch: pytest.MonkeyPatch) -> Names:
+    """Run a reflector that always lists again, until all lists were asked for."""
+    monkeypatch.setattr(reflector_module, "_RELIST_SECONDS", 0.0)
+    monkeypatch.setattr(reflector_module, "_PAUSE_SECONDS", 0.0)
+    index = Names()
+    metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+    reflector = Reflector(api, POD, "group", index, metrics, lambda *_, **__: None)
+    running = asyncio.create_task(reflector.run())
+    await asyncio.wait_for(api.done.wait(), 60)
+    running.cancel()
+    return index
+
+
+async def test_what_no_watch_said_is_found_by_the_next_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Deaf([["a", "b"], ["c"]], [["b"], ["c", "d"]])
+    index = await reflect(api, monkeypatch)
+    assert index.names == {"b", "c", "d"}
+    assert api.watched == index.begun == ["8", "9"]
+
+
+async def test_a_second_line_that_is_refused_leaves_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that was begun must be completed, as a part of what is known is newer by then."""
+    api = Deaf([["a"]], [None], [["b"], None], [["b"], ["c"]])
+    index = await reflect(api, monkeypatch)
+    assert index.names == {"b", "c"}
+    assert index.begun == ["6", "8", "9"]
+    assert api.watched == ["6", "9"], "none from a version that the index has left"
+
+
+def test_what_is_passed_over_is_counted_and_logged_once_a_minute() -> None:
+    metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+    lines: list[dict[str, Any]] = []
+    now = [0.0]
+    unread = Unread(metrics, lambda _, **fields: lines.append(fields), lambda: now[0])
+    for seconds in (0, 1, 59, 61, 62):
+        now[0] = seconds
+        unread.note(POD, f"ns/{seconds}", ValueError("x" * 1000))
+        unread.note(EVENT, "", TooLongError("long", b""))
+    assert [(line["kind"], line["name"]) for line in lines] == [
+        ("Pod", "ns/0"),
+        ("Event", ""),
+        ("Pod", "ns/61"),
+        ("Event", ""),
+    ]
+    assert max(len(line["why"]) for line in lines) == 300
+    text = metrics.exposition().decode()
+    for kind, reason in (("Pod", "malformed"), ("Event", "long")):
+        name = "hazelcast_sidecar_controller_unread_objects_total"
+        assert f'{name}{{kind="{kind}",reason="{reason}"}} 5.0' in text
 
 
 async def test_lists_that_no_watch_follows_grow_fewer() -> None:
@@ -274,7 +398,8 @@ async def test_lists_that_no_watch_follows_grow_fewer() -> None:
         if len(seconds) == 4:
             enough.set()
 
-    reflector = Reflector(api, POD, "group", Kept(lambda _: None, lambda _: None), metrics, log)
+    kept = Kept(lambda _: None, lambda _: None)
+    reflector = Reflector(api, POD, "group", kept, metrics, log)
     running = asyncio.create_task(reflector.run())
     await asyncio.wait_for(enough.wait(), 10)
     running.cancel()

@@ -287,15 +287,18 @@ class Reader:
         found: dict[ObjectName, Metadata | Unread | None] = {}
         for kind in {name.kind: KEPT_KINDS[name.kind] for name in names}.values():
             wanted = [name for name in names if name.kind == kind.name]
-            listed = await attempt(f"list {kind.plural}", self._api.list(kind, OURS_SELECTOR))
+            listed = await attempt(f"list {kind.plural}", self._ours(kind))
             if isinstance(listed, Unread):
                 found |= dict.fromkeys(wanted, listed)
                 continue
-            ours = {(item.metadata.namespace, item.metadata.name): item.metadata for item in listed[0]}
+            ours = {(metadata.namespace, metadata.name): metadata for metadata in listed}
             for name in wanted:
                 known = ours.get((name.namespace, name.name))
                 found[name] = known or await self._metadata(kind, name)
         return found
+
+    async def _ours(self, kind: Kind) -> list[Metadata]:
+        return [item.metadata async for item in self._items(kind, Partial, labelSelector=OURS_SELECTOR)]
 
     async def _metadata(self, kind: Kind, name: ObjectName) -> Metadata | Unread | None:
         found = await attempt(f"get {kind.plural}", self._api.get(kind, name.namespace, name.name))
@@ -318,7 +321,7 @@ class Reader:
         self, kind: Kind, item: type[_Item], namespace: str = "", **query: str
     ) -> AsyncIterator[_Item]:
         async for page in self._api.pages(kind, item, namespace, **query):
-            for each in page.items or ():
+            for each in page.items:
                 yield each
 
 

@@ -96,7 +96,7 @@ class Auditor:
         """Every Pod that should have a member and has none."""
         everywhere = self._api.pages(POD, Partial, labelSelector=f"!{GROUP}", fieldSelector=RUNNING)
         async for page in everywhere:
-            for pod in _asking(item.metadata for item in page.items or ()):
+            for pod in _asking(item.metadata for item in page.items):
                 if finding := await self._read(pod):
                     yield finding
         for pod in _asking(list(self._injected.unrecorded.values())):

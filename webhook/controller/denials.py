@@ -13,7 +13,7 @@ from webhook.controller.events import Recorder
 from webhook.controller.metrics import Metrics
 from webhook.controller.reflector import Watcher
 from webhook.daemon.log import LogLine
-from webhook.kube.api import EVENT, Api, OwnerReference, Partial
+from webhook.kube.api import EVENT, MAX_OWNER_TEXT, Api, OwnerReference, Partial
 from webhook.names import POD_WEBHOOKS
 
 _FAILED_CREATE = "reason=FailedCreate,involvedObject.kind=ReplicaSet"
@@ -30,6 +30,15 @@ class _Subject(msgspec.Struct, gc=False, rename="camel"):
     kind: str = ""
     name: str = ""
     uid: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what names nothing: it would wait to be told of, with many others.
+
+        Raises:
+            ValueError: it is longer than what names any object.
+        """
+        if len(self.api_version) + len(self.kind) + len(self.name) + len(self.uid) > MAX_OWNER_TEXT:
+            raise ValueError("what the Event is about has a name that no object has")
 
 
 class _FailedCreate(Partial, gc=False, rename="camel"):

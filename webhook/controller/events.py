@@ -22,7 +22,11 @@ _AGAIN = timedelta(minutes=5)
 
 _BURST, _PER_SECOND = 50, 5.0
 _MAX_PENDING = 1000
+
 _MAX_TOLD = 4096
+
+_REMEMBER_SECONDS = 30.0
+"""How long Events wait for what former leaders told: anyone may create many, and large, that look like it."""
 
 
 class _Name(msgspec.Struct, gc=False):
@@ -110,11 +114,12 @@ class Recorder:
     async def _remember(self) -> None:
         """Read what former leaders told, so that none of it is told again as if it were new."""
         query = {"fieldSelector": f"reportingComponent={FIELD_MANAGER}"}
-        async for page in self._api.pages(EVENT, _Recorded, **query):
-            for found in page.items or ():
-                if found.first_timestamp and found.last_timestamp:
-                    told = Told(found.first_timestamp, found.last_timestamp, found.count or 1)
-                    self._note((found.metadata.namespace, found.metadata.name), told)
+        async with asyncio.timeout(_REMEMBER_SECONDS):
+            async for page in self._api.pages(EVENT, _Recorded, **query):
+                for found in page.items:
+                    if found.first_timestamp and found.last_timestamp:
+                        told = Told(found.first_timestamp, found.last_timestamp, found.count or 1)
+                        self._note((found.metadata.namespace, found.metadata.name), told)
 
     async def _tell(self, news: News, times: int) -> None:
         subject = self._subjects.known(news.namespace, news.owner)

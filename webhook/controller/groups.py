@@ -1,7 +1,7 @@
 """The groups that injected Pods form, and what each needs; fed with Pods, without any I/O."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ import msgspec
 
 from webhook import status
 from webhook.daemon.log import LogLine
-from webhook.kube.api import Metadata, OwnerReference, owner_of
+from webhook.kube.api import Metadata, OwnerReference, is_older, owner_of
 from webhook.names import GROUP, STATUS, is_group, is_object_name, resource_name
 from webhook.resources import Needs, needs_of
 from webhook.status import Status
@@ -80,13 +80,9 @@ class Groups:
         found = self._news.pop(key, {})
         return [Newcomer(member.owner, member.status) for member, since in found.items() if since > after]
 
-    def replace(self, items: Iterable[Metadata]) -> None:
-        """These are all Pods."""
-        left = set(self._pods)
-        for item in items:
-            left.discard(item.uid)
-            self.upsert(item)
-        for uid in left:
+    def retain(self, uids: Collection[str]) -> None:
+        """Forget all Pods but these."""
+        for uid in [uid for uid in self._pods if uid not in uids]:
             self._forget(uid)
 
     def upsert(self, item: Metadata) -> None:
@@ -166,49 +162,96 @@ class Groups:
 class Kept:
     """The objects that the controller keeps, of one kind, by group.
 
+    Two sources say what there is: the watch, and the answers to our own writes. An answer may come long after
+    the watch has said what became of the object. So what is known never goes back to an older version:
+    versions of one kind's objects are numbers that grow. Where they are none, the last word counts.
+    Source: Kubernetes documentation, "API Concepts" (resource versions, from 1.35 on).
+
     Args:
-        touch: called with the group of an object that somebody changed.
+        touch: called with the group of an object that was changed.
         miss: called with the group of an object that has gone.
     """
 
     def __init__(self, touch: Touch, miss: Touch) -> None:
         self._touch, self._miss = touch, miss
         self._objects: dict[Key, Metadata] = {}
+        self._passed = ""
+        """The version up to which the watch has said everything."""
 
     def get(self, key: Key) -> Metadata | None:
         """The object of a group, as last seen."""
         return self._objects.get(key)
 
     def note(self, item: Metadata) -> None:
-        """This is what we just made of it: the watch will tell nothing new."""
-        self._objects[_key_of(item)] = item
+        """Take in what a write of ours left, so that the watch will say nothing new when it comes to it.
 
-    def replace(self, items: Iterable[Metadata]) -> None:
-        """These are all."""
-        known, self._objects = self._objects, {_key_of(item): item for item in items if _is_named_so(item)}
-        for key in {*known, *self._objects}:
-            self._touch(key)
+        Where the watch has passed it already, it says nothing new itself: the object may have gone since.
+        """
+        if not _is_past(item, self._passed) and not self._is_known(item):
+            self._put(item)
+
+    def begin(self, version: str) -> None:
+        """A list begins, as of this version; an older one than before is of a store that was restored."""
+        if is_older(version, self._passed):
+            known, self._objects = self._objects, {}
+            for key in known:
+                self._touch(key)
+        self._passed = version
+
+    def retain(self, uids: Collection[str]) -> None:
+        """Forget all but these, and what a write of ours has left since the list began."""
+        for key, known in list(self._objects.items()):
+            if known.uid not in uids and not is_older(self._passed, known.resource_version):
+                del self._objects[key]
+                self._touch(key)
 
     def upsert(self, item: Metadata) -> None:
         """It is there; whoever changed it, its group is looked at unless it was us."""
+        self._pass(item)
         if not _is_named_so(item):
             return
-        key = _key_of(item)
-        known = self._objects.get(key)
-        if known is not None and known.resource_version == item.resource_version:
-            return
-        self._objects[key] = item
-        self._touch(key)
+        if not self._is_known(item):
+            self._touch(self._put(item))
 
     def remove(self, item: Metadata) -> None:
-        """It has gone."""
+        """It has gone, as of its version."""
+        self._pass(item)
         if not _is_named_so(item):
             return
         key = _key_of(item)
         known = self._objects.get(key)
-        if known is not None and known.uid == item.uid:
+        if (
+            known is not None
+            and known.uid == item.uid
+            and not is_older(item.resource_version, known.resource_version)
+        ):
             del self._objects[key]
         self._miss(key)
+
+    def _pass(self, item: Metadata) -> None:
+        """Changes come in the order of their versions; objects of a list are not newer than the list."""
+        if not is_older(item.resource_version, self._passed):
+            self._passed = item.resource_version
+
+    def _is_known(self, item: Metadata) -> bool:
+        """Whether the object is known as it is here, or as it was later."""
+        known = self._objects.get(_key_of(item))
+        return known is not None and _is_past(item, known.resource_version)
+
+    def _put(self, item: Metadata) -> Key:
+        """Keep what is read of it: anyone may give an object our labels, and much beside them."""
+        key = _key_of(item)
+        self._objects[key] = Metadata(
+            name=item.name,
+            namespace=item.namespace,
+            uid=item.uid,
+            resource_version=item.resource_version,
+        )
+        return key
+
+
+def _is_past(item: Metadata, version: str) -> bool:
+    return item.resource_version == version or is_older(item.resource_version, version)
 
 
 def _is_named_so(item: Metadata) -> bool:

@@ -1,7 +1,7 @@
 """Injected Pods as far as drift concerns them; what is kept of them the Pods of a workload share."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 
 from webhook.controller.findings import Finding, selector_of
@@ -30,14 +30,10 @@ class Injected:
         """Those that only bear the label, of their template, and ask for a member: by uid."""
         self.changed = asyncio.Event()
 
-    def replace(self, items: Iterable[Metadata]) -> None:
-        """These are all Pods."""
-        self._pods.clear()
-        self._shared.clear()
-        self.unrecorded.clear()
-        self.changed.set()
-        for item in items:
-            self.upsert(item)
+    def retain(self, uids: Collection[str]) -> None:
+        """Forget all Pods but these."""
+        for uid in [uid for uid in (*self._pods, *self.unrecorded) if uid not in uids]:
+            self._forget(uid)
 
     def upsert(self, item: Metadata) -> None:
         """A Pod is there; one on its way out has nothing to mend."""
@@ -55,8 +51,11 @@ class Injected:
 
     def remove(self, item: Metadata) -> None:
         """A Pod has gone."""
-        self.unrecorded.pop(item.uid, None)
-        if self._pods.pop(item.uid, None) is not None:
+        self._forget(item.uid)
+
+    def _forget(self, uid: str) -> None:
+        self.unrecorded.pop(uid, None)
+        if self._pods.pop(uid, None) is not None:
             self.changed.set()
 
     async def drifted(self, judge: Judge) -> list[Finding]:

@@ -37,6 +37,12 @@ class Metrics:
             buckets=_SECONDS_BUCKETS,
             registry=registry,
         )
+        self.unread = Counter(
+            f"{prefix}_unread_objects",
+            "Objects that were passed over, as they could not be read: too long, or malformed.",
+            ["kind", "reason"],
+            registry=registry,
+        )
         self.leader = Gauge(f"{prefix}_leader", "1 while this replica leads.", registry=registry)
         self.watch_restarts = Counter(
             f"{prefix}_watch_restarts", "Watches that ended with an error.", registry=registry

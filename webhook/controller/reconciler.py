@@ -162,9 +162,11 @@ class Reconciler:
             return "ok"
         if self._shapes.get(key) == (found, self._versions(key)):
             return "ok"  # one more Pod like the others
-        result = await self._bring_into_shape(key, *found)
+        left: dict[str, str] = {}
+        result = await self._bring_into_shape(key, *found, left)
         if result == "ok":
-            self._shapes[key] = (found, self._versions(key))
+            # Not as the watch has them: what it said meanwhile is for the next look.
+            self._shapes[key] = (found, [left.get(name) for name in self._kept])
         return result
 
     def _versions(self, key: Key) -> list[str | None]:
@@ -172,14 +174,17 @@ class Reconciler:
         known = [kept.get(key) for kept in self._kept.values()]
         return [metadata.resource_version if metadata else None for metadata in known]
 
-    async def _bring_into_shape(self, key: Key, wanted: Needs, owners: list[OwnerReference]) -> str:
+    async def _bring_into_shape(
+        self, key: Key, wanted: Needs, owners: list[OwnerReference], left: dict[str, str]
+    ) -> str:
+        """Apply what a group needs, and delete what it does not; `left` takes the versions, by kind."""
         objects = {obj["kind"]: obj for obj in of_group(wanted, key.group, key.namespace)}
         references = [msgspec.to_builtins(owner) for owner in owners]
         result = "ok"
         for name, kind in KEPT_KINDS.items():
             if name in objects:
                 objects[name]["metadata"]["ownerReferences"] = references
-                if not await self._keep(key, kind, objects[name]):
+                if not await self._keep(key, kind, objects[name], left):
                     result = "conflict"
                     self._tell_conflict(key, name, owners)
                     if name == "Role":
@@ -189,7 +194,7 @@ class Reconciler:
                 self._say("deleted", key, kind=name)
         return result
 
-    async def _keep(self, key: Key, kind: Kind, obj: dict[str, Any]) -> bool:
+    async def _keep(self, key: Key, kind: Kind, obj: dict[str, Any], left: dict[str, str]) -> bool:
         """Apply one object; False where one of that name is there and not ours."""
         kept = self._kept[kind.name]
         known = kept.get(key)
@@ -204,6 +209,7 @@ class Reconciler:
                 return self._conflict(key, kind, str(error))
             raise
         kept.note(applied.metadata)
+        left[kind.name] = applied.metadata.resource_version
         if known is None or known.resource_version != applied.metadata.resource_version:
             self._say("applied", key, kind=kind.name)
         return True

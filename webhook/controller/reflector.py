@@ -1,13 +1,18 @@
-"""A reflector: keeps an index like the API server's, by a list and then watches for ever.
+"""A reflector: keeps an index like the API server's, by a list and then watches.
 
 It survives whatever happens in between: a version too old to watch from (410), a restarted API server, a
 connection that is cut, too many requests (429). Between attempts it waits, longer each time, with jitter, so
 that many replicas do not come back at the same moment.
+
+Every ten minutes or so it lists again: a second line, for a change that was not understood, or was lost by a
+fault of ours. That takes a page at a time, and the index is never without what is still there.
 """
 
 import asyncio
+import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Protocol
 
@@ -18,14 +23,14 @@ from webhook.controller.waits import Waits
 from webhook.daemon.log import LogLine
 from webhook.kube.api import CONNECTION_ERRORS, Api, ApiError, Kind, Metadata, Partial, in_words
 
+_RELIST_SECONDS = 600.0
+"""From one list to the next, give or take a quarter: replicas do not list at the same moment."""
+
 _PAUSE_SECONDS = 0.2  # a proxy that ends every watch at once must not be hammered
 
 
-class Index(Protocol):
-    """What a reflector feeds."""
-
-    def replace(self, items: Iterable[Metadata]) -> None:
-        """These are all."""
+class Watched(Protocol):
+    """What is fed with objects that nobody here writes."""
 
     def upsert(self, item: Metadata) -> None:
         """This one is new, or changed."""
@@ -33,18 +38,25 @@ class Index(Protocol):
     def remove(self, item: Metadata) -> None:
         """This one has gone."""
 
+    def retain(self, uids: Collection[str]) -> None:
+        """A list has ended, and had only these."""
+
+
+class Index(Watched, Protocol):
+    """What a reflector feeds."""
+
+    def begin(self, version: str) -> None:
+        """A list begins, as of this version; its objects follow, each as a change."""
+
 
 class Both:
     """Two indexes that are fed with the same objects."""
 
-    def __init__(self, first: Index, second: Index) -> None:
+    def __init__(self, first: Watched, second: Watched) -> None:
         self._indexes = (first, second)
 
-    def replace(self, items: Iterable[Metadata]) -> None:
-        """These are all."""
-        listed = list(items)
-        for index in self._indexes:
-            index.replace(listed)
+    def begin(self, version: str) -> None:
+        """A list begins; there are no answers that could be older or newer than it."""
 
     def upsert(self, item: Metadata) -> None:
         """This one is new, or changed."""
@@ -55,6 +67,11 @@ class Both:
         """This one has gone."""
         for index in self._indexes:
             index.remove(item)
+
+    def retain(self, uids: Collection[str]) -> None:
+        """A list has ended, and had only these."""
+        for index in self._indexes:
+            index.retain(uids)
 
 
 class Watcher(ABC):
@@ -69,7 +86,7 @@ class Watcher(ABC):
         """Until cancelled."""
         while True:
             try:
-                if not self._version:
+                if self._must_list():
                     await self._list()
                 await self._watch()
                 self._waits.reset()
@@ -88,6 +105,9 @@ class Watcher(ABC):
                 )
                 await asyncio.sleep(seconds)
 
+    def _must_list(self) -> bool:
+        return not self._version
+
     @abstractmethod
     async def _list(self) -> None:
         """Find out from which version to watch."""
@@ -105,21 +125,39 @@ class Reflector(Watcher):
     ) -> None:
         super().__init__(api, kind, metrics, log)
         self._selector, self._index = selector, index
+        self._due = 0.0
+        """When to list again, by the clock of the event loop."""
         self.synced = asyncio.Event()
         """Set when the index is complete for the first time."""
 
+    def _must_list(self) -> bool:
+        return super()._must_list() or asyncio.get_running_loop().time() >= self._due
+
     async def _list(self) -> None:
-        items, version = await self._api.list(self._kind, self._selector)
-        self._index.replace(item.metadata for item in items)
+        # Set first: a list that is refused again and again must not take the place of the watches.
+        self._due = asyncio.get_running_loop().time() + _RELIST_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311
+        uids: set[str] = set()
+        version = ""
+        async for page in self._api.pages(self._kind, Partial, labelSelector=self._selector):
+            if not version:
+                version = page.metadata.resource_version
+                # From here on it must be completed: no watch goes on where the index is partly newer.
+                self._version = ""
+                self._index.begin(version)
+            for item in page.items:
+                uids.add(item.metadata.uid)
+                self._index.upsert(item.metadata)
+        self._index.retain(uids)
         self._version = version
         self.synced.set()
 
     async def _watch(self) -> None:
         changes = self._api.watch(self._kind, Partial, self._version, labelSelector=self._selector)
-        async for change, item in changes:
-            if change == "DELETED":
-                self._index.remove(item.metadata)
-            elif change != "BOOKMARK":
-                self._index.upsert(item.metadata)
-            self._version = item.metadata.resource_version
-            self._waits.reset()  # not with a list: where no watch lasts, lists would follow each other
+        async with aclosing(changes):
+            async for change, item in changes:
+                if change == "DELETED":
+                    self._index.remove(item.metadata)
+                elif change != "BOOKMARK":
+                    self._index.upsert(item.metadata)
+                self._version = item.metadata.resource_version
+                self._waits.reset()  # not with a list: where no watch lasts, lists would follow each other

@@ -252,7 +252,7 @@ class Repairer:
     async def _list(self, namespace: str, selector: str) -> AsyncIterator[LivePod]:
         query = {"labelSelector": selector, "fieldSelector": RUNNING}
         async for page in self._api.pages(POD, LivePod, namespace, **query):
-            for pod in page.items or ():
+            for pod in page.items:
                 yield pod
 
     def _say(self, message: str, finding: Finding, *, level: str = "info", **fields: str) -> None:

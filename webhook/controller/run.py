@@ -22,6 +22,7 @@ from webhook.controller.reconciler import Queue, Reconciler
 from webhook.controller.reflector import Both, Reflector
 from webhook.controller.repair import Repairer
 from webhook.controller.rotation import Policy
+from webhook.controller.unread import Unread
 from webhook.daemon.admin import Readiness, admin_application, stop_signals
 from webhook.daemon.connections import Connections
 from webhook.daemon.listening import ADMIN_BOUNDS, Address, listen
@@ -105,7 +106,6 @@ class Controller:
     """The parts, put together: every replica watches, and the one that leads works."""
 
     def __init__(self, api_client: client.ApiClient, settings: ControllerSettings, log: LogLine) -> None:
-        api = self._api = Api(api_client)
         self._log = log
         self._queue = Queue()
         self._groups = Groups(self._queue.add, log)
@@ -115,6 +115,7 @@ class Controller:
             queue_depth=lambda: len(self._queue),
             requests=lambda: api.requests,
         )
+        api = self._api = Api(api_client, Unread(self.metrics, log).note)
         self._recorder = Recorder(api, self.metrics, log)
         self._reconciler = Reconciler(api, self._groups, kept, self._queue, self._recorder, self.metrics, log)
         self._reflectors = [

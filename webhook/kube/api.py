@@ -6,7 +6,10 @@ decoding it into small structs costs a tenth of that.
 Source: Kubernetes documentation, "API Concepts" (metadata-only fetches, watches, server-side apply).
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -15,6 +18,15 @@ import aiohttp
 import msgspec
 from kubernetes.aio.client import ApiClient
 
+from webhook.kube.bounded import (
+    HEAD_BYTES,
+    MAX_BYTES,
+    LineSplitter,
+    TooLongError,
+    UnreadableError,
+    chunks,
+    whole,
+)
 from webhook.names import PREFIX
 
 _READ = (PREFIX, "openshift.io/")
@@ -25,7 +37,20 @@ REQUEST_SECONDS = 15
 WATCH_SECONDS = 60
 """How long one watch lasts before it is made anew; only so a connection is noticed that died in silence."""
 
-_PAGE = 500
+_FIRST_PAGE, _LARGEST_PAGE = 50, 500
+"""Objects that the first page of a list is asked for, and any page at most."""
+
+_WANTED_PAGE_BYTES = MAX_BYTES // 2
+"""Pages grow up to this: the objects of the next one may be larger."""
+
+_MAX_REFUSAL_BYTES = 64 * 1024
+"""Of an answer that is an error: more is not worth reading."""
+
+_MAX_TEXT, _MAX_LABELS, _MAX_OWNERS = 16 * 1024, 256, 100
+"""What is kept of one object's metadata: characters of labels and annotations together, labels, owners."""
+
+MAX_OWNER_TEXT = 1024
+"""Characters of an owner reference: a group and a name have 253 at most, all else is shorter."""
 
 
 class OwnerReference(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
@@ -53,8 +78,27 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
     deletion_timestamp: str | None = None
 
     def __post_init__(self) -> None:
+        """Drop what is not read.
+
+        Raises:
+            ValueError: what is left is more than any honest object has. Many such are in memory at a time.
+        """
         if self.annotations:
             self.annotations = {k: text for k, text in self.annotations.items() if k.startswith(_READ)}
+        texts = (*self.labels, *self.labels.values(), *self.annotations, *self.annotations.values())
+        if len(self.labels) > _MAX_LABELS or sum(map(len, texts)) > _MAX_TEXT:
+            raise ValueError(
+                f"it has more than {_MAX_LABELS} labels or {_MAX_TEXT} characters in them and ours"
+            )
+        if len(self.owner_references) > _MAX_OWNERS:
+            first = sorted(self.owner_references, key=lambda owner: not owner.controller)
+            self.owner_references = tuple(first[:_MAX_OWNERS])
+        if any(map(_is_too_long, self.owner_references)):
+            raise ValueError("an owner reference is longer than that of any object")
+
+
+def _is_too_long(owner: OwnerReference) -> bool:
+    return len(owner.api_version) + len(owner.kind) + len(owner.name) + len(owner.uid) > MAX_OWNER_TEXT
 
 
 def owner_of(pod: Metadata) -> OwnerReference:
@@ -65,13 +109,30 @@ def owner_of(pod: Metadata) -> OwnerReference:
     return msgspec.structs.replace(owner, controller=None)
 
 
+_VERSION_DIGITS = 40
+
+
+def is_older(version: str, other: str) -> bool:
+    """Whether a version comes before another one of the same kind; no where one is no number.
+
+    Source: Kubernetes documentation, "API Concepts" (resource versions): from 1.35 on they are numbers that
+    grow, as they had long been.
+    """
+    both = (version, other)
+    if not all(each.isascii() and each.isdecimal() and len(each) <= _VERSION_DIGITS for each in both):
+        return False
+    return int(version) < int(other)
+
+
 class Partial(msgspec.Struct, gc=False):
     """An object as PartialObjectMetadata."""
 
     metadata: Metadata
 
 
-class _ListMetadata(msgspec.Struct, rename={"resource_version": "resourceVersion", "next": "continue"}):
+class ListMetadata(msgspec.Struct, rename={"resource_version": "resourceVersion", "next": "continue"}):
+    """The version of a list, and where its next page begins."""
+
     resource_version: str = ""
     next: str = ""
 
@@ -79,11 +140,35 @@ class _ListMetadata(msgspec.Struct, rename={"resource_version": "resourceVersion
 _Item = TypeVar("_Item")
 
 
-class Page(msgspec.Struct, Generic[_Item]):
+class _RawPage(msgspec.Struct):
+    """A page whose objects are not decoded yet."""
+
+    metadata: ListMetadata
+    items: list[msgspec.Raw] | None = None  # null in an empty list of metadata
+
+
+class Page(NamedTuple, Generic[_Item]):
     """Some objects of a list."""
 
-    metadata: _ListMetadata
-    items: list[_Item] | None = None  # null in an empty list of metadata
+    metadata: ListMetadata
+    items: Iterable[_Item]
+    """To be gone through once: each is decoded when it is asked for."""
+
+
+class _PageSize:
+    """How many objects to ask for: as many as make a page of a good length, judging by the one before."""
+
+    def __init__(self) -> None:
+        self.limit = _FIRST_PAGE
+
+    def shrink(self) -> None:
+        """Ask for fewer: this many were too long."""
+        self.limit = max(1, self.limit // 4)
+
+    def fit(self, objects: int, length: int) -> None:
+        """Learn from a page: how many objects it had, and how many bytes."""
+        if objects:
+            self.limit = max(1, min(_LARGEST_PAGE, _WANTED_PAGE_BYTES * objects // length))
 
 
 class _WatchEvent(msgspec.Struct):
@@ -147,6 +232,14 @@ class ApiError(Exception):
         """Seconds, where the server asked for patience."""
 
 
+Unread = Callable[["Kind", str, Exception], None]
+"""Takes note of an object that was passed over: its kind, its name (empty where unknown), and why."""
+
+
+def _ignore(kind: "Kind", name: str, why: Exception) -> None:
+    del kind, name, why
+
+
 CONNECTION_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 """What a request raises when no API server answers."""
 
@@ -157,30 +250,26 @@ def in_words(error: BaseException) -> str:
 
 
 class Api:
-    """Requests of one API server."""
+    """Requests of one API server.
 
-    def __init__(self, client: ApiClient) -> None:
-        self._client = client
+    Whatever it sends is read within bounds (`webhook/kube/bounded.py`). In a list and in a watch, an object
+    that cannot be read is passed over.
+
+    Args:
+        client: sends them.
+        unread: told of each object that was passed over.
+    """
+
+    def __init__(self, client: ApiClient, unread: Unread = _ignore) -> None:
+        self._client, self._unread = client, unread
+        self._large = asyncio.Lock()
         self.requests = 0
         """How many were made, watches included."""
-
-    async def list(self, kind: Kind, selector: str) -> tuple[list[Partial], str]:
-        """The metadata of all objects of a kind with these labels, and the version to watch from.
-
-        Raises:
-            ApiError: refused.
-        """
-        items: list[Partial] = []
-        version = ""
-        async for page in self.pages(kind, Partial, labelSelector=selector):
-            items += page.items or ()
-            version = page.metadata.resource_version
-        return items, version
 
     async def pages(
         self, kind: Kind, item: type[_Item], namespace: str = "", **query: str
     ) -> AsyncIterator[Page[_Item]]:
-        """All objects of a kind, a page at a time.
+        """All objects of a kind, a page at a time; one that cannot be read is passed over.
 
         Args:
             kind: of the objects.
@@ -190,21 +279,59 @@ class Api:
 
         Raises:
             ApiError: refused, or the pages were asked for too slowly (410).
+            UnreadableError: what came is no list.
         """
-        accept = _metadata_only("List") if item is Partial else "application/json"
-        query = {name: text for name, text in query.items() if text} | {"limit": str(_PAGE)}
+        path, accept = kind.collection(namespace), _accepted(item, "List")
+        query = {name: text for name, text in query.items() if text}
+        decoder = msgspec.json.Decoder(item)
+        size = _PageSize()
         while True:
-            answer = await self._request("GET", kind.collection(namespace), query, accept=accept)
-            page = msgspec.json.decode(answer, type=Page[item])  # type: ignore[valid-type]
+            found = await self._page(kind, path, query, accept, size)
+            metadata = found.metadata
+            page = Page(metadata, self._each(kind, decoder, found.items or []))
+            del found  # it is not needed while the next one comes
             yield page
-            if not page.metadata.next:
+            del page
+            if not metadata.next:
                 return
-            query["continue"] = page.metadata.next
+            query["continue"] = metadata.next
+
+    async def _page(
+        self, kind: Kind, path: str, query: dict[str, str], accept: str, size: _PageSize
+    ) -> _RawPage:
+        """One page, asked for with a lower limit until it can be read."""
+        while True:
+            limited = query | {"limit": str(size.limit)}
+            try:
+                answer = await self._request("GET", path, limited, accept=accept)
+                found = _decode(answer, _RawPage)
+            except UnreadableError as error:
+                if size.limit > 1:
+                    size.shrink()
+                    continue
+                found = _without_items(error.head)
+                self._unread(kind, _name_in(error.head), error)
+                return found
+            size.fit(len(found.items or ()), len(answer))
+            return found
+
+    def _each(
+        self, kind: Kind, decoder: msgspec.json.Decoder[_Item], items: list[msgspec.Raw]
+    ) -> Iterator[_Item]:
+        for item in items:
+            try:
+                decoded = decoder.decode(item)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are served
+                self._unread(kind, _name_in(bytes(memoryview(item)[:HEAD_BYTES])), error)
+            else:
+                yield decoded
 
     async def watch(
         self, kind: Kind, item: type[_Item], version: str, **query: str
-    ) -> AsyncIterator[tuple[str, _Item]]:
+    ) -> AsyncGenerator[tuple[str, _Item], None]:
         """Changes since a version, for some minutes; BOOKMARK events only move the version on.
+
+        A change of an object that cannot be read is passed over, and the next one moves the version on.
 
         Args:
             kind: of the objects.
@@ -224,16 +351,36 @@ class Api:
         timeout = aiohttp.ClientTimeout(
             sock_connect=REQUEST_SECONDS, sock_read=WATCH_SECONDS + REQUEST_SECONDS
         )
-        accept = _metadata_only("") if item is Partial else "application/json"
-        response = await self._send("GET", kind.collection(), query, accept=accept, timeout=timeout)
+        path, accept = kind.collection(), _accepted(item, "")
+        response = await self._send("GET", path, query, accept=accept, timeout=timeout)
+        decoder = msgspec.json.Decoder(item)
         async with response:
             await _refusal(response)
-            while line := await response.content.readline():
-                event = msgspec.json.decode(line, type=_WatchEvent)
-                if event.type == "ERROR":
-                    status = msgspec.json.decode(event.object, type=_Status)
-                    raise ApiError(status.code, status.message)
-                yield event.type, msgspec.json.decode(event.object, type=item)
+            async with aclosing(self._lines(kind, response)) as lines:
+                async for line in lines:
+                    try:
+                        event = _decode_event(line)
+                        changed = decoder.decode(event.object)
+                    except ApiError:
+                        raise
+                    except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on behind it
+                        self._unread(kind, _name_in(bytes(line[:HEAD_BYTES])), error)
+                        continue
+                    change = event.type
+                    del line, event  # neither is needed while the next one comes
+                    yield change, changed
+
+    async def _lines(self, kind: Kind, response: aiohttp.ClientResponse) -> AsyncGenerator[bytearray, None]:
+        def skipped(head: bytes) -> None:
+            self._unread(kind, _name_in(head), TooLongError(f"it has more than {MAX_BYTES:,} bytes", head))
+
+        splitter = LineSplitter(MAX_BYTES, skipped)
+        parts = chunks(response.content, lambda: splitter.held, self._large, REQUEST_SECONDS)
+        async with aclosing(parts):
+            async for part in parts:
+                for line in splitter.feed(part):
+                    yield line
+                    del line  # else it is there until the next one comes
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Partial | None:
         """The metadata of one object; None where there is none.
@@ -242,7 +389,7 @@ class Api:
             ApiError: refused.
         """
         answer = await self._find(kind, namespace, name, accept=_metadata_only(""))
-        return None if answer is None else msgspec.json.decode(answer, type=Partial)
+        return None if answer is None else _decode(answer, Partial)
 
     async def read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
         """One whole object; None where there is none.
@@ -251,9 +398,9 @@ class Api:
             ApiError: refused.
         """
         answer = await self._find(kind, namespace, name, accept="application/json")
-        return None if answer is None else msgspec.json.decode(answer, type=dict[str, Any])
+        return None if answer is None else _decode(answer, dict[str, Any])
 
-    async def _find(self, kind: Kind, namespace: str, name: str, *, accept: str) -> bytes | None:
+    async def _find(self, kind: Kind, namespace: str, name: str, *, accept: str) -> bytearray | None:
         try:
             return await self._request("GET", f"{kind.collection(namespace)}/{name}", {}, accept=accept)
         except ApiError as error:
@@ -268,7 +415,7 @@ class Api:
             ApiError: refused, or there is none.
         """
         answer = await self._request("GET", path, {}, accept="application/json")
-        return msgspec.json.decode(answer, type=dict[str, Any])
+        return _decode(answer, dict[str, Any])
 
     async def create(
         self, kind: Kind, namespace: str, obj: dict[str, Any], *, dry_run: bool = False
@@ -281,7 +428,7 @@ class Api:
         query = {"dryRun": "All"} if dry_run else {}
         path = kind.collection(namespace)
         answer = await self._request("POST", path, query, accept="application/json", body=obj)
-        return msgspec.json.decode(answer, type=dict[str, Any])
+        return _decode(answer, dict[str, Any])
 
     async def apply(
         self, kind: Kind, obj: dict[str, Any], *, force: bool, field_manager: str = FIELD_MANAGER
@@ -301,7 +448,7 @@ class Api:
         path = f"{kind.collection(metadata.get('namespace', ''))}/{metadata['name']}"
         query = {"fieldManager": field_manager, "force": "true" if force else "false"}
         answer = await self._request("PATCH", path, query, accept=_metadata_only(""), body=obj)
-        return msgspec.json.decode(answer, type=Partial)
+        return _decode(answer, Partial)
 
     async def delete(self, kind: Kind, metadata: Metadata) -> None:
         """Delete exactly this object; one that has gone already is no error.
@@ -343,12 +490,12 @@ class Api:
         *,
         accept: str,
         body: dict[str, Any] | None = None,
-    ) -> bytes:
+    ) -> bytearray:
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
         response = await self._send(method, path, query, accept=accept, body=body, timeout=timeout)
         async with response:
             await _refusal(response)
-            return await response.read()
+            return await whole(response.content, self._large, REQUEST_SECONDS)
 
     async def _send(  # noqa: PLR0913 - an HTTP request
         self,
@@ -379,14 +526,69 @@ def _metadata_only(suffix: str) -> str:
     return f"application/json;as=PartialObjectMetadata{suffix};g=meta.k8s.io;v=v1"
 
 
+def _accepted(item: type, suffix: str) -> str:
+    return _metadata_only(suffix) if item is Partial else "application/json"
+
+
+def _decode(answer: bytes | bytearray | msgspec.Raw, form: type[_Item]) -> _Item:
+    """Decode JSON.
+
+    Raises:
+        UnreadableError: it is none of this form, or nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(answer, type=form)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise UnreadableError(in_words(error), bytes(memoryview(answer)[:HEAD_BYTES])) from error
+
+
+def _decode_event(line: bytearray) -> _WatchEvent:
+    """Decode a line of a watch.
+
+    Raises:
+        ApiError: it ends the watch.
+        UnreadableError: it is no event.
+    """
+    event = _decode(line, _WatchEvent)
+    if event.type == "ERROR":
+        status = _decode(event.object, _Status)
+        raise ApiError(status.code, status.message)
+    return event
+
+
 async def _refusal(response: aiohttp.ClientResponse) -> None:
     """Raise what the API server said, where it did not answer with success."""
     if response.status < HTTPStatus.BAD_REQUEST:
         return
-    text = await response.read()
     try:
-        message = msgspec.json.decode(text, type=_Status).message
-    except msgspec.MsgspecError:
-        message = text.decode(errors="replace")[:200]
+        text = await whole(response.content, asyncio.Lock(), REQUEST_SECONDS, _MAX_REFUSAL_BYTES)
+        message = _decode(text, _Status).message
+    except UnreadableError as error:
+        message = error.head.decode(errors="replace")[:200]
     patience = response.headers.get("Retry-After", "")
     raise ApiError(response.status, message, float(patience) if patience.isdecimal() else None)
+
+
+_ITEMS = b'"items":'
+
+
+def _without_items(head: bytes) -> _RawPage:
+    """A page of which only the first bytes can be read: the API server writes the objects last.
+
+    Raises:
+        UnreadableError: where they begin cannot be seen.
+    """
+    before, _, _ = head.partition(_ITEMS)
+    return _decode(before + _ITEMS + b"null}", _RawPage)
+
+
+_NAME = re.compile(
+    rb'"metadata":\{"name":"([^"\\]{1,253})",(?:"generateName":"[^"\\]*",)?(?:"namespace":"([^"\\]{1,63})",)?'
+)
+
+
+def _name_in(text: bytes) -> str:
+    """The namespace and name of an object by its first bytes; empty where they are not seen."""
+    found = _NAME.search(text)
+    parts = reversed(found.groups()) if found else ()
+    return "/".join(part.decode(errors="replace") for part in parts if part)

@@ -8,7 +8,16 @@ from kubernetes.aio import client, config
 
 from webhook.errors import InvalidSettingsError, Problem
 
+_READ_BUFFER = 64 * 1024
+"""Bytes that are read ahead of each response: lines of a watch are cut by `webhook/kube/bounded.py`."""
+
 _UNUSABLE = (config.ConfigException, OSError, yaml.YAMLError)
+
+
+def _empty() -> client.Configuration:
+    found = client.Configuration()
+    found.client_session_kwargs = {"read_bufsize": _READ_BUFFER}
+    return found
 
 
 async def configuration(kubeconfig: Path | None) -> client.Configuration:
@@ -17,7 +26,7 @@ async def configuration(kubeconfig: Path | None) -> client.Configuration:
     Raises:
         InvalidSettingsError: there is none.
     """
-    found = client.Configuration()
+    found = _empty()
     try:
         if kubeconfig is None:
             config.load_incluster_config(found)
@@ -39,7 +48,7 @@ async def as_kubectl(kubeconfig: Path | None, context: str | None) -> client.Con
     """
     # It logs that a file is missing; what matters of it is raised here.
     logging.getLogger("kubernetes.aio.config.kube_config").setLevel(logging.ERROR)
-    found = client.Configuration()
+    found = _empty()
     file = str(kubeconfig) if kubeconfig else None
     try:
         await config.load_kube_config(file, context=context, client_configuration=found)

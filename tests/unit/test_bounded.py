@@ -1,0 +1,88 @@
+"""Lines of a stream within bounds, and one large answer at a time."""
+
+import asyncio
+from contextlib import aclosing
+from itertools import pairwise
+
+from aiohttp import StreamReader
+from aiohttp.base_protocol import BaseProtocol
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webhook.kube.bounded import HEAD_BYTES, LARGE_BYTES, LineSplitter, chunks
+
+LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=12)
+
+
+@given(lines=LINES, cuts=st.lists(st.integers(0, 500)), most=st.integers(1, 50))
+def test_a_stream_is_cut_at_its_line_ends_wherever_chunks_end(
+    lines: list[bytes], cuts: list[int], most: int
+) -> None:
+    """What is too long is skipped and said, in its place; all else comes whole and in order."""
+    stream = b"".join(line + b"\n" for line in lines)
+    bounds = [0, *sorted(cut for cut in cuts if cut <= len(stream)), len(stream)]
+    found: list[tuple[str, bytes]] = []
+    splitter = LineSplitter(most, lambda head: found.append(("skipped", head)))
+    for start, end in pairwise(bounds):
+        found.extend(("line", bytes(line)) for line in splitter.feed(stream[start:end]))
+        assert splitter.held <= max(most, HEAD_BYTES)
+    assert [what for what, _ in found] == ["skipped" if len(line) > most else "line" for line in lines]
+    for line, (what, text) in zip(lines, found, strict=True):
+        assert line.startswith(text) if what == "skipped" else line == text
+
+
+def test_of_what_is_skipped_only_the_head_is_held() -> None:
+    heads: list[bytes] = []
+    splitter = LineSplitter(10_000, heads.append)
+    for _ in range(1000):
+        assert list(splitter.feed(b"x" * 10_000)) == []
+        assert splitter.held <= 10_000
+    assert list(splitter.feed(b"x\nshort\n")) == [b"short"]
+    assert heads == [b"x" * HEAD_BYTES]
+
+
+class Reader:
+    """Reads one body, and says how much of it it holds."""
+
+    def __init__(self, large: asyncio.Lock) -> None:
+        connection = BaseProtocol(asyncio.get_running_loop())
+        connection.connection_made(asyncio.Transport())
+        self.body = StreamReader(connection, 2 * LARGE_BYTES)
+        self.held = 0
+        self.read = 0
+        self._large = large
+
+    async def run(self) -> None:
+        async with aclosing(chunks(self.body, lambda: self.held, self._large, 60)) as parts:
+            async for part in parts:
+                self.held += len(part)
+                self.read += len(part)
+
+
+async def all_wait() -> None:
+    """Let all tasks run until they wait."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_one_large_answer_at_a_time_is_read_on() -> None:
+    large = asyncio.Lock()
+    first, second, small = Reader(large), Reader(large), Reader(large)
+    tasks = [asyncio.create_task(reader.run()) for reader in (first, second, small)]
+    for reader in (first, second):
+        reader.body.feed_data(b"x" * (LARGE_BYTES + 1))
+        await all_wait()
+    for reader in (first, second, small):
+        reader.body.feed_data(b"y")
+        await all_wait()
+    assert [reader.read for reader in (first, second, small)] == [LARGE_BYTES + 2, LARGE_BYTES + 1, 1]
+    first.held = 0  # its line has ended
+    first.body.feed_data(b"z")
+    await all_wait()
+    assert [reader.read for reader in (first, second, small)] == [LARGE_BYTES + 3, LARGE_BYTES + 2, 1]
+    tasks[1].cancel()
+    await asyncio.gather(tasks[1], return_exceptions=True)
+    assert not large.locked(), "one that is cancelled gives its turn back"
+    for reader in (first, small):
+        reader.body.feed_eof()
+    await asyncio.gather(tasks[0], tasks[2])

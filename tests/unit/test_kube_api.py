@@ -1,0 +1,188 @@
+"""Lists and watches with objects in them that cannot be read: the others are served.
+
+A stand-in sends what no API server would: here it has a fault.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from aiohttp.pytest_plugin import AiohttpServer
+from kubernetes.aio.client import ApiClient, Configuration
+
+from webhook.kube.api import POD, Api, ApiError, Kind, Metadata, Partial
+from webhook.kube.bounded import MAX_BYTES, UnreadableError
+
+Answer = Callable[[web.Request], Any]
+
+
+def pod(name: str, **metadata: Any) -> str:
+    """A Pod as an API server writes it: its name first."""
+    made = {"metadata": {"name": name, "namespace": "ns", "uid": name, "resourceVersion": "7"} | metadata}
+    return json.dumps(made, separators=(",", ":"))
+
+
+NESTED = pod("bad", managedFields="here").replace('"here"', '{"f:a":' * 20_000 + "{}" + "}" * 20_000)
+BAD = {
+    "nested deeply": NESTED,
+    "nested deeply where a label belongs": pod("bad", labels="here").replace(
+        '"here"', "[" * 20_000 + "]" * 20_000
+    ),
+    "a label that is a number": pod("bad", labels={"a": 1}),
+    "a time that is none": pod("bad", creationTimestamp="yesterday"),
+    "half a surrogate pair": pod("bad", labels={"a": "here"}).replace("here", "\\ud800"),
+    "an owner of 2,000 characters": pod(
+        "bad", ownerReferences=[{"apiVersion": "v1", "kind": "Pod", "name": "x" * 2000, "uid": "1"}]
+    ),
+    "annotations of ours of 20,000 characters": pod(
+        "bad", annotations={"sidecar.hazelcast.com/x": "x" * 20_000}
+    ),
+    "many labels": pod("bad", labels={f"l{number}": "" for number in range(1000)}),
+}
+"""What anybody may write, or an API server with a fault: each is one object's alone."""
+
+
+class Stand:
+    """An API server that answers what it is given.
+
+    Args:
+        pods: as JSON; each page has no more of them than asked for.
+    """
+
+    def __init__(self, pods: list[str]) -> None:
+        self.pods = pods
+        self.limits: list[int] = []
+
+    async def list(self, request: web.Request) -> web.Response:
+        limit, start = int(request.query["limit"]), int(request.query.get("continue", "0"))
+        self.limits.append(limit)
+        end = start + limit
+        metadata = {"resourceVersion": "9"} | ({"continue": str(end)} if end < len(self.pods) else {})
+        head = f'{{"kind":"List","apiVersion":"v1","metadata":{json.dumps(metadata)},"items":['
+        return web.Response(text=head + ",".join(self.pods[start:end]) + "]}")
+
+    async def watch(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for each in self.pods:
+            await response.write(f'{{"type":"MODIFIED","object":{each}}}\n'.encode())
+        return response
+
+
+Connect = Callable[[Answer], Any]
+
+
+@pytest.fixture
+async def connect(aiohttp_server: AiohttpServer) -> AsyncIterator[Connect]:
+    """Make an Api, and the list of what it could not read, for a handler of all requests."""
+    clients: list[ApiClient] = []
+
+    async def made(answer: Answer) -> tuple[Api, list[str]]:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", answer)
+        server = await aiohttp_server(application)
+        unread: list[str] = []
+
+        def note(kind: Kind, name: str, why: Exception) -> None:
+            assert kind == POD
+            assert str(why) or isinstance(why, RecursionError)
+            unread.append(name)
+
+        clients.append(ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))))
+        return Api(clients[-1], note), unread
+
+    yield made
+    for client in clients:
+        await client.close()
+
+
+async def names(api: Api) -> list[str]:
+    return [item.metadata.name async for page in api.pages(POD, Partial) for item in page.items]
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+async def test_a_list_has_all_but_what_cannot_be_read(connect: Connect, bad: str) -> None:
+    stand = Stand([pod("a"), *(pod(f"b{number}") for number in range(7)), bad, pod("c")])
+    api, unread = await connect(stand.list)
+    assert await names(api) == ["a", *(f"b{number}" for number in range(7)), "c"]
+    assert unread == ["ns/bad"]
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+async def test_a_watch_goes_on_behind_what_cannot_be_read(connect: Connect, bad: str) -> None:
+    api, unread = await connect(Stand([pod("a"), bad, bad, pod("c")]).watch)
+    seen = [(change, item.metadata.name) async for change, item in api.watch(POD, Partial, "1")]
+    assert seen == [("MODIFIED", "a"), ("MODIFIED", "c")]
+    assert unread == ["ns/bad", "ns/bad"]
+
+
+async def test_what_is_too_long_is_passed_over(connect: Connect) -> None:
+    long = pod("long", annotations={"theirs": "x" * MAX_BYTES})
+    stand = Stand([pod("a"), long, pod("c")])
+    api, unread = await connect(stand.list)
+    assert await names(api) == ["a", "c"]
+    api, unread_in_watch = await connect(stand.watch)
+    assert [item.metadata.name async for _, item in api.watch(POD, Partial, "1")] == ["a", "c"]
+    assert unread == unread_in_watch == ["ns/long"]
+
+
+async def test_a_line_that_is_garbage_is_passed_over(connect: Connect) -> None:
+    stand = Stand([pod("a"), '"', pod("b")[:-20], "{}", pod("c")])
+    api, unread = await connect(stand.watch)
+    assert [item.metadata.name async for _, item in api.watch(POD, Partial, "1")] == ["a", "c"]
+    assert unread == ["", "ns/b", ""]
+
+
+async def test_pages_fit_what_they_contain(connect: Connect) -> None:
+    """The first is small; then as many as make half of what may be read at once, but no more than 500."""
+    small, large = (
+        (pod(f"s{number}") for number in range(2000)),
+        pod("l", annotations={"theirs": "x" * 250_000}),
+    )
+    stand = Stand([*small, *([large] * 100)])
+    api, unread = await connect(stand.list)
+    assert len(await names(api)) == 2100
+    assert unread == []
+    assert stand.limits[:5] == [50, 500, 500, 500, 500]
+    assert 10 <= stand.limits[-1] <= 42, "what fits"
+    assert len(stand.limits) < 25, "few are asked for in vain"
+
+
+async def test_an_answer_that_is_no_list_is_an_error(connect: Connect) -> None:
+    async def garbage(_: web.Request) -> web.Response:
+        return web.Response(text="<html>")
+
+    api, _ = await connect(garbage)
+    with pytest.raises(UnreadableError):
+        await names(api)
+    with pytest.raises(UnreadableError):
+        await api.read(POD, "ns", "a")
+    with pytest.raises(UnreadableError):
+        await api.get(POD, "ns", "a")
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_an_answer_without_end_is_not_read_to_it(connect: Connect, status: int) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=status)
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 65536)
+
+    api, _ = await connect(endless)
+    for ask in (api.document("/version"), api.get(POD, "ns", "a"), api.create(POD, "ns", {})):
+        with pytest.raises(UnreadableError if status == 200 else ApiError) as raised:
+            await ask
+        assert len(str(raised.value)) < 300
+
+
+def test_what_is_kept_of_metadata_is_bounded() -> None:
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "1"}
+    owners = [owner] * 5000 + [owner | {"name": "controller", "controller": True}]
+    found = msgspec.convert({"ownerReferences": owners, "annotations": {"theirs": "x"}}, Metadata)
+    assert len(found.owner_references) == 100
+    assert found.owner_references[0].name == "controller"
+    assert found.annotations == {}

@@ -1,0 +1,134 @@
+"""What the API server sends, read within bounds: an answer as a whole, a watch line by line.
+
+Anyone who may create an object decides how long it is. etcd takes 1.5 MiB of one, unless its flag
+`--max-request-bytes` says otherwise. In JSON that is at most six times as long: Go escapes each `<`, `>` and
+`&`, and writes six bytes for one. All else that an object consists of grows by less.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+
+import aiohttp
+import msgspec
+
+MAX_BYTES = 10 * 1024 * 1024
+"""The longest answer, and the longest line of a watch: the largest object is 9 MiB."""
+
+LARGE_BYTES = 1024 * 1024
+"""Beyond which an answer or a line is large: one at a time is read on."""
+
+HEAD_BYTES = 4096
+"""How much of what is too long is kept: it names the object, or says where the list goes on."""
+
+
+class UnreadableError(msgspec.MsgspecError):
+    """An answer cannot be taken.
+
+    Args:
+        why: half a sentence.
+        head: its first bytes.
+    """
+
+    def __init__(self, why: str, head: bytes) -> None:
+        super().__init__(why)
+        self.head = head
+
+
+class TooLongError(UnreadableError):
+    """An answer, or a line, is longer than allowed."""
+
+
+class LineSplitter:
+    """Cuts a stream into lines, and holds the last one that has not ended yet.
+
+    Args:
+        most: bytes that a line may have; a longer one is skipped while it comes.
+        skipped: called with the first bytes of a line that was skipped, when it has ended.
+    """
+
+    def __init__(self, most: int, skipped: Callable[[bytes], None]) -> None:
+        self._most, self._skipped = most, skipped
+        self._line = bytearray()
+        self._skips = False
+
+    @property
+    def held(self) -> int:
+        """The bytes of the line that has not ended yet."""
+        return len(self._line)
+
+    def feed(self, chunk: bytes) -> Iterator[bytearray]:
+        """Yield the lines that end in a chunk, without their ends."""
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            self._hold(end)
+            line, self._line = self._line, bytearray()
+            if self._skips:
+                self._skips = False
+                self._skipped(bytes(line))
+            else:
+                yield line
+                del line  # else it is there until the next one comes
+        self._hold(rest)
+
+    def _hold(self, part: bytes) -> None:
+        if self._skips:
+            return
+        self._line += part
+        if len(self._line) > self._most:
+            self._skips = True
+            self._line = self._line[:HEAD_BYTES]
+
+
+async def chunks(
+    content: aiohttp.StreamReader, held: Callable[[], int], large: asyncio.Lock, seconds: float
+) -> AsyncGenerator[bytes, None]:
+    """Yield what comes; while much is held, only to one reader at a time.
+
+    The others wait, and with them the API server, by the flow control of TCP. So memory is bounded, however
+    many answers and watches are large at the same moment.
+
+    Args:
+        content: the body of a response.
+        held: says how many bytes its reader holds.
+        large: the lock that readers of the same process share.
+        seconds: how long one that has the lock waits for more.
+
+    Raises:
+        TimeoutError: nothing came for so long.
+    """
+    has_turn = False
+    try:
+        while True:
+            if has_turn != (held() > LARGE_BYTES):
+                if has_turn:
+                    large.release()
+                else:
+                    await large.acquire()
+                has_turn = not has_turn
+            async with asyncio.timeout(seconds if has_turn else None):
+                chunk = await content.readany()
+            if not chunk:
+                return
+            yield chunk
+    finally:
+        if has_turn:
+            large.release()
+
+
+async def whole(
+    content: aiohttp.StreamReader, large: asyncio.Lock, seconds: float, most: int = MAX_BYTES
+) -> bytearray:
+    """Read a body to its end.
+
+    Raises:
+        TooLongError: it has more than `most` bytes; the rest was not read.
+        TimeoutError: nothing came for so long.
+    """
+    body = bytearray()
+    async with aclosing(chunks(content, lambda: len(body), large, seconds)) as parts:
+        async for part in parts:
+            body += part
+            if len(body) > most:
+                raise TooLongError(f"it has more than {most:,} bytes", bytes(body[:HEAD_BYTES]))
+    return body
