@@ -33,6 +33,9 @@ POD_WEBHOOKS = (
 CONTROLLER = "hazelcast-sidecar-controller"
 """Of the controller's Deployment, its ServiceAccount, its roles and its Lease."""
 
+DISCOVERY = "hazelcast-sidecar-discovery"
+"""Of the ClusterRole for members that ask the Kubernetes API for each other."""
+
 AUTHORITY_SECRET, LEAF_SECRET = f"{INJECTOR}-ca", f"{INJECTOR}-tls"
 SETTINGS, SETTINGS_KEY = "hazelcast-sidecar-settings", "settings.yaml"
 """The ConfigMap with the settings of the webhook and the controller, and the file in it."""

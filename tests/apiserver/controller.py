@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 import yaml
 
 from tests.apiserver.conftest import ROOT, apply_strictly, counted, create_namespace, rendered
 from tests.apiserver.control_plane import ControlPlane, Program, free_ports, get
 from tests.procfs import memory_mib
+from webhook import sidecar
 from webhook.annotations import DefaultSpecs, SidecarSpec, parse
 from webhook.fingerprint import fingerprint
 from webhook.resources import needs_of, of_group
@@ -45,17 +47,17 @@ FOLDERS = {
     "Service": "/api/v1/namespaces/{}/services",
     "PodDisruptionBudget": f"/apis/{POLICY}/v1/namespaces/{{}}/poddisruptionbudgets",
     "NetworkPolicy": f"/apis/{NETWORKING}/v1/namespaces/{{}}/networkpolicies",
-    "Role": RBAC + "/namespaces/{}/roles",
     "RoleBinding": RBAC + "/namespaces/{}/rolebindings",
 }
-OF_DISCOVERY = {"dns": ["ConfigMap", "Service"], "api": ["ConfigMap", "Role", "RoleBinding"]}
+OF_DISCOVERY = {"dns": ["ConfigMap", "Service"], "api": ["ConfigMap", "RoleBinding"]}
 ON_REQUEST = {"PodDisruptionBudget": "disruptionBudget", "NetworkPolicy": "networkPolicy"}
 """What is there only where a Pod's record asks for it, and by which field."""
 MERGE = "application/merge-patch+json"
 LEASE_SECONDS = 5
 APPEAR_SECONDS = 60.0  # what is promised is one, and printed; a busy machine gets room
-_SPEC = parse({f"{PREFIX}inject": "true"}, DefaultSpecs(Settings()).of("default"))
-assert isinstance(_SPEC, SidecarSpec)
+_PARSED = parse({f"{PREFIX}inject": "true"}, DefaultSpecs(Settings()).of("default"))
+assert isinstance(_PARSED, SidecarSpec)
+_SPEC: SidecarSpec = _PARSED
 TELL_SECONDS = 60.0
 TODAYS = fingerprint(_SPEC, Settings().run_as_user)
 """What today's settings give a Pod with no further annotations."""
@@ -107,8 +109,9 @@ RIGHTS_KINDS = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 SHIPPED = [
     document
     for document in yaml.safe_load_all((ROOT / "manifests" / "base" / "controller-rbac.yaml").read_text())
-    if document["kind"] in RIGHTS_KINDS
+    if document["kind"] in RIGHTS_KINDS and document["metadata"]["name"] == NAME
 ]
+"""Its own; the ClusterRole that it binds ServiceAccounts to gives it nothing."""
 
 
 class Right(NamedTuple):
@@ -318,25 +321,88 @@ def remove_pods(cluster: ControlPlane, namespace: str) -> None:
     assert cluster.request("DELETE", path).code == 200
 
 
+WORKLOADS = {
+    "Deployment": ("apps/v1", "deployments"),
+    "ReplicaSet": ("apps/v1", "replicasets"),
+    "StatefulSet": ("apps/v1", "statefulsets"),
+    "DaemonSet": ("apps/v1", "daemonsets"),
+    "Job": ("batch/v1", "jobs"),
+    "CronJob": ("batch/v1", "cronjobs"),
+    "ReplicationController": ("v1", "replicationcontrollers"),
+}
+"""apiVersion and folder of each kind that Pods may have as owner."""
+
+
+def workload(
+    cluster: ControlPlane,
+    namespace: str,
+    kind: str,
+    name: str,
+    annotations: dict[str, str] | None = None,
+    maker: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Create a workload, and return the reference to it that its Pods have.
+
+    Args:
+        cluster: where.
+        namespace: where it is to be.
+        kind: one of WORKLOADS.
+        name: of the workload.
+        annotations: of its Pod template.
+        maker: what controls the workload itself.
+    """
+    version, plural = WORKLOADS[kind]
+    folder = f"/api/{version}" if version == "v1" else f"/apis/{version}"
+    metadata: dict[str, Any] = {"name": name}
+    if maker:
+        metadata["ownerReferences"] = [maker | {"controller": True}]
+    body = {"metadata": metadata, "spec": workload_spec(kind, name, annotations or {})}
+    answer = cluster.request("POST", f"{folder}/namespaces/{namespace}/{plural}", body)
+    assert answer.code == 201, answer.message
+    return {"apiVersion": version, "kind": kind, "name": name, "uid": answer.document["metadata"]["uid"]}
+
+
+def workload_spec(kind: str, name: str, annotations: dict[str, str]) -> dict[str, Any]:
+    labels = {"app": name}
+    template: dict[str, Any] = {"metadata": {"labels": labels, "annotations": annotations}}
+    template["spec"] = {"containers": [{"name": "app", "image": "shop:1"}]}
+    if kind in {"Job", "CronJob"}:
+        template["metadata"].pop("labels")
+        template["spec"]["restartPolicy"] = "Never"
+        job = {"template": template}
+        return job if kind == "Job" else {"schedule": "@yearly", "jobTemplate": {"spec": job}}
+    selector = labels if kind == "ReplicationController" else {"matchLabels": labels}
+    replicas = {} if kind == "DaemonSet" else {"replicas": 0}
+    service = {"serviceName": name} if kind == "StatefulSet" else {}
+    return {"selector": selector, "template": template, **replicas, **service}
+
+
 def replica_set(cluster: ControlPlane, namespace: str, name: str) -> dict[str, Any]:
     """Create a ReplicaSet, and return the reference to it that its Pods have."""
-    labels = {"app": name}
-    container = {"name": "app", "image": "shop:1"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
-    body = {
-        "metadata": {"name": name},
-        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
-    }
-    answer = cluster.request("POST", f"/apis/apps/v1/namespaces/{namespace}/replicasets", body)
-    assert answer.code == 201, answer.message
-    uid = answer.document["metadata"]["uid"]
-    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": uid}
+    return workload(cluster, namespace, "ReplicaSet", name)
 
 
 def status(group: str, **changed: Any) -> dict[str, Any]:
     """Make the record that the webhook leaves on a Pod."""
     made = {"version": "0.1.0", "group": group, "cluster": group, "image": "hazelcast/hazelcast:5.7.0"}
     return made | {"discovery": "dns", "port": 5701, "config": False, "fingerprint": TODAYS} | changed
+
+
+def spec_of(record: dict[str, Any]) -> dict[str, Any]:
+    """Make the spec of a Pod as the webhook leaves it, to which this record is true."""
+    spec = msgspec.structs.replace(
+        _SPEC,
+        port=record["port"],
+        clients="pod" if record.get("podClients") else "any",
+        discovery=record["discovery"],
+        config="mine" if record["config"] else None,
+    )
+    accounts = {"serviceAccountName": record["serviceAccount"]} if record.get("serviceAccount") else {}
+    return accounts | {
+        "initContainers": [sidecar.container(spec, record["group"], Settings().run_as_user)],
+        "containers": [{"name": "app", "image": "shop:1"}],
+        "volumes": sidecar.volumes(spec, record["group"]),
+    }
 
 
 def create_pod(
@@ -346,15 +412,27 @@ def create_pod(
     group: str,
     record: dict[str, Any] | str | None = None,
     owner: dict[str, Any] | None = None,
+    spec: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Create a Pod as the webhook leaves it; without an owner it is a bare one."""
+    """Create a Pod as the webhook leaves it.
+
+    Args:
+        cluster: where.
+        namespace: where it is to be.
+        name: of the Pod.
+        group: of its label, and of its member where the record is no mapping.
+        record: its status; text is taken as it is.
+        owner: what controls it; a Pod without one is a bare one.
+        spec: another one than the record tells of.
+    """
     text = record if isinstance(record, str) else json.dumps(record or status(group))
     metadata: dict[str, Any] = {"name": name, "labels": {f"{PREFIX}group": group}}
     asked_for = {f"{PREFIX}inject": "true", f"{PREFIX}group": group}
     metadata["annotations"] = asked_for | {f"{PREFIX}status": text}
     if owner:
         metadata["ownerReferences"] = [owner | {"controller": True, "blockOwnerDeletion": True}]
-    body = {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}}
+    true = record if isinstance(record, dict) else status(group)
+    body = {"metadata": metadata, "spec": spec or spec_of(true)}
     answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", body)
     assert answer.code == 201, answer.message
     return answer.document
@@ -391,7 +469,7 @@ def wanted(namespace: str, group: str, discovery: str, *accounts: str) -> dict[s
 
 
 def wanted_by(namespace: str, group: str, *records: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Render what Pods with these records need, by kind."""
+    """Render what Pods of one Deployment with these records need, by kind."""
     needs = needs_of(decode(json.dumps(record)) for record in records)
     return {o["kind"]: o for o in of_group(needs, group, namespace)}
 
@@ -488,7 +566,6 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "Service": {"spec": {"selector": {"app": "mine"}, "ports": [{"port": 80}]}},
     "PodDisruptionBudget": {"spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "mine"}}}},
     "NetworkPolicy": {"spec": {"podSelector": {"matchLabels": {"app": "mine"}}}},
-    "Role": {"rules": [{"apiGroups": [""], "resources": ["events"], "verbs": ["get"]}]},
     "RoleBinding": {"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "mine"}},
 }
 
@@ -539,7 +616,7 @@ CLIENTS = 16
 
 
 def pod_of(namespace: str, group: str, number: int, padding: int = 0) -> dict[str, Any]:
-    """Make a Pod as the webhook leaves it, of a ReplicaSet; nobody checks that the ReplicaSet is there.
+    """Make a Pod as the webhook leaves it, of a ReplicaSet, which `create_all` makes.
 
     Args:
         namespace: where it is to be.
@@ -548,7 +625,7 @@ def pod_of(namespace: str, group: str, number: int, padding: int = 0) -> dict[st
         padding: bytes of the annotation that `kubectl apply` leaves, which nobody here reads.
     """
     owner: dict[str, Any] = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{group}-5d4f8c7b9d"}
-    owner |= {"uid": f"{namespace}-{group}", "controller": True, "blockOwnerDeletion": True}
+    owner |= {"controller": True, "blockOwnerDeletion": True}
     labels = {"app.kubernetes.io/name": group, "pod-template-hash": "5d4f8c7b9d", f"{PREFIX}group": group}
     annotations = {f"{PREFIX}inject": "true", f"{PREFIX}status": json.dumps(status(group))}
     if padding:
@@ -557,17 +634,33 @@ def pod_of(namespace: str, group: str, number: int, padding: int = 0) -> dict[st
         "annotations": annotations,
         "ownerReferences": [owner],
     }
-    spec = {"containers": [{"name": "app", "image": "shop:1"}]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec_of(status(group))}
 
 
 def create_all(cluster: ControlPlane, pods: Sequence[dict[str, Any]]) -> float:
-    """Create Pods through many clients at a time, and return the seconds that it took."""
+    """Create Pods through many clients at a time, and return the seconds that it took.
+
+    The ReplicaSets that own them are made before.
+    """
+    own_replica_sets(cluster, pods)
     begun = time.monotonic()
     with ThreadPoolExecutor(CLIENTS) as clients:
         shares = [pods[first::CLIENTS] for first in range(CLIENTS)]
         list(clients.map(lambda share: create_in_turn(cluster, share), shares))
     return time.monotonic() - begun
+
+
+def own_replica_sets(cluster: ControlPlane, pods: Sequence[dict[str, Any]]) -> None:
+    """Make the ReplicaSets that Pods name as their owners, and write their uids into the Pods."""
+    references: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for pod in pods:
+        (reference,) = pod["metadata"]["ownerReferences"]
+        references.setdefault((pod["metadata"]["namespace"], reference["name"]), []).append(reference)
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        made = clients.map(lambda key: replica_set(cluster, *key), references)
+    for listed, owner in zip(references.values(), made, strict=True):
+        for reference in listed:
+            reference["uid"] = owner["uid"]
 
 
 def create_in_turn(cluster: ControlPlane, pods: Sequence[dict[str, Any]]) -> None:

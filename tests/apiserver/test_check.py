@@ -42,6 +42,8 @@ from tests.apiserver.controller import (
     status,
     until,
     wanted,
+    wanted_by,
+    workload,
 )
 from tests.conftest import ours
 from webhook.certificates import KeyPair, make_authority, make_leaf
@@ -333,9 +335,21 @@ def test_objects_that_are_missing(check: Check, cluster: ControlPlane, namespace
     _, findings = check()
     missing = [each["message"] for each in findings if each["check"] == "objects"]
     assert missing == [
-        f"the {kind} hazelcast-shop is missing in {namespace}"
-        for kind in ("ConfigMap", "Role", "RoleBinding")
+        f"the {kind} hazelcast-shop is missing in {namespace}" for kind in ("ConfigMap", "RoleBinding")
     ]
+
+
+def test_a_budget_that_lets_no_pod_be_evicted(check: Check, cluster: ControlPlane, namespace: str) -> None:
+    """As an older version made them for Jobs."""
+    record = status("shop", disruptionBudget=True)
+    create_pod(cluster, namespace, "shop-1", "shop", record, workload(cluster, namespace, "Job", "shop"))
+    for obj in wanted_by(namespace, "shop", record).values():
+        assert apply_strictly(cluster, [obj]) == []
+    code, findings = check()
+    assert (code, wrong(findings)) == (1, {("requests", "warning"), ("requests", "problem")})
+    said = [each["message"] for each in findings if each["check"] == "requests"]
+    assert f"the group {namespace}/shop gets no PodDisruptionBudget: it counts by a scale" in said[0]
+    assert f"the PodDisruptionBudget hazelcast-shop in {namespace} must not be there" in said[1]
 
 
 def test_a_network_policy_that_closes_the_member_port(

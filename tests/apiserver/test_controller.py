@@ -74,6 +74,7 @@ from tests.apiserver.controller import (
     wait_for_rights,
     wanted,
     wanted_by,
+    workload,
 )
 
 pytestmark = pytest.mark.apiserver
@@ -158,7 +159,7 @@ def test_deleted_objects_come_back(
     record = (
         status("shop", discovery=discovery) | api_part(discovery) | dict.fromkeys(ON_REQUEST.values(), True)
     )
-    create_pod(cluster, namespace, "shop-1", "shop", record)
+    create_pod(cluster, namespace, "shop-1", "shop", record, replica_set(cluster, namespace, "shop"))
     objects = wanted_by(namespace, "shop", record)
     assert set(ON_REQUEST) < set(objects)
     wait_for(cluster, objects, "shop")
@@ -172,7 +173,6 @@ EDITS: dict[str, dict[str, Any]] = {
     "Service": {"spec": {"publishNotReadyAddresses": False, "selector": {f"{PREFIX}group": "other"}}},
     "PodDisruptionBudget": {"spec": {"maxUnavailable": 5}},
     "NetworkPolicy": {"spec": {"ingress": []}},
-    "Role": {"rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]},
     "RoleBinding": {"subjects": []},
 }
 
@@ -183,7 +183,7 @@ def test_edited_objects_are_put_right(
     cluster: ControlPlane, namespace: str, say: Callable[[str], None], kind: str
 ) -> None:
     record = asking_for(kind, "shop")
-    create_pod(cluster, namespace, "shop-1", "shop", record)
+    create_pod(cluster, namespace, "shop-1", "shop", record, replica_set(cluster, namespace, "shop"))
     objects = wanted_by(namespace, "shop", record)
     wait_for(cluster, objects, "shop")
     answer = cluster.request("PATCH", path_of(kind, namespace, "shop"), EDITS[kind], MERGE)
@@ -247,7 +247,11 @@ def test_changing_discovery_deletes_nobody_elses_service(cluster: ControlPlane, 
     mine = foreign(cluster, "Service", namespace, "shop")
     create_pod(cluster, namespace, "old", "shop")
     create_pod(cluster, namespace, "new", "shop", api("shop"))
-    until(APPEAR_SECONDS, "a Role", lambda: found(cluster, "Role", namespace, "shop") is not None)
+    until(
+        APPEAR_SECONDS,
+        "a RoleBinding",
+        lambda: found(cluster, "RoleBinding", namespace, "shop") is not None,
+    )
     delete_pod(cluster, namespace, "old")
     time.sleep(SETTLE_SECONDS)
     assert found(cluster, "Service", namespace, "shop") == mine
@@ -311,11 +315,12 @@ def test_what_is_there_on_request_goes_when_nobody_asks_any_more(
     cluster: ControlPlane, namespace: str, kind: str
 ) -> None:
     plain, asks = status("shop", port=6000), status("shop", **{ON_REQUEST[kind]: True})
-    create_pod(cluster, namespace, "plain", "shop", plain)
+    owner = replica_set(cluster, namespace, "shop")
+    create_pod(cluster, namespace, "plain", "shop", plain, owner)
     wait_for(cluster, wanted_by(namespace, "shop", plain), "shop")
-    create_pod(cluster, namespace, "asks", "shop", asks)
+    create_pod(cluster, namespace, "asks", "shop", asks, owner)
     objects = wanted_by(namespace, "shop", plain, asks)
-    assert kind in objects, "one Pod that asks is enough"
+    assert kind in objects, "of one workload one Pod that asks is enough"
     wait_for(cluster, objects, "shop")
     delete_pod(cluster, namespace, "asks")
     wait_for(cluster, wanted_by(namespace, "shop", plain), "shop")
@@ -399,11 +404,10 @@ def test_a_users_own_object_is_left_alone(
     cluster: ControlPlane, controller: Controller, namespace: str, kind: str
 ) -> None:
     mine = foreign(cluster, kind, namespace, "shop")
-    record = asking_for(kind, "shop")
-    create_pod(cluster, namespace, "shop-1", "shop", record)
+    record, owner = asking_for(kind, "shop"), replica_set(cluster, namespace, "shop")
+    create_pod(cluster, namespace, "shop-1", "shop", record, owner)
     until(APPEAR_SECONDS, "conflict counted", lambda: controller.metric("reconciles_total", "conflict") > 0)
-    # A binding to a Role of somebody else's would give the Pods whatever that Role is for.
-    kinds = [k for k in wanted_by(namespace, "shop", record) if not (kind == "Role" and k == "RoleBinding")]
+    kinds = list(wanted_by(namespace, "shop", record))
     until(
         APPEAR_SECONDS,
         "the others are there",
@@ -421,7 +425,7 @@ def test_a_users_own_object_is_left_alone(
 
     # Nobody watches what is not ours: that the name is free is noticed with the next change of the group.
     assert cluster.request("DELETE", path_of(kind, namespace, "shop")).code == 200
-    create_pod(cluster, namespace, "shop-2", "shop", record)
+    create_pod(cluster, namespace, "shop-2", "shop", record, owner)
     wait_for(cluster, wanted_by(namespace, "shop", record), "shop")
 
 
@@ -683,23 +687,30 @@ class Scenario:
         yield self._controller.leads
         yield lambda: has_ca_bundle(cluster)
         yield lambda: belongs_to(cluster) == [self._user.split(":")[2]]
-        for kind, version in (("ReplicaSet", "apps/v1"), ("Job", "batch/v1")):
-            owner = {"apiVersion": version, "kind": kind, "name": "told", "uid": f"uid-{kind}"}
-            create_pod(cluster, namespace, f"told-{kind.lower()}", "told", owner=owner)
-        yield lambda: self._controller.metric("events_total", "sent") >= 2
-        failed_create(cluster, namespace, owner, DENIAL)
-        yield lambda: self._controller.metric("events_total", "sent") >= 3
+        owners = [workload(cluster, namespace, kind, "told") for kind in ("Deployment", "CronJob")]
+        for kind, maker in zip(("ReplicaSet", "Job"), owners[:2], strict=True):
+            owners.append(workload(cluster, namespace, kind, "told", maker=maker))
+        others = ("StatefulSet", "DaemonSet", "ReplicationController")
+        owners += [workload(cluster, namespace, kind, "told") for kind in others]
+        for number, owner in enumerate(owners[2:]):
+            create_pod(cluster, namespace, f"told-{number}", "told", owner=owner)
+        yield lambda: self._controller.metric("events_total", "sent") >= len(owners[2:])
+        failed_create(cluster, namespace, owners[2], DENIAL)
+        yield lambda: self._controller.metric("events_total", "sent") > len(owners[2:])
         on_request = dict.fromkeys(ON_REQUEST.values(), True)
         for kind in FOLDERS:
             foreign(cluster, kind, namespace, "taken")
         create_pod(cluster, namespace, "taken-1", "taken")
-        create_pod(cluster, namespace, "taken-2", "taken", api("taken") | on_request)
+        owner = replica_set(cluster, namespace, "taken")
+        create_pod(cluster, namespace, "taken-2", "taken", api("taken") | on_request, owner)
         yield lambda: self._controller.metric("reconciles_total", "conflict") > 0
         for before, after in (("dns", "api"), ("api", "dns")):
             group = f"from-{before}"
             record = status(group, discovery=before) | api_part(before) | on_request
             old, new = wanted_by(namespace, group, record), wanted(namespace, group, after)
-            create_pod(cluster, namespace, f"{group}-1", group, record)
+            create_pod(
+                cluster, namespace, f"{group}-1", group, record, replica_set(cluster, namespace, group)
+            )
             yield lambda old=old, group=group: is_as_rendered(cluster, old, group)  # type: ignore[misc]
             for kind in old:
                 cluster.request("PATCH", path_of(kind, namespace, group), EDITS[kind], MERGE)
@@ -735,8 +746,18 @@ def test_rights_are_the_listed_ones() -> None:
     assert {(r.role, r.group, r.resource, r.verb, r.names) for r in RIGHTS} == {
         *(("ClusterRole", "", "pods", verb, ()) for verb in ("get", "list", "watch")),
         *(("ClusterRole", "", "events", verb, ()) for verb in ("list", "watch", "create", "patch")),
-        ("ClusterRole", "apps", "replicasets", "get", ()),
-        ("ClusterRole", "batch", "jobs", "get", ()),
+        *(
+            ("ClusterRole", group, resource, "get", ())
+            for group, resource in (
+                ("", "replicationcontrollers"),
+                ("apps", "daemonsets"),
+                ("apps", "deployments"),
+                ("apps", "replicasets"),
+                ("apps", "statefulsets"),
+                ("batch", "cronjobs"),
+                ("batch", "jobs"),
+            )
+        ),
         *(
             ("ClusterRole", group, resource, verb, ())
             for group, resource in (
@@ -744,7 +765,6 @@ def test_rights_are_the_listed_ones() -> None:
                 ("", "services"),
                 (POLICY, "poddisruptionbudgets"),
                 (NETWORKING, "networkpolicies"),
-                ("rbac.authorization.k8s.io", "roles"),
                 ("rbac.authorization.k8s.io", "rolebindings"),
             )
             for verb in ("get", "list", "watch", "create", "patch", "delete")

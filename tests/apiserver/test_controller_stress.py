@@ -90,7 +90,7 @@ def test_two_thousand_pods_at_once(
         assert told <= count, "one Event for each workload, at most: they are written more slowly"
         written = sum(number for what, number in counts.items() if what.startswith("patch"))
         assert 2 * count <= written <= 2.2 * count, "a further Pod of a group changes nothing"
-        assert not any(kept(cluster, kind, namespaces) for kind in ("Role", "RoleBinding"))
+        assert not any(kept(cluster, kind, namespaces) for kind in ("PodDisruptionBudget", "RoleBinding"))
         for name in namespaces:
             assert is_as_rendered(cluster, wanted(name, "shop", "dns"), "shop")
         assert controller.memory("VmHWM") < 160, "the manifest's limit is 256 MiB"
@@ -161,7 +161,6 @@ WATCHED = (
     "poddisruptionbudgets",
     "pods",
     "rolebindings",
-    "roles",
     "services",
 )
 
@@ -271,7 +270,7 @@ def test_what_the_api_server_has_forgotten_is_listed_again(
         create_pod(cluster, namespace, "goes-too", "goes-too")
         for name in ("goes", "goes-too"):
             delete_pod(cluster, namespace, name)
-        path = path_of("Role", namespace, "stays")
+        path = path_of("RoleBinding", namespace, "stays")
         assert cluster.request("DELETE", path).code == 200
         cluster.stop_apiserver()
         cluster.compact()
@@ -283,7 +282,9 @@ def test_what_the_api_server_has_forgotten_is_listed_again(
         30, "it has caught up", lambda: is_as_rendered(cluster, wanted(namespace, "comes", "dns"), "comes")
     )
     until(
-        120, "the Role is back", lambda: is_as_rendered(cluster, wanted(namespace, "stays", "api"), "stays")
+        120,
+        "the RoleBinding is back",
+        lambda: is_as_rendered(cluster, wanted(namespace, "stays", "api"), "stays"),
     )
     until(120, "it knows which Pods there are", lambda: wired.metric("watched_pods") == 2)
     assert kinds_found(cluster, namespace, "goes-too") == []

@@ -12,7 +12,7 @@ import yaml
 
 from tests.apiserver.conftest import WebhookServer, create_namespace
 from tests.apiserver.control_plane import ControlPlane
-from tests.apiserver.controller import Account, shipped
+from tests.apiserver.controller import MERGE, Account, shipped
 from tests.apiserver.test_admission import OPTED_IN, create, pod
 
 __all__ = ["shipped"]
@@ -61,9 +61,9 @@ def test_the_controllers_token_cannot_grant_more_than_it_holds(
     cluster: ControlPlane, attempt: Attempt
 ) -> None:
     folder = f"{RBAC}/namespaces/{create_namespace(cluster, {})}"
-    status, message = attempt("POST", f"{folder}/roles", role(("", "secrets", "get")))
+    assert attempt("POST", f"{folder}/roles", role(("", "pods", "get")))[0] == FORBIDDEN
+    status, message = attempt("POST", f"{folder}/rolebindings", binding("ClusterRole", "cluster-admin"))
     assert (status, "attempting to grant RBAC permissions not currently held" in message) == (FORBIDDEN, True)
-    assert attempt("POST", f"{folder}/roles", role(("*", "*", "*")))[0] == FORBIDDEN
     for name in ("cluster-admin", "system:node", "system:kube-scheduler"):
         assert attempt("POST", f"{folder}/rolebindings", binding("ClusterRole", name))[0] == FORBIDDEN
     assert (
@@ -73,9 +73,18 @@ def test_the_controllers_token_cannot_grant_more_than_it_holds(
     assert attempt("POST", f"{RBAC}/clusterroles", role(("", "pods", "get")))[0] == FORBIDDEN
     own = f"{RBAC}/clusterroles/hazelcast-sidecar-controller"
     assert attempt("PATCH", own, role(("*", "*", "*")))[0] == FORBIDDEN
-    # What it does grant: the same request with a right that it holds.
-    assert attempt("POST", f"{folder}/roles", role(("", "pods", "list")))[0] == 201
-    assert cluster.request("DELETE", f"{folder}/roles/more").code == 200
+    # What it does grant, as long as that is no more than it holds: it may not bind what another made of it.
+    discovery = binding("ClusterRole", "hazelcast-sidecar-discovery")
+    assert attempt("POST", f"{folder}/rolebindings", discovery)[0] == 201
+    assert cluster.request("DELETE", f"{folder}/rolebindings/more").code == 200
+    path = f"{RBAC}/clusterroles/hazelcast-sidecar-discovery"
+    shipped = cluster.request("GET", path).document["rules"]
+    more = {"rules": [*shipped, {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}
+    assert cluster.request("PATCH", path, more, MERGE).code == 200
+    try:
+        assert attempt("POST", f"{folder}/rolebindings", discovery)[0] == FORBIDDEN
+    finally:
+        assert cluster.request("PATCH", path, {"rules": shipped}, MERGE).code == 200
 
 
 @pytest.mark.parametrize(
@@ -95,6 +104,7 @@ def test_the_controllers_token_cannot_grant_more_than_it_holds(
         ("PATCH", NAMESPACED.format("kube-system")),
         ("GET", "/api/v1/nodes"),
         ("GET", "/apis/apps/v1/deployments"),
+        ("POST", RBAC + "/namespaces/default/roles"),
         ("POST", f"{ADMISSION}/mutatingwebhookconfigurations"),
         ("PATCH", f"{ADMISSION}/mutatingwebhookconfigurations/other"),
         ("DELETE", f"{ADMISSION}/mutatingwebhookconfigurations/other"),

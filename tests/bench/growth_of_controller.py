@@ -44,8 +44,8 @@ NO_WORSE = 1.25
 KIB_OF_POD = 4.0
 """Of memory, at most, where there are so many Pods that one can tell: FROM_PODS."""
 FROM_PODS = 10_000
-EVENTS = {"events", "replicasets"}
-"""Events are told five a second, until long after, and each takes a look at the ReplicaSet."""
+EVENTS = {"events"}
+"""Events are told five a second, until long after."""
 CERTIFICATES = {"secrets", "mutatingwebhookconfigurations"}
 """What the leader looks at every three seconds, however many Pods there are."""
 CONSTANT = {*EVENTS, *CERTIFICATES, "leases"}

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from webhook.cli import main
+from webhook.names import PREFIX
 
 CASES = Path(__file__).parent / "cases"
 FILES = sorted(path.name for path in CASES.iterdir() if path.suffix in {".yaml", ".json"})
@@ -142,12 +143,32 @@ def test_the_resources_of_a_group_by_its_name(capsys: pytest.CaptureFixture[str]
     wanted = ["--set", "discovery=api", "--set", "disruption-budget=true", "--service-account", "shop"]
     assert main(["resources", "--group", "shop", "-n", "team-a", *wanted, "-o", "json"]) == 0
     made = {each["kind"]: each for each in json.loads(capsys.readouterr().out)["items"]}
-    assert list(made) == ["ConfigMap", "PodDisruptionBudget", "Role", "RoleBinding"]
+    assert list(made) == ["ClusterRole", "ConfigMap", "PodDisruptionBudget", "RoleBinding"]
+    assert made["RoleBinding"]["roleRef"]["name"] == made["ClusterRole"]["metadata"]["name"]
     assert made["RoleBinding"]["subjects"] == [
         {"kind": "ServiceAccount", "name": "shop", "namespace": "team-a"}
     ]
     assert main(["resources", "--group", "shop", "--set", "prot=1"]) == 1
     assert 'did you mean "port"' in capsys.readouterr().err
+
+
+def test_a_request_that_is_not_met_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two workloads of one group: what binds the Pods of both is made where both ask."""
+    given = {f"{PREFIX}inject": "true", f"{PREFIX}group": "shop", f"{PREFIX}network-policy": "true"}
+    pods = [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "annotations": annotations}}
+        | {"spec": {"containers": []}}
+        for name, annotations in (("a", given), ("b", dict(list(given.items())[:2])))
+    ]
+    file = tmp_path / "pods.yaml"
+    for count, kinds in ((1, ["ConfigMap", "Service", "NetworkPolicy"]), (2, ["ConfigMap", "Service"])):
+        file.write_text("\n---\n".join(map(json.dumps, pods[:count])))
+        assert main(["resources", "-f", str(file), "-o", "json"]) == 0
+        said = capsys.readouterr()
+        assert [each["kind"] for each in json.loads(said.out)["items"]] == kinds
+        assert ("the group shop in default gets no NetworkPolicy: Pod/b in the same group" in said.err) == (
+            count == 2
+        )
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_a_pod_without_annotations_is_left_alone(demo: Kubectl, demo_manifests: 
     until(60, "the Pod ran", lambda: demo.read("pod", "plain")["status"]["phase"] == "Succeeded")
 
 
-KEPT = "configmap,service,poddisruptionbudget,networkpolicy,role,rolebinding"
+KEPT = "configmap,service,poddisruptionbudget,networkpolicy,rolebinding"
 
 
 def kept(kubectl: Kubectl, group: str) -> list[str]:
@@ -220,7 +220,7 @@ def expect_garbage_collected(
 def test_discovery_by_the_kubernetes_api_forms_a_cluster_of_its_own(
     demo: Kubectl, webhook: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
 ) -> None:
-    """It has the Role that the controller makes and no other right, and never meets the demo's members."""
+    """It has what the RoleBinding of its group gives and no more, and never meets the demo's members."""
     name, given = "demo-api", {f"{PREFIX}inject": "true", f"{PREFIX}discovery": "api"}
     deployment = copy.deepcopy(find(demo_manifests, "Deployment", "demo"))
     labels = {"app.kubernetes.io/name": name}
@@ -242,8 +242,8 @@ def test_discovery_by_the_kubernetes_api_forms_a_cluster_of_its_own(
         f"{demo.ready(f'app.kubernetes.io/name={name}')}\n"
         f"one cluster {time.monotonic() - started:.1f} s after kubectl apply\n{MEMBER_LIST.findall(log)[-1]}",
     )
-    assert "forbidden" not in log.lower(), "without its Role a member starts alone, and only warns"
-    assert kept(demo, name) == [f"{kind}/hazelcast-{name}" for kind in ("ConfigMap", "Role", "RoleBinding")]
+    assert "forbidden" not in log.lower(), "without its RoleBinding a member starts alone, and only warns"
+    assert kept(demo, name) == [f"{kind}/hazelcast-{name}" for kind in ("ConfigMap", "RoleBinding")]
     expect_garbage_collected(demo, webhook, name, f"deployment/{name}", sightings)
 
 

@@ -14,7 +14,7 @@ from tests.conftest import ours
 from webhook.annotations import DefaultSpecs, SidecarSpec, parse
 from webhook.certificates import make_authority, make_leaf
 from webhook.checks import injection
-from webhook.checks.groups import groups_of, needed
+from webhook.checks.groups import groups_of, needed, unmet
 from webhook.checks.snapshot import Asking, Snapshot, Trial
 from webhook.fingerprint import fingerprint
 from webhook.judge import as_created
@@ -138,6 +138,7 @@ def with_pods(snapshot: Snapshot, *pods: Metadata) -> Snapshot:
         pods=list(pods),
         running=frozenset(pod.uid for pod in pods),
         standing={name: Metadata(labels=OURS) for name in needed(groups)},
+        unwanted=dict.fromkeys(unmet(groups)),
         services=services,
         group_endpoints=[endpoint_slice(name, namespace, "10.1.0.1") for namespace, name in services],
     )

@@ -171,9 +171,17 @@ class Told:
         self.findings = Findings(reason, gauge, lambda line, **_: self.log.append(line), self.tell)
 
     def tell(
-        self, namespace: str, owner: OwnerReference, reason: str, sentence: str, *, warning: bool = False
+        self,
+        namespace: str,
+        owner: OwnerReference,
+        reason: str,
+        sentence: str,
+        *,
+        pod: OwnerReference | None,
+        warning: bool = False,
     ) -> None:
         assert (namespace, owner, reason) == ("ns", SHOP, self.findings.reason)
+        assert (pod.kind if pod else "") == "Pod"
         assert warning or reason == DRIFTED
         self.sentences.append(sentence)
 

@@ -46,8 +46,9 @@ from webhook.checks.findings import Finding, State, Unread
 from webhook.checks.run import BEFORE, OF_INSTALLATION, findings
 from webhook.checks.selectors import selects
 from webhook.checks.snapshot import ObjectName, Right, Snapshot, Trial
-from webhook.kube.api import Metadata
-from webhook.names import GROUP
+from webhook.kube.api import Metadata, OwnerReference
+from webhook.names import CONTROLLER, GROUP
+from webhook.resources import OURS
 
 LABEL = "kubernetes.io/metadata.name"
 
@@ -384,6 +385,7 @@ def test_the_rights_are_those_of_the_manifests() -> None:
     shipped = {
         Right(verb, group, resource, name, document["kind"] == "Role")
         for document in yaml.safe_load_all((MANIFESTS / "controller-rbac.yaml").read_text())
+        if document["metadata"]["name"] == CONTROLLER
         for rule in document.get("rules", ())
         for group in rule["apiGroups"]
         for resource in rule["resources"]
@@ -497,6 +499,37 @@ def test_a_headless_service_without_addresses() -> None:
     without = replace(HEALTHY, group_endpoints=[])
     assert "no address though 1 of its Pods run" in one(groups.services(without), State.PROBLEM)
     assert one(groups.services(replace(without, running=frozenset())), State.OK), "none is to be expected"
+
+
+def test_a_budget_that_lets_no_pod_be_evicted() -> None:
+    pod = injected(disruption_budget=True)
+    assert "every PodDisruptionBudget" in one(groups.requests(with_pods(EMPTY, pod)), State.OK)
+    pod.owner_references = (OwnerReference("batch/v1", "Job", "shop", "uid-job", controller=True),)
+    snapshot = with_pods(EMPTY, pod)
+    budget = ObjectName("PodDisruptionBudget", "team-a", "hazelcast-shop")
+    assert budget not in snapshot.standing
+    assert "with Pods of Job/shop it would let none be evicted" in one(
+        groups.requests(snapshot), State.WARNING
+    )
+    warning, problem = groups.requests(replace(snapshot, unwanted={budget: Metadata(labels=OURS)}))
+    assert (warning.state, problem.state) == (State.WARNING, State.PROBLEM)
+    assert problem.fix == "kubectl -n team-a delete poddisruptionbudget hazelcast-shop"
+    assert one(groups.requests(replace(snapshot, unwanted={budget: Metadata()})), State.WARNING)
+
+
+def test_workloads_of_one_group_that_ask_for_different_things() -> None:
+    """Old and new Pods of a Deployment are one workload; another Deployment is another."""
+    asks, old, other = injected("shop-1", network_policy=True), injected("shop-2"), injected("cart-1")
+    old.labels = {**old.labels, "pod-template-hash": "77777"}
+    old.owner_references = (
+        OwnerReference("apps/v1", "ReplicaSet", "shop-77777", "uid-old", controller=True),
+    )
+    assert one(groups.requests(with_pods(EMPTY, asks, old)), State.OK)
+    other.owner_references = (
+        OwnerReference("apps/v1", "ReplicaSet", "cart-5d4f9c", "uid-cart", controller=True),
+    )
+    found = one(groups.requests(with_pods(EMPTY, asks, old, other)), State.WARNING)
+    assert "the group team-a/shop gets no NetworkPolicy: Deployment/cart in the same group" in found
 
 
 def test_a_pod_whose_record_and_label_differ_is_in_no_group() -> None:

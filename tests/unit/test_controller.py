@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from webhook.claims import Facts
 from webhook.controller import reflector as reflector_module
-from webhook.controller.groups import Groups, Kept, Key
+from webhook.controller.groups import Groups, Kept, Key, Standing
 from webhook.controller.metrics import Metrics
 from webhook.controller.reconciler import Queue
 from webhook.controller.reflector import Reflector
@@ -29,7 +30,7 @@ from webhook.kube.api import (
 )
 from webhook.kube.bounded import TooLongError
 from webhook.names import STATUS
-from webhook.resources import Needs
+from webhook.resources import Needs, Workload
 from webhook.status import Status, encode
 
 SHOP = Key("ns", "shop")
@@ -71,6 +72,15 @@ class Recorder:
     def _log(self, message: str, **_: object) -> None:
         self.warnings.append(message)
 
+    def believe(self) -> None:
+        """Take every Pod at its word."""
+        for key in self.groups.keys():  # noqa: SIM118 - no mapping
+            for bearers, _, _ in self.groups.doubtful(key):
+                owner = bearers.claim.owner
+                stands_for = Workload(owner.uid, owner.name, scalable=True)
+                itself = owner.kind == "Pod"
+                self.groups.believe(bearers, None if itself else Standing(owner, stands_for))
+
     def take(self) -> list[Key]:
         touched, self.touched[:] = list(self.touched), []
         return touched
@@ -94,14 +104,16 @@ def test_a_group_belongs_to_what_made_its_pods() -> None:
     seen = Recorder()
     for metadata in (pod("1", owner="old"), pod("2", owner="new"), pod("3", owner="new"), pod("4")):
         seen.groups.upsert(metadata)
+    assert seen.groups.needs(SHOP) is None, "nothing of it was verified"
+    seen.believe()
     found = seen.groups.needs(SHOP)
     assert found is not None
-    needs, owners = found
+    needs, owners, _ = found
     assert needs == DNS
     assert [(owner.kind, owner.name) for owner in owners] == [
-        ("Pod", "pod-4"),
         ("ReplicaSet", "new"),
         ("ReplicaSet", "old"),
+        ("Pod", "pod-4"),
     ]
     # `controller: true` is for what controls an object; we only want it to go with the workload.
     assert all("controller" not in msgspec.to_builtins(owner) for owner in owners)
@@ -156,6 +168,91 @@ def test_a_pod_that_was_only_labelled_is_passed_over_in_silence() -> None:
     assert (seen.groups.pods, seen.warnings) == (0, [])
 
 
+FACTS = Facts("shop", "", (5701,), "hazelcast-shop", "default")
+
+
+def test_what_one_pod_shows_counts_for_those_that_claim_the_same() -> None:
+    seen = Recorder()
+    for number in range(400):
+        seen.groups.upsert(pod(str(number), owner="a"))
+    assert next(seen.groups.doubtful(SHOP))
+    seen.believe()
+    seen.groups.upsert(pod("late", owner="a"))
+    assert list(seen.groups.doubtful(SHOP)) == []
+    seen.groups.upsert(pod("other", owner="a", port=6000))
+    seen.groups.upsert(pod("else", owner="b"))
+    assert [uid for _, uid, _ in _once(seen)] == ["other", "else"]
+
+
+def _once(seen: Recorder) -> list[Any]:
+    found = []
+    for bearers, uid, name in seen.groups.doubtful(SHOP):
+        found.append((bearers, uid, name))
+        seen.groups.skip(bearers, uid)
+    return found
+
+
+def test_a_forged_pod_takes_belief_from_no_other_and_is_asked_once() -> None:
+    seen = Recorder()
+    for uid in ("forged-1", "forged-2", "honest"):
+        seen.groups.upsert(pod(uid, owner="a"))
+    asked = []
+    for bearers, uid, _ in seen.groups.doubtful(SHOP):
+        asked.append(uid)
+        if uid.startswith("forged"):
+            seen.groups.refuse(bearers, uid, None)
+        else:
+            seen.groups.believe(bearers, None)
+    assert asked == ["forged-1", "forged-2", "honest"]
+    assert seen.groups.needs(SHOP) is not None
+    seen.groups.upsert(pod("forged-1", owner="a", port=6000))
+    assert seen.groups.facts("forged-1") is None, "it is known, so it is not read again"
+    with pytest.raises(KeyError):
+        seen.groups.facts("honest")
+    seen.groups.remove(pod("forged-1"))
+    with pytest.raises(KeyError):
+        seen.groups.facts("forged-1")
+
+
+def test_a_group_of_refused_pods_needs_nothing() -> None:
+    seen = Recorder()
+    seen.groups.upsert(pod("1", owner="a"))
+    bearers, uid, _ = next(seen.groups.doubtful(SHOP))
+    seen.groups.refuse(bearers, uid, FACTS)
+    assert seen.groups.needs(SHOP) is None
+    assert seen.groups.news(SHOP, MONDAY) == []
+    assert list(seen.groups.doubtful(SHOP)) == []
+    assert seen.groups.facts("1") == FACTS
+
+
+def test_a_record_that_no_pod_bears_any_more_is_verified_again() -> None:
+    seen = Recorder()
+    seen.groups.upsert(pod("1", owner="a"))
+    seen.believe()
+    seen.groups.remove(pod("1", owner="a"))
+    seen.groups.upsert(pod("2", owner="a"))
+    assert seen.groups.needs(SHOP) is None
+
+
+def test_a_mirror_of_a_static_pod_has_no_group() -> None:
+    seen = Recorder()
+    mirror = pod("1")
+    mirror.owner_references = (OwnerReference("v1", "Node", "node-1", "uid-node", controller=True),)
+    seen.groups.upsert(mirror)
+    assert (seen.groups.pods, seen.groups.keys(), seen.warnings) == (0, [], [])
+
+
+def test_a_group_has_a_bounded_number_of_owners_and_workloads_come_first() -> None:
+    seen = Recorder()
+    for number in range(500):
+        seen.groups.upsert(pod(f"{number:03}"))
+    seen.groups.upsert(pod("last", owner="z"))
+    seen.believe()
+    found = seen.groups.needs(SHOP)
+    assert found is not None
+    assert (len(found.owners), found.owners[0].name) == (100, "z")
+
+
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 
 
@@ -164,6 +261,7 @@ def made(metadata: Metadata, time: datetime) -> Metadata:
 
 
 def news(seen: Recorder, after: datetime = MONDAY - timedelta(minutes=2)) -> list[tuple[str, int]]:
+    seen.believe()
     return [(found.owner.name, found.status.port) for found in seen.groups.news(SHOP, after)]
 
 

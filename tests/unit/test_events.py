@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from webhook.controller.bucket import TokenBucket
 from webhook.controller.events import Recorder
 from webhook.controller.metrics import Metrics
 from webhook.controller.news import MAX_MESSAGE, News, cut, event_name
-from webhook.kube.api import Api, ApiError, OwnerReference
+from webhook.kube.api import Api, ApiError, Kind, Metadata, OwnerReference, Partial
 from webhook.names import is_object_name
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -103,6 +104,12 @@ class Server:
         for page in nothing:
             yield page
 
+    async def get(self, kind: Kind, namespace: str, name: str) -> Partial | None:
+        assert (kind.name, namespace) == ("Deployment", "ns")
+        if self.error:
+            raise self.error
+        return Partial(Metadata(name=name, uid=SHOP.uid)) if name == SHOP.name else None
+
     async def apply(self, _: object, obj: dict[str, Any], *, force: bool) -> None:
         assert force
         if self.error:
@@ -124,12 +131,15 @@ class Telling:
         self.logged.append(message)
 
     def tell(self, sentence: str, *, warning: bool = False) -> None:
-        self.recorder.tell("ns", SHOP, "Injected", sentence, warning=warning)
+        self.recorder.tell("ns", SHOP, "Injected", sentence, pod=None, warning=warning)
 
     async def settle(self) -> None:
         """Let it work until nothing is left to do."""
         working = asyncio.create_task(self.recorder.work())
-        await asyncio.sleep(0.02)
+        written = -1
+        while written != len(self.server.applied):
+            written = len(self.server.applied)
+            await asyncio.sleep(0.02)
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working
@@ -191,3 +201,34 @@ async def test_so_many_wait_and_no_more(telling: Telling) -> None:
     assert len(telling.server.applied) == 50, "the burst"
     await telling.settle()
     assert len(telling.server.applied) == 50, "what waits for one who does not lead any more is not told"
+
+
+POD = OwnerReference("v1", "Pod", "shop-1", "uid-pod")
+
+
+@pytest.mark.parametrize(
+    ("claimed", "pod", "about"),
+    [
+        (SHOP, POD, SHOP),
+        (SHOP, None, SHOP),
+        (msgspec.structs.replace(SHOP, uid="another"), POD, POD),
+        (msgspec.structs.replace(SHOP, name="gone"), POD, POD),
+        (msgspec.structs.replace(SHOP, name="../secrets/x"), POD, POD),
+        (msgspec.structs.replace(SHOP, uid="another"), None, None),
+        (OwnerReference("v1", "Node", "node", "uid-node"), POD, POD),
+        (OwnerReference("apps.kruise.io/v1alpha1", "CloneSet", "shop", "uid"), POD, POD),
+        (OwnerReference("v1", "Pod", "shop-2", "another"), POD, POD),
+        (POD, POD, POD),
+        (POD, None, None),
+    ],
+)
+async def test_an_event_is_about_what_exists(
+    telling: Telling, claimed: OwnerReference, pod: OwnerReference | None, about: OwnerReference | None
+) -> None:
+    telling.recorder.tell("ns", claimed, "Injected", "a", pod=pod)
+    await telling.settle()
+    found = [
+        (event["involvedObject"]["kind"], event["involvedObject"]["uid"]) for event in telling.server.applied
+    ]
+    assert found == ([(about.kind, about.uid)] if about else [])
+    assert telling.count("unconfirmed") == (0 if about else 1)

@@ -1,12 +1,28 @@
 """The objects beside the Pods."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from webhook.resources import needs_of, of_group
+from webhook.resources import (
+    Participant,
+    Workload,
+    discovery_role,
+    needs_of,
+    needs_of_group,
+    of_group,
+    unmet_requests,
+)
 from webhook.status import Status
+
+BUDGET, NETWORK = "PodDisruptionBudget", "NetworkPolicy"
+SHOP = Workload("uid-shop", "Deployment/shop", scalable=True)
+CART = Workload("uid-cart", "StatefulSet/cart", scalable=True)
+JOB = Workload("uid-job", "Job/import", scalable=False)
 
 
 def status(**fields: Any) -> Status:
@@ -31,10 +47,20 @@ def test_discovery_by_dns_needs_no_rights() -> None:
 
 def test_discovery_by_api_needs_to_read_pods_of_its_namespace_and_nothing_else() -> None:
     found = objects(status(discovery="api", service_account="shop"))
-    assert set(found) == {"ConfigMap", "Role", "RoleBinding"}
-    assert found["Role"]["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
+    assert set(found) == {"ConfigMap", "RoleBinding"}
+    role = discovery_role()
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
     assert found["RoleBinding"]["subjects"] == [{"kind": "ServiceAccount", "name": "shop", "namespace": "ns"}]
-    assert found["RoleBinding"]["roleRef"]["name"] == found["Role"]["metadata"]["name"] == "hazelcast-g"
+    assert found["RoleBinding"]["roleRef"] == {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": role["kind"],
+        "name": role["metadata"]["name"],
+    }
+
+
+def test_the_shipped_role_is_the_one_that_is_printed(checkout: Path) -> None:
+    manifests = checkout / "manifests" / "base" / "controller-rbac.yaml"
+    assert discovery_role() in yaml.safe_load_all(manifests.read_text("utf-8"))
 
 
 def test_a_config_map_of_ones_own_is_not_made() -> None:
@@ -70,7 +96,7 @@ def test_during_a_rollout_old_and_new_pods_have_what_each_needs() -> None:
         status(), status(port=6000), status(config=True, discovery="api", service_account="b"),
         status(discovery="api", service_account="a"),
     )  # fmt: skip
-    assert set(found) == {"ConfigMap", "Service", "Role", "RoleBinding"}
+    assert set(found) == {"ConfigMap", "Service", "RoleBinding"}
     assert [port["name"] for port in found["Service"]["spec"]["ports"]] == [
         "hazelcast-5701",
         "hazelcast-6000",
@@ -125,3 +151,81 @@ def test_a_network_policy_covers_the_ports_of_all_pods_when_one_asks_for_it() ->
     )["NetworkPolicy"]
     for port in (5701, 6000):
         assert admitted(policy, "TCP", port) == [GROUP_ITSELF]
+
+
+@pytest.mark.parametrize(
+    ("participants", "made", "unmet"),
+    [
+        ([(SHOP, True)], {BUDGET, NETWORK}, {}),
+        ([(SHOP, False)], set(), {}),
+        # The old and the new Pods of a rollout: what either asks for counts.
+        ([(SHOP, False), (SHOP, True)], {BUDGET, NETWORK}, {}),
+        ([(SHOP, True), (CART, True)], {BUDGET, NETWORK}, {}),
+        (
+            [(SHOP, True), (CART, False)],
+            set(),
+            {BUDGET: ("StatefulSet/cart", {"uid-shop"}), NETWORK: ("StatefulSet/cart", {"uid-shop"})},
+        ),
+        (
+            [(SHOP, False), (SHOP, True), (CART, False)],
+            set(),
+            {BUDGET: ("StatefulSet/cart", {"uid-shop"}), NETWORK: ("StatefulSet/cart", {"uid-shop"})},
+        ),
+        # The API server would let no Pod of the group be evicted.
+        ([(JOB, True)], {NETWORK}, {BUDGET: ("Job/import", {"uid-job"})}),
+        ([(SHOP, True), (JOB, True)], {NETWORK}, {BUDGET: ("Job/import", {"uid-shop", "uid-job"})}),
+        (
+            [(SHOP, True), (JOB, False)],
+            set(),
+            {BUDGET: ("Job/import", {"uid-shop"}), NETWORK: ("Job/import", {"uid-shop"})},
+        ),
+        ([(JOB, False)], set(), {}),
+        ([], set(), {}),
+    ],
+)
+def test_what_binds_all_pods_of_a_group_is_there_where_all_its_workloads_ask(
+    participants: list[tuple[Workload, bool]], made: set[str], unmet: dict[str, tuple[str, set[str]]]
+) -> None:
+    listed = [
+        Participant(workload, status(disruption_budget=asks, network_policy=asks))
+        for workload, asks in participants
+    ]
+    kinds = {obj["kind"] for obj in of_group(needs_of_group(listed), "g", "ns")}
+    assert kinds & {BUDGET, NETWORK} == made
+    found = unmet_requests(listed)
+    assert {each.kind: each.askers for each in found} == {kind: who for kind, (_, who) in unmet.items()}
+    assert all(unmet[each.kind][0] in each.reason for each in found)
+
+
+def test_many_that_do_not_ask_are_counted() -> None:
+    others = [Workload(str(number), f"Job/{number}", scalable=True) for number in range(9)]
+    listed = [Participant(SHOP, status(network_policy=True)), *(Participant(w, status()) for w in others)]
+    (found,) = unmet_requests(listed)
+    assert found.reason.startswith("Job/0, Job/1, Job/2 and 6 more in the same group")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([SHOP, CART, JOB]), st.booleans(), st.booleans(), st.integers(1024, 65533)),
+        max_size=6,
+    ),
+    st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=3),
+)
+def test_who_joins_a_group_adds_nothing_that_binds_the_others(
+    there: list[tuple[Workload, bool, bool, int]], joining: list[tuple[bool, bool]]
+) -> None:
+    """Whatever it asks for: it can take away what would bind itself, and never bring it."""
+    before = [
+        Participant(workload, status(disruption_budget=budget, network_policy=network, port=port))
+        for workload, budget, network, port in there
+    ]
+    newcomer = Workload("uid-newcomer", "Job/newcomer", scalable=True)
+    after = [
+        Participant(newcomer, status(disruption_budget=budget, network_policy=network))
+        for budget, network in joining
+    ]
+    old, new = needs_of_group(before), needs_of_group([*before, *after])
+    assert old.disruption_budget or not (before and new.disruption_budget)
+    assert old.closed_ports or not (before and new.closed_ports)
+    assert set(old.ports) <= set(new.ports)
+    assert new.config_map >= old.config_map

@@ -9,9 +9,20 @@ import msgspec
 from webhook import status
 from webhook.checks.findings import Area, Finding, Unread
 from webhook.checks.snapshot import Document, ObjectName, Snapshot
-from webhook.kube.api import Metadata
+from webhook.judge import as_created
+from webhook.kube.api import Metadata, owner_of
 from webhook.names import CONTROLLER, GROUP, STATUS, resource_name
-from webhook.resources import OURS, needs_of, of_group
+from webhook.pod import workload_name
+from webhook.resources import (
+    OURS,
+    SCALABLE,
+    Participant,
+    Unmet,
+    Workload,
+    needs_of_group,
+    of_group,
+    unmet_requests,
+)
 from webhook.status import Status
 
 _AREA = Area("groups")
@@ -53,8 +64,65 @@ def needed(groups: Iterable[Group]) -> list[ObjectName]:
     return [
         ObjectName(obj["kind"], group.namespace, obj["metadata"]["name"])
         for group in groups
-        for obj in of_group(needs_of(group.statuses), group.name, group.namespace)
+        for obj in _rendered(group)
     ]
+
+
+def unmet(groups: Iterable[Group]) -> list[ObjectName]:
+    """The objects that must not stand beside these groups, though some of their Pods ask for them."""
+    return [_name_of(request, group) for group in groups for request in unmet_requests(_participants(group))]
+
+
+def _rendered(group: Group) -> list[Document]:
+    """Every object that a group needs, as the controller makes it."""
+    return of_group(needs_of_group(_participants(group)), group.name, group.namespace)
+
+
+def _participants(group: Group) -> list[Participant]:
+    return [
+        Participant(_workload_of(pod), record) for pod, record in zip(group.pods, group.statuses, strict=True)
+    ]
+
+
+def _workload_of(pod: Metadata) -> Workload:
+    """The workload of a Pod as the Pod says; only the controller looks whether it is true."""
+    owner = owner_of(pod)
+    name = workload_name(as_created(pod))
+    kind = owner.kind if name == owner.name else "Deployment"
+    scalable = (owner.api_version, owner.kind) in SCALABLE
+    return Workload(identity=f"{kind}/{name}", name=f"{kind}/{name}", scalable=scalable)
+
+
+def _name_of(request: Unmet, group: Group) -> ObjectName:
+    return ObjectName(request.kind, group.namespace, resource_name(group.name))
+
+
+def requests(snapshot: Snapshot) -> list[Finding]:
+    """Whether every group gets what some of its Pods ask for, and none has what it must not have."""
+    check = "requests"
+    if isinstance(snapshot.pods, Unread):
+        return [_AREA.skipped(check, snapshot.pods)]
+    found = [
+        finding
+        for group in groups_of(snapshot.pods)
+        for request in unmet_requests(_participants(group))
+        for finding in _unmet(check, group, request, snapshot)
+    ]
+    return found or [_AREA.ok(check, "every PodDisruptionBudget and NetworkPolicy that is asked for is made")]
+
+
+def _unmet(check: str, group: Group, request: Unmet, snapshot: Snapshot) -> list[Finding]:
+    name = _name_of(request, group)
+    fix = f"kubectl -n {group.namespace} get pods -l {GROUP}={group.name}  # whose they are"
+    found = [_AREA.warning(check, f"the group {group} gets no {request.kind}: {request.reason}", fix)]
+    if isinstance(snapshot.unwanted, Unread):
+        return found
+    metadata = snapshot.unwanted.get(name)
+    if isinstance(metadata, Metadata) and OURS.items() <= metadata.labels.items():
+        message = f"the {name.kind} {name.name} in {name.namespace} must not be there: {request.reason}"
+        fix = f"kubectl -n {name.namespace} delete {name.kind.lower()} {name.name}"
+        found.append(_AREA.problem(check, message, fix))
+    return found
 
 
 def objects(snapshot: Snapshot) -> list[Finding]:
@@ -117,8 +185,7 @@ def services(snapshot: Snapshot) -> list[Finding]:
 def _fault(group: Group, dns: _Dns, own_namespace: str) -> tuple[str, str] | None:
     """What is wrong with a group's headless Service, and the fix; None also where there is no Service."""
     name = resource_name(group.name)
-    rendered = of_group(needs_of(group.statuses), group.name, group.namespace)
-    wanted = next((obj["spec"] for obj in rendered if obj["kind"] == "Service"), None)
+    wanted = next((obj["spec"] for obj in _rendered(group) if obj["kind"] == "Service"), None)
     service = dns.services.get((group.namespace, name))
     if service is None or wanted is None:
         return None

@@ -17,7 +17,7 @@ from webhook.checks import injection
 from webhook.checks.admission import client_of
 from webhook.checks.before import PARTS
 from webhook.checks.findings import Unread
-from webhook.checks.groups import groups_of, needed
+from webhook.checks.groups import groups_of, needed, unmet
 from webhook.checks.rights import rights_of
 from webhook.checks.snapshot import Asking, Document, ObjectName, Right, Snapshot, Trial
 from webhook.errors import InvalidSettingsError, Problem
@@ -231,17 +231,19 @@ class Reader:
         """Pods with annotations of ours, and all that is beside them."""
         pods = await attempt("list pods", self._pods())
         if isinstance(pods, Unread):
-            parts = ("pods", "asking", "running", "standing", "services", "group_endpoints", "policies")
-            return dict.fromkeys(parts, pods)
+            parts = ("pods", "asking", "running", "standing", "unwanted", "services", "group_endpoints")
+            return dict.fromkeys((*parts, "policies"), pods)
         of_groups = {"labelSelector": OURS_SELECTOR}
+        groups = groups_of(pods)
         asking, running, standing, services, endpoints, policies = await asyncio.gather(
             attempt("get pods", self._asking(pods)),
             attempt("list pods", self._running()),
-            self._standing(needed(groups_of(pods))),
+            self._standing(needed(groups)),
             self._documents(KEPT_KINDS["Service"], **of_groups),
             self._documents(_ENDPOINT_SLICE, labelSelector=f"{GROUP},{_SERVICE_NAME}"),
             self._documents(KEPT_KINDS["NetworkPolicy"]),
         )
+        unwanted = await self._standing(unmet(groups))
         injected = {pod.namespace for pod in pods if GROUP in pod.labels}
         if not isinstance(policies, Unread):
             policies = [each for each in policies if each["metadata"]["namespace"] in injected]
@@ -250,6 +252,7 @@ class Reader:
             "asking": asking,
             "running": running,
             "standing": standing,
+            "unwanted": unwanted,
             "services": services if isinstance(services, Unread) else {_key(each): each for each in services},
             "group_endpoints": endpoints,
             "policies": policies,

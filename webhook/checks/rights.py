@@ -15,10 +15,14 @@ _EVERYWHERE = (
     ("", "services", _KEEP),
     ("policy", "poddisruptionbudgets", _KEEP),
     ("networking.k8s.io", "networkpolicies", _KEEP),
-    (_RBAC, "roles", _KEEP),
     (_RBAC, "rolebindings", _KEEP),
     ("", "events", "list watch create patch"),
+    ("", "replicationcontrollers", "get"),
+    ("apps", "daemonsets", "get"),
+    ("apps", "deployments", "get"),
     ("apps", "replicasets", "get"),
+    ("apps", "statefulsets", "get"),
+    ("batch", "cronjobs", "get"),
     ("batch", "jobs", "get"),
 )
 _NAMED = (

@@ -37,6 +37,7 @@ OF_INSTALLATION: tuple[Check, ...] = (
     pods.drifted,
     pods.pod_security,
     groups.objects,
+    groups.requests,
     groups.services,
     networks.policies,
 )

@@ -92,6 +92,8 @@ class Snapshot:
     asking: list[Asking] | Unread = _NOT_ASKED
     standing: Mapping[ObjectName, Metadata | Unread | None] | Unread = _NOT_ASKED
     """What stands under the name of each object that a group needs."""
+    unwanted: Mapping[ObjectName, Metadata | Unread | None] | Unread = _NOT_ASKED
+    """The object of the name of each that a group asks for and must not have."""
     services: Mapping[tuple[str, str], Document] | Unread = _NOT_ASKED
     """Our headless ones, by namespace and name."""
     group_endpoints: list[Document] | Unread = _NOT_ASKED

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import jsonpatch
@@ -15,8 +16,15 @@ from webhook.daemon.settings_file import SettingsFile
 from webhook.errors import InvalidSettingsError, Problem
 from webhook.manifest import inject, record_in
 from webhook.names import GROUP, INJECT, PREFIX
-from webhook.resources import needs_of, of_group
-from webhook.status import Status
+from webhook.resources import (
+    SCALABLE,
+    Participant,
+    Workload,
+    discovery_role,
+    needs_of_group,
+    of_group,
+    unmet_requests,
+)
 
 _EXAMPLES = """examples:
   hazelcast-sidecar resources -f shop.yaml | kubectl apply -f -
@@ -50,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the objects of every group; 1 where a Pod would be denied."""
     settings = SettingsFile(options.settings).load()
     defaults = DefaultSpecs(settings)
-    records: dict[tuple[str, str], list[Status]] = defaultdict(list)
+    participants: dict[tuple[str, str], list[Participant]] = defaultdict(list)
     denied = False
     pods = (
         [(_pod(options), options.namespace)]
@@ -64,14 +72,23 @@ def run(options: argparse.Namespace) -> int:
             denied = True
         record = record_in(jsonpatch.apply_patch(obj, list(result.operations)))
         if record is not None:
-            records[namespace, record.group].append(record)
-    made = [
-        obj
-        for (namespace, group), found in sorted(records.items())
-        for obj in of_group(needs_of(found), group, namespace)
-    ]
+            workload = _workload(obj, of_group=bool(options.group))
+            participants[namespace, record.group].append(Participant(workload, record))
+    made: list[dict[str, Any]] = []
+    for (namespace, group), found in sorted(participants.items()):
+        for unmet in unmet_requests(found):
+            complain(f"the group {group} in {namespace} gets no {unmet.kind}: {unmet.reason}")
+        made += of_group(needs_of_group(found), group, namespace)
+    if any(obj["kind"] == "RoleBinding" for obj in made):
+        made.insert(0, discovery_role())  # the manifests of the injector have it, too
     _write(made, options.output)
     return 1 if denied else 0
+
+
+def _workload(obj: Mapping[str, Any], *, of_group: bool) -> Workload:
+    """Take an object as a workload; a group that is named is taken for Pods of a Deployment."""
+    name = f"{obj['kind']}/{obj['metadata'].get('name', '')}"
+    return Workload(name, name, scalable=of_group or (obj.get("apiVersion"), obj["kind"]) in SCALABLE)
 
 
 def _pod(options: argparse.Namespace) -> dict[str, Any]:
@@ -92,7 +109,7 @@ def _pod(options: argparse.Namespace) -> dict[str, Any]:
 
 def _write(made: list[dict[str, Any]], form: str) -> None:
     if form == "table":
-        rows = [(o["metadata"]["namespace"], o["kind"], o["metadata"]["name"]) for o in made]
+        rows = [(o["metadata"].get("namespace", ""), o["kind"], o["metadata"]["name"]) for o in made]
         print_table(("NAMESPACE", "KIND", "NAME"), rows)
     elif made:
         sys.stdout.write(objects(made, form))

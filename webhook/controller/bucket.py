@@ -20,7 +20,19 @@ class TokenBucket:
 
     def take(self) -> float:
         """Take a token; the seconds until it is there, where others have taken those that were."""
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_second) - 1
-        self._at = now
+        self._fill()
+        self._tokens -= 1
         return max(0.0, -self._tokens / self._per_second)
+
+    def take_if_there(self) -> bool:
+        """Take a token unless one would have to be waited for; whether it was taken."""
+        self._fill()
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_second)
+        self._at = now

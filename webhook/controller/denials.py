@@ -74,4 +74,5 @@ class Denials(Watcher):
         sentence = item.message[denied.end() :]
         about = item.involved_object
         owner = OwnerReference(about.api_version, about.kind, about.name, about.uid)
-        self._recorder.tell(item.metadata.namespace, owner, "Denied", sentence, warning=True)
+        # Anyone who may create Events can name anything; a denied Pod does not exist.
+        self._recorder.tell(item.metadata.namespace, owner, "Denied", sentence, pod=None, warning=True)

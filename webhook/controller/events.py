@@ -54,15 +54,22 @@ class Recorder:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api, self._metrics, self._log, self._clock = api, metrics, log, clock
-        self._subjects = Subjects(api)
+        self.subjects = Subjects(api)
         self._bucket = TokenBucket(_BURST, _PER_SECOND)
         self._pending: dict[News, int] = {}
         self._some = asyncio.Event()
         self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
         self._failing = False
 
-    def tell(
-        self, namespace: str, owner: OwnerReference, reason: str, sentence: str, *, warning: bool = False
+    def tell(  # noqa: PLR0913 - an Event
+        self,
+        namespace: str,
+        owner: OwnerReference,
+        reason: str,
+        sentence: str,
+        *,
+        pod: OwnerReference | None,
+        warning: bool = False,
     ) -> None:
         """Have an Event recorded on the workload of an owner, soon; this neither waits nor raises.
 
@@ -71,12 +78,14 @@ class Recorder:
 
         Args:
             namespace: of the owner.
-            owner: what made the Pods; the Event is for its Deployment or CronJob, where it has one.
+            owner: what made the Pods, as they say; the Event is for its Deployment or CronJob, where it has
+                one.
             reason: one word in CamelCase.
             sentence: what happened, and what to do about it.
+            pod: what it is about where the API server has no such owner; None: then it is not written.
             warning: something is wrong.
         """
-        news = News(namespace, owner, reason, cut(sentence), warning)
+        news = News(namespace, owner, reason, cut(sentence), warning, pod)
         if news not in self._pending and len(self._pending) >= _MAX_PENDING:
             self._metrics.events["dropped"].inc()
             return
@@ -122,14 +131,17 @@ class Recorder:
                         self._note((found.metadata.namespace, found.metadata.name), told)
 
     async def _tell(self, news: News, times: int) -> None:
-        subject = self._subjects.known(news.namespace, news.owner)
-        if subject is not None and self._repeats(news, subject, times):
-            return  # it costs no token
-        await asyncio.sleep(self._bucket.take())
+        known = self.subjects.is_known(news.namespace, news.owner)
+        if not known:
+            await asyncio.sleep(self._bucket.take())
+        subject = await self.subjects.find(news.namespace, news.owner, news.pod)
         if subject is None:
-            subject = await self._subjects.find(news.namespace, news.owner)
-            if self._repeats(news, subject, times):
-                return
+            self._metrics.events["unconfirmed"].inc()
+            return
+        if self._repeats(news, subject, times):
+            return  # where the subject was known, it costs no token
+        if known:
+            await asyncio.sleep(self._bucket.take())
         await self._write(news, subject, times)
 
     def _repeats(self, news: News, subject: OwnerReference, times: int) -> bool:

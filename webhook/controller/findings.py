@@ -9,7 +9,7 @@ from prometheus_client import Gauge
 
 from webhook.daemon.log import LogLine
 from webhook.judge import Verdict
-from webhook.kube.api import Metadata, OwnerReference
+from webhook.kube.api import Metadata, OwnerReference, pod_reference
 from webhook.pod import HASH_LABELS
 
 MISSED, DRIFTED = "Missed", "Drifted"
@@ -29,8 +29,15 @@ MAKES_AGAIN = frozenset(
 class Tell(Protocol):
     """Tells whoever looks at an owner of Pods, such as by an Event."""
 
-    def __call__(
-        self, namespace: str, owner: OwnerReference, reason: str, sentence: str, *, warning: bool = False
+    def __call__(  # noqa: PLR0913 - as Recorder.tell
+        self,
+        namespace: str,
+        owner: OwnerReference,
+        reason: str,
+        sentence: str,
+        *,
+        pod: OwnerReference | None,
+        warning: bool = False,
     ) -> None:
         """Say it; never wait, never fail."""
 
@@ -45,6 +52,11 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     selector: str
     """Of labels that all Pods of the owner have, to list fewer; may be empty."""
     verdict: Verdict
+
+    @property
+    def pod(self) -> OwnerReference:
+        """The Pod itself, as an Event names it."""
+        return pod_reference(self.name, self.uid)
 
     @property
     def repairable(self) -> bool:
@@ -123,7 +135,8 @@ class Findings:
             pods=count,
             sentence=sentence,
         )
-        self._tell(first.namespace, first.owner, self.reason, sentence, warning=self.reason == MISSED)
+        warning = self.reason == MISSED
+        self._tell(first.namespace, first.owner, self.reason, sentence, pod=first.pod, warning=warning)
 
 
 def _owner(finding: Finding) -> tuple[str, OwnerReference]:

@@ -1,18 +1,23 @@
 """The groups that injected Pods form, and what each needs; fed with Pods, without any I/O."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from webhook import status
+from webhook.claims import Facts
 from webhook.daemon.log import LogLine
-from webhook.kube.api import Metadata, OwnerReference, is_older, owner_of
+from webhook.kube.api import Metadata, OwnerReference, is_older, owner_of, pod_reference
 from webhook.names import GROUP, STATUS, is_group, is_object_name, resource_name
-from webhook.resources import Needs, needs_of
+from webhook.resources import Needs, Participant, Unmet, Workload, needs_of_group, unmet_requests
 from webhook.status import Status
+
+_MAX_OWNERS = 100
+"""Of a group's objects. Each Pod without a workload is one, and each further one changes all objects."""
 
 
 class Key(NamedTuple):
@@ -22,12 +27,36 @@ class Key(NamedTuple):
     group: str
 
 
-class _Member(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of a Pod."""
+class Claim(msgspec.Struct, frozen=True, gc=False):
+    """What Pods say of themselves; anyone who may create or update Pods can have written it."""
 
     key: Key
     status: Status
     owner: OwnerReference
+
+
+class Standing(NamedTuple):
+    """Whose Pods they are, as far as the API server says so."""
+
+    owner: OwnerReference
+    """What the group's objects belong to."""
+    workload: Workload
+
+
+@dataclass(slots=True, eq=False)
+class Bearers:
+    """The Pods that make one claim."""
+
+    claim: Claim
+    pods: dict[str, str] = field(default_factory=dict)
+    """Their names by uid."""
+    untried: dict[str, None] = field(default_factory=dict)
+    """The uids of those that may show whether it is true, as long as none has shown it."""
+    believed: bool = False
+    standing: Standing | None = None
+    """Only where it is believed; None there: each Pod is its own workload."""
+    news_since: datetime | None = None
+    """When the oldest of its Pods was created, as long as there was no Event about it."""
 
 
 class Newcomer(NamedTuple):
@@ -35,6 +64,23 @@ class Newcomer(NamedTuple):
 
     owner: OwnerReference
     status: Status
+    pod: OwnerReference
+
+
+class Asker(NamedTuple):
+    """A workload that gets Events about its group: the owner that its Pods name, and one of them."""
+
+    owner: OwnerReference
+    pod: OwnerReference
+
+
+class Wanted(NamedTuple):
+    """What a group's Pods want from the controller."""
+
+    needs: Needs
+    owners: list[OwnerReference]
+    """What its objects belong to."""
+    unmet: list[Unmet]
 
 
 Touch = Callable[[Key], None]
@@ -43,7 +89,7 @@ _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Groups:
-    """Every injected Pod by its group.
+    """Every Pod with a readable status by its group; what it claims counts once it is believed.
 
     Args:
         touch: called with each group that may need something else now.
@@ -51,12 +97,10 @@ class Groups:
 
     def __init__(self, touch: Touch, log: LogLine) -> None:
         self._touch, self._log = touch, log
-        self._pods: dict[str, _Member] = {}
-        self._groups: dict[Key, set[str]] = defaultdict(set)
-        self._alike: Counter[_Member] = Counter()
-        """How many Pods of a workload have a record."""
-        self._news: dict[Key, dict[_Member, datetime]] = defaultdict(dict)
-        """What was not asked for yet, and when the oldest of its Pods was made."""
+        self._pods: dict[str, Bearers] = {}
+        self._groups: dict[Key, dict[Claim, Bearers]] = defaultdict(dict)
+        self._facts: dict[str, Facts | None] = {}
+        """What Pods show of their members, where that contradicted what they claimed, by uid."""
 
     @property
     def pods(self) -> int:
@@ -67,68 +111,147 @@ class Groups:
         """Every group that has a Pod."""
         return list(self._groups)
 
-    def needs(self, key: Key) -> tuple[Needs, list[OwnerReference]] | None:
-        """What a group needs, and what its objects belong to; None where it has no Pod."""
-        if key not in self._groups:
+    def needs(self, key: Key) -> Wanted | None:
+        """Say what a group needs, and what its objects belong to; None where no Pod of it is believed."""
+        standings = list(self._standings(key))
+        if not standings:
             return None
-        members = [self._pods[uid] for uid in self._groups[key]]
-        owners = {member.owner.uid: member.owner for member in members}
-        return needs_of(member.status for member in members), [owners[uid] for uid in sorted(owners)]
+        participants = [Participant(standing.workload, claimed) for claimed, standing, _ in standings]
+        owners = {standing.owner.uid: standing.owner for _, standing, _ in standings}
+        ordered = sorted(owners.values(), key=lambda owner: (owner.kind == "Pod", owner.uid))
+        return Wanted(needs_of_group(participants), ordered[:_MAX_OWNERS], unmet_requests(participants))
+
+    def askers(self, key: Key, identities: frozenset[str] | None = None) -> list[Asker]:
+        """List the workloads of a group that get an Event, each once.
+
+        Args:
+            key: of the group.
+            identities: of the workloads among them; None: all.
+        """
+        found: dict[str, Asker] = {}
+        for _, standing, asker in self._standings(key):
+            if identities is None or standing.workload.identity in identities:
+                found.setdefault(standing.owner.uid, asker)
+        return list(found.values())[:_MAX_OWNERS]
+
+    def believed(self, key: Key) -> list[Bearers]:
+        """List the claims of a group that count."""
+        return [bearers for bearers in self._groups.get(key, {}).values() if bearers.believed]
+
+    def knows(self, item: Metadata) -> bool:
+        """Tell whether nothing more will be learned of a Pod that is there; else a watch is late."""
+        return item.uid in self._pods or self._read(item) is None
+
+    def doubtful(self, key: Key) -> Iterator[tuple[Bearers, str, str]]:
+        """Go through the claims of a group that must be verified, with the uid and the name of a Pod of each.
+
+        Where a Pod is refused or a claim believed in between, that is taken into account.
+        """
+        for bearers in list(self._groups.get(key, {}).values()):
+            while not bearers.believed and bearers.untried:
+                uid = next(iter(bearers.untried))
+                yield bearers, uid, bearers.pods[uid]
+
+    def facts(self, uid: str) -> Facts | None:
+        """Return what a Pod shows of its member, where a former claim of it was refused.
+
+        Raises:
+            KeyError: none was.
+        """
+        return self._facts[uid]
+
+    @staticmethod
+    def believe(bearers: Bearers, standing: Standing | None) -> None:
+        """Let a claim count, as one of the Pods has shown that it is true.
+
+        Args:
+            bearers: that make it.
+            standing: whose Pods they are; None: each is its own workload.
+        """
+        bearers.believed, bearers.standing = True, standing
+        bearers.untried.clear()
+
+    def refuse(self, bearers: Bearers, uid: str, facts: Facts | None) -> None:
+        """Pass over a Pod that contradicts its claim; that says nothing of others that make the same."""
+        bearers.untried.pop(uid, None)
+        if uid in self._pods:
+            self._facts[uid] = facts
+
+    @staticmethod
+    def skip(bearers: Bearers, uid: str) -> None:
+        """Pass over a Pod that could not be read, and so shows nothing."""
+        bearers.untried.pop(uid, None)
 
     def news(self, key: Key, after: datetime) -> list[Newcomer]:
         """The workloads of a group whose Pods have a new record, each once; none with an older Pod."""
-        found = self._news.pop(key, {})
-        return [Newcomer(member.owner, member.status) for member, since in found.items() if since > after]
+        found = []
+        for bearers in self.believed(key):
+            since, bearers.news_since = bearers.news_since, None
+            if since is not None and since > after:
+                found.append(Newcomer(bearers.claim.owner, bearers.claim.status, _first_pod(bearers)))
+        return found
 
     def retain(self, uids: Collection[str]) -> None:
         """Forget all Pods but these."""
         for uid in [uid for uid in self._pods if uid not in uids]:
             self._forget(uid)
+            self._facts.pop(uid, None)
 
     def upsert(self, item: Metadata) -> None:
         """A Pod is there; nothing happens where nothing of interest changed."""
-        member = self._read(item)
-        if member == self._pods.get(item.uid):
+        claim = self._read(item)
+        known = self._pods.get(item.uid)
+        if claim == (known.claim if known else None):
             return
         self._forget(item.uid)
-        if member is not None:
-            self._pods[item.uid] = member
-            self._groups[member.key].add(item.uid)
-            self._note(member, item.creation_timestamp or _LONG_AGO)
-            self._touch(member.key)
+        if claim is not None:
+            self._add(claim, item)
+            self._touch(claim.key)
 
     def remove(self, item: Metadata) -> None:
         """A Pod has gone."""
         self._forget(item.uid)
+        self._facts.pop(item.uid, None)
+
+    def _standings(self, key: Key) -> Iterator[tuple[Status, Standing, Asker]]:
+        """What is believed in a group, a workload after the other."""
+        for bearers in self.believed(key):
+            claim = bearers.claim
+            if bearers.standing is not None:
+                yield claim.status, bearers.standing, Asker(claim.owner, _first_pod(bearers))
+                continue
+            for uid, name in bearers.pods.items():
+                pod = pod_reference(name, uid)
+                itself = Workload(identity=uid, name=f"Pod/{name}", scalable=False)
+                yield claim.status, Standing(pod, itself), Asker(pod, pod)
+
+    def _add(self, claim: Claim, item: Metadata) -> None:
+        """The first Pod with its record is news; that it is not the oldest may be seen until that is told."""
+        made = item.creation_timestamp or _LONG_AGO
+        bearers = self._groups[claim.key].get(claim)
+        if bearers is None:
+            bearers = self._groups[claim.key][claim] = Bearers(claim, news_since=made)
+        elif bearers.news_since is not None:
+            bearers.news_since = min(made, bearers.news_since)
+        bearers.pods[item.uid] = item.name
+        if not bearers.believed:
+            bearers.untried[item.uid] = None
+        self._pods[item.uid] = bearers
 
     def _forget(self, uid: str) -> None:
-        member = self._pods.pop(uid, None)
-        if member is None:
+        bearers = self._pods.pop(uid, None)
+        if bearers is None:
             return
-        uids = self._groups[member.key]
-        uids.discard(uid)
-        if not uids:
-            del self._groups[member.key]
-        self._alike[member] -= 1
-        if not self._alike[member]:
-            del self._alike[member]
-            self._forget_news(member)
-        self._touch(member.key)
+        key = bearers.claim.key
+        del bearers.pods[uid]
+        bearers.untried.pop(uid, None)
+        if not bearers.pods:
+            del self._groups[key][bearers.claim]
+            if not self._groups[key]:
+                del self._groups[key]
+        self._touch(key)
 
-    def _note(self, member: _Member, made: datetime) -> None:
-        """The first Pod with its record is news; that it is not the oldest may be seen until that is told."""
-        self._alike[member] += 1
-        news = self._news.get(member.key, {})
-        if self._alike[member] == 1 or member in news:
-            self._news[member.key][member] = min(made, news.get(member, made))
-
-    def _forget_news(self, member: _Member) -> None:
-        news = self._news.get(member.key, {})
-        news.pop(member, None)
-        if not news:
-            self._news.pop(member.key, None)
-
-    def _read(self, item: Metadata) -> _Member | None:
+    def _read(self, item: Metadata) -> Claim | None:
         """A Pod as far as it concerns its group; None where it was not injected, or is on its way out.
 
         A Pod that ends needs nothing any more, and when its workload is deleted its objects go before it
@@ -137,6 +260,9 @@ class Groups:
         text = item.annotations.get(STATUS)
         if text is None or item.deletion_timestamp is not None:
             return None
+        owner = owner_of(item)
+        if (owner.api_version, owner.kind) == ("v1", "Node"):
+            return None  # a mirror of what a kubelet runs by itself: nothing can be injected into it
         try:
             found = status.decode(text)
         except msgspec.MsgspecError as error:
@@ -156,7 +282,12 @@ class Groups:
                 "status without ServiceAccount", level="warning", namespace=item.namespace, pod=item.name
             )
             return None
-        return _Member(Key(item.namespace, found.group), found, owner_of(item))
+        return Claim(Key(item.namespace, found.group), found, owner)
+
+
+def _first_pod(bearers: Bearers) -> OwnerReference:
+    uid, name = next(iter(bearers.pods.items()))
+    return pod_reference(name, uid)
 
 
 class Kept:
@@ -181,6 +312,10 @@ class Kept:
     def get(self, key: Key) -> Metadata | None:
         """The object of a group, as last seen."""
         return self._objects.get(key)
+
+    def keys(self) -> list[Key]:
+        """Every group that has one."""
+        return list(self._objects)
 
     def note(self, item: Metadata) -> None:
         """Take in what a write of ours left, so that the watch will say nothing new when it comes to it.

@@ -9,7 +9,7 @@ from webhook.daemon.reload import count_reloads
 _SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 RESULTS = ("ok", "conflict", "error")
 EVICTION_RESULTS = ("evicted", "budget", "gone", "error")
-EVENT_RESULTS = ("sent", "failed", "dropped")
+EVENT_RESULTS = ("sent", "failed", "dropped", "unconfirmed")
 
 
 class Metrics:
@@ -26,7 +26,7 @@ class Metrics:
         self.reconciled = {result: reconciles.labels(result) for result in RESULTS}
         events = Counter(
             f"{prefix}_events",
-            "Events for workloads: sent, failed, or dropped because too many waited.",
+            "Events for workloads: sent, failed, dropped because too many waited, or about none that exists.",
             ["result"],
             registry=registry,
         )
@@ -41,6 +41,11 @@ class Metrics:
             f"{prefix}_unread_objects",
             "Objects that were passed over, as they could not be read: too long, or malformed.",
             ["kind", "reason"],
+            registry=registry,
+        )
+        self.rejected = Counter(
+            f"{prefix}_statuses_rejected",
+            "Pods whose status annotation contradicts what they are.",
             registry=registry,
         )
         self.leader = Gauge(f"{prefix}_leader", "1 while this replica leads.", registry=registry)

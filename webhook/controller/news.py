@@ -28,6 +28,9 @@ class News(NamedTuple):
     sentence: str
     """As `cut` leaves it."""
     warning: bool
+    pod: OwnerReference | None = None
+    """One of the Pods, as the API server has it: what the Event is about where the owner is none that
+    exists."""
 
 
 class Told(msgspec.Struct, gc=False):

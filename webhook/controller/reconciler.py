@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from webhook.controller.events import Recorder
-from webhook.controller.groups import Groups, Kept, Key
+from webhook.controller.groups import Groups, Kept, Key, Wanted
 from webhook.controller.metrics import Metrics
+from webhook.controller.verification import Verifier
 from webhook.controller.waits import Waits
 from webhook.daemon.log import LogLine
 from webhook.kube.api import (
@@ -20,11 +21,12 @@ from webhook.kube.api import (
     Api,
     ApiError,
     Kind,
-    OwnerReference,
+    Metadata,
+    Partial,
     in_words,
 )
 from webhook.names import GROUP, resource_name
-from webhook.resources import OURS, Needs, of_group
+from webhook.resources import OURS, of_group
 from webhook.status import Status
 
 _CONFLICT_SECONDS = 60
@@ -114,7 +116,8 @@ class Reconciler:
         self._metrics, self._log = metrics, log
         self._waits: dict[Key, Waits] = {}
         self._pause = _Pause()
-        self._shapes: dict[Key, tuple[tuple[Needs, list[OwnerReference]], list[str | None]]] = {}
+        self._verifier = Verifier(api, groups, recorder, metrics, log)
+        self._shapes: dict[Key, tuple[Wanted, list[str | None]]] = {}
         """What each group needed, and the versions of what was made for it."""
 
     async def work(self) -> None:
@@ -152,21 +155,29 @@ class Reconciler:
     async def _reconcile(self, key: Key) -> str:
         """Bring one group into shape: "ok", or "conflict" where an object of the same name is not ours.
 
-        A group without Pods keeps its objects: its workload may be scaled to zero, and when that has gone the
-        garbage collector removes them, as they belong to it.
+        A group without Pods keeps its objects for now: its workload may be scaled to zero, and when that has
+        gone the garbage collector removes them, as they belong to it. What it does not, `Leftovers` does.
         """
+        if not await self._verifier.verify(key):
+            self._queue.add(key)
         self._tell_injected(key)
-        found = self._groups.needs(key)
-        if found is None:
+        wanted = self._groups.needs(key)
+        if wanted is None:
             self._shapes.pop(key, None)
             return "ok"
-        if self._shapes.get(key) == (found, self._versions(key)):
-            return "ok"  # one more Pod like the others
+        known, versions = self._shapes.get(key, (None, []))
+        if known == wanted:
+            if versions == self._versions(key):
+                return "ok"  # one more Pod like the others
+            await self._verifier.confirm_again(key)
+            wanted = self._groups.needs(key) or wanted
         left: dict[str, str] = {}
-        result = await self._bring_into_shape(key, *found, left)
+        result = await self._bring_into_shape(key, wanted, left)
         if result == "ok":
             # Not as the watch has them: what it said meanwhile is for the next look.
-            self._shapes[key] = (found, [left.get(name) for name in self._kept])
+            self._shapes[key] = (wanted, [left.get(name) for name in self._kept])
+        if known is None or known.unmet != wanted.unmet:
+            self._tell_unmet(key, wanted)
         return result
 
     def _versions(self, key: Key) -> list[str | None]:
@@ -174,21 +185,17 @@ class Reconciler:
         known = [kept.get(key) for kept in self._kept.values()]
         return [metadata.resource_version if metadata else None for metadata in known]
 
-    async def _bring_into_shape(
-        self, key: Key, wanted: Needs, owners: list[OwnerReference], left: dict[str, str]
-    ) -> str:
+    async def _bring_into_shape(self, key: Key, wanted: Wanted, left: dict[str, str]) -> str:
         """Apply what a group needs, and delete what it does not; `left` takes the versions, by kind."""
-        objects = {obj["kind"]: obj for obj in of_group(wanted, key.group, key.namespace)}
-        references = [msgspec.to_builtins(owner) for owner in owners]
+        objects = {obj["kind"]: obj for obj in of_group(wanted.needs, key.group, key.namespace)}
+        references = [msgspec.to_builtins(owner) for owner in wanted.owners]
         result = "ok"
         for name, kind in KEPT_KINDS.items():
             if name in objects:
                 objects[name]["metadata"]["ownerReferences"] = references
                 if not await self._keep(key, kind, objects[name], left):
                     result = "conflict"
-                    self._tell_conflict(key, name, owners)
-                    if name == "Role":
-                        break  # nothing is bound to a Role that is not ours
+                    self._tell_conflict(key, name)
             elif (unneeded := self._kept[name].get(key)) is not None:
                 await self._api.delete(kind, unneeded)
                 self._say("deleted", key, kind=name)
@@ -203,7 +210,7 @@ class Reconciler:
             if found is not None and not OURS.items() <= found.metadata.labels.items():
                 return self._conflict(key, kind, "an object of that name is there, and not ours")
         try:
-            applied = await self._api.apply(kind, obj, force=known is not None)
+            applied = await self._apply(kind, obj, known)
         except ApiError as error:
             if error.status == HTTPStatus.CONFLICT and known is None:
                 return self._conflict(key, kind, str(error))
@@ -214,22 +221,43 @@ class Reconciler:
             self._say("applied", key, kind=kind.name)
         return True
 
+    async def _apply(self, kind: Kind, obj: dict[str, Any], known: Metadata | None) -> Partial:
+        """Apply an object; a RoleBinding to another role is created again, since its role is immutable."""
+        try:
+            return await self._api.apply(kind, obj, force=known is not None)
+        except ApiError as error:
+            immutable = kind.name == "RoleBinding" and error.status == HTTPStatus.UNPROCESSABLE_ENTITY
+            if known is None or not immutable:
+                raise
+        await self._api.delete(kind, known)
+        return await self._api.apply(kind, obj, force=True)
+
     def _conflict(self, key: Key, kind: Kind, why: str) -> bool:
         self._say("conflict", key, level="warning", kind=kind.name, why=why)
         return False
 
     def _tell_injected(self, key: Key) -> None:
         for found in self._groups.news(key, after=datetime.now(UTC) - _NEWS):
-            self._recorder.tell(key.namespace, found.owner, "Injected", _injected(found.status))
+            sentence = _injected(found.status)
+            self._recorder.tell(key.namespace, found.owner, "Injected", sentence, pod=found.pod)
 
-    def _tell_conflict(self, key: Key, kind: str, owners: list[OwnerReference]) -> None:
+    def _tell_conflict(self, key: Key, kind: str) -> None:
         sentence = (
             f"the {kind} {resource_name(key.group)} is there and not ours, but the Hazelcast members of the "
             f"group {key.group} need one of that name: rename or delete it, or give the Pods another group "
             f"with the annotation {GROUP}"
         )
-        for owner in owners:
-            self._recorder.tell(key.namespace, owner, "Conflict", sentence, warning=True)
+        for asker in self._groups.askers(key):
+            self._recorder.tell(key.namespace, asker.owner, "Conflict", sentence, pod=asker.pod, warning=True)
+
+    def _tell_unmet(self, key: Key, wanted: Wanted) -> None:
+        for unmet in wanted.unmet:
+            sentence = f"the group {key.group} gets no {unmet.kind}: {unmet.reason}"
+            self._say("request not met", key, level="warning", kind=unmet.kind, why=unmet.reason)
+            for asker in self._groups.askers(key, unmet.askers):
+                self._recorder.tell(
+                    key.namespace, asker.owner, "NotMet", sentence, pod=asker.pod, warning=True
+                )
 
     def _say(self, message: str, key: Key, **fields: object) -> None:
         say: Callable[..., None] = self._log

@@ -239,7 +239,8 @@ class Repairer:
             "See that the webhook runs and what it says of these Pods"
         )
         self._say("put aside", chosen, level="warning", why=why)
-        self._tell(chosen.namespace, chosen.owner, findings.reason, sentence, warning=True)
+        reason = findings.reason
+        self._tell(chosen.namespace, chosen.owner, reason, sentence, pod=chosen.pod, warning=True)
 
     def _later(self, owner: OwnerReference, seconds: float) -> None:
         self._not_before[owner.uid] = self._clock() + seconds

@@ -17,6 +17,7 @@ from webhook.controller.events import Recorder
 from webhook.controller.findings import DRIFTED, MISSED, Findings
 from webhook.controller.groups import Groups, Kept, Key
 from webhook.controller.injected import Injected
+from webhook.controller.leftovers import Leftovers
 from webhook.controller.metrics import Metrics
 from webhook.controller.reconciler import Queue, Reconciler
 from webhook.controller.reflector import Both, Reflector
@@ -117,6 +118,7 @@ class Controller:
         )
         api = self._api = Api(api_client, Unread(self.metrics, log).note)
         self._recorder = Recorder(api, self.metrics, log)
+        self._leftovers = Leftovers(api, self._groups, kept, log)
         self._reconciler = Reconciler(api, self._groups, kept, self._queue, self._recorder, self.metrics, log)
         self._reflectors = [
             Reflector(api, kind, OURS_SELECTOR, kept[name], self.metrics, log)
@@ -207,6 +209,7 @@ class Controller:
         for key in self._groups.keys():  # noqa: SIM118 - no mapping
             self._queue.add(key)
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._leftovers.work())
             for _ in range(_WORKERS):
                 group.create_task(self._reconciler.work())
 

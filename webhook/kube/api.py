@@ -105,7 +105,7 @@ def owner_of(pod: Metadata) -> OwnerReference:
     """What made a Pod; a Pod that nothing made belongs to itself."""
     owner = next((reference for reference in pod.owner_references if reference.controller), None)
     if owner is None:
-        return OwnerReference(api_version="v1", kind="Pod", name=pod.name, uid=pod.uid)
+        return pod_reference(pod.name, pod.uid)
     return msgspec.structs.replace(owner, controller=None)
 
 
@@ -122,6 +122,11 @@ def is_older(version: str, other: str) -> bool:
     if not all(each.isascii() and each.isdecimal() and len(each) <= _VERSION_DIGITS for each in both):
         return False
     return int(version) < int(other)
+
+
+def pod_reference(name: str, uid: str) -> OwnerReference:
+    """A Pod as the owner of what belongs to it."""
+    return OwnerReference(api_version="v1", kind="Pod", name=name, uid=uid)
 
 
 class Partial(msgspec.Struct, gc=False):
@@ -214,7 +219,6 @@ KEPT_KINDS = {
         Kind("Service", "/api/v1", "services"),
         Kind("PodDisruptionBudget", "/apis/policy/v1", "poddisruptionbudgets"),
         Kind("NetworkPolicy", "/apis/networking.k8s.io/v1", "networkpolicies"),
-        Kind("Role", _RBAC, "roles"),
         Kind("RoleBinding", _RBAC, "rolebindings"),
     )
 }
@@ -397,8 +401,17 @@ class Api:
         Raises:
             ApiError: refused.
         """
+        return await self.read_as(dict[str, Any], kind, namespace, name)
+
+    async def read_as(self, item: type[_Item], kind: Kind, namespace: str, name: str) -> _Item | None:
+        """Read one whole object, of which no more is kept than a type asks for; None where there is none.
+
+        Raises:
+            ApiError: refused.
+            msgspec.MsgspecError: it is not of that type.
+        """
         answer = await self._find(kind, namespace, name, accept="application/json")
-        return None if answer is None else _decode(answer, dict[str, Any])
+        return None if answer is None else _decode(answer, item)
 
     async def _find(self, kind: Kind, namespace: str, name: str, *, accept: str) -> bytearray | None:
         try:
