@@ -498,6 +498,15 @@ def test_the_table_of_a_pipe_has_no_colour(cluster: ControlPlane, installation: 
     assert "  ok       API server: v" in done.stdout
 
 
+@pytest.mark.usefixtures("installation")
+def test_an_object_that_cannot_be_read_is_said_and_passed_over(cluster: ControlPlane, namespace: str) -> None:
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "n" * 2000, "uid": "none"}
+    create_pod(cluster, namespace, "odd", "shop", owner=owner)
+    done = printed("--kubeconfig", str(cluster.kubeconfig), "-o", "json")
+    assert f"Pod {namespace}/odd cannot be read and is passed over" in done.stderr
+    assert json.loads(done.stdout)
+
+
 def test_no_cluster_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     for options in ((), ("--kubeconfig", str(tmp_path / "none")), ("--context", "none")):
