@@ -176,7 +176,8 @@ TABLE = (
         values.boolean_type(),
         "false",
         "A PodDisruptionBudget for the group: evictions take one Pod at a time. For Deployments, ReplicaSets "
-        "and StatefulSets, and only where no other budget selects the Pods: with two, evictions fail.",
+        "and StatefulSets (Pods of Jobs and DaemonSets, and those without a workload, are denied), and only "
+        "where no other budget selects the Pods: with two, evictions fail.",
     ),
     Annotation(
         "network-policy",

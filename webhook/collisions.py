@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from webhook.annotations import SidecarSpec
 from webhook.errors import Problem
-from webhook.names import CONFIG_VOLUME, CONTAINER, GROUP, INJECT, PREFIX, TMP_VOLUME
-from webhook.pod import Container, Pod, Quantity, Spec
+from webhook.names import CONFIG_VOLUME, CONTAINER, DISRUPTION_BUDGET, GROUP, INJECT, PREFIX, TMP_VOLUME
+from webhook.pod import Container, Pod, Quantity, Spec, is_scalable, owner_kind
 from webhook.values import quantity
 
 
@@ -15,11 +15,12 @@ def collisions(pod: Pod, spec: SidecarSpec, group: str) -> list[Problem]:
     return [
         *_taken_names(pod, containers),
         *_taken_ports(pod, spec, containers),
-        *_foreign_group(pod, group),
+        *foreign_group(pod, group),
         *_impossible_discovery(pod, spec),
         *_shared_loopback(pod, spec),
         *_impossible_platform(pod, containers),
         *_too_small_pod(pod, spec),
+        *_impossible_budget(pod, spec),
         *_no_room_for_the_record(pod),
     ]
 
@@ -59,7 +60,8 @@ def _taken_ports(pod: Pod, spec: SidecarSpec, containers: Sequence[Container]) -
     ]
 
 
-def _foreign_group(pod: Pod, group: str) -> list[Problem]:
+def foreign_group(pod: Pod, group: str) -> list[Problem]:
+    """Find a label that puts the Pod among the members of another group than its own."""
     labelled = (pod.metadata.labels or {}).get(GROUP)
     if labelled is None or labelled == group:
         return []
@@ -184,6 +186,19 @@ def _is_more(quantities: list[Quantity], than: Quantity) -> bool:
     except ValueError:
         return False  # signs, or more digits than anyone has memory: the API server compares them itself
 
+
+def _impossible_budget(pod: Pod, spec: SidecarSpec) -> list[Problem]:
+    """Find a PodDisruptionBudget that would block every eviction."""
+    if not spec.disruption_budget or is_scalable(pod):
+        return []
+    kind = owner_kind(pod)
+    return [Problem(DISRUPTION_BUDGET, BLOCKING_BUDGET.format(f"a {kind}" if kind else "no workload"))]
+
+
+BLOCKING_BUDGET = (
+    'is "true", but {} made the Pod: a budget works for Pods of a Deployment, ReplicaSet or StatefulSet, and '
+    "would block every eviction of this one; remove the annotation"
+)
 
 _MAX_ANNOTATIONS = 256 * 1024
 """Bytes of all annotations together, keys included, that the API server takes."""

@@ -20,6 +20,11 @@ RECORDS = frozenset((STATUS, COPIED))
 GROUP = PREFIX + "group"
 """Annotation: which Pods form one cluster. Label on an injected Pod: what the headless Service selects."""
 
+DISRUPTION_BUDGET = PREFIX + "disruption-budget"
+
+MIRROR = "kubernetes.io/config.mirror"
+"""Annotation of the kubelet's on a mirror Pod, which shows a static Pod that it runs from a file."""
+
 INJECTOR = "hazelcast-sidecar-injector"
 """Of the webhook's configuration, its Service and its Deployment."""
 

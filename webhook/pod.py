@@ -17,6 +17,13 @@ class Named(msgspec.Struct, gc=False):
     name: str = ""
 
 
+class VolumeMount(msgspec.Struct, gc=False, rename="camel"):
+    """Where a container mounts which volume."""
+
+    name: str = ""
+    mount_path: str = ""
+
+
 class ContainerPort(msgspec.Struct, gc=False, rename="camel"):
     """A port that a container declares."""
 
@@ -64,6 +71,7 @@ class Container(msgspec.Struct, gc=False, rename="camel"):
     """"Always" makes a native sidecar of an init container."""
     security_context: SecurityContext | None = None
     resources: Requirements | None = None
+    volume_mounts: list[VolumeMount] | None = None
 
 
 class OwnerReference(msgspec.Struct, gc=False):
@@ -136,10 +144,35 @@ def is_controlled(pod: Pod) -> bool:
 
 
 def _controller(metadata: Metadata) -> OwnerReference | None:
+    """Find the workload that made a Pod; the Node that owns a mirror Pod is none."""
     for owner in metadata.owner_references or ():
-        if owner.controller:
+        if owner.controller and owner.kind != NODE:
             return owner
     return None
+
+
+NODE = "Node"
+"""The kind that owns the mirror Pods of a node's static Pods."""
+
+WITHOUT_SCALE = ("Job", "CronJob", "DaemonSet")
+"""Kinds of workloads without the scale subresource."""
+
+
+def is_scalable(pod: Pod) -> bool:
+    """Tell whether the workload that made the Pod has, as far as its kind says, the scale subresource.
+
+    A PodDisruptionBudget with maxUnavailable asks it how many Pods there should be. Kinds that are not known
+    here may have one.
+    Source: Kubernetes documentation, "Specifying a Disruption Budget for your Application".
+    """
+    owner = _controller(pod.metadata)
+    return owner is not None and owner.kind not in WITHOUT_SCALE
+
+
+def owner_kind(pod: Pod) -> str:
+    """Return the kind of the workload that made the Pod; empty where none did."""
+    owner = _controller(pod.metadata)
+    return owner.kind if owner else ""
 
 
 HASH_LABELS = ("pod-template-hash", "rollouts-pod-template-hash")

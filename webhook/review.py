@@ -17,7 +17,7 @@ from webhook.envelope import AdmissionReview, GroupVersionKind
 from webhook.errors import Problem, ReviewError, in_one_sentence
 from webhook.patch import Shape
 from webhook.pod import Pod
-from webhook.policy import Decision, Deny, Inject, Reason, Skip
+from webhook.policy import Decision, Deny, Inject, Reason, Restore, Skip
 from webhook.settings import Settings
 from webhook.workload import KINDS, Workload
 from webhook.workload_policy import Copy, WorkloadDecision
@@ -83,6 +83,11 @@ class Reviewer:
             case Inject():
                 assert pod is not None  # noqa: S101 - there is nothing to inject into otherwise
                 rest = self._injection(decision, pod)
+            case Restore(warnings=warnings, reason=reason):
+                assert pod is not None  # noqa: S101 - as above
+                operations = patch.restore_operations(decision, pod, self._run_as_user)
+                audit = {**_audit(reason), "group": decision.group}
+                rest = envelope.allowed(audit, warnings, _encoded(operations))
             case Skip(reason, warnings):
                 rest = envelope.allowed(_audit(reason), warnings)
             case Deny(reason, problems):

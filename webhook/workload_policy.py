@@ -15,7 +15,7 @@ from webhook.copying import Copying
 from webhook.errors import Problem
 from webhook.names import COPIED, INJECT
 from webhook.pod import Pod
-from webhook.policy import Decision, Deny, Inject, Reason, Skip
+from webhook.policy import Decision, Deny, Inject, Reason, Restore, Skip
 from webhook.workload import Kind, Template, Workload, as_pod, written_by_users
 
 
@@ -66,7 +66,8 @@ def decide(kind: Kind, workload: Workload, before: Workload | None, defaults: De
         if kind.name == "Job" and before is not None:
             return Skip(Reason.UNCHANGED, ("a Job's Pods cannot be changed; delete it and create it anew",))
         return Copy(now.copying, _warnings(now, then))
-    reason = Reason.UNCHANGED if isinstance(now.decision, Inject) else now.decision.reason
+    of_pods = isinstance(now.decision, Inject | Restore)  # decided about, and not about the workload
+    reason = Reason.UNCHANGED if of_pods else now.decision.reason
     return Skip(reason, _warnings(now, then))
 
 
@@ -120,7 +121,7 @@ def _outcome(state: _State) -> str:
             # A CronJob's Jobs have names of their own, and so have their groups.
             named = "" if state.kind.name == "CronJob" and spec.group is None else f'group "{group}", '
             return f'each Pod gets a Hazelcast member: {named}cluster "{spec.cluster_name}"'
-        case Skip(reason=Reason.ALREADY_INJECTED | Reason.HAND_WRITTEN):
+        case Skip(reason=Reason.ALREADY_INJECTED | Reason.HAND_WRITTEN) | Restore():
             return ""
         case _:
             return _NO_MEMBERS
@@ -143,5 +144,5 @@ def _advice(now: _State, then: _State | None) -> Iterator[str]:
                 yield from advise_change(then.decision.spec, spec)
         case Skip(reason=Reason.NOT_REQUESTED) if INJECT not in now.own:
             yield from policy.forgotten({**now.own, **now.copying.annotations})
-        case Skip(warnings=warnings):
+        case Skip(warnings=warnings) | Restore(warnings=warnings):
             yield from warnings

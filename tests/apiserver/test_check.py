@@ -36,7 +36,6 @@ from tests.apiserver.controller import (
     OWN_NAMESPACE,
     PREFIX,
     api,
-    create_pod,
     foreign,
     replica_set,
     status,
@@ -170,6 +169,18 @@ def until_wrong(check: Check, expected: set[tuple[str, str]]) -> Findings:
 
 
 # --- what it says ------------------------------------------------------------------------------------------
+
+
+def create_pod(
+    cluster: ControlPlane, namespace: str, name: str, group: str, owner: dict[str, Any] | None = None
+) -> None:
+    """Create a Pod that the webhook injects; without an owner it is a bare one."""
+    metadata: dict[str, Any] = {"name": name, "annotations": ours(group=group)}
+    if owner:
+        metadata["ownerReferences"] = [owner | {"controller": True, "blockOwnerDeletion": True}]
+    body = {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}}
+    answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", body)
+    assert answer.code == 201, answer.message
 
 
 def test_a_healthy_installation(check: Check, cluster: ControlPlane, namespace: str) -> None:

@@ -13,7 +13,7 @@ from aiohttp import HttpVersion11, web
 from webhook.daemon.admin import Readiness
 from webhook.daemon.log import LogLine
 from webhook.errors import ReviewError, in_one_sentence
-from webhook.policy import SENTENCES, Deny, Inject, Skip
+from webhook.policy import SENTENCES, Deny, Inject, Restore, Skip
 from webhook.review import Reviewed, Reviewer
 from webhook.server.body import whole_body
 from webhook.server.metrics import REFUSALS, Metrics
@@ -131,7 +131,7 @@ def _failure(status: HTTPStatus, sentence: str) -> bytes:
 def _log_review(log: LogLine, reviewed: Reviewed, seconds: float) -> None:
     decision = reviewed.decision
     match decision:
-        case Inject():
+        case Inject() | Restore():
             detail = {"group": decision.group}
         case Deny():
             detail = {"problems": in_one_sentence(decision.problems)}
