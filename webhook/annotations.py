@@ -11,6 +11,7 @@ import msgspec
 
 from webhook import values
 from webhook.errors import InvalidSettingsError, Problem
+from webhook.limits import AND_MORE, MAX_PROBLEMS
 from webhook.names import CONFIG_KEY, MAX_PORT, POD_CLIENTS, POD_CONFIG_KEY, PREFIX, RECORDS, Ports, ports_of
 from webhook.settings import Settings
 from webhook.values import MAX_SHOWN, ValueType, did_you_mean, quantity
@@ -201,9 +202,6 @@ TABLE = (
     ),
 )
 
-_MAX_PROBLEMS = 25
-"""More than a person makes; the API server checks the size of annotations only after admission."""
-
 _SHIPPED = {annotation.name: annotation.default for annotation in TABLE if annotation.default is not None}
 
 _BY_NAME = {annotation.name: annotation for annotation in TABLE}
@@ -302,8 +300,8 @@ def _read_all(ours: tuple[tuple[str, str], ...], defaults: Mapping[str, Any]) ->
     for key, text in ours:
         if key not in RECORDS:
             _read(key.removeprefix(PREFIX), text, fields, problems, prefix=PREFIX)
-            if len(problems) == _MAX_PROBLEMS:
-                return [*problems, Problem(PREFIX + "*", "and perhaps more; these come first")]
+            if len(problems) == MAX_PROBLEMS:
+                return [*problems, Problem(PREFIX + "*", AND_MORE)]
     if problems:
         return problems
     spec = SidecarSpec(**_completed(fields))

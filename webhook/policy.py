@@ -7,6 +7,7 @@
 | CREATE    | absent            | any                      | some of ours      | skip NOT_REQUESTED, warns |
 | CREATE    | "false"           | any                      | any               | skip DECLINED             |
 | CREATE    | "true"            | injected by us           | any               | skip ALREADY_INJECTED     |
+| CREATE    | not "false"       | no, and too many others  | any               | deny TOO_LARGE            |
 | CREATE    | neither           | any                      | any               | deny INVALID              |
 | CREATE    | "true"            | no                       | invalid           | deny INVALID              |
 | CREATE    | "true"            | somebody's own           | valid             | skip HAND_WRITTEN, warns  |
@@ -23,6 +24,7 @@ from webhook.advice import advise
 from webhook.annotations import Defaults, SidecarSpec
 from webhook.collisions import collisions
 from webhook.errors import Problem
+from webhook.limits import excess, shown
 from webhook.names import (
     CONTAINER,
     INJECT,
@@ -46,6 +48,7 @@ class Reason(StrEnum):
     HAND_WRITTEN = "hand-written-member"
     INVALID = "invalid-annotations"
     COLLISION = "collision"
+    TOO_LARGE = "too-large"
     COPIED = "annotations-copied"
     UNCHANGED = "unchanged"
     UNINJECTED = "uninjected"
@@ -61,6 +64,7 @@ SENTENCES = {
     Reason.HAND_WRITTEN: "the Pod has a Hazelcast member of its own",
     Reason.INVALID: "the Pod's annotations cannot be used",
     Reason.COLLISION: "something in the Pod stands in the member's way",
+    Reason.TOO_LARGE: "the object has more elements than one whose Pods get a member can have",
     Reason.COPIED: "annotations of the workload were copied onto its Pod template",
     Reason.UNCHANGED: "the Pod template has what it should have",
     Reason.UNINJECTED: "what was injected was taken out",
@@ -113,6 +117,8 @@ def decide(pod: Pod, operation: str, defaults: Defaults) -> Decision:  # noqa: P
         return Skip(Reason.DECLINED)
     if is_injected(pod):
         return Skip(Reason.ALREADY_INJECTED)
+    if too_many := excess(pod):
+        return Deny(Reason.TOO_LARGE, too_many)
     spec = annotations.parse(given, defaults)
     if not isinstance(spec, SidecarSpec):
         return Deny(Reason.INVALID, spec)
@@ -143,7 +149,7 @@ def forgotten(given: Mapping[str, str]) -> tuple[str, ...]:
     misspelt = next((key for key in ours if key.removeprefix(PREFIX) not in annotations.NAMES), None)
     guess = did_you_mean(misspelt.removeprefix(PREFIX), ["inject"]) if misspelt else ""
     hint = guess or f'; add {INJECT}: "true"'
-    return (f"no Hazelcast member is injected: {misspelt or ours[0]} is set, {INJECT} is not{hint}",)
+    return (f"no Hazelcast member is injected: {shown(misspelt or ours[0])} is set, {INJECT} is not{hint}",)
 
 
 MEMBER_IMAGES = ("hazelcast", "hazelcast-enterprise")
@@ -152,13 +158,14 @@ MEMBER_IMAGES = ("hazelcast", "hazelcast-enterprise")
 
 def _own_member(pod: Pod) -> str | None:
     """A warning where somebody gave the Pod a member by hand, as Hazelcast's guide has people do."""
-    for container in pod.containers:
+    for index, container in enumerate(pod.containers):
         if MEMBER_IMAGES[0] not in container.image:
             continue  # most images end here, without being taken apart
         repository = container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
         if repository in MEMBER_IMAGES:
             return (
-                f'no Hazelcast member is injected: {pod.path_of(container)} "{container.name}" is one '
-                f"already ({container.image}); remove it, with its volumes, to have one injected in its place"
+                f'no Hazelcast member is injected: {pod.path_at(index)} "{shown(container.name)}" is one '
+                f"already ({shown(container.image)}); remove it, with its volumes, to have one injected in "
+                "its place"
             )
     return None
