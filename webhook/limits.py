@@ -74,7 +74,9 @@ def excess(pod: Pod) -> list[Problem]:
     found = []
     count = len(spec.init_containers or ()) + len(spec.containers or ())
     if count > MAX_CONTAINERS:
-        found.append(_too_many("spec.containers", f"{count:,} containers and init containers", MAX_CONTAINERS))
+        found.append(
+            _too_many("spec.containers", f"{count:,} containers and init containers", MAX_CONTAINERS)
+        )
     if (count := len(spec.volumes or ())) > MAX_VOLUMES:
         found.append(_too_many("spec.volumes", f"{count:,} volumes", MAX_VOLUMES))
     return found
