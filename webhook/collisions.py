@@ -6,9 +6,9 @@ from itertools import chain, islice
 
 from webhook.annotations import SidecarSpec
 from webhook.errors import Problem
-from webhook.limits import AND_MORE, MAX_ANNOTATIONS, MAX_PROBLEMS, shown
+from webhook.limits import AND_MORE, MAX_ANNOTATIONS, MAX_NAME, MAX_PROBLEMS, annotation_bytes, fit, shown
 from webhook.names import CONFIG_VOLUME, CONTAINER, GROUP, INJECT, PREFIX, TMP_VOLUME
-from webhook.pod import Container, Pod, Quantity, Spec
+from webhook.pod import Container, Pod, Quantity
 from webhook.values import quantity
 
 
@@ -20,14 +20,15 @@ def collisions(pod: Pod, spec: SidecarSpec, group: str) -> list[Problem]:
         _taken_ports(pod, spec, containers),
         _foreign_group(pod, group),
         _impossible_discovery(pod, spec),
+        _endless_account(pod, spec),
         _shared_loopback(pod, spec),
         _impossible_platform(pod, containers),
         _too_small_pod(pod, spec),
         _no_room_for_the_record(pod),
     )
-    problems = list(islice(found, MAX_PROBLEMS))
-    if next(found, None) is not None:
-        problems.append(Problem("spec", AND_MORE))
+    problems = list(islice(found, MAX_PROBLEMS + 1))
+    if len(problems) > MAX_PROBLEMS:
+        problems[-1] = Problem("spec", AND_MORE)
     return problems
 
 
@@ -95,6 +96,13 @@ def _impossible_discovery(pod: Pod, spec: SidecarSpec) -> list[Problem]:
     return [Problem("spec.dnsPolicy", sentence)]
 
 
+def _endless_account(pod: Pod, spec: SidecarSpec) -> list[Problem]:
+    """Find a ServiceAccount that cannot exist: its name would be recorded, however long it is."""
+    if spec.discovery != "api" or len(pod.spec.service_account_name) <= MAX_NAME:
+        return []
+    return [Problem("spec.serviceAccountName", f"is longer than {MAX_NAME} characters; name one that exists")]
+
+
 def _shared_loopback(pod: Pod, spec: SidecarSpec) -> list[Problem]:
     if not spec.pod_clients or not pod.spec.host_network:
         return []
@@ -107,18 +115,22 @@ def _shared_loopback(pod: Pod, spec: SidecarSpec) -> list[Problem]:
 
 def _impossible_platform(pod: Pod, containers: Sequence[Container]) -> Iterator[Problem]:
     """Members run on Linux; a Windows Pod with their security context the API server would refuse."""
-    for where, system in (
-        ("spec.os.name", pod.spec.os.name if pod.spec.os else ""),
-        ("spec.nodeSelector", (pod.spec.node_selector or {}).get("kubernetes.io/os", "")),
-    ):
-        if system == "windows":
-            yield Problem(where, f"is windows, but Hazelcast members run on Linux; remove {INJECT}")
+    spec = pod.spec
+    if spec.os is not None and spec.os.name == "windows":
+        yield _on_windows("spec.os.name")
+    if spec.node_selector and spec.node_selector.get("kubernetes.io/os") == "windows":
+        yield _on_windows("spec.nodeSelector")
     # The API server wants all containers of a Pod to be such, or none.
-    if _is_host_process(pod.spec):
+    if spec.security_context is not None and spec.security_context.is_host_process:
         yield _host_process("spec")
     for index, container in enumerate(containers):
-        if _is_host_process(container):
+        context = container.security_context
+        if context is not None and context.is_host_process:
             yield _host_process(pod.path_at(index))
+
+
+def _on_windows(where: str) -> Problem:
+    return Problem(where, f"is windows, but Hazelcast members run on Linux; remove {INJECT}")
 
 
 def _host_process(path: str) -> Problem:
@@ -126,11 +138,6 @@ def _host_process(path: str) -> Problem:
         f"{path}.securityContext.windowsOptions.hostProcess",
         f"is true, but Hazelcast members run on Linux; remove it, or {INJECT}",
     )
-
-
-def _is_host_process(holder: Container | Spec) -> bool:
-    context = holder.security_context
-    return context is not None and context.is_host_process
 
 
 def _too_small_pod(pod: Pod, spec: SidecarSpec) -> list[Problem]:
@@ -156,8 +163,8 @@ def _too_small_pod(pod: Pod, spec: SidecarSpec) -> list[Problem]:
         room = (whole.requests or {}).get(resource)
         if room is not None and _is_less(room, _at_once(pod, spec, resource, request)):
             sentence = (
-                f"{shown(str(room))} is less than the containers and the member ({request}) request together; raise it, "
-                f"or lower {PREFIX}{resource}-request"
+                f"{shown(str(room))} is less than the containers and the member ({request}) request "
+                f"together; raise it, or lower {PREFIX}{resource}-request"
             )
             found.append(Problem(f"spec.resources.requests.{resource}", sentence))
     return found
@@ -208,13 +215,10 @@ _MAX_RECORD = 2048
 
 def _no_room_for_the_record(pod: Pod) -> list[Problem]:
     given = pod.metadata.annotations or {}
-    if 4 * (sum(map(len, given)) + sum(map(len, given.values()))) < MAX_ANNOTATIONS - _MAX_RECORD:
-        return []  # no letter has more than four bytes
-    size = sum(len(key.encode()) + len(text.encode()) for key, text in given.items())
-    if size <= MAX_ANNOTATIONS - _MAX_RECORD:
+    if fit(given, MAX_ANNOTATIONS - _MAX_RECORD):
         return []
     sentence = (
-        f"are {size} bytes, and the API server takes {MAX_ANNOTATIONS}, of which the member's record "
-        f"needs up to {_MAX_RECORD}; shorten them, or remove {INJECT}"
+        f"are {annotation_bytes(given)} bytes, and the API server takes {MAX_ANNOTATIONS}, of which the "
+        f"member's record needs up to {_MAX_RECORD}; shorten them, or remove {INJECT}"
     )
     return [Problem("metadata.annotations", sentence)]

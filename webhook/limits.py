@@ -6,6 +6,7 @@ member has closer limits; they are far above what a kubelet runs, and keep every
 """
 
 import re
+from collections.abc import Mapping
 
 from webhook.errors import Problem
 from webhook.names import INJECT
@@ -18,7 +19,7 @@ etcd takes objects of 1.5 MiB. A Deployment that fills it with ports, and the re
 them, has some 80,000 values; a review of its update has it twice.
 """
 
-_UNCOUNTED_BYTES = 2 * MAX_VALUES
+UNCOUNTED_BYTES = 2 * MAX_VALUES
 """Length up to which a review cannot have more: each takes a byte, and another separates or closes it."""
 
 _SEPARATORS = (b",", b"{", b"[")
@@ -58,10 +59,9 @@ MAX_NAME = 253
 def has_too_many_values(body: bytes) -> bool:
     """Tell whether a review has more than `MAX_VALUES` values, without decoding it.
 
+    One of up to `UNCOUNTED_BYTES` has not, so callers look at its length first.
     Exact for JSON. What is not JSON is counted up to the place where a decoder gives up, and perhaps beyond.
     """
-    if len(body) <= _UNCOUNTED_BYTES:
-        return False
     # Strings may have these characters, too: what comes of this is too much, and mostly little enough.
     if sum(map(body.count, _SEPARATORS)) <= MAX_VALUES:
         return False
@@ -71,20 +71,34 @@ def has_too_many_values(body: bytes) -> bool:
 def excess(pod: Pod) -> list[Problem]:
     """List what a Pod that asks for a member has too many of."""
     spec = pod.spec
+    containers, volumes = (
+        len(spec.init_containers or ()) + len(spec.containers or ()),
+        len(spec.volumes or ()),
+    )
     found = []
-    count = len(spec.init_containers or ()) + len(spec.containers or ())
-    if count > MAX_CONTAINERS:
-        found.append(
-            _too_many("spec.containers", f"{count:,} containers and init containers", MAX_CONTAINERS)
-        )
-    if (count := len(spec.volumes or ())) > MAX_VOLUMES:
-        found.append(_too_many("spec.volumes", f"{count:,} volumes", MAX_VOLUMES))
+    if containers > MAX_CONTAINERS:
+        what = f"{containers:,} containers and init containers"
+        found.append(_too_many("spec.containers", what, MAX_CONTAINERS))
+    if volumes > MAX_VOLUMES:
+        found.append(_too_many("spec.volumes", f"{volumes:,} volumes", MAX_VOLUMES))
     return found
 
 
 def _too_many(where: str, what: str, limit: int) -> Problem:
     sentence = f"has {what}; a Pod with a member can have {limit:,}: remove some, or {INJECT}"
     return Problem(where, sentence)
+
+
+def fit(annotations: Mapping[str, str], size: int) -> bool:
+    """Tell whether annotations have up to this size in bytes, keys included."""
+    letters = sum(map(len, annotations)) + sum(map(len, annotations.values()))
+    # No letter has more than four bytes, so that few need no closer look.
+    return 4 * letters <= size or annotation_bytes(annotations) <= size
+
+
+def annotation_bytes(annotations: Mapping[str, str]) -> int:
+    """Measure annotations as the API server does."""
+    return sum(len(key.encode()) + len(text.encode()) for key, text in annotations.items())
 
 
 def shown(text: str, length: int = MAX_NAME) -> str:

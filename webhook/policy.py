@@ -143,13 +143,13 @@ def is_injected(pod: Pod) -> bool:
 
 def forgotten(given: Mapping[str, str]) -> tuple[str, ...]:
     """A warning where annotations of ours do nothing, as inject is missing or misspelt."""
-    ours = sorted(key for key in given if key.startswith(PREFIX) and key not in RECORDS)
+    ours = [key for key in given if key.startswith(PREFIX) and key not in RECORDS]
     if not ours:
         return ()
-    misspelt = next((key for key in ours if key.removeprefix(PREFIX) not in annotations.NAMES), None)
+    misspelt = min((key for key in ours if key.removeprefix(PREFIX) not in annotations.NAMES), default=None)
     guess = did_you_mean(misspelt.removeprefix(PREFIX), ["inject"]) if misspelt else ""
     hint = guess or f'; add {INJECT}: "true"'
-    return (f"no Hazelcast member is injected: {shown(misspelt or ours[0])} is set, {INJECT} is not{hint}",)
+    return (f"no Hazelcast member is injected: {shown(misspelt or min(ours))} is set, {INJECT} is not{hint}",)
 
 
 MEMBER_IMAGES = ("hazelcast", "hazelcast-enterprise")
