@@ -107,7 +107,9 @@ def group_of_workload(workload: str) -> str:
     if is_group(workload):
         return workload
     digest = hashlib.sha256(workload.encode()).hexdigest()[:_HASH_LENGTH]
-    stem = re.sub(r"[^a-z0-9-]", "-", workload.lower())[: MAX_GROUP - _HASH_LENGTH - 1].strip("-")
+    # Cut before all else: letters do not get fewer by lower case, though they may get more.
+    length = MAX_GROUP - _HASH_LENGTH - 1
+    stem = re.sub(r"[^a-z0-9-]", "-", workload[:length].lower())[:length].strip("-")
     return f"{stem}-{digest}".lstrip("-")
 
 

@@ -126,9 +126,8 @@ class Pod(msgspec.Struct, gc=False):
         """Init containers and containers."""
         return [*(self.spec.init_containers or ()), *(self.spec.containers or ())]
 
-    def path_of(self, container: Container) -> str:
-        """The JSON path of one of its containers."""
-        index = next(index for index, each in enumerate(self.containers) if each is container)
+    def path_at(self, index: int) -> str:
+        """Return the JSON path of the container that `containers` has at this index."""
         before = len(self.spec.init_containers or ())
         return f"spec.initContainers[{index}]" if index < before else f"spec.containers[{index - before}]"
 

@@ -11,6 +11,7 @@
 | CREATE    | otherwise | broken | injected by us           | any               | deny INVALID              |
 | CREATE    | otherwise | there  | injected, another label  | any               | deny COLLISION            |
 | CREATE    | otherwise | there  | injected, nothing lacks  | any               | skip ALREADY_INJECTED     |
+| CREATE    | otherwise | either | none, too many others    | any               | deny TOO_LARGE            |
 | CREATE    | otherwise | there  | injected, parts lack     | invalid           | deny INVALID              |
 | CREATE    | otherwise | there  | injected, parts lack     | valid             | restore                   |
 | CREATE    | neither   | absent | any                      | any               | deny INVALID              |
@@ -35,6 +36,7 @@ from webhook.annotations import Defaults, SidecarSpec
 from webhook.collisions import collisions, foreign_group
 from webhook.errors import Problem
 from webhook.intact import Member, Missing
+from webhook.limits import excess, shown
 from webhook.names import (
     DISRUPTION_BUDGET,
     GROUP,
@@ -65,6 +67,7 @@ class Reason(StrEnum):
     NO_MEMBER = "status-without-member"
     INVALID = "invalid-annotations"
     COLLISION = "collision"
+    TOO_LARGE = "too-large"
     COPIED = "annotations-copied"
     UNCHANGED = "unchanged"
     UNINJECTED = "uninjected"
@@ -83,6 +86,7 @@ SENTENCES = {
     Reason.NO_MEMBER: f"the Pod has the annotation {STATUS} but no member",
     Reason.INVALID: "the Pod's annotations cannot be used",
     Reason.COLLISION: "something in the Pod stands in the member's way",
+    Reason.TOO_LARGE: "the object has more elements than one whose Pods get a member can have",
     Reason.COPIED: "annotations of the workload were copied onto its Pod template",
     Reason.UNCHANGED: "the Pod template has what it should have",
     Reason.UNINJECTED: "what was injected was taken out",
@@ -149,6 +153,8 @@ def decide(pod: Pod, operation: str, defaults: Defaults) -> Decision:  # noqa: P
         return _review_again(pod, given, defaults)
     if (skip := _not_asked(given)) is not None:
         return skip
+    if too_many := excess(pod):
+        return Deny(Reason.TOO_LARGE, too_many)
     spec = _read_spec(pod, given, defaults)
     if not isinstance(spec, SidecarSpec):
         return Deny(Reason.INVALID, spec)
@@ -221,6 +227,8 @@ def _review_again(pod: Pod, given: Mapping[str, str], defaults: Defaults) -> Dec
     missing = intact.missing(pod, member, found.discovery)
     if not any(missing):
         return Skip(Reason.ALREADY_INJECTED)
+    if too_many := excess(pod):
+        return Deny(Reason.TOO_LARGE, too_many)
     spec = _read_spec(pod, given, defaults)
     if not isinstance(spec, SidecarSpec):
         return Deny(Reason.INVALID, spec)
@@ -259,13 +267,13 @@ def _problem(sentence: str) -> Problem:
 
 def forgotten(given: Mapping[str, str]) -> tuple[str, ...]:
     """A warning where annotations of ours do nothing, as inject is missing or misspelt."""
-    ours = sorted(key for key in given if key.startswith(PREFIX) and key not in RECORDS)
+    ours = [key for key in given if key.startswith(PREFIX) and key not in RECORDS]
     if not ours:
         return ()
-    misspelt = next((key for key in ours if key.removeprefix(PREFIX) not in annotations.NAMES), None)
+    misspelt = min((key for key in ours if key.removeprefix(PREFIX) not in annotations.NAMES), default=None)
     guess = did_you_mean(misspelt.removeprefix(PREFIX), ["inject"]) if misspelt else ""
     hint = guess or f'; add {INJECT}: "true"'
-    return (f"no Hazelcast member is injected: {misspelt or ours[0]} is set, {INJECT} is not{hint}",)
+    return (f"no Hazelcast member is injected: {shown(misspelt or min(ours))} is set, {INJECT} is not{hint}",)
 
 
 MEMBER_IMAGES = ("hazelcast", "hazelcast-enterprise")
@@ -274,13 +282,14 @@ MEMBER_IMAGES = ("hazelcast", "hazelcast-enterprise")
 
 def _own_member(pod: Pod) -> str | None:
     """A warning where somebody gave the Pod a member by hand, as Hazelcast's guide has people do."""
-    for container in pod.containers:
+    for index, container in enumerate(pod.containers):
         if MEMBER_IMAGES[0] not in container.image:
             continue  # most images end here, without being taken apart
         repository = container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
         if repository in MEMBER_IMAGES:
             return (
-                f'no Hazelcast member is injected: {pod.path_of(container)} "{container.name}" is one '
-                f"already ({container.image}); remove it, with its volumes, to have one injected in its place"
+                f'no Hazelcast member is injected: {pod.path_at(index)} "{shown(container.name)}" is one '
+                f"already ({shown(container.image)}); remove it, with its volumes, to have one injected in "
+                "its place"
             )
     return None

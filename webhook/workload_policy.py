@@ -13,6 +13,7 @@ from webhook.advice import advise, advise_change, advise_workload
 from webhook.annotations import Defaults
 from webhook.copying import Copying
 from webhook.errors import Problem
+from webhook.limits import MAX_ANNOTATIONS, fit, shown
 from webhook.names import COPIED, INJECT
 from webhook.pod import Pod
 from webhook.policy import Decision, Deny, Inject, Reason, Restore, Skip
@@ -77,11 +78,22 @@ def _state(kind: Kind, workload: Workload, defaults: Defaults) -> _State | None:
     controlled = kind.name in {"ReplicaSet", "Job"} and workload.is_controlled()
     if template is None or controlled or workload.metadata.deletion_timestamp:
         return None
-    copied = copying.plan(
-        workload.metadata.annotations or {}, template.annotations, written_by_users(kind, workload)
-    )
+    own = workload.metadata.annotations or {}
+    # Who wrote what matters only where something was copied before.
+    written = written_by_users(kind, workload) if COPIED in own else ()
+    copied = copying.plan(own, template.annotations, written)
     pod = as_pod(kind, workload, template, copied.annotations)
-    return _State(kind, workload, template, copied, pod, policy.decide(pod, "CREATE", defaults))
+    decision = policy.decide(pod, "CREATE", defaults)
+    if copied.copied and not isinstance(decision, Deny) and not fit(copied.annotations, MAX_ANNOTATIONS):
+        decision = Deny(Reason.TOO_LARGE, [_TOO_LARGE])
+    return _State(kind, workload, template, copied, pod, decision)
+
+
+_TOO_LARGE = Problem(
+    "metadata.annotations",
+    f"are, with those of the Pod template, more than the {MAX_ANNOTATIONS} bytes that the API server takes; "
+    f"shorten them, or remove {INJECT}",
+)
 
 
 def _changes(state: _State) -> bool:
@@ -127,11 +139,16 @@ def _outcome(state: _State) -> str:
             return _NO_MEMBERS
 
 
+_MAX_CONTRADICTIONS = 16
+"""So many warnings an answer has room for."""
+
+
 def _contradictions(state: _State) -> Iterator[str]:
-    for key in state.copying.contradictions:
+    for key in state.copying.contradictions[:_MAX_CONTRADICTIONS]:
+        own, counts = shown(state.own[key]), shown(state.copying.annotations[key])
         yield (
-            f'{key} is "{state.own[key]}" on the {state.kind.name} and "{state.copying.annotations[key]}" on '
-            "its Pod template, which counts; remove one of them"
+            f'{shown(key)} is "{own}" on the {state.kind.name} and "{counts}" on its Pod template, which '
+            "counts; remove one of them"
         )
 
 

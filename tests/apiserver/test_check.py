@@ -353,7 +353,8 @@ def test_objects_that_are_missing(check: Check, cluster: ControlPlane, namespace
 def test_a_budget_that_lets_no_pod_be_evicted(check: Check, cluster: ControlPlane, namespace: str) -> None:
     """As an older version made them for Jobs."""
     record = status("shop", disruptionBudget=True)
-    create_pod(cluster, namespace, "shop-1", "shop", record, workload(cluster, namespace, "Job", "shop"))
+    create_pod(cluster, namespace, "shop-1", "shop", workload(cluster, namespace, "Job", "shop"))
+    record_anew(cluster, namespace, "shop-1", record)
     for obj in wanted_by(namespace, "shop", record).values():
         assert apply_strictly(cluster, [obj]) == []
     code, findings = check()

@@ -13,6 +13,7 @@ from aiohttp import HttpVersion11, web
 from webhook.daemon.admin import Readiness
 from webhook.daemon.log import LogLine
 from webhook.errors import ReviewError, in_one_sentence
+from webhook.limits import shown
 from webhook.policy import SENTENCES, Deny, Inject, Restore, Skip
 from webhook.review import Reviewed, Reviewer
 from webhook.server.body import whole_body
@@ -143,9 +144,9 @@ def _log_review(log: LogLine, reviewed: Reviewed, seconds: float) -> None:
         SENTENCES[decision.reason],
         outcome=decision.reason,
         uid=reviewed.uid,
-        namespace=reviewed.namespace,
+        namespace=shown(reviewed.namespace),
         kind=reviewed.kind,
-        name=reviewed.name,
+        name=shown(reviewed.name),
         dry_run=reviewed.dry_run,
         microseconds=round(seconds * 1e6),
         **detail,
