@@ -160,6 +160,7 @@ def test_large_objects_stay_within_the_memory_of_the_manifest(
             annotations[padding] = "<" * 250_000
         elif number % 4 == 3:
             del pod["metadata"]["labels"][f"{PREFIX}group"], annotations[f"{PREFIX}status"]
+            pod["spec"] = {"containers": [{"name": "app", "image": "shop:1"}]}
 
     def fill() -> None:
         create_all(cluster, made)
