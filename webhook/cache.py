@@ -65,9 +65,13 @@ class Cache(Generic[K, V]):
 
 def _size(obj: object) -> int:
     """Measure an object with all that it consists of, in bytes; what is shared counts each time."""
-    parts: tuple[object, ...] = ()
-    if isinstance(obj, tuple):
-        parts = obj
-    elif isinstance(obj, msgspec.Struct):
-        parts = msgspec.structs.astuple(obj)
-    return sys.getsizeof(obj) + sum(map(_size, parts))
+    return sys.getsizeof(obj) + _size_of_parts(obj)
+
+
+def _size_of_parts(obj: object) -> int:
+    parts = msgspec.structs.astuple(obj) if isinstance(obj, msgspec.Struct) else obj
+    if not isinstance(parts, tuple):
+        return 0
+    # Most parts have none themselves, so only few need more than one call in C.
+    compound = [_size_of_parts(part) for part in parts if isinstance(part, (tuple, msgspec.Struct))]
+    return sum(map(sys.getsizeof, parts)) + sum(compound)
