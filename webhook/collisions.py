@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from webhook.annotations import SidecarSpec
 from webhook.errors import Problem
-from webhook.names import CONFIG_VOLUME, CONTAINER, GROUP, INJECT, PREFIX, TMP_VOLUME
+from webhook.names import CONFIG_VOLUME, CONTAINER, GROUP, INJECT, MAX_ANNOTATIONS, PREFIX, TMP_VOLUME
 from webhook.pod import Container, Pod, Quantity, Spec
 from webhook.values import quantity
 
@@ -185,22 +185,19 @@ def _is_more(quantities: list[Quantity], than: Quantity) -> bool:
         return False  # signs, or more digits than anyone has memory: the API server compares them itself
 
 
-_MAX_ANNOTATIONS = 256 * 1024
-"""Bytes of all annotations together, keys included, that the API server takes."""
-
 _MAX_RECORD = 2048
 """Bytes that our record on the Pod has at most."""
 
 
 def _no_room_for_the_record(pod: Pod) -> list[Problem]:
     given = pod.metadata.annotations or {}
-    if 4 * (sum(map(len, given)) + sum(map(len, given.values()))) < _MAX_ANNOTATIONS - _MAX_RECORD:
+    if 4 * (sum(map(len, given)) + sum(map(len, given.values()))) < MAX_ANNOTATIONS - _MAX_RECORD:
         return []  # no letter has more than four bytes
     size = sum(len(key.encode()) + len(text.encode()) for key, text in given.items())
-    if size <= _MAX_ANNOTATIONS - _MAX_RECORD:
+    if size <= MAX_ANNOTATIONS - _MAX_RECORD:
         return []
     sentence = (
-        f"are {size} bytes, and the API server takes {_MAX_ANNOTATIONS}, of which the member's record "
+        f"are {size} bytes, and the API server takes {MAX_ANNOTATIONS}, of which the member's record "
         f"needs up to {_MAX_RECORD}; shorten them, or remove {INJECT}"
     )
     return [Problem("metadata.annotations", sentence)]

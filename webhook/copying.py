@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from webhook.names import COPIED, INJECT, PREFIX, RECORDS
+from webhook.names import COPIED, INJECT, MAX_ANNOTATIONS, PREFIX, RECORDS
+from webhook.untrusted import UndecodableError, decoder
 
 
 class Copying(NamedTuple):
@@ -65,7 +66,7 @@ def recorded(own: Mapping[str, str]) -> dict[str, str]:
     """What was copied before, with its values, as the record on the workload has it."""
     try:
         found = _decode(own.get(COPIED, "{}"))
-    except (msgspec.MsgspecError, RecursionError):
+    except UndecodableError:
         return {}  # somebody's hand; what was copied then counts as written by them
     # Anyone can write the record: others' annotations are not for it to take away.
     return {key: value for key, value in found.items() if _is_ours(key)}
@@ -76,4 +77,4 @@ def _is_ours(key: str) -> bool:
     return key.startswith(PREFIX) and key not in RECORDS
 
 
-_decode = msgspec.json.Decoder(dict[str, str]).decode
+_decode = decoder(dict[str, str], MAX_ANNOTATIONS)

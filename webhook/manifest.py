@@ -17,6 +17,7 @@ from webhook.patch import Operation
 from webhook.pod import Pod
 from webhook.policy import Deny, Inject, Reason, Skip
 from webhook.status import Status
+from webhook.untrusted import UndecodableError
 from webhook.workload import KINDS, Kind, Workload, as_pod
 from webhook.workload_policy import Copy
 
@@ -110,6 +111,11 @@ def malformed(error: msgspec.ValidationError) -> Problem:
     return Problem(where.strip("`") or "$", sentence + hint)
 
 
+def unexpected(error: Exception) -> Problem:
+    """Say that an object raised an unexpected exception; the others of its file go on."""
+    return Problem("$", f"cannot be read as what it says it is: {error!r}")
+
+
 def _inject_pod(pod: Pod, path: str, defaults: Defaults, run_as_user: int | None) -> Result:
     decision = policy.decide(pod, "CREATE", defaults)
     match decision:
@@ -151,7 +157,7 @@ def record_in(obj: Object) -> Status | None:
     text = annotations_of(pod).get(STATUS)
     try:
         return None if text is None else status.decode(text)
-    except msgspec.MsgspecError:
+    except UndecodableError:
         return None  # not ours, or of a version that nobody knows
 
 

@@ -54,6 +54,9 @@ TMP_VOLUME = "hazelcast-tmp"
 POD_CLIENTS = "pod"
 """Value of the annotation `clients`: only containers of the member's own Pod."""
 
+MAX_ANNOTATIONS = 256 * 1024
+"""Bytes of all annotations of an object together, keys included, that the API server takes."""
+
 MAX_PORT = 65533
 """Leaves room for the two above it."""
 

@@ -11,7 +11,7 @@ import jsonpatch
 from webhook.annotations import DefaultSpecs
 from webhook.cli.documents import read_objects
 from webhook.cli.options import add_files, add_namespace, add_settings
-from webhook.cli.output import add_output, complain, objects, print_table
+from webhook.cli.output import add_output, complain, objects, plain, print_table
 from webhook.daemon.settings_file import SettingsFile
 from webhook.errors import InvalidSettingsError, Problem
 from webhook.manifest import inject, record_in
@@ -109,7 +109,9 @@ def _pod(options: argparse.Namespace) -> dict[str, Any]:
 
 def _write(made: list[dict[str, Any]], form: str) -> None:
     if form == "table":
-        rows = [(o["metadata"].get("namespace", ""), o["kind"], o["metadata"]["name"]) for o in made]
+        rows = [
+            (plain(o["metadata"].get("namespace", "")), o["kind"], plain(o["metadata"]["name"])) for o in made
+        ]
         print_table(("NAMESPACE", "KIND", "NAME"), rows)
     elif made:
         sys.stdout.write(objects(made, form))
