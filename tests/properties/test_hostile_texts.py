@@ -301,3 +301,17 @@ def test_a_manifest_with_a_number_of_any_length_gets_a_sentence(
     )
     assert main([command, "-f", str(file)]) in (0, 1, 2)
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("depth", [300, 480, 3_000])
+@pytest.mark.parametrize("command", ["inject", "uninject", "explain", "resources"])
+def test_manifests_nested_however_deep_get_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], depth: int, command: str
+) -> None:
+    pod = json.dumps(document(injected()))
+    deep = pod.replace('"spec": {', '"spec": {"x": ' + '{"x": ' * depth + "1" + "}" * depth + ", ")
+    for text in ('{"kind": "List", "items": [' * depth + pod + "]}" * depth, deep):
+        file = tmp_path / "deep.json"
+        file.write_text(text)
+        assert main([command, "-f", str(file)]) in (0, 1, 2)
+        assert "Traceback" not in capsys.readouterr().err

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-_SHOWN = 300
+from webhook.errors import in_short
 
 
 class State(StrEnum):
@@ -71,10 +71,4 @@ class Area(NamedTuple):
         try:
             yield
         except Exception as error:  # noqa: BLE001 - see above
-            found.append(self.problem(check, f"{which} cannot be judged: {unexpected(error)}", fix))
-
-
-def unexpected(error: Exception) -> str:
-    """Return an unexpected exception as text, short enough for a line: it may repeat an object."""
-    text = repr(error)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+            found.append(self.problem(check, f"{which} cannot be judged: {in_short(error)}", fix))

@@ -16,11 +16,11 @@ import msgspec
 from webhook.checks import injection
 from webhook.checks.admission import client_of
 from webhook.checks.before import PARTS
-from webhook.checks.findings import Unread, unexpected
+from webhook.checks.findings import Unread
 from webhook.checks.groups import groups_of, needed, unmet
 from webhook.checks.rights import rights_of
 from webhook.checks.snapshot import Asking, Document, ObjectName, Right, Snapshot, Trial
-from webhook.errors import InvalidSettingsError, Problem
+from webhook.errors import InvalidSettingsError, Problem, in_short
 from webhook.kube.api import (
     CONNECTION_ERRORS,
     KEPT_KINDS,
@@ -73,7 +73,7 @@ async def attempt(what: str, reading: Awaitable[_Read]) -> _Read | Unread:
     except CONNECTION_ERRORS as error:
         return Unread(f"could not {what}: {in_words(error)}")
     except Exception as error:  # noqa: BLE001 - what cannot be read must not keep the rest from being read
-        return Unread(f"could not {what}: {unexpected(error)}")
+        return Unread(f"could not {what}: {in_short(error)}")
 
 
 class Reader:

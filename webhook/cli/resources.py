@@ -3,18 +3,18 @@
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jsonpatch
 
-from webhook.annotations import DefaultSpecs
+from webhook.annotations import Defaults, DefaultSpecs
 from webhook.cli.documents import read_objects
 from webhook.cli.options import add_files, add_namespace, add_settings
 from webhook.cli.output import add_output, complain, objects, plain, print_table
 from webhook.daemon.settings_file import SettingsFile
 from webhook.errors import InvalidSettingsError, Problem
-from webhook.manifest import inject, record_in
+from webhook.manifest import Object, Placed, inject, record_in, unexpected
 from webhook.names import GROUP, INJECT, PREFIX
 from webhook.resources import (
     SCALABLE,
@@ -25,6 +25,7 @@ from webhook.resources import (
     of_group,
     unmet_requests,
 )
+from webhook.status import Status
 
 _EXAMPLES = """examples:
   hazelcast-sidecar resources -f shop.yaml | kubectl apply -f -
@@ -66,11 +67,10 @@ def run(options: argparse.Namespace) -> int:
         else [(found.obj, found.namespace or options.namespace) for found in read_objects(options.filename)]
     )
     for obj, namespace in pods:
-        result = inject(obj, defaults.of(namespace), settings.run_as_user)
-        for problem in result.problems:
-            complain(f"{obj['kind']}/{obj['metadata'].get('name', '')}: {problem}")
+        problems, record = _injected(obj, defaults.of(namespace), settings.run_as_user)
+        for problem in problems:
+            complain(f"{Placed('', obj).name}: {problem}")
             denied = True
-        record = record_in(jsonpatch.apply_patch(obj, list(result.operations)))
         if record is not None:
             workload = _workload(obj, of_group=bool(options.group))
             participants[namespace, record.group].append(Participant(workload, record))

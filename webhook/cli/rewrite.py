@@ -12,6 +12,7 @@ from webhook.cli.options import add_files
 from webhook.cli.output import complain, objects, plain, print_table, write_documents
 from webhook.errors import InvalidSettingsError, Problem
 from webhook.manifest import Placed, Result, placed, under, unexpected
+from webhook.patch import Operation
 from webhook.policy import SENTENCES, Reason
 
 Rewrite = Callable[[Placed], Result]
@@ -75,9 +76,21 @@ def _rewritten(
             for warning in result.warnings:
                 complain(f"{name}: {found.name}: {warning}")
             operations += under(found.path, result.operations)
-        after.append(document.changed(operations))
+        after.append(_changed(name, document, operations))
         contents.append(Document(after[-1]).content)
     return _File(path, text, "".join(after), contents)
+
+
+def _changed(name: str, document: Document, operations: list[Operation]) -> str:
+    """Apply operations to a document.
+
+    Raises:
+        InvalidSettingsError: it is nested too deeply to be copied.
+    """
+    try:
+        return document.changed(operations)
+    except RecursionError as error:
+        raise InvalidSettingsError([Problem(name, "is nested too deeply")]) from error
 
 
 def _result(one: Rewrite, found: Placed) -> Result:

@@ -115,7 +115,7 @@ class Auditor:
                 yield finding
 
     async def _read(self, pod: Metadata) -> Finding | None:
-        """One Pod, unless it cannot be judged: it then costs no other its turn."""
+        """Judge one Pod; one that cannot be judged costs no other its turn."""
         with self._faults.pass_over(Where.AUDIT, namespace=pod.namespace, name=pod.name):
             return await self._judged(pod)
         return None

@@ -118,7 +118,7 @@ def _ca_bundle(configuration: dict[str, Any] | None) -> bytes:
 
 
 def _decoded(text: str) -> bytes:
-    """What base64 says; nothing where it is none, so that it is made again."""
+    """Decode base64; return nothing where that is impossible, so that it is made again."""
     try:
         return b64decode(text)
     except ValueError:

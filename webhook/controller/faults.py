@@ -14,11 +14,10 @@ from time import monotonic
 from webhook.controller.bucket import TokenBucket
 from webhook.controller.metrics import Metrics, Where
 from webhook.daemon.log import LogLine
+from webhook.errors import in_short
 from webhook.kube.api import CONNECTION_ERRORS, ApiError
 
 _BURST, _PER_SECOND = 10, 0.1
-_SHOWN = 300
-"""Characters of an exception that a line of the log repeats, as it may repeat an object."""
 
 
 class Faults:
@@ -49,7 +48,7 @@ class Faults:
             return
         unlogged = self._unlogged.pop(where, 0)
         more = {"unlogged": unlogged} if unlogged else {}
-        self._log("passed over", level="error", where=where.value, error=_shown(error), **fields, **more)
+        self._log("passed over", level="error", where=where.value, error=in_short(error), **fields, **more)
 
     @contextmanager
     def pass_over(self, where: Where, **fields: object) -> Iterator[None]:
@@ -63,8 +62,3 @@ class Faults:
             raise
         except Exception as error:  # noqa: BLE001 - see the module
             self.note(where, error, **fields)
-
-
-def _shown(error: BaseException) -> str:
-    text = repr(error)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -19,6 +19,7 @@ class Where(StrEnum):
     INDEX = "index"  # an object was taken into an index
     WATCH = "watch"
     RECONCILE = "reconcile"
+    LEFTOVERS = "leftovers"  # objects of groups without Pods
     EVENT = "event"  # an Event was written
     DENIAL = "denial"  # an Event of others was read
     AUDIT = "audit"

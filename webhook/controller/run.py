@@ -129,7 +129,7 @@ class Controller:
         api = self._api = Api(api_client, Unread(self.metrics, log).note)
         faults = self.faults = Faults(self.metrics, log)
         self._recorder = Recorder(api, self.metrics, log)
-        self._leftovers = Leftovers(api, self._groups, kept, log)
+        self._leftovers = Leftovers(api, self._groups, kept, log, faults)
         self._reconciler = Reconciler(api, self._groups, kept, self._queue, self._recorder, self.metrics, log)
         self._reflectors = [
             Reflector(api, kind, OURS_SELECTOR, GuardedIndex(kept[name], faults), self.metrics, log)
