@@ -43,13 +43,11 @@ class Told(msgspec.Struct, gc=False):
 
 
 def can_be(owner: OwnerReference) -> bool:
-    """Return whether an owner reference can be of an object at all: tenants write them, with any text.
+    """Return whether an owner reference can be of an object: tenants write them, with any text.
 
     The name is shown by everything that lists Events, and escaped it would be another's.
     """
-    return is_object_name(owner.name) and all(
-        text.isascii() and text.isprintable() for text in (owner.api_version, owner.kind, owner.uid)
-    )
+    return all(text.isprintable() for text in (owner.api_version, owner.kind, owner.name, owner.uid))
 
 
 def event_name(news: News, subject: OwnerReference) -> str:
