@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -23,7 +23,7 @@ from webhook.controller.events import Recorder
 from webhook.controller.faults import Faults
 from webhook.controller.findings import Findings
 from webhook.controller.groups import Groups, Key
-from webhook.controller.guarded import Guarded
+from webhook.controller.guarded import GuardedIndex
 from webhook.controller.injected import Injected
 from webhook.controller.metrics import Metrics, Where
 from webhook.controller.reconciler import Queue, Reconciler
@@ -120,15 +120,13 @@ def test_a_cancellation_and_what_a_request_raises_are_nobodys_object(
 
 
 class Index:
-    """One that raises at some objects; `replace` raises in the middle of them."""
+    """One that raises at some objects."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
 
-    def replace(self, items: Iterable[Metadata]) -> None:
-        self.names.clear()
-        for item in items:
-            self.upsert(item)
+    def begin(self, version: str) -> None:
+        raise KeyError(version)
 
     def upsert(self, item: Metadata) -> None:
         if item.name.startswith("evil"):
@@ -140,19 +138,23 @@ class Index:
             raise DEEP
         self.names.discard(item.name)
 
+    def retain(self, uids: Collection[str]) -> None:
+        raise KeyError(*uids)
+
 
 def test_an_object_that_an_index_cannot_take_costs_no_other_its_place(seen: Seen) -> None:
     index = Index()
-    guarded = Guarded(index, seen.faults)
-    guarded.replace(Metadata(name=name) for name in ("a", "evil-1", "b", "evil-2", "c"))
+    guarded = GuardedIndex(index, seen.faults)
+    guarded.begin("1")
+    for name in ("a", "evil-1", "b", "evil-2", "c"):
+        guarded.upsert(Metadata(name=name, namespace="ns"))
+    guarded.retain(["a"])
     assert index.names == {"a", "b", "c"}
-    assert seen.count(Where.INDEX) == 2
-    guarded.upsert(Metadata(name="evil-3", namespace="ns"))
-    guarded.upsert(Metadata(name="d"))
     guarded.remove(Metadata(name="evil-3"))
     guarded.remove(Metadata(name="a"))
-    assert index.names == {"b", "c", "d"}
-    assert (seen.lines[2]["namespace"], seen.lines[2]["name"]) == ("ns", "evil-3")
+    assert index.names == {"b", "c"}
+    assert seen.count(Where.INDEX) == 5
+    assert (seen.lines[1]["namespace"], seen.lines[1]["name"]) == ("ns", "evil-1")
 
 
 class Watched(Watcher):
@@ -374,7 +376,8 @@ class Picky(Judge):
 
 async def test_a_record_that_cannot_be_judged_costs_no_other_its_verdict(seen: Seen) -> None:
     index = Injected()
-    index.replace([injected("a", "evil"), injected("b", "honest")])
+    for each in (injected("a", "evil"), injected("b", "honest")):
+        index.upsert(each)
     assert [found.name for found in await index.drifted(Picky(), seen.faults)] == ["b"]
     assert seen.count(Where.AUDIT) == 1
 
