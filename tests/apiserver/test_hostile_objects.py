@@ -38,6 +38,7 @@ namespace = parts.namespace
 BRACKETS = "[" * 50_000
 STATUSES = {
     "of-the-issue": '{"x":' + BRACKETS,
+    "short": '{"x":' + "[" * 5_000,
     "deep": '{"version":' + '{"a":[' * 20_000,
     "huge": json.dumps({"version": "9" * 200_000}),
     "digits": '{"port":' + "9" * 5_000 + "}",
@@ -76,7 +77,11 @@ def test_a_controller_at_work_goes_on(
     cluster: ControlPlane, controller: Controller, namespace: str, honest: str
 ) -> None:
     hostile_pods(cluster, namespace)
-    until(60, "it has seen them", lambda: len(controller.said("unreadable status")) >= len(STATUSES))
+
+    def passed_over() -> float:
+        return controller.metric("unread_objects_total") + len(controller.said("unreadable status"))
+
+    until(60, "it has seen them", lambda: passed_over() >= len(STATUSES))
     create_pod(cluster, honest, "shop-1", "shop")
     wait_for(cluster, wanted(honest, "shop", "dns"), "shop")
     assert controller.program.status is None
