@@ -87,7 +87,7 @@ references = st.builds(OwnerReference, texts, texts, texts, texts, st.sampled_fr
 def _as_read(annotations: dict[str, str], labels: dict[str, str], owners: list[OwnerReference]) -> Metadata:
     """A Pod as it is read; parts that are longer than in any honest one (`kube/api.py`) are left out."""
     whole: dict[str, Any] = {"annotations": annotations, "labels": labels, "owner_references": tuple(owners)}
-    made = {"name": "evil", "namespace": "evil", "uid": "uid-of-evil"}
+    made: dict[str, Any] = {"name": "evil", "namespace": "evil", "uid": "uid-of-evil"}
     for part, nothing in (("", ()), ("owner_references", ()), ("labels", {}), ("annotations", {})):
         whole |= {part: nothing} if part else {}
         with contextlib.suppress(ValueError):
@@ -175,8 +175,14 @@ async def test_an_event_on_any_owner_is_printable_or_dropped(
 ) -> None:
     server, seen = Server(), metrics()
     recorder = Recorder(cast("Api", server), seen, silent)
-    recorder.tell("ns", reference, "Injected", sentence)
-    recorder.tell("ns", OwnerReference("v1", "Pod", "honest", "uid"), "Injected", sentence)
+    recorder.tell("ns", reference, "Injected", sentence, pod=None)
+    recorder.tell(
+        "ns",
+        OwnerReference("v1", "Pod", "honest", "uid"),
+        "Injected",
+        sentence,
+        pod=OwnerReference("v1", "Pod", "honest", "uid"),
+    )
     for news, times in list(recorder._pending.items()):  # noqa: SLF001 - without waiting for its pace
         await recorder._try(recorder._tell(news, times))  # noqa: SLF001
     assert server.applied[-1]["involvedObject"]["name"] == "honest"

@@ -278,6 +278,12 @@ class Needs:
     def news(self, *_: object, **__: object) -> list[Any]:
         return []
 
+    def doubtful(self, _: Key) -> list[Any]:
+        return []
+
+    def believed(self, _: Key) -> list[Any]:
+        return []
+
     def needs(self, key: Key) -> None:
         self.asked.append(key)
         if key == EVIL:
@@ -321,6 +327,9 @@ class Server:
             raise DEEP
         self.said.append(obj["message"])
 
+    async def get(self, *_: object) -> None:
+        return None
+
     async def watch(self, *_: object, **__: object) -> AsyncIterator[Any]:
         for change, version, message in self.events:
             denied = 'admission webhook "pods.sidecar.hazelcast.com" denied the request: '
@@ -333,7 +342,7 @@ async def test_an_event_that_cannot_be_written_does_not_keep_the_next_one(seen: 
     server = Server()
     recorder = Recorder(cast("Api", server), seen.metrics, seen.log)
     for sentence in ("evil", "honest"):
-        recorder.tell("ns", SHOP, "Injected", sentence)
+        recorder.tell("ns", SHOP, "Injected", sentence, pod=SHOP)
     async with running(recorder.work()):
         await until(lambda: server.said)
     assert server.said == ["honest"]
@@ -354,7 +363,7 @@ async def test_an_event_that_cannot_be_read_does_not_keep_the_next_one(seen: See
 def test_what_cannot_be_an_owner_gets_no_event(seen: Seen, part: str) -> None:
     recorder = Recorder(cast("Api", Server()), seen.metrics, seen.log)
     owner = msgspec.structs.replace(SHOP, **{part: "x\x1b[31m"})
-    recorder.tell("ns", owner, "Injected", "a")
+    recorder.tell("ns", owner, "Injected", "a", pod=None)
     assert not recorder._pending  # noqa: SLF001
     assert seen.metrics.events["dropped"]._value.get() == 1  # noqa: SLF001
 

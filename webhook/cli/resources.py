@@ -91,6 +91,20 @@ def _workload(obj: Mapping[str, Any], *, of_group: bool) -> Workload:
     return Workload(name, name, scalable=of_group or (obj.get("apiVersion"), obj["kind"]) in SCALABLE)
 
 
+def _injected(
+    obj: Object, defaults: Defaults, run_as_user: int | None
+) -> tuple[Sequence[Problem], Status | None]:
+    """Return what keeps an object from injection, and the record that it then has, or has already.
+
+    That this fails, in whatever way, is a problem of this object alone.
+    """
+    try:
+        result = inject(obj, defaults, run_as_user)
+        return result.problems, record_in(jsonpatch.apply_patch(obj, list(result.operations)))
+    except Exception as error:  # noqa: BLE001 - see above
+        return [unexpected(error)], None
+
+
 def _pod(options: argparse.Namespace) -> dict[str, Any]:
     """A Pod of the group."""
     annotations = {INJECT: "true"}

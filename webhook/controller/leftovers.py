@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from webhook.controller.groups import Groups, Kept, Key
-from webhook.controller.subjects import CONFIRMABLE, is_well_formed
 from webhook.controller.faults import Faults
+from webhook.controller.groups import Groups, Kept, Key
 from webhook.controller.metrics import Where
+from webhook.controller.subjects import CONFIRMABLE, is_well_formed
 from webhook.controller.waits import look_every
 from webhook.daemon.log import LogLine
 from webhook.kube.api import (
@@ -83,9 +83,7 @@ class Leftovers:
         faults: takes what a look raises.
     """
 
-    def __init__(
-        self, api: Api, groups: Groups, kept: dict[str, Kept], log: LogLine, faults: Faults
-    ) -> None:
+    def __init__(self, api: Api, groups: Groups, kept: dict[str, Kept], log: LogLine, faults: Faults) -> None:
         self._faults = faults
         self._api, self._groups, self._kept, self._log = api, groups, kept, log
         self._due: dict[Key, float] = {}
