@@ -7,11 +7,14 @@ expressions are those of the program; user settings become literals.
 from collections.abc import Callable
 from typing import Any
 
+from webhook import intact
 from webhook.annotations import TABLE, DefaultSpecs
 from webhook.cel import Code, Text, matches, source
+from webhook.collisions import BLOCKING_BUDGET
 from webhook.names import (
     CONFIG_VOLUME,
     CONTAINER,
+    DISRUPTION_BUDGET,
     DNS_LABEL,
     GROUP,
     INJECT,
@@ -19,14 +22,16 @@ from webhook.names import (
     POD_CLIENTS,
     PREFIX,
     RECORDS,
+    STATUS,
     TMP_VOLUME,
 )
-from webhook.pod import HASH_LABELS
+from webhook.pod import HASH_LABELS, NODE, WITHOUT_SCALE
 from webhook.policy import MEMBER_IMAGES
 from webhook.settings import Settings
 from webhook.values import MAX_SHOWN
 
 ANNOTATIONS = "object.metadata.?annotations.orValue({})"
+ASKS = f'{ANNOTATIONS}[?{source(INJECT)}].orValue("false") != "false"'
 CONTAINERS = "object.spec.?initContainers.orValue([]) + object.spec.?containers.orValue([])"
 
 _TYPES = {row.name: row.type for row in TABLE}
@@ -54,7 +59,8 @@ _PORTS = (
 def checks(settings: Settings) -> dict[str, str]:
     """Variable to expression, each using only those before it.
 
-    `problems` is a list of sentences. `hand_written` says that the Pod has a member of its own.
+    `problems` is a list of sentences. `hand_written` says that the Pod has a member of its own, `torn` that
+    it was injected and has lost parts of that: Pods that are intact are not looked at.
 
     Raises:
         InvalidSettingsError: the settings' defaults cannot be used.
@@ -65,15 +71,21 @@ def checks(settings: Settings) -> dict[str, str]:
         "annotations": f"{ANNOTATIONS}.transformMap(k, v, string(v))",
         "ours": f"variables.annotations.filter(k, k.startsWith({source(PREFIX)}) && "
         f"!(k in {source(sorted(RECORDS))}))",
+        "is_recorded": f"{source(STATUS)} in variables.annotations",
+        "owners": _owners(),
+        "scalable": f"variables.owners.exists(o, !(o.kind in {source(list(WITHOUT_SCALE))}))",
         "defaults": by_namespace(settings, lambda namespace: _default_texts(settings, namespace)),
         "texts": _texts(),
         "containers": CONTAINERS,
         "hand_written": _hand_written(),
         "workload": _workload(),
-        "group": 'variables.texts[?"group"].orValue(variables.workload)',
+        "group": _group(),
+        "members": f"variables.containers.filter(c, {intact.IS_MEMBER})",
+        "torn": _torn(),
         "invalid": _invalid(),
         "contradictions": _contradictions(),
         "collisions": _collisions(),
+        "unusable_status": _unusable_status(),
         "problems": _problems(),
     }
 
@@ -97,6 +109,16 @@ def _texts() -> str:
         name: f"variables.annotations[?{source(PREFIX + name)}].or(variables.defaults[?{source(name)}])"
         for name in _TYPES
     }
+    budget = source(DISRUPTION_BUDGET.removeprefix(PREFIX))
+    given["disruption-budget"] = (
+        f"variables.annotations[?{source(DISRUPTION_BUDGET)}]"
+        f'.or(variables.scalable ? variables.defaults[?{budget}] : optional.of("false"))'
+    )
+    # What was injected stays as it is, whatever the defaults are by now.
+    given["discovery"] = (
+        f'variables.is_recorded ? optional.of({intact.DISCOVERED_BY_API} ? "api" : "dns")\n'
+        f"    : {given['discovery']}"
+    )
     given["memory-request"] += f".or({given['memory-limit']})"
     entries = ",\n".join(f"  ?{source(name)}: {text}" for name, text in given.items())
     return f"{{\n{entries}\n}}"
@@ -108,9 +130,14 @@ def _hand_written() -> str:
     return f'variables.containers.exists(c, c.?image.orValue("").matches({image}))'
 
 
+def _owners() -> str:
+    """List the workload that made the Pod, if any."""
+    controls = f"o.?controller.orValue(false) && o.kind != {source(NODE)}"
+    return f"object.metadata.?ownerReferences.orValue([]).filter(o, {controls})"
+
+
 def _workload() -> str:
     """As `pod.workload_name` has it."""
-    owners = "object.metadata.?ownerReferences.orValue([]).filter(o, o.?controller.orValue(false))"
     cases = []
     for label in HASH_LABELS:
         found = f'object.metadata.?labels[?{source(label)}].orValue("")'
@@ -122,7 +149,19 @@ def _workload() -> str:
         'object.metadata.?name.orValue("") != "" ? object.metadata.name\n  : '
         'object.metadata.?generateName.orValue("").find("^(?:.*[^-])?")'
     )
-    return f"{owners}.map(o, {''.join(cases)}o.name)[?0]\n.orValue({unowned})"
+    return f"variables.owners.map(o, {''.join(cases)}o.name)[?0]\n.orValue({unowned})"
+
+
+def _group() -> str:
+    """Read the group of an injected Pod from its status ("" where that does not say it)."""
+    pattern, before = source('"group":"[^"]*"'), source('"group":')
+    recorded = f'{intact.RECORDED}.find({pattern}).replace({before}, "").replace("\\"", "")'
+    return f'variables.is_recorded ? {recorded}\n  : variables.texts[?"group"].orValue(variables.workload)'
+
+
+def _torn() -> str:
+    """Follow `policy.decide`: an injected Pod has a status or, where that was removed, our label."""
+    return f"size(variables.members) > 0 && (variables.is_recorded || {intact.LABEL} == variables.group)"
 
 
 def _invalid() -> str:
@@ -176,9 +215,8 @@ def _collisions() -> str:
         f"object.spec.?volumes.orValue([]).filter(v, v.name in {source([CONFIG_VOLUME, TMP_VOLUME])})"
         f".map(v, {sentence})"
     )
-    return " +\n".join(
-        (_listed([_unfit_name(), _taken_name(), _foreign_group(), *_impossible()]), volumes, *ports)
-    )
+    found = [_unfit_name(), _taken_name(), _foreign_group(), *_impossible(), _blocking_budget()]
+    return " +\n".join((_listed(found), volumes, *ports))
 
 
 def _unfit_name() -> str:
@@ -274,12 +312,32 @@ def _impossible() -> list[str]:
     ]
 
 
+def _blocking_budget() -> str:
+    before, after = BLOCKING_BUDGET.split("{}")
+    made_by = 'variables.owners.map(o, "a " + o.kind)[?0].orValue("no workload")'
+    return _where(
+        f"{value_of('disruption-budget')} && !variables.scalable",
+        _joined(f"{DISRUPTION_BUDGET}: {before}", Code(made_by), after),
+    )
+
+
+def _unusable_status() -> str:
+    """List sentences about a status that no injection can have written, or that the label contradicts."""
+    group = "variables.group"
+    is_unfit = f"size({group}) > {MAX_GROUP} || !{matches(group, DNS_LABEL)}"
+    return _listed([_where(is_unfit, source(f"{STATUS}: {intact.UNREADABLE}")), _foreign_group()])
+
+
 def _problems() -> str:
     """Each kind only where the ones before found nothing, in the order of `policy.decide`."""
+    recorded = "variables.is_recorded"
     return (
-        "size(variables.invalid) > 0 ? variables.invalid\n"
+        f"{recorded} && size(variables.members) == 0 ? [{source(f'{STATUS}: {intact.NO_MEMBER}')}]\n"
+        f"  : !({ASKS}) ? []\n"
+        f"  : {recorded} && size(variables.unusable_status) > 0 ? variables.unusable_status\n"
+        "  : size(variables.invalid) > 0 ? variables.invalid\n"
         "  : size(variables.contradictions) > 0 ? variables.contradictions\n"
-        "  : variables.hand_written ? [] : variables.collisions"
+        "  : variables.torn || variables.hand_written ? [] : variables.collisions"
     )
 
 

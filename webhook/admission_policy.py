@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from webhook import annotations, cel, sidecar
+from webhook import annotations, cel, intact, sidecar
 from webhook.admission_checks import (
     ANNOTATIONS,
+    ASKS,
     CLIENTS_IN_POD,
-    CONTAINERS,
     by_namespace,
     checks,
     text_of,
@@ -28,7 +28,7 @@ from webhook.admission_checks import (
 from webhook.annotations import TABLE, DefaultSpecs, SidecarSpec
 from webhook.cel import Unknown, source
 from webhook.fingerprint import UNKNOWN, fingerprint
-from webhook.names import CONTAINER, GROUP, INJECT, MAX_GROUP, POD_CLIENTS, PREFIX, STATUS
+from webhook.names import GROUP, INJECT, MAX_GROUP, MIRROR, POD_CLIENTS, PREFIX, STATUS, TMP_VOLUME
 from webhook.patch import DEFAULT_GRACE_SECONDS, status_of
 from webhook.policy import Inject
 from webhook.settings import Settings
@@ -85,7 +85,7 @@ def _mutating(variables: dict[str, str]) -> dict[str, Any]:
         # Injection is idempotent: when another policy or webhook changes the Pod, ours may look again.
         "reinvocationPolicy": "IfNeeded",
         "matchConstraints": _pods(),
-        "matchConditions": _conditions(f'{_ANNOTATION_INJECT} == "true"'),
+        "matchConditions": _conditions(f'{ANNOTATIONS}[?{source(INJECT)}].orValue("") == "true"'),
         "variables": _named(variables),
         "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": _OPERATIONS}}],
     }
@@ -95,7 +95,7 @@ def _validating(variables: dict[str, str]) -> dict[str, Any]:
     return {
         "failurePolicy": "Fail",
         "matchConstraints": _pods(),
-        "matchConditions": _conditions(f'{_ANNOTATION_INJECT} != "false"'),
+        "matchConditions": _conditions(f"{ASKS} || {source(STATUS)} in {ANNOTATIONS}"),
         "variables": _named(variables),
         "validations": [
             {
@@ -105,7 +105,14 @@ def _validating(variables: dict[str, str]) -> dict[str, Any]:
                 "messageExpression": _IN_ONE_SENTENCE,
             },
             {
-                "expression": "variables.hand_written || size(variables.problems) > 0",
+                "expression": f"!variables.torn || size(variables.problems) > 0 || !({ASKS})",
+                "reason": "Invalid",
+                "message": "parts of the Hazelcast member are missing: another webhook or policy removed "
+                "them after they had been put back; change that one, or keep it away from this Pod",
+            },
+            {
+                "expression": "variables.hand_written || variables.torn || size(variables.problems) > 0 || "
+                f"!({ASKS})",
                 "reason": "Invalid",
                 "message": "the Pod asks for a Hazelcast member and was given none: the "
                 f'MutatingAdmissionPolicy "{NAME}" and its binding do not work yet, or are missing',
@@ -138,15 +145,13 @@ def _pods() -> dict[str, Any]:
     }
 
 
-_ANNOTATION_INJECT = f'{ANNOTATIONS}[?{source(INJECT)}].orValue("false")'
-
-
 def _conditions(asks: str) -> list[dict[str, str]]:
-    """Pods that ask and are not injected yet; conditions know no variables."""
-    injected = f"{source(STATUS)} in {ANNOTATIONS} && ({CONTAINERS}).exists(c, c.name == {source(CONTAINER)})"
+    """Pods that ask and are not injected yet, or no longer intact; conditions know no variables."""
     return [
         {"name": "asks-for-a-member", "expression": asks},
-        {"name": "not-injected-yet", "expression": f"!({injected})"},
+        # It only shows a static Pod, which the kubelet runs from a file.
+        {"name": "no-mirror-pod", "expression": f"!({source(MIRROR)} in {ANNOTATIONS})"},
+        {"name": "not-injected-yet", "expression": f"!({intact.IS_INTACT})"},
     ]
 
 
@@ -226,7 +231,17 @@ def _gains(settings: Settings) -> dict[str, str]:
     }
     switches, fields = _switches(), _spec()
     made = {name: source(_for_each_case(make, switches, fields)) for name, make in makers.items()}
-    return {"fingerprint": _fingerprint(settings), **made, **_grace_period()}
+    return {"fingerprint": _fingerprint(settings), **made, **_grace_period(), "at": _place_of_member()}
+
+
+def _place_of_member() -> str:
+    """Find the JSON pointer to the member of a Pod that was injected before."""
+    places = (
+        f"object.spec.?{field}.orValue([]).transformList(i, c, {intact.IS_MEMBER},\n"
+        f'  "/spec/{field}/" + string(i))'
+        for field in ("initContainers", "containers")
+    )
+    return f"({' + '.join(places)})[0]"
 
 
 def _fingerprint(settings: Settings) -> str:
@@ -286,7 +301,50 @@ def _operations() -> str:
   {_add('"/spec/terminationGracePeriodSeconds"', "variables.grace_seconds")}
 ])""",
     ]
-    return "size(variables.problems) > 0 || variables.hand_written ? [] : " + " +\n".join(parts)
+    return (
+        "size(variables.problems) > 0 ? []\n"
+        f": variables.torn ? {_restore()}\n"
+        ": variables.hand_written ? [] : " + " +\n".join(parts)
+    )
+
+
+def _restore() -> str:
+    """Make the operations of `patch.restore_operations`."""
+    label, record = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
+    at, found = "variables.at", "variables.members[0]"
+    mounts = f"{found}.?volumeMounts.orValue([])"
+    cover = source(sidecar.TOKEN_COVER)
+    is_token = (
+        f'{text_of("discovery")} == "dns" && m.mountPath == {source(sidecar.TOKEN_DIRECTORY)} && '
+        f"m.name != {source(TMP_VOLUME)}"
+    )
+    parts = [
+        f"""[
+  ?(!variables.is_recorded)
+    ? optional.of({_add(f'"/metadata/annotations/" + {record}', "variables.status")}) : optional.none(),
+  ?({source(GROUP)} in object.metadata.?labels.orValue({{}}))
+    ? optional.none() : optional.of(has(object.metadata.labels)
+    ? {_add(f'"/metadata/labels/" + {label}', "variables.group")}
+    : {_add('"/metadata/labels"', f"{{{source(GROUP)}: variables.group}}")}),
+  ?({at}.startsWith("/spec/initContainers/") && {found}.?restartPolicy.orValue("") != "Always")
+    ? optional.of({_add(f'{at} + "/restartPolicy"', '"Always"')}) : optional.none()
+]""",
+        _appended('"/spec/volumes"', "object.spec", "volumes", "variables.volumes", "name"),
+        _appended(f'{at} + "/env"', found, "env", "variables.member.env", "name"),
+        _appended(
+            f'{at} + "/volumeMounts"', found, "volumeMounts", "variables.member.volumeMounts", "mountPath"
+        ),
+        f"""{mounts}.transformList(i, m, {is_token},
+  JSONPatch{{op: "replace", path: {at} + "/volumeMounts/" + string(i), value: {cover}}})""",
+    ]
+    return "(" + " +\n".join(parts) + ")"
+
+
+def _appended(path: str, holder: str, field: str, wanted: str, key: str) -> str:
+    """Make those that append to a list what it lacks, by a key of its elements, or create the list."""
+    lacking = f"{wanted}.filter(w, !{holder}.{field}.exists(e, e.{key} == w.{key}))"
+    each = _add(f'{path} + "/-"', "w")
+    return f"(has({holder}.{field})\n  ? {lacking}.map(w, {each})\n  : [{_add(path, wanted)}])"
 
 
 _ENV = '"/spec/containers/" + string(i) + "/env"'

@@ -4,13 +4,14 @@ The README's table, the parser and the error sentences all come from `TABLE`.
 """
 
 from collections.abc import Mapping
-from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from webhook import values
+from webhook.cache import Cache
 from webhook.errors import InvalidSettingsError, Problem
+from webhook.limits import AND_MORE, MAX_PROBLEMS
 from webhook.names import CONFIG_KEY, MAX_PORT, POD_CLIENTS, POD_CONFIG_KEY, PREFIX, RECORDS, Ports, ports_of
 from webhook.settings import Settings
 from webhook.values import MAX_SHOWN, ValueType, did_you_mean, quantity
@@ -176,7 +177,8 @@ TABLE = (
         values.boolean_type(),
         "false",
         "A PodDisruptionBudget for the group: evictions take one Pod at a time. For Deployments, ReplicaSets "
-        "and StatefulSets, and only where no other budget selects the Pods: with two, evictions fail.",
+        "and StatefulSets (Pods of Jobs and DaemonSets, and those without a workload, are denied), and only "
+        "where no other budget selects the Pods: with two, evictions fail.",
     ),
     Annotation(
         "network-policy",
@@ -201,9 +203,6 @@ TABLE = (
     ),
 )
 
-_MAX_PROBLEMS = 25
-"""More than a person makes; the API server checks the size of annotations only after admission."""
-
 _SHIPPED = {annotation.name: annotation.default for annotation in TABLE if annotation.default is not None}
 
 _BY_NAME = {annotation.name: annotation for annotation in TABLE}
@@ -212,8 +211,14 @@ NAMES = frozenset(_BY_NAME)
 """Every annotation's name, without the prefix."""
 
 
-_MAX_KEPT_SPECS = 1024
-_MAX_KEPT_LETTERS = 4096  # of one Pod's annotations, keys included
+_Ours = tuple[tuple[str, str], ...]
+"""Key and text of each annotation of ours."""
+
+_Specs = Cache[tuple[str, _Ours], SidecarSpec]
+"""Specs by the namespace whose defaults they are on top of, and by annotations."""
+
+_KEPT_SPECS = 1024
+_KEPT_SPECS_BYTES = 4 * 1024 * 1024
 
 
 class Defaults:
@@ -223,25 +228,26 @@ class Defaults:
 
     Args:
         values: of every attribute of SidecarSpec.
+        kept: specs that were read, of all namespaces.
+        namespace: whose defaults these are; empty: of all that have none of their own.
     """
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], kept: _Specs, namespace: str = "") -> None:
         self.values = values
-        self._kept: dict[tuple[tuple[str, str], ...], SidecarSpec] = {}
+        self._kept, self._namespace = kept, namespace
 
-    def read(self, ours: tuple[tuple[str, str], ...]) -> SidecarSpec | list[Problem]:
+    def read(self, ours: _Ours) -> SidecarSpec | list[Problem]:
         """What annotations of ours ask for; see `parse`.
 
         Args:
             ours: key and text of each.
         """
-        if (kept := self._kept.get(ours)) is not None:
+        key = self._namespace, ours
+        if (kept := self._kept.get(key)) is not None:
             return kept
         spec = _read_all(ours, self.values)
-        if isinstance(spec, SidecarSpec) and sum(map(len, chain(*ours))) <= _MAX_KEPT_LETTERS:
-            if len(self._kept) == _MAX_KEPT_SPECS:
-                self._kept.clear()
-            self._kept[ours] = spec
+        if isinstance(spec, SidecarSpec):
+            self._kept.put(key, spec)
         return spec
 
 
@@ -257,10 +263,13 @@ class DefaultSpecs:
         nothing = dict.fromkeys(annotation.field for annotation in TABLE)
         shipped = _read_defaults(nothing, _SHIPPED, problems, where="default ")
         everywhere = _read_defaults(shipped, settings.defaults, problems, where="default ")
-        self._everywhere = Defaults(everywhere)
+        kept = _Specs(_KEPT_SPECS, _KEPT_SPECS_BYTES)
+        self._everywhere = Defaults(everywhere, kept)
         self._namespaces = {
             namespace: Defaults(
-                _read_defaults(everywhere, own, problems, where=f"default for namespace {namespace}: ")
+                _read_defaults(everywhere, own, problems, where=f"default for namespace {namespace}: "),
+                kept,
+                namespace,
             )
             for namespace, own in settings.namespaces.items()
         }
@@ -296,14 +305,14 @@ def parse(annotations: Mapping[str, str], defaults: Defaults) -> SidecarSpec | l
     return defaults.read(tuple([item for item in annotations.items() if item[0].startswith(PREFIX)]))
 
 
-def _read_all(ours: tuple[tuple[str, str], ...], defaults: Mapping[str, Any]) -> SidecarSpec | list[Problem]:
+def _read_all(ours: _Ours, defaults: Mapping[str, Any]) -> SidecarSpec | list[Problem]:
     problems: list[Problem] = []
     fields = dict(defaults)
     for key, text in ours:
         if key not in RECORDS:
             _read(key.removeprefix(PREFIX), text, fields, problems, prefix=PREFIX)
-            if len(problems) == _MAX_PROBLEMS:
-                return [*problems, Problem(PREFIX + "*", "and perhaps more; these come first")]
+            if len(problems) == MAX_PROBLEMS:
+                return [*problems, Problem(PREFIX + "*", AND_MORE)]
     if problems:
         return problems
     spec = SidecarSpec(**_completed(fields))

@@ -1,70 +1,75 @@
 """What in a Pod stands in the way of a working member, found before anything is patched."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from itertools import chain, islice
 
 from webhook.annotations import SidecarSpec
 from webhook.errors import Problem
-from webhook.names import CONFIG_VOLUME, CONTAINER, GROUP, INJECT, MAX_ANNOTATIONS, PREFIX, TMP_VOLUME
-from webhook.pod import Container, Pod, Quantity, Spec
+from webhook.limits import AND_MORE, MAX_ANNOTATIONS, MAX_NAME, MAX_PROBLEMS, annotation_bytes, fit, shown
+from webhook.names import CONFIG_VOLUME, CONTAINER, DISRUPTION_BUDGET, GROUP, INJECT, PREFIX, TMP_VOLUME
+from webhook.pod import Container, Pod, Quantity, is_scalable, owner_kind
 from webhook.values import quantity
 
 
 def collisions(pod: Pod, spec: SidecarSpec, group: str) -> list[Problem]:
-    """Everything that collides, each naming both sides and what resolves it."""
+    """What collides, each naming both sides and what resolves it: all of it, or the first `MAX_PROBLEMS`."""
     containers = pod.containers
-    return [
-        *_taken_names(pod, containers),
-        *_taken_ports(pod, spec, containers),
-        *_foreign_group(pod, group),
-        *_impossible_discovery(pod, spec),
-        *_shared_loopback(pod, spec),
-        *_impossible_platform(pod, containers),
-        *_too_small_pod(pod, spec),
-        *_no_room_for_the_record(pod),
-    ]
+    found = chain(
+        _taken_names(pod, containers),
+        _taken_ports(pod, spec, containers),
+        foreign_group(pod, group),
+        _impossible_discovery(pod, spec),
+        _endless_account(pod, spec),
+        _shared_loopback(pod, spec),
+        _impossible_platform(pod, containers),
+        _too_small_pod(pod, spec),
+        _impossible_budget(pod, spec),
+        _no_room_for_the_record(pod),
+    )
+    problems = list(islice(found, MAX_PROBLEMS + 1))
+    if len(problems) > MAX_PROBLEMS:
+        problems[-1] = Problem("spec", AND_MORE)
+    return problems
 
 
-def _taken_names(pod: Pod, containers: Sequence[Container]) -> list[Problem]:
-    found = [
-        Problem(
-            pod.path_of(container),
-            f'is named "{CONTAINER}", as the member that {INJECT} asks for; rename or remove this '
-            "container, or remove the annotation",
-        )
-        for container in containers
-        if container.name == CONTAINER
-    ]
+def _taken_names(pod: Pod, containers: Sequence[Container]) -> Iterator[Problem]:
+    for index, container in enumerate(containers):
+        if container.name == CONTAINER:
+            sentence = (
+                f'is named "{CONTAINER}", as the member that {INJECT} asks for; rename or remove this '
+                "container, or remove the annotation"
+            )
+            yield Problem(pod.path_at(index), sentence)
     for index, volume in enumerate(pod.spec.volumes or ()):
         if volume.name == CONFIG_VOLUME or volume.name == TMP_VOLUME:  # noqa: PLR1714 - no tuple on the hot path
             sentence = f'is named "{volume.name}", as a volume of the member; rename it'
-            found.append(Problem(f"spec.volumes[{index}]", sentence))
-    return found
+            yield Problem(f"spec.volumes[{index}]", sentence)
 
 
-def _taken_ports(pod: Pod, spec: SidecarSpec, containers: Sequence[Container]) -> list[Problem]:
+def _taken_ports(pod: Pod, spec: SidecarSpec, containers: Sequence[Container]) -> Iterator[Problem]:
     member_ports = {spec.port: "port"}
     if spec.pod_clients:
         member_ports |= dict.fromkeys(spec.ports, "port")
     if spec.metrics:
         member_ports[spec.metrics_port] = "metrics-port"
-    return [
-        Problem(
-            pod.path_of(container),
-            f'container "{container.name}" declares port {port.container_port}, which the member '
-            f"needs; set {PREFIX}{member_ports[port.container_port]} to a free port",
-        )
-        for container in containers
-        for port in container.ports or ()
-        if port.container_port in member_ports and port.protocol == "TCP"
-    ]
+    for index, container in enumerate(containers):
+        for port in container.ports or ():
+            if port.container_port in member_ports and port.protocol == "TCP":
+                sentence = (
+                    f'container "{shown(container.name)}" declares port {port.container_port}, which the '
+                    f"member needs; set {PREFIX}{member_ports[port.container_port]} to a free port"
+                )
+                yield Problem(pod.path_at(index), sentence)
 
 
-def _foreign_group(pod: Pod, group: str) -> list[Problem]:
+def foreign_group(pod: Pod, group: str) -> list[Problem]:
+    """Find a label that puts the Pod among the members of another group than its own."""
     labelled = (pod.metadata.labels or {}).get(GROUP)
     if labelled is None or labelled == group:
         return []
     sentence = (
-        f'is "{labelled}", but the member joins the group "{group}"; remove the label and set the '
+        f'is "{shown(labelled)}", but the member joins the group "{group}"; remove the label and set the '
         f"annotation {GROUP}"
     )
     return [Problem(f"label {GROUP}", sentence)]
@@ -93,6 +98,13 @@ def _impossible_discovery(pod: Pod, spec: SidecarSpec) -> list[Problem]:
     return [Problem("spec.dnsPolicy", sentence)]
 
 
+def _endless_account(pod: Pod, spec: SidecarSpec) -> list[Problem]:
+    """Find a ServiceAccount that cannot exist: its name would be recorded, however long it is."""
+    if spec.discovery != "api" or len(pod.spec.service_account_name) <= MAX_NAME:
+        return []
+    return [Problem("spec.serviceAccountName", f"is longer than {MAX_NAME} characters; name one that exists")]
+
+
 def _shared_loopback(pod: Pod, spec: SidecarSpec) -> list[Problem]:
     if not spec.pod_clients or not pod.spec.host_network:
         return []
@@ -103,29 +115,31 @@ def _shared_loopback(pod: Pod, spec: SidecarSpec) -> list[Problem]:
     return [Problem("spec.hostNetwork", sentence)]
 
 
-def _impossible_platform(pod: Pod, containers: Sequence[Container]) -> list[Problem]:
+def _impossible_platform(pod: Pod, containers: Sequence[Container]) -> Iterator[Problem]:
     """Members run on Linux; a Windows Pod with their security context the API server would refuse."""
-    found = []
-    for where, system in (
-        ("spec.os.name", pod.spec.os.name if pod.spec.os else ""),
-        ("spec.nodeSelector", (pod.spec.node_selector or {}).get("kubernetes.io/os", "")),
-    ):
-        if system == "windows":
-            found.append(Problem(where, f"is windows, but Hazelcast members run on Linux; remove {INJECT}"))
+    spec = pod.spec
+    if spec.os is not None and spec.os.name == "windows":
+        yield _on_windows("spec.os.name")
+    if spec.node_selector and spec.node_selector.get("kubernetes.io/os") == "windows":
+        yield _on_windows("spec.nodeSelector")
     # The API server wants all containers of a Pod to be such, or none.
-    paths = [pod.path_of(container) for container in containers if _is_host_process(container)]
-    return found + [
-        Problem(
-            f"{path}.securityContext.windowsOptions.hostProcess",
-            f"is true, but Hazelcast members run on Linux; remove it, or {INJECT}",
-        )
-        for path in (["spec"] if _is_host_process(pod.spec) else []) + paths
-    ]
+    if spec.security_context is not None and spec.security_context.is_host_process:
+        yield _host_process("spec")
+    for index, container in enumerate(containers):
+        context = container.security_context
+        if context is not None and context.is_host_process:
+            yield _host_process(pod.path_at(index))
 
 
-def _is_host_process(holder: Container | Spec) -> bool:
-    context = holder.security_context
-    return context is not None and context.is_host_process
+def _on_windows(where: str) -> Problem:
+    return Problem(where, f"is windows, but Hazelcast members run on Linux; remove {INJECT}")
+
+
+def _host_process(path: str) -> Problem:
+    return Problem(
+        f"{path}.securityContext.windowsOptions.hostProcess",
+        f"is true, but Hazelcast members run on Linux; remove it, or {INJECT}",
+    )
 
 
 def _too_small_pod(pod: Pod, spec: SidecarSpec) -> list[Problem]:
@@ -142,48 +156,73 @@ def _too_small_pod(pod: Pod, spec: SidecarSpec) -> list[Problem]:
         ("memory", spec.memory_request, spec.memory_limit),
     ):
         highest = (whole.limits or {}).get(resource)
-        if highest is not None and _is_more([limit], highest):
+        if highest is not None and _is_less(highest, [_number(limit)]):
             sentence = (
-                f"{highest} is less than the member's own {limit}; raise it, or lower "
+                f"{shown(str(highest))} is less than the member's own {limit}; raise it, or lower "
                 f"{PREFIX}{resource}-limit"
             )
             found.append(Problem(f"spec.resources.limits.{resource}", sentence))
         room = (whole.requests or {}).get(resource)
-        if room is not None and any(_is_more(each, room) for each in _at_once(pod, spec, resource, request)):
+        if room is not None and _is_less(room, _at_once(pod, spec, resource, request)):
             sentence = (
-                f"{room} is less than the containers and the member ({request}) request together; raise it, "
-                f"or lower {PREFIX}{resource}-request"
+                f"{shown(str(room))} is less than the containers and the member ({request}) request "
+                f"together; raise it, or lower {PREFIX}{resource}-request"
             )
             found.append(Problem(f"spec.resources.requests.{resource}", sentence))
     return found
 
 
-def _at_once(pod: Pod, spec: SidecarSpec, resource: str, member: str) -> Iterator[list[Quantity]]:
-    """Requests that hold at the same time: while each init container runs, and afterwards.
+def _at_once(pod: Pod, spec: SidecarSpec, resource: str, member: str) -> Iterator[Decimal]:
+    """Add up the requests that hold at the same time: while each init container runs, and afterwards.
 
     Source: KEP-753, "Sidecar Containers", resources.
     """
-    sidecars: list[Quantity] = [member] if spec.native_sidecar else []
+    sidecars = _number(member) if spec.native_sidecar else Decimal(0)
     for container in pod.spec.init_containers or ():
+        request = _request(container, resource)
         if container.restart_policy == "Always":
-            sidecars.append(_request(container, resource))
+            sidecars += request
         else:
-            yield [*sidecars, _request(container, resource)]
-    own = [_request(container, resource) for container in pod.spec.containers or ()]
-    yield [*sidecars, *own, *([] if spec.native_sidecar else [member])]
+            yield sidecars + request
+    own = sum((_request(container, resource) for container in pod.spec.containers or ()), sidecars)
+    yield own if spec.native_sidecar else own + _number(member)
 
 
-def _request(container: Container, resource: str) -> Quantity:
+def _request(container: Container, resource: str) -> Decimal:
     requests = container.resources.requests if container.resources else None
-    return (requests or {}).get(resource, "0")
+    return _number((requests or {}).get(resource, "0"))
 
 
-def _is_more(quantities: list[Quantity], than: Quantity) -> bool:
+_UNKNOWN = Decimal("NaN")
+"""Whatever it is added to is unknown, too; comparing it would raise, so `_is_less` asks first."""
+
+
+def _number(text: Quantity) -> Decimal:
+    """Read a quantity; signs, or more digits than anyone has memory, are for the API server to compare."""
     try:
-        return sum(quantity(str(each)) for each in quantities) > quantity(str(than))
+        return quantity(str(text))
     except ValueError:
-        return False  # signs, or more digits than anyone has memory: the API server compares them itself
+        return _UNKNOWN
 
+
+def _is_less(room: Quantity, sums: Iterable[Decimal]) -> bool:
+    """Tell whether some sum is known to be more than there is room for."""
+    bound = _number(room)
+    return not bound.is_nan() and any(not each.is_nan() and each > bound for each in sums)
+
+
+def _impossible_budget(pod: Pod, spec: SidecarSpec) -> list[Problem]:
+    """Find a PodDisruptionBudget that would block every eviction."""
+    if not spec.disruption_budget or is_scalable(pod):
+        return []
+    kind = owner_kind(pod)
+    return [Problem(DISRUPTION_BUDGET, BLOCKING_BUDGET.format(f"a {shown(kind)}" if kind else "no workload"))]
+
+
+BLOCKING_BUDGET = (
+    'is "true", but {} made the Pod: a budget works for Pods of a Deployment, ReplicaSet or StatefulSet, and '
+    "would block every eviction of this one; remove the annotation"
+)
 
 _MAX_RECORD = 2048
 """Bytes that our record on the Pod has at most."""
@@ -191,13 +230,10 @@ _MAX_RECORD = 2048
 
 def _no_room_for_the_record(pod: Pod) -> list[Problem]:
     given = pod.metadata.annotations or {}
-    if 4 * (sum(map(len, given)) + sum(map(len, given.values()))) < MAX_ANNOTATIONS - _MAX_RECORD:
-        return []  # no letter has more than four bytes
-    size = sum(len(key.encode()) + len(text.encode()) for key, text in given.items())
-    if size <= MAX_ANNOTATIONS - _MAX_RECORD:
+    if fit(given, MAX_ANNOTATIONS - _MAX_RECORD):
         return []
     sentence = (
-        f"are {size} bytes, and the API server takes {MAX_ANNOTATIONS}, of which the member's record "
-        f"needs up to {_MAX_RECORD}; shorten them, or remove {INJECT}"
+        f"are {annotation_bytes(given)} bytes, and the API server takes {MAX_ANNOTATIONS}, of which the "
+        f"member's record needs up to {_MAX_RECORD}; shorten them, or remove {INJECT}"
     )
     return [Problem("metadata.annotations", sentence)]

@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from webhook.names import COPIED, INJECT, MAX_ANNOTATIONS, PREFIX, RECORDS
+from webhook.limits import MAX_ANNOTATIONS
+from webhook.names import COPIED, INJECT, PREFIX, RECORDS
 from webhook.untrusted import UndecodableError, decoder
 
 
@@ -64,8 +65,11 @@ def record(copying: Copying) -> str | None:
 
 def recorded(own: Mapping[str, str]) -> dict[str, str]:
     """What was copied before, with its values, as the record on the workload has it."""
+    text = own.get(COPIED, "{}")
+    if len(text) > MAX_ANNOTATIONS:
+        return {}  # the API server takes no such object
     try:
-        found = _decode(own.get(COPIED, "{}"))
+        found = _decode(text)
     except UndecodableError:
         return {}  # somebody's hand; what was copied then counts as written by them
     # Anyone can write the record: others' annotations are not for it to take away.

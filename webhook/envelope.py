@@ -5,11 +5,12 @@ Source: Kubernetes documentation, "Dynamic Admission Control"; API group admissi
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
 from webhook.errors import ReviewError
+from webhook.limits import MAX_NAME, shown
 from webhook.text import in_one_line
 from webhook.untrusted import UNDECODABLE
 
@@ -61,7 +62,13 @@ class _Unread(msgspec.Struct, rename="camel"):
 
     api_version: str = ""
     kind: str = ""
-    request: Any = None
+    request: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _About(msgspec.Struct):
+    """A request as far as it matters what it is about."""
+
+    kind: GroupVersionKind = msgspec.field(default_factory=GroupVersionKind)
 
 
 Decode = Callable[[bytes], AdmissionReview[T]]
@@ -91,17 +98,21 @@ def read(body: bytes, decode: Decode[T], check_kind: CheckKind) -> AdmissionRequ
         raise ReviewError(
             HTTPStatus.BAD_REQUEST, "the admission request has no uid; nothing could match the answer to it"
         )
+    if len(request.uid) > MAX_NAME:
+        raise ReviewError(
+            HTTPStatus.BAD_REQUEST, f"the admission request's uid is longer than {MAX_NAME} characters"
+        )
     return request
 
 
 def _check_envelope(api_version: str, kind: str, request: object) -> None:
     if kind != "AdmissionReview":
-        raise ReviewError(HTTPStatus.BAD_REQUEST, f'the body is a "{kind}", not an AdmissionReview')
+        raise ReviewError(HTTPStatus.BAD_REQUEST, f'the body is a "{shown(kind)}", not an AdmissionReview')
     if api_version != API_VERSION:
         raise ReviewError(
             HTTPStatus.BAD_REQUEST,
-            f'the AdmissionReview is of apiVersion "{api_version}"; this webhook speaks {API_VERSION}, so '
-            "admissionReviewVersions of its configuration must name v1",
+            f'the AdmissionReview is of apiVersion "{shown(api_version)}"; this webhook speaks '
+            f"{API_VERSION}, so admissionReviewVersions of its configuration must name v1",
         )
     if request is None:
         raise ReviewError(HTTPStatus.BAD_REQUEST, "the AdmissionReview has no request")
@@ -113,9 +124,10 @@ def _undecodable(body: bytes, error: Exception, check_kind: CheckKind) -> Review
         return ReviewError(HTTPStatus.BAD_REQUEST, "the body is nested too deeply")
     try:
         envelope = msgspec.json.decode(body, type=_Unread)
-        _check_envelope(envelope.api_version, envelope.kind, envelope.request)
-        if isinstance(envelope.request, dict):
-            check_kind(msgspec.convert(envelope.request.get("kind", {}), GroupVersionKind))
+        begin = bytes(memoryview(envelope.request)[:1])
+        _check_envelope(envelope.api_version, envelope.kind, None if begin == b"n" else envelope.request)
+        if begin == b"{":
+            check_kind(msgspec.json.decode(envelope.request, type=_About).kind)
     except ReviewError as found:
         return found
     except UNDECODABLE as found:
@@ -158,5 +170,5 @@ def _members(mapping: dict[str, object]) -> bytes:
 
 
 def _shortened(text: str) -> str:
-    warning = in_one_line(text)
+    warning = in_one_line(text[: _MAX_WARNING + 1])  # escaped, it is no shorter
     return warning if len(warning) <= _MAX_WARNING else warning[: _MAX_WARNING - 1] + "…"

@@ -12,7 +12,7 @@ from webhook.errors import Problem
 from webhook.manifest import Object, inject, kind_of
 from webhook.names import PREFIX
 from webhook.pod import Pod
-from webhook.policy import SENTENCES, Inject
+from webhook.policy import SENTENCES, Inject, Reason
 from webhook.settings import Settings
 from webhook.uninjection import uninject
 from webhook.workload import Workload, written_by_users
@@ -49,11 +49,18 @@ def explain(obj: Object, settings: Settings, namespace: str) -> Explanation:
     Raises:
         InvalidSettingsError: the settings' defaults cannot be used.
     """
+    defaults = DefaultSpecs(settings).of(namespace)
+    now = inject(obj, defaults, settings.run_as_user)
+    if now.reason is Reason.NO_MEMBER:
+        # Without its status, as it is explained below, nothing would be wrong with it.
+        return Explanation(now.reason, SENTENCES[now.reason], [], list(now.warnings), list(now.problems))
     before = jsonpatch.apply_patch(obj, list(uninject(obj).operations))
-    result = inject(before, DefaultSpecs(settings).of(namespace), settings.run_as_user)
+    result = inject(before, defaults, settings.run_as_user)
     found = list(_settings(before, settings, namespace, result.injection)) if result.injection else []
     sentence = "a Hazelcast member is injected" if result.injection else SENTENCES[result.reason]
-    return Explanation(result.reason, sentence, found, list(result.warnings), list(result.problems))
+    removed = now.warnings if now.reason is Reason.RESTORED else ()
+    warnings = [*removed, *result.warnings]
+    return Explanation(result.reason, sentence, found, warnings, list(result.problems))
 
 
 def _settings(obj: Object, settings: Settings, namespace: str, decision: Inject) -> Iterator[Setting]:
@@ -68,6 +75,8 @@ def _settings(obj: Object, settings: Settings, namespace: str, decision: Inject)
                 origin, value = "the workload's name", decision.group
             elif row.name == "memory-request":
                 origin, value = "memory-limit", decision.spec.memory_request
+        elif row.name == "disruption-budget" and value == "true" and not decision.spec.disruption_budget:
+            origin, value = "no budget works for Pods of this kind", "false"
         yield Setting(row.name, value, origin)
 
 

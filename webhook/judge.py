@@ -12,7 +12,7 @@ from webhook.kube.api import Metadata
 from webhook.names import CONFIG_VOLUME, CONTAINER, GROUP, PREFIX, STATUS, TMP_VOLUME, group_of_workload
 from webhook.pod import Metadata as PodMetadata
 from webhook.pod import OwnerReference, Pod, Spec, workload_name
-from webhook.policy import Deny, Skip
+from webhook.policy import Deny, Restore, Skip
 from webhook.settings import Settings
 from webhook.untrusted import UndecodableError
 
@@ -109,7 +109,8 @@ class Judge:
     def missed(self, namespace: str, pod: Pod) -> Verdict | None:
         """Why a Pod should have a member that it does not have; None where it should not."""
         decision = policy.decide(pod, "CREATE", self._defaults.of(namespace))
-        if isinstance(decision, Skip):
+        if isinstance(decision, Skip | Restore):
+            # It has a member; what it lacks, such as our label, may have been removed by hand since.
             return None
         if namespace in self._exempt:
             return Verdict(_EXEMPT.format(namespace), curable=False)

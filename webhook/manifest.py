@@ -15,7 +15,7 @@ from webhook.errors import Problem, in_short
 from webhook.names import STATUS
 from webhook.patch import Operation
 from webhook.pod import Pod
-from webhook.policy import Deny, Inject, Reason, Skip
+from webhook.policy import Deny, Inject, Reason, Restore, Skip
 from webhook.status import Status
 from webhook.untrusted import UndecodableError
 from webhook.workload import KINDS, Kind, Workload, as_pod
@@ -120,6 +120,9 @@ def _inject_pod(pod: Pod, path: str, defaults: Defaults, run_as_user: int | None
         case Inject():
             operations = patch.operations(decision, patch.shape_of(pod), run_as_user, reversible=True)
             return Result(decision.reason, under(path, operations), decision.warnings, injection=decision)
+        case Restore(reason=reason, warnings=warnings):
+            operations = patch.restore_operations(decision, pod, run_as_user)
+            return Result(reason, under(path, operations), warnings)
         case Skip(reason, warnings):
             return Result(reason, warnings=warnings)
         case Deny(reason, problems):

@@ -20,6 +20,11 @@ RECORDS = frozenset((STATUS, COPIED))
 GROUP = PREFIX + "group"
 """Annotation: which Pods form one cluster. Label on an injected Pod: what the headless Service selects."""
 
+DISRUPTION_BUDGET = PREFIX + "disruption-budget"
+
+MIRROR = "kubernetes.io/config.mirror"
+"""Annotation of the kubelet's on a mirror Pod, which shows a static Pod that it runs from a file."""
+
 INJECTOR = "hazelcast-sidecar-injector"
 """Of the webhook's configuration, its Service and its Deployment."""
 
@@ -53,9 +58,6 @@ TMP_VOLUME = "hazelcast-tmp"
 
 POD_CLIENTS = "pod"
 """Value of the annotation `clients`: only containers of the member's own Pod."""
-
-MAX_ANNOTATIONS = 256 * 1024
-"""Bytes of all annotations of an object together, keys included, that the API server takes."""
 
 MAX_PORT = 65533
 """Leaves room for the two above it."""
@@ -105,7 +107,9 @@ def group_of_workload(workload: str) -> str:
     if is_group(workload):
         return workload
     digest = hashlib.sha256(workload.encode()).hexdigest()[:_HASH_LENGTH]
-    stem = re.sub(r"[^a-z0-9-]", "-", workload.lower())[: MAX_GROUP - _HASH_LENGTH - 1].strip("-")
+    # Cut before all else: letters do not get fewer by lower case, though they may get more.
+    length = MAX_GROUP - _HASH_LENGTH - 1
+    stem = re.sub(r"[^a-z0-9-]", "-", workload[:length].lower())[:length].strip("-")
     return f"{stem}-{digest}".lstrip("-")
 
 

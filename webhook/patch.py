@@ -5,7 +5,7 @@ containers set which variable, and its grace period. That is its `Shape`. Pods o
 same shape and spec, hence the very same patch, so that a caller can keep it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ from webhook.copying import Copying, record
 from webhook.fingerprint import fingerprint as fingerprint_of
 from webhook.names import COPIED, GROUP, STATUS
 from webhook.pod import Container, Pod
-from webhook.policy import Inject
+from webhook.policy import Inject, Restore
 from webhook.status import Status, encode
 from webhook.version import __version__
 from webhook.workload import Kind, Workload
@@ -87,7 +87,7 @@ def operations(
         *_record(decision, shape, run_as_user, reversible=reversible),
         *_environment(spec, shape.env or ()),
         _member(spec, group, shape, run_as_user),
-        *_volumes(spec, group, absent=shape.volumes_absent),
+        *_appended("/spec/volumes", sidecar.volumes(spec, group), absent=shape.volumes_absent),
         *_grace_period(spec, shape),
     ]
 
@@ -98,12 +98,14 @@ def _record(decision: Inject, shape: Shape, run_as_user: int | None, *, reversib
     status = status_of(decision, fingerprint_of(decision.spec, run_as_user))
     if reversible:
         status = _with_what_was_there(status, decision.spec, shape)
-    label = (
-        _add("/metadata/labels", {GROUP: group})
-        if shape.labels_absent
-        else _add(pointer("metadata", "labels", GROUP), group)
-    )
+    label = _label(group, absent=shape.labels_absent)
     return [_add(pointer("metadata", "annotations", STATUS), encode(status)), label]
+
+
+def _label(group: str, *, absent: bool) -> Operation:
+    if absent:
+        return _add("/metadata/labels", {GROUP: group})
+    return _add(pointer("metadata", "labels", GROUP), group)
 
 
 def status_of(decision: Inject, fingerprint: str) -> Status:
@@ -167,11 +169,11 @@ def _member(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | None
     return _add("/spec/initContainers/0", container)
 
 
-def _volumes(spec: SidecarSpec, group: str, *, absent: bool) -> list[Operation]:
-    volumes = sidecar.volumes(spec, group)
+def _appended(path: str, elements: list[dict[str, Any]], *, absent: bool) -> list[Operation]:
+    """Make the operations that append to a list, or create it where there is none."""
     if absent:
-        return [_add("/spec/volumes", volumes)]
-    return [_add("/spec/volumes/-", volume) for volume in volumes]
+        return [_add(path, elements)] if elements else []
+    return [_add(f"{path}/-", element) for element in elements]
 
 
 def _grace_period(spec: SidecarSpec, shape: Shape) -> list[Operation]:
@@ -184,6 +186,47 @@ def _raised_grace(spec: SidecarSpec, shape: Shape) -> int | None:
     own = DEFAULT_GRACE_SECONDS if shape.grace_seconds is None else shape.grace_seconds
     seconds = sidecar.grace_period(spec, own)
     return seconds if seconds != own else None
+
+
+def restore_operations(decision: Restore, pod: Pod, run_as_user: int | None) -> list[Operation]:
+    """Make the operations that put back what a Pod has lost of its injection, and nothing else.
+
+    Args:
+        decision: to restore.
+        pod: for which it was so decided.
+        run_as_user: as the settings have it.
+    """
+    injection, missing = decision.injection, decision.missing
+    spec, group = injection.spec, injection.group
+    restored: list[Operation] = []
+    if missing.status:
+        status = status_of(injection, fingerprint_of(spec, run_as_user))
+        restored.append(_add(pointer("metadata", "annotations", STATUS), encode(status)))
+    if missing.label:
+        restored.append(_label(group, absent=pod.metadata.labels is None))
+    volumes = [volume for volume in sidecar.volumes(spec, group) if volume["name"] in missing.volumes]
+    restored += _appended("/spec/volumes", volumes, absent=pod.spec.volumes is None)
+    member = pointer("spec", decision.member.field, str(decision.member.position))
+    if missing.restart_policy:
+        restored.append(_add(f"{member}/restartPolicy", "Always"))
+    return [*restored, *_restored_lists(decision, member, sidecar.container(spec, group, run_as_user))]
+
+
+def _restored_lists(decision: Restore, path: str, wanted: Mapping[str, Any]) -> Iterator[Operation]:
+    """Make those on the lists of the member container; an element that is there stays as it is."""
+    container = decision.member.container
+    if decision.missing.variables:
+        names = {variable.name for variable in container.env or ()}
+        variables = [variable for variable in wanted["env"] if variable["name"] not in names]
+        yield from _appended(f"{path}/env", variables, absent=container.env is None)
+    positions = {mount.mount_path: index for index, mount in enumerate(container.volume_mounts or ())}
+    mounts = [mount for mount in wanted["volumeMounts"] if mount["mountPath"] in decision.missing.directories]
+    for mount in mounts:
+        # While our mount was away, the API server may have mounted its token there.
+        if (position := positions.get(mount["mountPath"])) is not None:
+            yield {"op": "replace", "path": f"{path}/volumeMounts/{position}", "value": mount}
+    lost = [mount for mount in mounts if mount["mountPath"] not in positions]
+    yield from _appended(f"{path}/volumeMounts", lost, absent=container.volume_mounts is None)
 
 
 def copy_operations(kind: Kind, workload: Workload, copying: Copying) -> list[Operation]:

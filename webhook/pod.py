@@ -20,6 +20,13 @@ class Named(msgspec.Struct, gc=False):
     name: str = ""
 
 
+class VolumeMount(msgspec.Struct, gc=False, rename="camel"):
+    """Where a container mounts which volume."""
+
+    name: str = ""
+    mount_path: str = ""
+
+
 class ContainerPort(msgspec.Struct, gc=False, rename="camel"):
     """A port that a container declares."""
 
@@ -67,6 +74,7 @@ class Container(msgspec.Struct, gc=False, rename="camel"):
     """"Always" makes a native sidecar of an init container."""
     security_context: SecurityContext | None = None
     resources: Requirements | None = None
+    volume_mounts: list[VolumeMount] | None = None
 
 
 class OwnerReference(msgspec.Struct, gc=False):
@@ -118,9 +126,8 @@ class Pod(msgspec.Struct, gc=False):
         """Init containers and containers."""
         return [*(self.spec.init_containers or ()), *(self.spec.containers or ())]
 
-    def path_of(self, container: Container) -> str:
-        """The JSON path of one of its containers."""
-        index = next(index for index, each in enumerate(self.containers) if each is container)
+    def path_at(self, index: int) -> str:
+        """Return the JSON path of the container that `containers` has at this index."""
         before = len(self.spec.init_containers or ())
         return f"spec.initContainers[{index}]" if index < before else f"spec.containers[{index - before}]"
 
@@ -136,10 +143,35 @@ def is_controlled(pod: Pod) -> bool:
 
 
 def _controller(metadata: Metadata) -> OwnerReference | None:
+    """Find the workload that made a Pod; the Node that owns a mirror Pod is none."""
     for owner in metadata.owner_references or ():
-        if owner.controller:
+        if owner.controller and owner.kind != NODE:
             return owner
     return None
+
+
+NODE = "Node"
+"""The kind that owns the mirror Pods of a node's static Pods."""
+
+WITHOUT_SCALE = ("Job", "CronJob", "DaemonSet")
+"""Kinds of workloads without the scale subresource."""
+
+
+def is_scalable(pod: Pod) -> bool:
+    """Tell whether the workload that made the Pod has, as far as its kind says, the scale subresource.
+
+    A PodDisruptionBudget with maxUnavailable asks it how many Pods there should be. Kinds that are not known
+    here may have one.
+    Source: Kubernetes documentation, "Specifying a Disruption Budget for your Application".
+    """
+    owner = _controller(pod.metadata)
+    return owner is not None and owner.kind not in WITHOUT_SCALE
+
+
+def owner_kind(pod: Pod) -> str:
+    """Return the kind of the workload that made the Pod; empty where none did."""
+    owner = _controller(pod.metadata)
+    return owner.kind if owner else ""
 
 
 HASH_LABELS = ("pod-template-hash", "rollouts-pod-template-hash")

@@ -4,20 +4,22 @@ No I/O, no clock: the webhook, the command line and the tests run these very fun
 """
 
 import binascii
-from collections import OrderedDict
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
 import msgspec
 
-from webhook import envelope, patch, policy, workload_policy
+from webhook import envelope, oversized, patch, policy, workload_policy
 from webhook.annotations import DefaultSpecs, SidecarSpec
-from webhook.envelope import AdmissionReview, GroupVersionKind
+from webhook.cache import Cache
+from webhook.envelope import AdmissionRequest, AdmissionReview, GroupVersionKind
 from webhook.errors import Problem, ReviewError, in_one_sentence
+from webhook.limits import UNCOUNTED_BYTES, has_too_many_values, shown
+from webhook.oversized import Outline
 from webhook.patch import Shape
 from webhook.pod import Pod
-from webhook.policy import Decision, Deny, Inject, Reason, Skip
+from webhook.policy import Decision, Deny, Inject, Reason, Restore, Skip
 from webhook.settings import Settings
 from webhook.workload import KINDS, Workload
 from webhook.workload_policy import Copy, WorkloadDecision
@@ -25,8 +27,8 @@ from webhook.workload_policy import Copy, WorkloadDecision
 _Key = tuple[SidecarSpec, str, str, tuple[str, ...], Shape]
 """What an answer with a member depends on: of the decision all but its reason, which is always the same."""
 
-_MAX_KEPT_ANSWERS = 1024
-_MAX_KEPT_BYTES = 64 * 1024  # of one: it grows with the number of containers
+_KEPT_ANSWERS = 1024
+_KEPT_ANSWERS_BYTES = 16 * 1024 * 1024
 
 
 class Reviewed(NamedTuple):
@@ -54,6 +56,7 @@ class Reviewer:
     def __init__(self, settings: Settings | None = None) -> None:
         self._decode_pod = msgspec.json.Decoder(AdmissionReview[Pod]).decode
         self._decode_workload = msgspec.json.Decoder(AdmissionReview[Workload]).decode
+        self._decode_outline = msgspec.json.Decoder(AdmissionReview[Outline]).decode
         self.use(settings or Settings())
 
     def use(self, settings: Settings) -> None:
@@ -64,7 +67,7 @@ class Reviewer:
         """
         self._defaults = DefaultSpecs(settings)
         self._run_as_user = settings.run_as_user
-        self._kept: OrderedDict[_Key, bytes] = OrderedDict()
+        self._kept = Cache[_Key, bytes](_KEPT_ANSWERS, _KEPT_ANSWERS_BYTES)
 
     def review_pod(self, body: bytes) -> Reviewed:
         """Answer one admission review of a Pod.
@@ -72,6 +75,9 @@ class Reviewer:
         Raises:
             ReviewError: the bytes are no admission review of a Pod.
         """
+        if len(body) > UNCOUNTED_BYTES and has_too_many_values(body):
+            outline = envelope.read(body, self._decode_outline, _check_pod)
+            return _unread(outline, "Pod", oversized.decide_pod(outline))
         request = envelope.read(body, self._decode_pod, _check_pod)
         pod = request.object
         if pod is None or request.sub_resource:
@@ -83,6 +89,11 @@ class Reviewer:
             case Inject():
                 assert pod is not None  # noqa: S101 - there is nothing to inject into otherwise
                 rest = self._injection(decision, pod)
+            case Restore(warnings=warnings, reason=reason):
+                assert pod is not None  # noqa: S101 - as above
+                operations = patch.restore_operations(decision, pod, self._run_as_user)
+                audit = {**_audit(reason), "group": decision.group}
+                rest = envelope.allowed(audit, warnings, _encoded(operations))
             case Skip(reason, warnings):
                 rest = envelope.allowed(_audit(reason), warnings)
             case Deny(reason, problems):
@@ -96,6 +107,9 @@ class Reviewer:
         Raises:
             ReviewError: the bytes are no admission review of a workload of a kind that we know.
         """
+        if len(body) > UNCOUNTED_BYTES and has_too_many_values(body):
+            outline = envelope.read(body, self._decode_outline, _check_workload)
+            return _unread(outline, outline.kind.kind, oversized.decide_workload(outline))
         request = envelope.read(body, self._decode_workload, _check_workload)
         kind = KINDS[request.kind.group, request.kind.kind]
         workload = request.object
@@ -136,13 +150,20 @@ class Reviewer:
         if kept is None:
             audit = {**_audit(decision.reason), "group": decision.group}
             kept = envelope.allowed(audit, decision.warnings, _encoded(self.operations(decision, pod)))
-            if len(kept) <= _MAX_KEPT_BYTES:
-                self._kept[key] = kept
-            if len(self._kept) > _MAX_KEPT_ANSWERS:
-                self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(key)
+            self._kept.put(key, kept)
         return kept
+
+
+def _unread(request: AdmissionRequest[Outline], kind: str, decision: Skip | Deny) -> Reviewed:
+    """Answer a review of an object that was not decoded."""
+    name = request.object.display_name if request.object else ""
+    match decision:
+        case Skip(reason, warnings):
+            rest = envelope.allowed(_audit(reason), warnings)
+        case Deny(reason, problems):
+            rest = envelope.denied(_audit(reason), _message(kind, name, problems))
+    answer = envelope.answer(request.uid, rest)
+    return Reviewed(answer, request.uid, kind, request.namespace, name, decision, bool(request.dry_run))
 
 
 def _encoded(operations: list[patch.Operation]) -> str:
@@ -154,15 +175,15 @@ def _audit(reason: Reason) -> dict[str, str]:
 
 
 def _message(kind: str, name: str, problems: Sequence[Problem]) -> str:
-    return f"{kind} {name}: {in_one_sentence(problems)}"
+    return f"{kind} {shown(name)}: {in_one_sentence(problems)}"
 
 
 def _check_pod(kind: GroupVersionKind) -> None:
     if (kind.group, kind.version, kind.kind) != ("", "v1", "Pod"):
         raise ReviewError(
             HTTPStatus.BAD_REQUEST,
-            f'the request is about a "{kind}", not a Pod of v1; the rules of the webhook configuration must '
-            "name pods only",
+            f'the request is about a "{shown(str(kind))}", not a Pod of v1; the rules of the webhook '
+            "configuration must name pods only",
         )
 
 
@@ -171,6 +192,6 @@ def _check_workload(kind: GroupVersionKind) -> None:
         known = ", ".join(name for _, name in KINDS)
         raise ReviewError(
             HTTPStatus.BAD_REQUEST,
-            f'the request is about a "{kind}", not a workload of v1 that is known here ({known}); the rules '
-            "of the webhook configuration must name no other",
+            f'the request is about a "{shown(str(kind))}", not a workload of v1 that is known here '
+            f"({known}); the rules of the webhook configuration must name no other",
         )

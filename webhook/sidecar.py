@@ -164,19 +164,25 @@ def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[st
     }
 
 
+TMP_DIRECTORY = "/tmp"  # noqa: S108 - in the container, a volume of its own
+
 TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where tokens are, and no token
 """Where Kubernetes mounts the Pod's ServiceAccount token in each container that mounts nothing there."""
+
+
+TOKEN_COVER = {"name": TMP_VOLUME, "mountPath": TOKEN_DIRECTORY, "readOnly": True}
+"""What a member that needs no token mounts in its place."""
 
 
 def _mounts(spec: SidecarSpec) -> list[dict[str, Any]]:
     mounts: list[dict[str, Any]] = [
         {"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True},
-        {"name": TMP_VOLUME, "mountPath": "/tmp"},  # noqa: S108 - in the container, a volume of its own
+        {"name": TMP_VOLUME, "mountPath": TMP_DIRECTORY},
     ]
     if spec.discovery == "dns":
         # The application's rights are not the member's, whose port has no password. The API server adds its
         # token after webhooks, too, but not where something is mounted already.
-        mounts.append({"name": TMP_VOLUME, "mountPath": TOKEN_DIRECTORY, "readOnly": True})
+        mounts.append(TOKEN_COVER)
     return mounts
 
 

@@ -9,7 +9,7 @@ expressions are RE2, which has no full match of its own.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
@@ -38,8 +38,18 @@ class ValueType(NamedTuple):
 
 def did_you_mean(word: str, known: list[str]) -> str:
     """' (did you mean ...?)' when a known word is close, else nothing."""
-    close = get_close_matches(word, known, n=1, cutoff=_CLOSE)
-    return f' (did you mean "{close[0]}"?)' if close else ""
+    close = _closest(word, known)
+    return f' (did you mean "{close}"?)' if close else ""
+
+
+def _closest(word: str, known: Iterable[str]) -> str | None:
+    """Find the known word that a word is most like; None where none is close.
+
+    A long text is like none of them, and comparing it would take many times its memory.
+    """
+    if len(word) > MAX_SHOWN:
+        return None
+    return next(iter(get_close_matches(word, known, n=1, cutoff=_CLOSE)), None)
 
 
 def choice_type(*choices: str) -> ValueType:
@@ -49,8 +59,8 @@ def choice_type(*choices: str) -> ValueType:
     def parse(text: str) -> str:
         if text not in choices:
             folded = {choice.lower(): choice for choice in choices}
-            close = get_close_matches(text.lower(), folded, n=1, cutoff=_CLOSE)
-            hint = f' (did you mean "{folded[close[0]]}"?)' if close else ""
+            close = _closest(text.lower(), folded) if len(text) <= MAX_SHOWN else None
+            hint = f' (did you mean "{folded[close]}"?)' if close else ""
             raise ValueError(f"is none of {listed}{hint}")
         return text
 

@@ -3,12 +3,13 @@
 Source: Kubernetes API reference, apps/v1 and batch/v1.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
 
-from webhook.names import MAX_ANNOTATIONS
+from webhook.limits import MAX_ANNOTATIONS
 from webhook.pod import Int64, Metadata, OwnerReference, Pod, Spec
 from webhook.untrusted import UndecodableError, decoder
 
@@ -81,8 +82,55 @@ class WorkloadSpec(msgspec.Struct, gc=False, rename="camel"):
     job_template: _JobTemplate | None = None
 
 
+class _Managed(msgspec.Struct, gc=False, rename=lambda name: f"f:{name}"):
+    """A part of the fields that one manager owns, as far as it leads to the template's annotations.
+
+    The API server writes nothing but objects there; other values are refused.
+    """
+
+
+class _Leaf(msgspec.Struct, gc=False):
+    """One annotation that is owned."""
+
+
+class _ManagedMetadata(_Managed, gc=False):
+    annotations: dict[str, _Leaf] | None = None
+
+
+class _ManagedTemplate(_Managed, gc=False):
+    metadata: _ManagedMetadata | None = None
+
+
+class _ManagedJobSpec(_Managed, gc=False):
+    template: _ManagedTemplate | None = None
+
+
+class _ManagedJobTemplate(_Managed, gc=False):
+    spec: _ManagedJobSpec | None = None
+
+
+class _ManagedSpec(_Managed, gc=False, rename={"template": "f:template", "job_template": "f:jobTemplate"}):
+    template: _ManagedTemplate | None = None
+    job_template: _ManagedJobTemplate | None = None
+
+
+class _ManagedObject(_Managed, gc=False):
+    spec: _ManagedSpec | None = None
+
+
 class _ManagedFields(msgspec.Struct, gc=False, rename={"fields": "fieldsV1"}):
-    fields: dict[str, Any] = {}
+    fields: _ManagedObject | None = None
+
+    @property
+    def annotations(self) -> Iterable[str]:
+        """The annotations of the Pod template that the manager owns."""
+        spec = self.fields.spec if self.fields else None
+        if spec is None:
+            return ()
+        job = spec.job_template.spec if spec.job_template else None
+        template = job.template if job else spec.template
+        metadata = template.metadata if template else None
+        return (metadata.annotations if metadata else None) or ()
 
 
 class WorkloadMetadata(Metadata, gc=False, rename="camel"):
@@ -141,10 +189,9 @@ def written_by_users(kind: Kind, workload: Workload) -> frozenset[str]:
     path = (*kind.template, "metadata", "annotations")
     written: set[str] = set()
     for entry in workload.metadata.managed_fields or ():
-        found = _at(entry.fields, [f"f:{step}" for step in path])
-        written.update(key.removeprefix("f:") for key in found)
+        written.update(key.removeprefix("f:") for key in entry.annotations)
     applied = (workload.metadata.annotations or {}).get(LAST_APPLIED)
-    if applied is not None:
+    if applied is not None and len(applied) <= MAX_ANNOTATIONS:  # the API server takes no larger one
         # Nobody but kubectl should write it, yet anyone can.
         with suppress(UndecodableError):
             written.update(_at(_decode_applied(applied), path))

@@ -13,9 +13,10 @@ from webhook.advice import advise, advise_change, advise_workload
 from webhook.annotations import Defaults
 from webhook.copying import Copying
 from webhook.errors import Problem
+from webhook.limits import MAX_ANNOTATIONS, fit, shown
 from webhook.names import COPIED, INJECT
 from webhook.pod import Pod
-from webhook.policy import Decision, Deny, Inject, Reason, Skip
+from webhook.policy import Decision, Deny, Inject, Reason, Restore, Skip
 from webhook.workload import Kind, Template, Workload, as_pod, written_by_users
 
 
@@ -66,7 +67,8 @@ def decide(kind: Kind, workload: Workload, before: Workload | None, defaults: De
         if kind.name == "Job" and before is not None:
             return Skip(Reason.UNCHANGED, ("a Job's Pods cannot be changed; delete it and create it anew",))
         return Copy(now.copying, _warnings(now, then))
-    reason = Reason.UNCHANGED if isinstance(now.decision, Inject) else now.decision.reason
+    of_pods = isinstance(now.decision, Inject | Restore)  # decided about, and not about the workload
+    reason = Reason.UNCHANGED if of_pods else now.decision.reason
     return Skip(reason, _warnings(now, then))
 
 
@@ -76,11 +78,22 @@ def _state(kind: Kind, workload: Workload, defaults: Defaults) -> _State | None:
     controlled = kind.name in {"ReplicaSet", "Job"} and workload.is_controlled()
     if template is None or controlled or workload.metadata.deletion_timestamp:
         return None
-    copied = copying.plan(
-        workload.metadata.annotations or {}, template.annotations, written_by_users(kind, workload)
-    )
+    own = workload.metadata.annotations or {}
+    # Who wrote what matters only where something was copied before.
+    written = written_by_users(kind, workload) if COPIED in own else ()
+    copied = copying.plan(own, template.annotations, written)
     pod = as_pod(kind, workload, template, copied.annotations)
-    return _State(kind, workload, template, copied, pod, policy.decide(pod, "CREATE", defaults))
+    decision = policy.decide(pod, "CREATE", defaults)
+    if copied.copied and not isinstance(decision, Deny) and not fit(copied.annotations, MAX_ANNOTATIONS):
+        decision = Deny(Reason.TOO_LARGE, [_TOO_LARGE])
+    return _State(kind, workload, template, copied, pod, decision)
+
+
+_TOO_LARGE = Problem(
+    "metadata.annotations",
+    f"are, with those of the Pod template, more than the {MAX_ANNOTATIONS} bytes that the API server takes; "
+    f"shorten them, or remove {INJECT}",
+)
 
 
 def _changes(state: _State) -> bool:
@@ -120,17 +133,22 @@ def _outcome(state: _State) -> str:
             # A CronJob's Jobs have names of their own, and so have their groups.
             named = "" if state.kind.name == "CronJob" and spec.group is None else f'group "{group}", '
             return f'each Pod gets a Hazelcast member: {named}cluster "{spec.cluster_name}"'
-        case Skip(reason=Reason.ALREADY_INJECTED | Reason.HAND_WRITTEN):
+        case Skip(reason=Reason.ALREADY_INJECTED | Reason.HAND_WRITTEN) | Restore():
             return ""
         case _:
             return _NO_MEMBERS
 
 
+_MAX_CONTRADICTIONS = 16
+"""So many warnings an answer has room for."""
+
+
 def _contradictions(state: _State) -> Iterator[str]:
-    for key in state.copying.contradictions:
+    for key in state.copying.contradictions[:_MAX_CONTRADICTIONS]:
+        own, counts = shown(state.own[key]), shown(state.copying.annotations[key])
         yield (
-            f'{key} is "{state.own[key]}" on the {state.kind.name} and "{state.copying.annotations[key]}" on '
-            "its Pod template, which counts; remove one of them"
+            f'{shown(key)} is "{own}" on the {state.kind.name} and "{counts}" on its Pod template, which '
+            "counts; remove one of them"
         )
 
 
@@ -143,5 +161,5 @@ def _advice(now: _State, then: _State | None) -> Iterator[str]:
                 yield from advise_change(then.decision.spec, spec)
         case Skip(reason=Reason.NOT_REQUESTED) if INJECT not in now.own:
             yield from policy.forgotten({**now.own, **now.copying.annotations})
-        case Skip(warnings=warnings):
+        case Skip(warnings=warnings) | Restore(warnings=warnings):
             yield from warnings

@@ -180,11 +180,18 @@ EVERY_ANNOTATION = OPTED_IN | {
 }
 
 
+def of_workload(made: dict[str, Any]) -> dict[str, Any]:
+    """The Pod as one of a StatefulSet, for which a budget works."""
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "orders", "uid": "1", "controller": True}
+    made["metadata"]["ownerReferences"] = [owner]
+    return made
+
+
 @pytest.mark.usefixtures("webhook_configuration")
 def test_every_annotation_makes_a_valid_pod(control_plane: ControlPlane, namespace: str) -> None:
     """Whatever text the table lets through must also pass the API server, or the user gets its error."""
     assert set(EVERY_ANNOTATION) == {row.key for row in TABLE}
-    answer = create(control_plane, namespace, pod(EVERY_ANNOTATION))
+    answer = create(control_plane, namespace, of_workload(pod(EVERY_ANNOTATION)))
     assert answer.code == 201, answer.message
 
     found = stored(control_plane, namespace).document
@@ -215,7 +222,7 @@ def test_patch_has_only_fields_of_a_pod(
     So the patched Pod goes to the API server as a user's own, without the annotations that would bring in the
     webhook, and is read strictly.
     """
-    body = pod(annotations)
+    body = of_workload(pod(annotations))
     patched = jsonpatch.apply_patch(body, webhook.patch(body))
     patched["metadata"]["annotations"] = {}
     answer = create(control_plane, namespace, patched)

@@ -17,6 +17,7 @@ from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, apply_strict
 from tests.apiserver.control_plane import Answer, ControlPlane
 from tests.apiserver.controller import POLICY_DENIAL
 from tests.conftest import CHECKOUT, ours, patched, response_in, review_of
+from tests.torn import TEARS, in_any_order
 from webhook import settings
 from webhook.admission_policy import NAME
 from webhook.fingerprint import UNKNOWN
@@ -42,9 +43,11 @@ def pod(annotations: dict[str, str] | None = None, /, **spec: Any) -> Pod:
     }
 
 
-def owned(kind: str, name: str, labels: dict[str, str] | None = None, *, controller: bool = True) -> Pod:
+def owned(
+    kind: str, name: str, labels: dict[str, str] | None = None, *, controller: bool = True, **annotations: str
+) -> Pod:
     """A Pod that a workload's controller makes."""
-    made = pod()
+    made = pod(ours(**annotations))
     owner = {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "1", "controller": controller}
     made["metadata"] |= {"name": "shop-0", "ownerReferences": [owner]}
     made["metadata"] |= {"labels": labels} if labels else {}
@@ -197,7 +200,8 @@ SAME = {
     "name to come": pod() | {"metadata": {"generateName": "solo--", "annotations": ours()}},
     "a name of 53 characters": pod() | {"metadata": {"name": "a" * 53, "annotations": ours()}},
     "group": pod(ours(group="orders")),
-    "budget and policy": pod(ours(disruption_budget="true", network_policy="true")),
+    "budget and policy": owned("StatefulSet", "orders", disruption_budget="true", network_policy="true"),
+    "owned by a Node": owned("Node", "node-a"),
     "defaults spelt out": pod(ours(port="5701", image="hazelcast/hazelcast:5.7.0", metrics="false")),
     "others' annotations": pod(ours() | {"example.com/sidecar": "\n\"'$"}),
     "UDP on the port": pod(containers=[app(ports=[{"containerPort": 5701, "protocol": "UDP"}])]),
@@ -231,18 +235,18 @@ OTHER_MEMBER = {
     "metrics": pod(ours(metrics="true", metrics_port="9801", java_opts="-Xlog:gc")),
     "log-format": pod(ours(log_format="json")),
     "log-level": pod(ours(log_level="DEBUG")),
-    "all switches": pod(
-        ours(
-            native_sidecar="false",
-            metrics="true",
-            config="own",
-            discovery="api",
-            clients="pod",
-            log_format="json",
-            java_opts="-Da=b",
-            disruption_budget="true",
-            network_policy="true",
-        )
+    "all switches": owned(
+        "ReplicaSet",
+        "web",
+        native_sidecar="false",
+        metrics="true",
+        config="own",
+        discovery="api",
+        clients="pod",
+        log_format="json",
+        java_opts="-Da=b",
+        disruption_budget="true",
+        network_policy="true",
     ),
 }
 
@@ -267,13 +271,50 @@ def test_pod_with_another_member_is_the_webhooks(policies: Policies, name: str) 
 
 # --- Pods that are left alone ------------------------------------------------------------------------------
 
+
+def injected(body: Pod) -> Pod:
+    """The Pod as the webhook leaves it."""
+    response = response_in(Reviewer().review_pod(json.dumps(review_of(body)).encode()))
+    return dict(patched(body, response))
+
+
+def annotated(body: Pod, **annotations: str) -> Pod:
+    """The Pod with other annotations of ours."""
+    made = deepcopy(body)
+    made["metadata"]["annotations"] |= {f"{PREFIX}{name}": text for name, text in annotations.items()}
+    return made
+
+
+def torn(body: Pod, *tears: str) -> Pod:
+    """The Pod as the webhook and then another one leave it."""
+    made = injected(body)
+    for tear in tears:
+        TEARS[tear](made)
+    return made
+
+
+def labelled(body: Pod, group: str) -> Pod:
+    """The Pod with another label of ours."""
+    made = deepcopy(body)
+    made["metadata"]["labels"] |= {GROUP: group}
+    return made
+
+
+MIRROR = {"kubernetes.io/config.mirror": "0f0f0f"}
+
 LEFT = {
     "plain": pod({}),
     "declined": pod(ours(inject="false", port="fast")),
     "forgotten": golden("forgotten-inject"),
     "hand-written": golden("hand-written-member"),
     "hand-written by digest": pod(containers=[app(image="a:5000/b/hazelcast-enterprise@sha256:" + "0" * 64)]),
-    "injected": pod(ours(port="fast") | {STATUS: "{}"}, containers=[app("hazelcast")]),
+    "injected": annotated(injected(pod()), port="fast"),
+    "injected, discovery by API": injected(pod(ours(discovery="api"))),
+    "injected, an ordinary container": injected(pod(ours(native_sidecar="false"))),
+    "injected, a value that looks like discovery": injected(pod(ours(cluster_name='"discovery":"api"'))),
+    "injected and declined": annotated(torn(pod(), "label"), inject="false"),
+    "mirror": pod(ours() | MIRROR, nodeName="node-a"),
+    "mirror with a status": pod(ours() | MIRROR | {STATUS: "{}"}, nodeName="node-a"),
 }
 
 
@@ -283,6 +324,47 @@ def test_pod_is_left_alone(policies: Policies, name: str) -> None:
     assert found.code == 201, found.message
     assert shown(found.document) == expected
     assert shown(found.document) == shown(policies.create(LEFT[name], EXEMPT).document)
+
+
+# --- Pods that have lost parts of their member -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tear", TEARS)
+def test_what_was_removed_is_put_back_as_the_webhook_does(policies: Policies, tear: str) -> None:
+    expected, found = policies.both(torn(pod(ours(group="orders")), tear))
+    assert found.code == 201, found.message
+    assert expected is not None
+    assert STATUS in expected["metadata"]["annotations"]
+    if tear == "status":
+        expected = with_fingerprint_of(found.document, expected)
+    assert shown(found.document) == expected
+    whole = policies.create(injected(pod(ours(group="orders"))), EXEMPT).document
+    assert in_any_order(expected) == in_any_order(with_fingerprint_of(expected, shown(whole)))
+
+
+def with_fingerprint_of(one: Pod, other: Pod) -> Pod:
+    """The second Pod with the status of the first, whose fingerprint may be unknown to a policy."""
+    statuses = [json.loads(each["metadata"]["annotations"][STATUS]) for each in (one, other)]
+    assert {**statuses[0], "fingerprint": ""} == {**statuses[1], "fingerprint": ""}
+    return annotated(other, status=one["metadata"]["annotations"][STATUS])
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [{"discovery": "api"}, {"clients": "pod", "metrics": "true"}, {"native_sidecar": "false"}],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "tears", [("env", "volumes", "labels"), ("mounts", "restartPolicy"), ("the token", "a volume", "status")]
+)
+def test_several_parts_of_other_members_are_put_back(
+    policies: Policies, annotations: dict[str, str], tears: tuple[str, ...]
+) -> None:
+    body = torn(pod(ours(**annotations)), *tears)
+    expected, found = policies.both(body)
+    assert found.code == 201, found.message
+    assert expected is not None
+    assert shown(found.document) == with_fingerprint_of(found.document, expected)
 
 
 def test_json_is_the_same_as_yaml(cluster: ControlPlane, policies: Policies) -> None:
@@ -405,6 +487,25 @@ DENIED = {
     ),
     "DNS": denied(pod(dnsPolicy="Default"), "spec.dnsPolicy"),
     "DNS of the host": denied(pod(hostNetwork=True), "spec.dnsPolicy"),
+    "status": denied(pod(ours() | {STATUS: "{}"}), f"{STATUS}: says that a member was injected"),
+    "empty status": denied(pod(ours() | {STATUS: ""}), f"{STATUS}: says that a member was injected"),
+    "status without more": denied(pod({STATUS: "{}"}), f"{STATUS}: says that a member was injected"),
+    "status, declined": denied(pod(ours(inject="false") | {STATUS: "{}"}), "says that a member was injected"),
+    "status beside another container": denied(
+        pod(ours() | {STATUS: "{}"}, containers=[app("hazelcast")]), "says that a member was injected"
+    ),
+    "status that no injection writes": denied(annotated(injected(pod()), status="{}"), "cannot be read"),
+    "another group than the label": denied(labelled(injected(pod()), "other"), 'is "other", but the member'),
+    "torn, with a mistake": denied(annotated(torn(pod(), "label"), port="fast"), f"{PREFIX}port"),
+    "nothing of the member left": denied(torn(pod(), "env", "mounts"), "says that a member was injected"),
+    "budget": denied(pod(ours(disruption_budget="true")), 'is "true", but no workload made the Pod'),
+    **{
+        f"budget of a {kind}": denied(
+            owned(kind, "shop", disruption_budget="true"),
+            f'{PREFIX}disruption-budget: is "true", but a {kind} made the Pod',
+        )
+        for kind in ("Job", "DaemonSet")
+    },
     "Windows": denied(pod(os={"name": "windows"}), "spec.os.name"),
     "Windows nodes": denied(pod(nodeSelector={"kubernetes.io/os": "windows"}), "spec.nodeSelector"),
 }
@@ -529,6 +630,46 @@ def test_member_is_injected_once_when_another_policy_changes_the_pod(
     assert len(spec["volumes"]) == 2
 
 
+TEARING_POLICY = f"""
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {{name: torn}}
+spec:
+  failurePolicy: Fail
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules: [{{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}}]
+  matchConditions:
+    - name: labelled
+      expression: '"{GROUP}" in object.metadata.?labels.orValue({{}})'
+  mutations:
+    - patchType: JSONPatch
+      jsonPatch:
+        expression: '[JSONPatch{{op: "remove", path: "/metadata/labels/" + jsonpatch.escapeKey("{GROUP}")}}]'
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {{name: torn}}
+spec:
+  policyName: torn
+  matchResources:
+    namespaceSelector: {{matchLabels: {{torn: "true"}}}}
+"""
+
+
+def test_what_another_policy_removes_is_put_back(cluster: ControlPlane, policies: Policies) -> None:
+    namespace = create_namespace(cluster, {"torn": "true"})
+    assert apply_strictly(cluster, list(yaml.safe_load_all(TEARING_POLICY))) == []
+    labelled_only = pod({})
+    labelled_only["metadata"]["labels"] = {GROUP: "shop"}
+    deadline = time.monotonic() + ACTIVE_SECONDS
+    while "labels" in policies.create(labelled_only, namespace).document["metadata"]:
+        assert time.monotonic() < deadline
+    answer = policies.create(pod(), namespace)
+    assert answer.code == 201, answer.message
+    assert answer.document["metadata"]["labels"] == {GROUP: "shop"}
+
+
 # --- other settings ----------------------------------------------------------------------------------------
 
 TEAM = "team-a"
@@ -541,6 +682,7 @@ defaults:
   native-sidecar: false
   memory-request: 256Mi
   shutdown-timeout: 2m
+  disruption-budget: true
 namespaces:
   team-a:
     discovery: api
@@ -562,7 +704,13 @@ def other_policies(cluster: ControlPlane, policies: Policies, tmp_path: Path) ->
 
 def test_settings_are_the_webhooks(other_policies: Policies) -> None:
     for namespace in ("default", TEAM):
-        for body in (pod(), pod(containers=[app(env=ENV)]), pod(ours(group="mine", discovery="dns"))):
+        for body in (
+            pod(),
+            owned("StatefulSet", "orders"),
+            owned("Job", "import"),
+            pod(containers=[app(env=ENV)]),
+            pod(ours(group="mine", discovery="dns")),
+        ):
             expected, found = other_policies.both(body, namespace)
             assert found.code == 201, found.message
             assert expected is not None
@@ -588,6 +736,9 @@ def test_without_the_mutating_policy_nothing_goes_without_a_member(
             assert time.monotonic() < deadline
         assert answer.code == 422
         assert "was given none" in answer.message
+        answer = policies.create(torn(pod(), "label"))
+        assert answer.code == 422
+        assert "parts of the Hazelcast member are missing" in answer.message
         assert policies.create(pod({})).code == 201
     finally:
         Policies(cluster, tmp_path)

@@ -36,7 +36,6 @@ from tests.apiserver.controller import (
     OWN_NAMESPACE,
     PREFIX,
     api,
-    create_pod,
     foreign,
     replica_set,
     status,
@@ -170,6 +169,18 @@ def until_wrong(check: Check, expected: set[tuple[str, str]]) -> Findings:
 
 
 # --- what it says ------------------------------------------------------------------------------------------
+
+
+def create_pod(
+    cluster: ControlPlane, namespace: str, name: str, group: str, owner: dict[str, Any] | None = None
+) -> None:
+    """Create a Pod that the webhook injects; without an owner it is a bare one."""
+    metadata: dict[str, Any] = {"name": name, "annotations": ours(group=group)}
+    if owner:
+        metadata["ownerReferences"] = [owner | {"controller": True, "blockOwnerDeletion": True}]
+    body = {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}}
+    answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", body)
+    assert answer.code == 201, answer.message
 
 
 def test_a_healthy_installation(check: Check, cluster: ControlPlane, namespace: str) -> None:
@@ -342,7 +353,8 @@ def test_objects_that_are_missing(check: Check, cluster: ControlPlane, namespace
 def test_a_budget_that_lets_no_pod_be_evicted(check: Check, cluster: ControlPlane, namespace: str) -> None:
     """As an older version made them for Jobs."""
     record = status("shop", disruptionBudget=True)
-    create_pod(cluster, namespace, "shop-1", "shop", record, workload(cluster, namespace, "Job", "shop"))
+    create_pod(cluster, namespace, "shop-1", "shop", workload(cluster, namespace, "Job", "shop"))
+    record_anew(cluster, namespace, "shop-1", record)
     for obj in wanted_by(namespace, "shop", record).values():
         assert apply_strictly(cluster, [obj]) == []
     code, findings = check()
@@ -496,6 +508,15 @@ def test_the_table_of_a_pipe_has_no_colour(cluster: ControlPlane, installation: 
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     assert "  ok       API server: v" in done.stdout
+
+
+@pytest.mark.usefixtures("installation")
+def test_an_object_that_cannot_be_read_is_said_and_passed_over(cluster: ControlPlane, namespace: str) -> None:
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "n" * 2000, "uid": "none"}
+    create_pod(cluster, namespace, "odd", "shop", owner=owner)
+    done = printed("--kubeconfig", str(cluster.kubeconfig), "-o", "json")
+    assert f"Pod {namespace}/odd cannot be read and is passed over" in done.stderr
+    assert json.loads(done.stdout)
 
 
 def test_no_cluster_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

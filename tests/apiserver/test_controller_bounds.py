@@ -1,6 +1,7 @@
 """Objects as large as the API server takes, and many: the controller goes on, within its memory."""
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.apiserver.controller import (
     NAME,
     OURS,
     PREFIX,
+    SETTLE_SECONDS,
     Account,
     Controller,
     create_all,
@@ -90,14 +92,17 @@ def serves(cluster: ControlPlane, namespace: str, group: str) -> None:
     """Wait until a new group has its objects, and a denial its Event."""
     create_pod(cluster, namespace, group, group)
     owner = replica_set(cluster, namespace, f"{group}-denied")
-    failed_create(cluster, namespace, owner, DENIAL)
+
+    def denial_is_told() -> bool:
+        """Deny another Pod: a new leader tells of those that are denied from then on."""
+        failed_create(cluster, namespace, owner, DENIAL)
+        time.sleep(SETTLE_SECONDS)
+        events = told(cluster, namespace, "Denied")
+        return any(event["involvedObject"]["name"] == owner["name"] for event in events)
+
     objects = wanted(namespace, group, "dns")
     until(PATIENCE_SECONDS, "the objects are there", lambda: is_as_rendered(cluster, objects, group))
-    until(
-        PATIENCE_SECONDS,
-        "the denial is told",
-        lambda: any(e["involvedObject"]["name"] == owner["name"] for e in told(cluster, namespace, "Denied")),
-    )
+    until(PATIENCE_SECONDS, "the denial is told", denial_is_told)
 
 
 def test_no_length_of_an_object_ends_a_watch(

@@ -1,27 +1,24 @@
-"""Another webhook changes the Pod, before ours or after it: both are asked again, and nothing is doubled."""
+"""Another webhook changes the Pod, before ours or after it: both are asked again, and nothing is doubled.
 
-import base64
-import http.server
-import json
-import ssl
-import threading
+What another one removes of the member is put back, or the Pod is denied with what happened.
+"""
+
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.apiserver.another_webhook import CONFIGURATIONS, OtherWebhook, registered, serving
 from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, create_namespace
-from tests.apiserver.control_plane import ControlPlane
-from webhook import certificates
+from tests.apiserver.control_plane import Answer, ControlPlane
+from tests.torn import TEARS, in_any_order
 
 pytestmark = pytest.mark.apiserver
 
 PREFIX = "sidecar.hazelcast.com/"
-CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 ADDED = "proxy"
 """The name of everything that the other webhook adds."""
 
@@ -62,50 +59,17 @@ def unmeshed(spec: dict[str, Any]) -> dict[str, Any]:
     return left
 
 
-class Mesh(http.server.BaseHTTPRequestHandler):
-    """The other webhook."""
-
-    def do_POST(self) -> None:
-        """Answer one admission review."""
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["request"]
-        spec = request["object"]["spec"]
-        response: dict[str, Any] = {"uid": request["uid"], "allowed": True}
-        if (wanted := meshed(spec)) != spec:
-            patch = [{"op": "replace", "path": "/spec", "value": wanted}]
-            response |= {
-                "patchType": "JSONPatch",
-                "patch": base64.b64encode(json.dumps(patch).encode()).decode(),
-            }
-        review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
-        body = json.dumps(review).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Write no line for each request."""
+def mesh(pod: dict[str, Any]) -> None:
+    """Change a Pod as a service mesh does."""
+    pod["spec"] = meshed(pod["spec"])
 
 
 @pytest.fixture
-def mesh(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Serve that webhook over TLS and return the clientConfig to reach it."""
-    now = datetime.now(UTC)
-    authority = certificates.make_authority(now)
-    leaf = certificates.make_leaf(authority, ["127.0.0.1"], now)
-    pem = tmp_path / "tls.pem"
-    pem.write_bytes(leaf.certificate + leaf.key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mesh) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        bundle = base64.b64encode(authority.certificate).decode()
-        yield {"url": f"https://127.0.0.1:{server.server_port}/", "caBundle": bundle}
-        server.shutdown()
-        thread.join()
+def other(tmp_path: Path) -> Iterator[OtherWebhook]:
+    """Serve that webhook."""
+    with serving(tmp_path) as server:
+        server.change = mesh
+        yield server
 
 
 Create = Callable[..., dict[str, Any]]
@@ -134,35 +98,17 @@ def meshed_namespace(
     control_plane: ControlPlane,
     namespace: str,
     webhook_configuration: dict[str, Any],
-    mesh: dict[str, str],
+    other: OtherWebhook,
     create: Create,
 ) -> Iterator[str]:
     """Name a namespace whose Pods the other webhook changes; webhooks are called by name order."""
-    configuration: dict[str, Any] = {
-        "metadata": {"name": request.param},
-        "webhooks": [
-            {
-                "name": "mesh.example.com",
-                "clientConfig": mesh,
-                "rules": webhook_configuration["webhooks"][0]["rules"],
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                "admissionReviewVersions": ["v1"],
-                "sideEffects": "None",
-                "reinvocationPolicy": "IfNeeded",
-            },
-        ],
-    }
-    is_before = configuration["metadata"]["name"] < webhook_configuration["metadata"]["name"]
+    is_before = request.param < webhook_configuration["metadata"]["name"]
     assert is_before == (request.param == "a-mesh")
-    answer = control_plane.request("POST", CONFIGURATIONS, configuration)
-    assert answer.code == 201, answer.message
-    try:
+    with registered(control_plane, request.param, namespace, other, "IfNeeded"):
         deadline = time.monotonic() + ACTIVE_SECONDS
         while missing(create(namespace, {}, [], "?dryRun=All")["containers"]):
             assert time.monotonic() < deadline, f"no call within {ACTIVE_SECONDS} s"
         yield namespace
-    finally:
-        control_plane.request("DELETE", f"{CONFIGURATIONS}/{request.param}")
 
 
 def names(elements: list[dict[str, Any]]) -> list[str]:
@@ -193,3 +139,128 @@ def test_each_thing_is_there_once_and_ours_is_intact(
         assert len(names(elements)) == len(set(names(elements)))
     assert {"hazelcast", ADDED, f"{ADDED}-init"} <= set(names(containers))
     assert all(ADDED in names(container["env"]) for container in containers)
+
+
+# --- another webhook that removes parts of the member ------------------------------------------------------
+
+SEEN = "example.com/seen"
+"""The annotation by which a Pod shows that the other webhook was asked."""
+
+
+@pytest.fixture
+def torn_namespace(
+    control_plane: ControlPlane, namespace: str, webhook_configuration: dict[str, Any], other: OtherWebhook
+) -> Iterator[str]:
+    """Name a namespace whose Pods the other webhook changes behind ours, once each."""
+    assert webhook_configuration["metadata"]["name"] < "torn"
+    other.change = lambda pod: pod["metadata"].setdefault("annotations", {}).update({SEEN: "yes"})
+    with registered(control_plane, "torn", namespace, other, "Never"):
+        deadline = time.monotonic() + ACTIVE_SECONDS
+        while SEEN not in created(control_plane, namespace, {}).document["metadata"].get("annotations", {}):
+            assert time.monotonic() < deadline, f"no call within {ACTIVE_SECONDS} s"
+        yield namespace
+
+
+def created(control_plane: ControlPlane, namespace: str, annotations: dict[str, str]) -> Answer:
+    """What the API server says to a Pod that it does not store."""
+    body = {
+        "metadata": {"name": "shop", "annotations": annotations},
+        "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
+    }
+    return control_plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", body)
+
+
+ASKING = {f"{PREFIX}inject": "true"}
+
+
+@pytest.mark.parametrize("tear", TEARS)
+def test_what_another_webhook_removes_is_put_back(
+    control_plane: ControlPlane, webhook: WebhookServer, torn_namespace: str, other: OtherWebhook, tear: str
+) -> None:
+    def change(pod: dict[str, Any]) -> None:
+        if any(each["name"] == "hazelcast" for each in pod["spec"].get("initContainers", [])):
+            TEARS[tear](pod)
+
+    whole = created(control_plane, create_namespace(control_plane, {}), ASKING)
+    assert whole.code == 201, whole.message
+    restored = webhook.answered("restored")
+    other.change = change
+    answer = created(control_plane, torn_namespace, ASKING)
+    assert answer.code == 201, answer.message
+    assert comparable(answer) == comparable(whole)
+    assert webhook.answered("restored") == restored + 1
+
+
+def comparable(answer: Answer) -> dict[str, Any]:
+    """A Pod that was created, without what differs each time."""
+    pod = in_any_order(answer.document)
+    for key in ("uid", "creationTimestamp", "managedFields", "namespace"):
+        pod["metadata"].pop(key, None)
+    return pod
+
+
+def test_a_member_that_another_webhook_removes_is_missed_aloud(
+    control_plane: ControlPlane, webhook: WebhookServer, torn_namespace: str, other: OtherWebhook
+) -> None:
+    def change(pod: dict[str, Any]) -> None:
+        pod["spec"].pop("initContainers", None)
+
+    denied = webhook.answered("status-without-member")
+    other.change = change
+    answer = created(control_plane, torn_namespace, ASKING)
+    assert answer.code == 422, answer.document
+    assert "denied the request: Pod shop: sidecar.hazelcast.com/status: says that" in answer.message
+    assert "Another webhook removed it" in answer.message
+    assert webhook.answered("status-without-member") == denied + 1
+
+
+# --- the webhooks that are asked again ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked_again(control_plane: ControlPlane, webhook_configuration: dict[str, Any]) -> Iterator[str]:
+    """Name a namespace for which the second of our webhooks is asked alone: the configuration exempts it."""
+    namespace = "kube-system"
+    _, again, _, _ = deepcopy(webhook_configuration["webhooks"])
+    again["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    name = "again-alone"
+    answer = control_plane.request("POST", CONFIGURATIONS, {"metadata": {"name": name}, "webhooks": [again]})
+    assert answer.code == 201, answer.message
+    try:
+        deadline = time.monotonic() + ACTIVE_SECONDS
+        while "initContainers" not in created(control_plane, namespace, ASKING).document["spec"]:
+            assert time.monotonic() < deadline, f"no call within {ACTIVE_SECONDS} s"
+        yield namespace
+    finally:
+        control_plane.request("DELETE", f"{CONFIGURATIONS}/{name}")
+
+
+def sent(control_plane: ControlPlane, namespace: str, pod: dict[str, Any]) -> Answer:
+    """What the API server says to a Pod that was read from it, for a dry run."""
+    path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
+    return control_plane.request("POST", path, {"metadata": pod["metadata"], "spec": pod["spec"]})
+
+
+def test_the_match_conditions_tell_a_torn_pod_from_an_intact_one(
+    control_plane: ControlPlane, webhook: WebhookServer, asked_again: str
+) -> None:
+    whole = created(control_plane, asked_again, ASKING)
+    pod = comparable(whole)
+    asked = webhook.answered()
+    assert comparable(sent(control_plane, asked_again, pod)) == pod
+    mirror = deepcopy(pod)
+    mirror["metadata"]["annotations"]["kubernetes.io/config.mirror"] = "0f0f0f"
+    mirror["spec"]["nodeName"] = "node-a"
+    TEARS["label"](mirror)
+    assert sent(control_plane, asked_again, mirror).code == 201
+    assert webhook.answered() == asked, "it was asked about an intact Pod, or a mirror Pod"
+    for number, tear in enumerate(TEARS, 1):
+        torn = deepcopy(pod)
+        TEARS[tear](torn)
+        answer = sent(control_plane, asked_again, torn)
+        assert answer.code == 201, (tear, answer.message)
+        assert comparable(answer) == pod, tear
+        assert webhook.answered() == asked + number, tear
+    copied = created(control_plane, asked_again, ASKING | {f"{PREFIX}status": "{}"})
+    assert copied.code == 422
+    assert "says that a member was injected, but there is none" in copied.message

@@ -1,14 +1,17 @@
 """The token of a Pod's ServiceAccount, which the API server adds to containers: to the application's only."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.apiserver.conftest import WebhookServer, found_programs, register
+from tests.apiserver.another_webhook import registered, serving
+from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, found_programs, register
 from tests.apiserver.control_plane import ControlPlane
 from tests.conftest import ours
+from tests.torn import TEARS
 from webhook.sidecar import TOKEN_DIRECTORY
 
 pytestmark = pytest.mark.apiserver
@@ -29,8 +32,8 @@ def cluster(
         yield running
 
 
-def mounts(cluster: ControlPlane, **annotations: str) -> dict[str, str]:
-    """What stands in the token's place in each container of a Pod with these annotations."""
+def created(cluster: ControlPlane, annotations: dict[str, str]) -> dict[str, Any]:
+    """The spec of a Pod with these annotations, which is not stored."""
     pod = {
         "metadata": {"name": "shop", "annotations": ours(**annotations)},
         "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
@@ -38,6 +41,17 @@ def mounts(cluster: ControlPlane, **annotations: str) -> dict[str, str]:
     answer = cluster.request("POST", f"{PODS}?dryRun=All&fieldValidation=Strict", pod)
     assert answer.code == 201, answer.message
     spec: dict[str, Any] = answer.document["spec"]
+    return spec
+
+
+def images(cluster: ControlPlane) -> list[str]:
+    """The images of a Pod's init containers."""
+    return [container["image"] for container in created(cluster, {})["initContainers"]]
+
+
+def mounts(cluster: ControlPlane, **annotations: str) -> dict[str, str]:
+    """What stands in the token's place in each container of a Pod with these annotations."""
+    spec = created(cluster, annotations)
     return {
         container["name"]: mount["name"].partition("-api-access-")[0]
         for container in [*spec.get("initContainers", []), *spec["containers"]]
@@ -49,6 +63,25 @@ def mounts(cluster: ControlPlane, **annotations: str) -> dict[str, str]:
 @pytest.mark.parametrize("native", ["true", "false"])
 def test_a_member_gets_no_token(cluster: ControlPlane, native: str) -> None:
     assert mounts(cluster, native_sidecar=native) == {"app": "kube", "hazelcast": "hazelcast-tmp"}
+
+
+def test_a_member_gets_no_token_where_another_webhook_removed_its_mounts(
+    cluster: ControlPlane, tmp_path: Path
+) -> None:
+    """Before ours is asked again, the API server has put the token where our mount was."""
+
+    def change(pod: dict[str, Any]) -> None:
+        for container in pod["spec"].get("initContainers", []):
+            TEARS["mounts"](pod)
+            container["image"] = "changed:1"
+
+    with serving(tmp_path) as other, registered(cluster, "zz-other", "default", other, "Never"):
+        other.change = change
+        deadline = time.monotonic() + ACTIVE_SECONDS
+        while "changed:1" not in images(cluster):
+            assert time.monotonic() < deadline, f"no call within {ACTIVE_SECONDS} s"
+        assert mounts(cluster) == {"app": "kube", "hazelcast": "hazelcast-tmp"}
+        assert mounts(cluster, discovery="api") == {"app": "kube", "hazelcast": "kube"}
 
 
 def test_a_member_that_asks_the_api_gets_it(cluster: ControlPlane) -> None:

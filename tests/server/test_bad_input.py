@@ -20,6 +20,8 @@ from typing import Self
 import pytest
 import yaml
 
+from tests.many import LARGEST, largest_decoded
+from tests.many import SHAPES as MANY
 from tests.procfs import memory_mib
 from tests.server.conftest import TlsFiles
 from tests.server.hostile import BODIES, GOOD, HEADS, LENGTHS, MIB, SHAPES, Shape, post, request
@@ -27,6 +29,7 @@ from tests.server.raw import PATIENCE_SECONDS, Answer, RawClient
 from tests.server.test_serve import Server
 from webhook.daemon.connections import KEEPALIVE_SECONDS, Bounds, Closed
 from webhook.envelope import MAX_REVIEW_BYTES
+from webhook.limits import MAX_CONTAINERS, MAX_PROBLEMS, MAX_VALUES
 
 DOCUMENT = "docs/bad-input.md"
 BEGIN, END = "<!-- {} -->", "<!-- /{} -->"
@@ -497,6 +500,64 @@ def test_large_bodies_that_stall_are_held_within_bounds(victim: Victim, memory_l
     assert victim.memory() < memory_limit
 
 
+@documented(
+    "very many elements, or very long texts, in each place that is read: reviews up to 7 MiB",
+    "an answer within a second; one that asks for a member, and has more than "
+    f"{MAX_VALUES:,} values, is denied without being decoded",
+)
+@LINUX
+def test_no_review_takes_more_memory_than_there_is(victim: Victim, memory_limit: int) -> None:
+    for number, shape in enumerate(MANY):
+        # What is not decoded costs all shapes the same.
+        for sent in (largest_decoded(shape), *[shape.build(LARGEST)] * (number % 4 == 0)):
+            with victim.connect() as client:
+                client.send(post(sent, path=shape.path))
+                answer = client.answer()
+            assert answer, shape.what
+            assert answer.status in {200, 400, 413}, shape.what
+            assert victim.memory() < memory_limit, shape.what
+
+
+AT_ONCE = 40
+
+
+@documented(
+    f"the worst of these from {AT_ONCE} connections at once",
+    f"answered one by one; {Bounds().held_bytes // MIB} MiB are held at once, as above",
+)
+@pytest.mark.parametrize("what", ["annotations of others", "Deployment: managed fields in nested objects"])
+@LINUX
+def test_many_such_reviews_at_once_take_no_more(victim: Victim, memory_limit: int, what: str) -> None:
+    (shape,) = [shape for shape in MANY if shape.what == what]
+    for sent in (shape.build(480_000), largest_decoded(shape)):
+        with ExitStack() as stack:
+            clients = [stack.enter_context(victim.connect()) for _ in range(AT_ONCE)]
+            for client in clients:
+                client.send(post(sent, path=shape.path)[:-1])
+            for client in clients:
+                client.send(sent[-1:])
+            answers = [client.answer() for client in clients[-4:]]
+        assert any(answer and answer.status == 200 for answer in answers)
+        assert victim.memory() < memory_limit
+
+
+@documented(
+    "as many connections as there are places, each answered once after it sent 64 KB or 256 KB",
+    f"buffers of {Bounds().buffer_bytes // MIB} MiB are kept for them; beyond, idle ones are closed",
+)
+@pytest.mark.parametrize("size", [15_000, 64_000, 256_000])
+@pytest.mark.usefixtures("many_files")
+@LINUX
+def test_connections_that_have_sent_much_leave_little(victim: Victim, memory_limit: int, size: int) -> None:
+    sent = post(GOOD[:-1] + b" " * size + GOOD[-1:])
+    with ExitStack() as kept:
+        for _ in range(PLACES):
+            client = kept.enter_context(victim.connect())
+            client.send(sent)
+            assert is_injected(client.answer())
+        assert victim.memory() < memory_limit
+
+
 @LINUX
 def test_memory_stays_below_the_limit_of_the_manifest(
     victim: Victim, memory_limit: int, record_property: Callable[[str, object], None]
@@ -552,6 +613,10 @@ def test_the_bounds_are_the_documented_ones(checkout: Path) -> None:
         "8,190",
         f"{bounds.request_bytes // MIB} MiB",
         f"{bounds.held_bytes // MIB} MiB",
+        f"{bounds.buffer_bytes // MIB} MiB",
+        f"{MAX_VALUES:,}",
+        f"{MAX_CONTAINERS:,}",
+        f"{MAX_PROBLEMS}",
     ]
 
 

@@ -21,10 +21,11 @@ from webhook.fingerprint import UNKNOWN
 from webhook.judge import Judge, Record, Verdict, record_of
 from webhook.kube.api import ApiError, ListMetadata, Metadata, OwnerReference, Page, owner_of
 from webhook.names import STATUS
-from webhook.pod import Container, Pod
+from webhook.pod import Container, Named, Pod
 from webhook.review import Reviewer
 from webhook.settings import Settings
 
+MEMBER = Container(name="hazelcast", env=[Named("HAZELCAST_CONFIG")])
 SHOP = OwnerReference("apps/v1", "ReplicaSet", "shop-6d4b75cb6d", "uid-shop")
 
 
@@ -105,6 +106,20 @@ def test_an_exempt_namespace_has_its_own_sentence(namespace: str) -> None:
         curable=False,
     )
     assert judge().missed("ns", asks) != verdict
+
+
+def test_mirror_pods_and_members_that_lack_something_are_not_missed() -> None:
+    """The first cannot have a member, and what the second lacks may have been removed by hand since."""
+    mirror = msgspec.convert(sent(ours() | {"kubernetes.io/config.mirror": "0f0f0f"}), Pod)
+    assert judge().missed("ns", mirror) is None
+    response = response_in(Reviewer().review_pod(json.dumps(review_of(sent())).encode()))
+    whole = patched(sent(), response)
+    del whole["metadata"]["labels"]
+    assert judge().missed("ns", msgspec.convert(whole, Pod)) is None
+    del whole["spec"]["initContainers"]
+    verdict = judge().missed("ns", msgspec.convert(whole, Pod))
+    assert verdict
+    assert "today it would be refused: sidecar.hazelcast.com/status: says that" in verdict.sentence
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "no JSON"])
@@ -459,7 +474,7 @@ async def test_a_drifted_pod_is_evicted_only_while_it_is_one(
 ) -> None:
     """The settings may have been taken back since it was found."""
     pod = live("m1")
-    pod.metadata, pod.spec.init_containers = injected("m1"), [Container(name="hazelcast")]
+    pod.metadata, pod.spec.init_containers = injected("m1"), [MEMBER]
     cluster = Cluster(pod)
     cluster.replacement = live("n1", annotated=False)
     assert await Repair(cluster, monkeypatch, DRIFTED, defaults=defaults).sweep() == evicted

@@ -134,3 +134,20 @@ async def test_what_has_ended_takes_no_place_however_often_it_is_told(connection
 )
 def test_a_source_is_an_ipv4_address_or_an_ipv6_network(one: str, other: str, same: bool) -> None:  # noqa: FBT001
     assert (source_of(one) == source_of(other)) is same
+
+
+async def test_large_reads_are_kept_by_few(connections: Connections, closed: Counter[Closed]) -> None:
+    """Buffers of that size stay with a connection until it ends."""
+    connections.bounds = Bounds(connections=6, buffer_bytes=200_000)
+    all_of_them = [connections.add(address) for address in ("server", "a", "a", "a", "a")]
+    for connection in all_of_them:
+        connections.note_buffers(connection, 50_000)
+    assert (fallen(all_of_them), closed) == ([1], {Closed.MEMORY: 1})
+    all_of_them[2].hold(1)  # at work; one that is idle falls before it
+    connections.note_buffers(all_of_them[0], 70_000)
+    assert fallen(all_of_them) == [1, 3]
+    for connection in all_of_them:
+        connection.end()
+    connections.note_buffers(connections.add("b"), 200_000)
+    assert fallen(all_of_them) == [1, 3]
+    assert len(connections) == 1

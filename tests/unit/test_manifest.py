@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import ours, patched, response_in, review_of
+from tests.torn import TEARS, in_any_order
 from webhook.annotations import DefaultSpecs
+from webhook.explanation import explain
 from webhook.manifest import Result, inject, placed
 from webhook.names import STATUS
 from webhook.policy import Reason
@@ -75,6 +77,43 @@ def test_the_template_of_a_workload_gets_its_member_and_the_webhook_finds_nothin
     made = {"metadata": template["metadata"] | {"name": "shop-x"}, "spec": template["spec"]}
     reviewed = Reviewer().review_pod(json.dumps(review_of(made)).encode())
     assert reviewed.decision.reason == Reason.ALREADY_INJECTED
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "CronJob"])
+def test_what_is_missing_in_an_injected_template_is_put_back(kind: str) -> None:
+    whole = injected(workload(kind, None, ours(group="shop")))
+    torn = deepcopy(whole)
+    template = torn["spec"].get("jobTemplate", torn)["spec"]["template"]
+    for tear in ("restartPolicy", "label", "a volume", "a mount"):
+        TEARS[tear](template)
+    found = inject(torn, DEFAULTS, 65534)
+    assert found.reason == Reason.RESTORED
+    after = done(torn, found)
+    assert in_any_order(after["spec"].get("jobTemplate", after)["spec"]["template"]) == in_any_order(
+        whole["spec"].get("jobTemplate", whole)["spec"]["template"]
+    )
+    assert inject(after, DEFAULTS, 65534).operations == []
+    explained = explain(torn, Settings(), "default")
+    assert explained.outcome == Reason.INJECTED
+    assert explained.warnings[0].endswith(
+        "put back now: the label sidecar.hazelcast.com/group, restartPolicy, volumes hazelcast-tmp, "
+        "volumeMounts /tmp"
+    )
+
+
+def test_a_status_without_its_member_is_explained_as_the_webhook_takes_it() -> None:
+    explained = explain(workload("Deployment", None, ours() | {STATUS: "{}"}), Settings(), "default")
+    assert explained.outcome == Reason.NO_MEMBER
+    assert explained.settings == []
+    assert "remove the annotation" in explained.problems[0].sentence
+
+
+def test_a_budget_by_default_is_explained_where_there_is_none() -> None:
+    settings = Settings(defaults={"disruption-budget": "true"})
+    for kind, shown in (("Job", "false"), ("Deployment", "true")):
+        explained = explain(workload(kind, None, ours()), settings, "default")
+        (row,) = [row for row in explained.settings if row.name == "disruption-budget"]
+        assert row.value == shown
 
 
 def test_what_does_not_ask_is_left_alone() -> None:

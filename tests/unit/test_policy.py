@@ -1,23 +1,61 @@
 """The truth table of decisions, row by row."""
 
+import json
+from copy import deepcopy
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.conftest import ours, pod
+from tests.conftest import ours, patched, pod, response_in, review_of
+from tests.torn import TEARS
 from webhook.annotations import DefaultSpecs
 from webhook.pod import Pod
-from webhook.policy import SENTENCES, Deny, Inject, Reason, Skip, decide
+from webhook.policy import SENTENCES, Deny, Inject, Reason, Restore, Skip, decide
+from webhook.review import Reviewer
 from webhook.settings import Settings
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 MEMBER = {"name": "hazelcast", "image": "x"}
-RECORD = {"sidecar.hazelcast.com/status": "{}"}
+STATUS, GROUP = "sidecar.hazelcast.com/status", "sidecar.hazelcast.com/group"
+MIRROR = {"kubernetes.io/config.mirror": "0f0f0f"}
+RECORD = {STATUS: "{}"}
 
 
 def decision(obj: dict[str, Any], operation: str = "CREATE") -> Any:
     return decide(msgspec.convert(obj, Pod), operation, DEFAULTS)
+
+
+def injected(obj: dict[str, Any]) -> dict[str, Any]:
+    """The Pod as the webhook leaves it."""
+    response = response_in(Reviewer().review_pod(json.dumps(review_of(obj)).encode()))
+    return dict(patched(obj, response))
+
+
+def torn(obj: dict[str, Any], *tears: str) -> dict[str, Any]:
+    """The Pod as the webhook and then another one leave it."""
+    made = deepcopy(injected(obj))
+    for tear in tears:
+        TEARS[tear](made)
+    return made
+
+
+def annotated(obj: dict[str, Any], **annotations: str) -> dict[str, Any]:
+    """The Pod with other annotations of ours."""
+    given = {f"sidecar.hazelcast.com/{name}": text for name, text in annotations.items()}
+    return obj | {"metadata": obj["metadata"] | {"annotations": obj["metadata"]["annotations"] | given}}
+
+
+def relabelled(obj: dict[str, Any], group: str) -> dict[str, Any]:
+    """The Pod with another label of ours."""
+    return obj | {"metadata": obj["metadata"] | {"labels": obj["metadata"]["labels"] | {GROUP: group}}}
+
+
+def owned(kind: str, name: str, **annotations: str) -> dict[str, Any]:
+    """A Pod that such a workload made; none, where the kind is empty."""
+    made = pod(ours() | annotations)
+    made["metadata"]["ownerReferences"] = [{"kind": kind, "name": name, "controller": True}] if kind else []
+    return made
 
 
 @pytest.mark.parametrize(
@@ -27,8 +65,16 @@ def decision(obj: dict[str, Any], operation: str = "CREATE") -> Any:
         (pod({}), "CREATE", Reason.NOT_REQUESTED),
         (pod({"sidecar.hazelcast.com/inject": "false"}), "CREATE", Reason.DECLINED),
         (pod(ours(port="x", inject="false")), "CREATE", Reason.DECLINED),
-        (pod(ours() | RECORD, initContainers=[MEMBER]), "CREATE", Reason.ALREADY_INJECTED),
-        (pod(ours() | RECORD, containers=[MEMBER]), "CREATE", Reason.ALREADY_INJECTED),
+        (injected(pod()), "CREATE", Reason.ALREADY_INJECTED),
+        (injected(pod(ours(native_sidecar="false"))), "CREATE", Reason.ALREADY_INJECTED),
+        (injected(pod(ours(discovery="api"))), "CREATE", Reason.ALREADY_INJECTED),
+        (annotated(injected(pod()), port="fast"), "CREATE", Reason.ALREADY_INJECTED),
+        (annotated(injected(pod()), inject="yes"), "CREATE", Reason.ALREADY_INJECTED),
+        (annotated(injected(pod()), inject="false"), "CREATE", Reason.DECLINED),
+        (annotated(torn(pod(), "env"), inject="false"), "CREATE", Reason.DECLINED),
+        (pod(MIRROR), "CREATE", Reason.NOT_REQUESTED),
+        (pod(ours(inject="false") | MIRROR), "CREATE", Reason.DECLINED),
+        (pod(ours(inject="false") | MIRROR | RECORD), "CREATE", Reason.DECLINED),
     ],
 )
 def test_pods_that_are_skipped(obj: dict[str, Any], operation: str, reason: Reason) -> None:
@@ -42,6 +88,16 @@ def test_pods_that_are_skipped(obj: dict[str, Any], operation: str, reason: Reas
         (pod(ours(port="x")), Reason.INVALID),
         (pod(initContainers=[MEMBER]), Reason.COLLISION),
         (pod(containers=[MEMBER]), Reason.COLLISION),
+        (pod(ours() | RECORD), Reason.NO_MEMBER),
+        (pod(RECORD), Reason.NO_MEMBER),
+        (pod(ours(inject="false") | RECORD), Reason.NO_MEMBER),
+        (pod(ours() | RECORD, containers=[MEMBER]), Reason.NO_MEMBER),
+        (torn(pod(), "env", "mounts"), Reason.NO_MEMBER),
+        (injected(pod()) | {"spec": pod()["spec"]}, Reason.NO_MEMBER),
+        (annotated(injected(pod()), status="{}"), Reason.INVALID),
+        (annotated(injected(pod()), status="[" * 50_000), Reason.INVALID),
+        (relabelled(injected(pod()), "other"), Reason.COLLISION),
+        (annotated(torn(pod(), "restartPolicy"), port="fast"), Reason.INVALID),
     ],
 )
 def test_pods_that_are_denied(obj: dict[str, Any], reason: Reason) -> None:
@@ -56,8 +112,88 @@ def test_a_pod_without_member_that_asks_for_one_is_injected() -> None:
     assert injected.group == "shop"
 
 
-def test_a_record_without_its_member_does_not_keep_a_pod_from_being_injected() -> None:
-    assert isinstance(decision(pod(ours() | RECORD)), Inject)
+def test_a_status_without_its_member_says_what_happened_and_what_helps() -> None:
+    denied = decision(injected(pod()) | {"spec": pod()["spec"]})
+    text = str(denied.problems[0])
+    assert f"{STATUS}: says that a member was injected, but there is none" in text
+    assert "Another webhook removed it, or the annotation was copied" in text
+    assert "remove the annotation" in text
+
+
+@pytest.mark.parametrize(
+    ("tear", "words"),
+    {
+        "restartPolicy": "restartPolicy",
+        "volumes": "volumes hazelcast-config hazelcast-tmp",
+        "a mount": "volumeMounts /tmp",
+        "the token": "volumeMounts /var/run/secrets/kubernetes.io/serviceaccount",
+        "discovery": "env HAZELCAST_KUBERNETES_SERVICE_DNS",
+        "label": f"the label {GROUP}",
+        "labels": f"the label {GROUP}",
+        "status": f"the annotation {STATUS}",
+    }.items(),
+)
+def test_what_another_webhook_removed_is_named_and_put_back(tear: str, words: str) -> None:
+    bare = pod(ours(group="shop"))
+    restored = decision(torn(bare, tear))
+    assert isinstance(restored, Restore)
+    (warning,) = restored.warnings
+    assert warning == f"another webhook removed from the Hazelcast member what is put back now: {words}"
+    assert restored.group == "shop"
+
+
+def test_an_ordinary_member_needs_no_restart_policy() -> None:
+    assert torn(pod(ours(native_sidecar="false")), "restartPolicy") == injected(
+        pod(ours(native_sidecar="false"))
+    )
+
+
+def test_what_is_put_back_follows_the_status_where_the_defaults_have_changed_since() -> None:
+    by_api = DefaultSpecs(Settings(defaults={"discovery": "api"})).of("default")
+    found = decide(msgspec.convert(torn(pod(), "env"), Pod), "CREATE", by_api)
+    assert isinstance(found, Restore)
+    assert found.injection.spec.discovery == "dns"
+
+
+def test_mirror_pods_are_not_injected_and_warned_of() -> None:
+    skipped = decision(pod(ours() | MIRROR))
+    assert skipped.reason == Reason.MIRROR
+    assert "this is the mirror Pod of a static Pod" in skipped.warnings[0]
+
+
+def test_a_node_is_no_workload() -> None:
+    made = owned("Node", "node-a")
+    made["metadata"] |= {"name": "edge", "labels": {}}
+    assert decision(made).group == "edge"
+
+
+# --- budgets -----------------------------------------------------------------------------------------------
+
+BUDGET = "sidecar.hazelcast.com/disruption-budget"
+WITH_BUDGETS = DefaultSpecs(Settings(defaults={"disruption-budget": "true"})).of("default")
+
+
+@pytest.mark.parametrize("kind", ["Job", "DaemonSet", "CronJob", "Node", ""])
+def test_a_budget_that_would_block_evictions_is_denied(kind: str) -> None:
+    denied = decision(owned(kind, "shop", **{BUDGET: "true"}))
+    assert denied.reason == Reason.COLLISION
+    (problem,) = denied.problems
+    maker = f"a {kind}" if kind not in {"Node", ""} else "no workload"
+    assert str(problem).startswith(f'{BUDGET}: is "true", but {maker} made the Pod')
+
+
+@pytest.mark.parametrize(
+    "kind", ["ReplicaSet", "Deployment", "StatefulSet", "ReplicationController", "CloneSet"]
+)
+def test_a_budget_is_for_workloads_that_scale(kind: str) -> None:
+    assert decision(owned(kind, "shop", **{BUDGET: "true"})).spec.disruption_budget
+
+
+@pytest.mark.parametrize(("kind", "budget"), [("Job", False), ("", False), ("ReplicaSet", True)])
+def test_a_budget_by_default_is_for_those_that_can_have_one(kind: str, budget: bool) -> None:  # noqa: FBT001
+    found = decide(msgspec.convert(owned(kind, "shop"), Pod), "CREATE", WITH_BUDGETS)
+    assert isinstance(found, Inject)
+    assert found.spec.disruption_budget is budget
 
 
 def test_the_annotated_group_outranks_the_workload() -> None:

@@ -4,12 +4,14 @@ import json
 from copy import deepcopy
 from typing import Any
 
+import jsonpatch
 import msgspec
 import pytest
 
 from tests.conftest import ours
 from webhook.annotations import DefaultSpecs
-from webhook.names import COPIED, PREFIX
+from webhook.manifest import inject
+from webhook.names import COPIED, PREFIX, STATUS
 from webhook.policy import Deny, Reason, Skip
 from webhook.settings import Settings
 from webhook.workload import KINDS, LAST_APPLIED, Workload, written_by_users
@@ -124,6 +126,47 @@ def test_what_no_pod_could_be_made_of_is_denied_where_it_stands() -> None:
     found = decision(obj)
     assert isinstance(found, Deny)
     assert [problem.where for problem in found.problems] == ["spec.template.spec.containers[0]"]
+
+
+def test_a_template_with_a_status_and_no_member_is_denied() -> None:
+    copied = deployment(None, {**ours(), STATUS: "{}"})
+    found = decision(copied)
+    assert isinstance(found, Deny)
+    assert found.reason == Reason.NO_MEMBER
+    assert [problem.where for problem in found.problems] == [STATUS]
+    assert decision(copied, copied).reason == Reason.NO_WORSE
+
+
+@pytest.mark.parametrize(
+    ("kind", "denied"),
+    [
+        ("Job", True),
+        ("DaemonSet", True),
+        ("Deployment", False),
+        ("StatefulSet", False),
+        ("ReplicaSet", False),
+    ],
+)
+def test_a_budget_that_would_block_evictions_is_denied_at_once(kind: str, denied: bool) -> None:  # noqa: FBT001
+    found = decision(deployment(ours(disruption_budget="true")), kind=kind)
+    assert isinstance(found, Deny) is denied
+    if isinstance(found, Deny):
+        assert str(found.problems[0]).startswith(f'{PREFIX}disruption-budget: is "true", but a {kind} made')
+
+
+def test_a_template_that_lost_parts_of_its_member_stays_and_is_warned_of() -> None:
+    injected = json.loads(
+        json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", **deployment(None, ours())})
+    )
+    result = inject(injected, DEFAULTS, 65534)
+    torn = jsonpatch.apply_patch(injected, list(result.operations))
+    del torn["spec"]["template"]["spec"]["initContainers"][0]["restartPolicy"]
+    found = decision(torn)
+    assert isinstance(found, Skip)
+    assert found.reason == Reason.UNCHANGED
+    assert found.warnings == (
+        "another webhook removed from the Hazelcast member what is put back now: restartPolicy",
+    )
 
 
 def test_what_was_no_better_before_is_let_through_with_a_warning() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from webhook import intact
 from webhook.checks.findings import Area, Finding, Unread
 from webhook.checks.selectors import selects
 from webhook.checks.snapshot import Document, Snapshot
@@ -20,9 +21,10 @@ _ASKS_FOR_A_MEMBER = (
     "object.metadata.annotations.exists(k, k.startsWith('sidecar.hazelcast.com/'))"
 )
 _STILL_WITHOUT = (
-    "object.metadata.?annotations[?'sidecar.hazelcast.com/inject'].orValue('false') != 'false' && "
-    "!(object.metadata.?annotations[?'sidecar.hazelcast.com/status'].hasValue() && "
-    "(object.spec.?initContainers.orValue([]) + object.spec.containers).exists(c, c.name == 'hazelcast'))"
+    "(object.metadata.?annotations[?'sidecar.hazelcast.com/inject'].orValue('false') != 'false' || "
+    "object.metadata.?annotations[?'sidecar.hazelcast.com/status'].hasValue()) && "
+    "!object.metadata.?annotations[?'kubernetes.io/config.mirror'].hasValue() && "
+    f"!({intact.IS_INTACT})"
 )
 CONDITIONS = {
     PODS: {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER},

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from webhook.cli.options import add_cluster, add_namespace
-from webhook.cli.output import add_output, values
+from webhook.cli.output import add_output, complain, values
 from webhook.errors import InvalidSettingsError, Problem
 from webhook.text import in_one_line
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webhook.checks.findings import Finding
+    from webhook.kube.api import Kind
 
 _PROBLEMS = 1
 _EXAMPLES = """examples:
@@ -70,13 +71,19 @@ async def _look(options: argparse.Namespace) -> list[Finding]:
 
     configuration = await as_kubectl(options.kubeconfig, options.context)
     async with ApiClient(configuration) as client:
-        reader = Reader(Api(client), options.injector_namespace, _progress)
+        reader = Reader(Api(client, _pass_over), options.injector_namespace, _progress)
         try:
             if options.pre:
                 return findings(await reader.before(), BEFORE)
             return findings(await reader.installation(options.namespace), OF_INSTALLATION)
         finally:
             _progress("")
+
+
+def _pass_over(kind: Kind, name: str, why: Exception) -> None:
+    """Say which object is left out of the findings."""
+    _progress("")
+    complain(f"{kind.name} {name or 'without a readable name'} cannot be read and is passed over: {why}")
 
 
 def _progress(what: str) -> None:

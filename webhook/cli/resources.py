@@ -116,7 +116,12 @@ def _pod(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": options.group, "annotations": annotations | {GROUP: options.group}},
+        "metadata": {
+            "name": options.group,
+            "annotations": annotations | {GROUP: options.group},
+            # A budget is for Pods of such workloads only.
+            "ownerReferences": [{"kind": "Deployment", "name": options.group, "controller": True}],
+        },
         "spec": {"serviceAccountName": options.service_account, "containers": []},
     }
 

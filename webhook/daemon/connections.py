@@ -9,6 +9,7 @@ so `listening` accepts them itself, and each is counted here from accept to end.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,6 +26,8 @@ close: a review written to a connection that we are closing fails, and with it t
 """
 
 _SWEEP_SECONDS = 1
+_SMALL_READ = 16 * 1024
+"""Bytes; most reviews are smaller, and 1,000 connections with such buffers are not too many."""
 _CONTINUE = b"HTTP/1.1 100 "  # no answer, but an invitation to send the body
 _GRACE_SECONDS = 10  # aiohttp closes idle connections itself, in order; the sweep is for those it waits on
 
@@ -49,6 +52,9 @@ class Bounds:
         request_seconds: from a request's first byte to its answer, and for the client to take that.
         request_bytes: what one connection may send before it is answered.
         held_bytes: what all connections together may have sent and not been answered.
+        buffer_bytes: the largest reads of all connections together, apart from small ones. uvloop and
+            OpenSSL keep buffers for the next one of that size, three times as much, while a connection is
+            open: 1,000 that were answered once would have half a gigabyte.
     """
 
     connections: int = 1000
@@ -57,6 +63,7 @@ class Bounds:
     # More than twice the largest review: a loop's turn may bring that much before it is refused by its size.
     request_bytes: int = 2 * MAX_REVIEW_BYTES + 2 * 1024 * 1024
     held_bytes: int = 32 * 1024 * 1024
+    buffer_bytes: int = 8 * 1024 * 1024
 
 
 class Connection(asyncio.Protocol):
@@ -77,11 +84,12 @@ class Connection(asyncio.Protocol):
         self.source = all_of_them.places.add(self, source, self.since)
         self._established = self.source.established
         self.held = 0
+        self.largest_read = _SMALL_READ
         self.stuck = False
         self._all = all_of_them
         self.hang_up: Callable[[], object] = lambda: None
         self._transport: asyncio.Transport | None = None
-        self._ended = False
+        self.ended = False
 
     def serve(self, protocol: asyncio.Protocol) -> "Connection":
         """Pass on what comes to a protocol."""
@@ -102,14 +110,15 @@ class Connection(asyncio.Protocol):
 
     def end(self) -> None:
         """Give up the place."""
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             self.release()
             self._all.places.remove(self, self.source)
+            self._all.forget_buffers(self)
 
     def hold(self, count: int) -> None:
         """Take this many bytes into account; too many end this connection, or others."""
-        if self._ended:
+        if self.ended:
             return
         self.held += count
         self._all.held += count
@@ -135,7 +144,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TLS is agreed on."""
         self._transport = plain = cast(asyncio.Transport, transport)
-        if self._ended:  # in the moment between the last byte of the handshake and this call
+        if self.ended:  # in the moment between the last byte of the handshake and this call
             plain.abort()
         elif not self._all.admits(plain):
             self.abort(Closed.UNKNOWN)
@@ -147,12 +156,14 @@ class Connection(asyncio.Protocol):
         if not self.held:
             self.since = self._all.now()
         self.hold(len(data))
-        if not self._ended:
+        if len(data) > self.largest_read:
+            self._all.note_buffers(self, len(data))
+        if not self.ended:
             self._pass_on(data)
 
     def has_answered(self) -> None:
         """Something was written to the client."""
-        if not self._ended:
+        if not self.ended:
             self.release()
             self.since = self._all.now()
             if self in self._established:
@@ -224,6 +235,9 @@ class Connections:
         self.held = 0
         self.now = asyncio.get_running_loop().time
         self.places: Places[Connection] = Places()
+        # Largest reads, by source; in there the connection in front was the first to have a large one.
+        self._buffers: dict[str, dict[Connection, int]] = defaultdict(dict)
+        self._buffered = 0
 
     def __len__(self) -> int:
         return len(self.places)
@@ -243,6 +257,27 @@ class Connections:
         holders = [connection for connection in self.places if connection.held]
         for connection in evicted_for_bytes(holders, self.held - self.bounds.held_bytes):
             connection.abort(Closed.MEMORY)
+
+    def note_buffers(self, connection: Connection, size: int) -> None:
+        """Take into account that a connection has had a read of this size; too many of them end some.
+
+        They end where the most are, idle ones first: an API server that sends large reviews keeps its own.
+        """
+        if not connection.ended:
+            crowd = self._buffers[connection.source.name]
+            self._buffered += size - crowd.get(connection, 0)
+            crowd[connection] = connection.largest_read = size
+        while self._buffered > self.bounds.buffer_bytes:
+            crowd = max(self._buffers.values(), key=lambda crowd: sum(crowd.values()))
+            idle = (each for each in crowd if not each.held)
+            next(idle, next(iter(crowd))).abort(Closed.MEMORY)
+
+    def forget_buffers(self, connection: Connection) -> None:
+        """Take into account that a connection has ended, and its buffers with it."""
+        if (crowd := self._buffers.get(connection.source.name)) and connection in crowd:
+            self._buffered -= crowd.pop(connection)
+            if not crowd:
+                del self._buffers[connection.source.name]
 
     async def sweep(self) -> None:
         """Close what takes too long, until cancelled."""

@@ -13,7 +13,8 @@ from aiohttp import HttpVersion11, web
 from webhook.daemon.admin import Readiness
 from webhook.daemon.log import LogLine
 from webhook.errors import ReviewError, in_one_sentence
-from webhook.policy import SENTENCES, Deny, Inject, Skip
+from webhook.limits import shown
+from webhook.policy import SENTENCES, Deny, Inject, Restore, Skip
 from webhook.review import Reviewed, Reviewer
 from webhook.server.body import whole_body
 from webhook.server.metrics import REFUSALS, Metrics
@@ -135,7 +136,7 @@ def _failure(status: HTTPStatus, sentence: str) -> bytes:
 def _log_review(log: LogLine, reviewed: Reviewed, seconds: float) -> None:
     decision = reviewed.decision
     match decision:
-        case Inject():
+        case Inject() | Restore():
             detail = {"group": decision.group}
         case Deny():
             detail = {"problems": in_one_sentence(decision.problems)}
@@ -147,9 +148,9 @@ def _log_review(log: LogLine, reviewed: Reviewed, seconds: float) -> None:
         SENTENCES[decision.reason],
         outcome=decision.reason,
         uid=reviewed.uid,
-        namespace=reviewed.namespace,
+        namespace=shown(reviewed.namespace),
         kind=reviewed.kind,
-        name=reviewed.name,
+        name=shown(reviewed.name),
         dry_run=reviewed.dry_run,
         microseconds=round(seconds * 1e6),
         **detail,

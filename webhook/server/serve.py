@@ -13,6 +13,7 @@ from webhook.daemon.admin import Readiness, admin_application, stop_signals
 from webhook.daemon.connections import Bounds, Connections
 from webhook.daemon.listening import ADMIN_BOUNDS, HTTP, Address, listen
 from webhook.daemon.log import json_lines, take_up_logging
+from webhook.daemon.memory import give_back_memory
 from webhook.daemon.reload import follow
 from webhook.daemon.settings_file import SettingsFile
 from webhook.review import Reviewer
@@ -89,6 +90,7 @@ async def _serve(server: ServerSettings) -> None:
         ),
         asyncio.create_task(follow("settings", lambda: settings.reload(reviewer.use), metrics.settings, log)),
         asyncio.create_task(watch_expiry(certificate, readiness, metrics)),
+        asyncio.create_task(give_back_memory()),
     ]
     await stop.wait()
     readiness.obstacles.add("draining")

@@ -1,0 +1,213 @@
+"""What a review costs grows no faster than the review, wherever its elements and letters are."""
+
+import gc
+import json
+from collections.abc import Iterator
+from time import process_time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import ours, pod, response_in, review_of
+from tests.many import SHAPES, Shape
+from webhook.errors import ReviewError
+from webhook.limits import MAX_CONTAINERS, MAX_PROBLEMS, MAX_VALUES, MAX_VOLUMES, has_too_many_values
+from webhook.policy import Deny, Reason, Skip
+from webhook.review import Reviewed, Reviewer
+from webhook.server.app import MUTATE_PODS
+
+REVIEWER = Reviewer()
+SIZES = (240_000, 3_500_000)
+"""Bytes; twice the second is about the largest review."""
+
+FACTOR = 2.5
+LEAST_SECONDS = 0.02
+"""What takes less is not compared: the first review that is long enough to be counted takes a step."""
+
+PATIENCE = 10
+
+TIMED = [shape for shape in SHAPES if "CronJob" not in shape.what]
+"""A CronJob's template is read as a Deployment's."""
+
+
+@pytest.fixture
+def no_garbage_collection() -> Iterator[None]:
+    """Leave out what the collector does with the objects of all tests; a server freezes its own."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def seconds(shape: Shape, body: bytes) -> float:
+    """Measure the CPU time of a review, whose answer is short."""
+    review = REVIEWER.review_pod if shape.path == MUTATE_PODS else REVIEWER.review_workload
+    begun = process_time()
+    try:
+        reviewed = review(body)
+    except ReviewError as error:
+        said, size = [error.sentence], 0
+    else:
+        said, size = _said(reviewed), len(reviewed.body)
+    took = process_time() - begun
+    assert size < 32 * 1024
+    assert len(said) <= MAX_PROBLEMS + 1
+    assert max(map(len, said), default=0) < 2000
+    return took
+
+
+def _said(reviewed: Reviewed) -> list[str]:
+    """Everything that an answer tells people."""
+    decision = reviewed.decision
+    if isinstance(decision, Deny):
+        return [problem.sentence for problem in decision.problems]
+    return [*decision.warnings]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("shape", TIMED, ids=lambda shape: shape.what)
+@pytest.mark.usefixtures("no_garbage_collection")
+def test_twice_as_much_takes_at_most_two_and_a_half_times_as_long(shape: Shape, size: int) -> None:
+    """And is answered in a few lines, however much it is."""
+    once, twice = shape.build(size), shape.build(2 * size)
+    fastest = seconds(shape, once), seconds(shape, twice)
+    for _ in range(PATIENCE):
+        if fastest[1] <= FACTOR * max(fastest[0], LEAST_SECONDS):
+            return
+        fastest = min(fastest[0], seconds(shape, once)), min(fastest[1], seconds(shape, twice))
+    pytest.fail(f"{fastest[0]:.4f} s, and {fastest[1]:.4f} s for twice as much")
+
+
+@pytest.mark.parametrize(
+    ("spec", "where", "sentence"),
+    [
+        (
+            {"containers": [{"name": "a"}] * MAX_CONTAINERS, "initContainers": [{}]},
+            "spec.containers",
+            "has 1,001 containers and init containers; a Pod with a member can have 1,000: remove some",
+        ),
+        ({"volumes": [{}] * (MAX_VOLUMES + 1)}, "spec.volumes", "has 1,001 volumes"),
+    ],
+)
+def test_a_pod_with_more_than_a_kubelet_runs_is_denied(
+    spec: dict[str, Any], where: str, sentence: str
+) -> None:
+    reviewed = REVIEWER.review_pod(json.dumps(review_of(pod(**spec))).encode())
+    assert isinstance(reviewed.decision, Deny)
+    assert reviewed.decision.reason == Reason.TOO_LARGE
+    (problem,) = reviewed.decision.problems
+    assert problem.where == where
+    assert problem.sentence.startswith(sentence)
+    for annotations in ({}, ours(inject="false")):
+        left = REVIEWER.review_pod(json.dumps(review_of(pod(annotations, **spec))).encode())
+        assert isinstance(left.decision, Skip)
+
+
+# --- objects that are not decoded --------------------------------------------------------------------------
+
+BULK: dict[str, Any] = {"tolerations": [{}] * MAX_VALUES}
+
+
+def workload(own: dict[str, str], template: dict[str, str], **metadata: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "shop", "annotations": own, **metadata},
+        "spec": {"template": pod(template, **BULK)},
+    }
+
+
+def of_workload(now: object, before: object = None) -> Reviewed:
+    about = {"group": "apps", "version": "v1", "kind": "Deployment"}
+    request = review_of(now, kind=about, oldObject=before, operation="UPDATE" if before else "CREATE")
+    return REVIEWER.review_workload(json.dumps(request).encode())
+
+
+@pytest.mark.parametrize(
+    ("annotations", "operation", "reason"),
+    [
+        ({}, "CREATE", Reason.NOT_REQUESTED),
+        (ours(inject="false"), "CREATE", Reason.DECLINED),
+        (ours(), "UPDATE", Reason.NOT_A_CREATION),
+        (ours(), "CREATE", Reason.TOO_LARGE),
+        (ours(inject="yes"), "CREATE", Reason.TOO_LARGE),
+    ],
+)
+def test_a_pod_with_too_many_elements_is_denied_where_it_asks_for_a_member(
+    annotations: dict[str, str], operation: str, reason: Reason
+) -> None:
+    body = json.dumps(review_of(pod(annotations, **BULK), operation=operation)).encode()
+    reviewed = REVIEWER.review_pod(body)
+    assert reviewed.decision.reason == reason
+    response = response_in(reviewed)
+    assert response["allowed"] is (reason != Reason.TOO_LARGE)
+    if not response["allowed"]:
+        said = response["status"]["message"]
+        assert said.startswith("Pod shop-6d4b75cb6d-*: $: has more than 250,000 elements")
+        assert said.endswith("or remove sidecar.hazelcast.com/inject")
+
+
+OFF = ours(inject="false")
+COPIED = {"sidecar.hazelcast.com/copied": "{}"}
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "reason"),
+    [
+        (workload({}, {}), None, Reason.NOT_REQUESTED),
+        (workload(OFF, {}), None, Reason.NOT_REQUESTED),
+        (workload(ours(), {}), None, Reason.TOO_LARGE),
+        (workload({}, ours()), None, Reason.TOO_LARGE),
+        (workload(COPIED, {}), None, Reason.TOO_LARGE),
+        (workload(ours(), {}), {"metadata": {}, "spec": {}}, Reason.TOO_LARGE),
+        (workload(ours(), {}), workload({}, ours()), Reason.NO_WORSE),
+        (workload(ours(), {}, deletionTimestamp="2026-11-27T00:00:00Z"), None, Reason.UNCHANGED),
+    ],
+)
+def test_a_workload_with_too_many_elements_is_denied_where_it_was_none_before(
+    now: object, before: object, reason: Reason
+) -> None:
+    reviewed = of_workload(now, before)
+    assert reviewed.decision.reason == reason
+    assert response_in(reviewed)["allowed"] is (reason != Reason.TOO_LARGE)
+
+
+def test_a_cron_job_with_too_many_elements_is_known_by_its_template() -> None:
+    obj = {"metadata": {}, "spec": {"jobTemplate": {"spec": {"template": pod(**BULK)}}}}
+    about = {"group": "batch", "version": "v1", "kind": "CronJob"}
+    reviewed = REVIEWER.review_workload(json.dumps(review_of(obj, kind=about)).encode())
+    assert reviewed.decision.reason == Reason.TOO_LARGE
+
+
+def test_json_in_texts_is_no_element() -> None:
+    """As in arguments, and in what `kubectl apply` records."""
+    text = json.dumps([{"a": [1, 2], 'b"': "c,{["}] * 65_000)
+    obj = pod(containers=[{"name": "app", "args": [text]}])
+    body = json.dumps(review_of(obj)).encode()
+    assert body.count(b",") > MAX_VALUES
+    assert REVIEWER.review_pod(body).decision.reason == Reason.INJECTED
+
+
+TEXTS = st.text(st.sampled_from('a,{}[]":\\\n\u20ac'), max_size=8)
+DOCUMENTS = st.recursive(
+    st.none() | st.integers() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def separators(document: object) -> int:
+    """Commas and opening brackets of its JSON, strings aside."""
+    if isinstance(document, dict | list):
+        parts = document.values() if isinstance(document, dict) else document
+        return 1 + max(0, len(document) - 1) + sum(map(separators, parts))
+    return 0
+
+
+@settings(max_examples=50)
+@given(DOCUMENTS, st.booleans(), st.sampled_from([None, " ", 2]))
+def test_values_are_counted_exactly(document: object, ascii_only: bool, indent: Any) -> None:  # noqa: FBT001
+    text = json.dumps(document, ensure_ascii=ascii_only, indent=indent)
+    few = MAX_VALUES - separators(document) - 1  # of those that follow, one opens the list
+    for more, too_many in ((0, False), (1, True)):
+        body = f"[{text}{',1' * (few + more)}]".encode()
+        assert has_too_many_values(body) is too_many

@@ -1,0 +1,106 @@
+"""How many elements an object may have, and how long a text may be that is shown.
+
+A few bytes of JSON become an object of tens or hundreds of bytes in memory, so a bound on the bytes of a
+review is no bound on what it costs: its values are counted before any is made. What of an object gets a
+member has closer limits; they are far above what a kubelet runs, and keep every answer small.
+"""
+
+import re
+from collections.abc import Mapping
+
+from webhook.errors import Problem
+from webhook.names import INJECT
+from webhook.pod import Pod
+
+MAX_VALUES = 250_000
+"""JSON values of a review.
+
+etcd takes objects of 1.5 MiB. A Deployment that fills it with ports, and the record of who manages each of
+them, has some 80,000 values; a review of its update has it twice.
+"""
+
+UNCOUNTED_BYTES = 2 * MAX_VALUES
+"""Length up to which a review cannot have more: each takes a byte, and another separates or closes it."""
+
+_SEPARATORS = (b",", b"{", b"[")
+"""One of them comes before each value but the first, apart from those behind a key."""
+
+_TOO_MANY_VALUES = re.compile(
+    rb"""(?:[^",{\[]*+(?:"(?:[^"\\]++|\\.)*+"[^",{\[]*+)*+[,{\[]){%d}+""" % (MAX_VALUES + 1), re.DOTALL
+)
+"""So many separators outside of strings. It never goes back, so it takes one pass and no memory."""
+
+MAX_CONTAINERS = 1000
+"""Containers and init containers of a Pod that gets a member.
+
+The kubelet reports a status of some 500 bytes for each, all of them in one object, of which etcd takes
+1.5 MiB.
+"""
+
+MAX_VOLUMES = 1000
+"""Volumes of a Pod that gets a member; the kubelet mounts them one by one, and waits two minutes for all."""
+
+MAX_ANNOTATIONS = 256 * 1024
+"""Bytes of all annotations together, keys included, that the API server takes.
+
+It looks after the webhooks. Source: k8s.io/apimachinery, `TotalAnnotationSizeLimitB`.
+"""
+
+MAX_PROBLEMS = 25
+"""Problems that an answer lists: more than a person makes."""
+
+AND_MORE = "and perhaps more; these come first"
+"""Said where there are more problems than an answer lists."""
+
+MAX_NAME = 253
+"""Characters of the name of a Kubernetes object: what is longer is shown in part."""
+
+
+def has_too_many_values(body: bytes) -> bool:
+    """Tell whether a review has more than `MAX_VALUES` values, without decoding it.
+
+    One of up to `UNCOUNTED_BYTES` has not, so callers look at its length first.
+    Exact for JSON. What is not JSON is counted up to the place where a decoder gives up, and perhaps beyond.
+    """
+    # Strings may have these characters, too: what comes of this is too much, and mostly little enough.
+    if sum(map(body.count, _SEPARATORS)) <= MAX_VALUES:
+        return False
+    return _TOO_MANY_VALUES.match(body) is not None
+
+
+def excess(pod: Pod) -> list[Problem]:
+    """List what a Pod that asks for a member has too many of."""
+    spec = pod.spec
+    containers, volumes = (
+        len(spec.init_containers or ()) + len(spec.containers or ()),
+        len(spec.volumes or ()),
+    )
+    found = []
+    if containers > MAX_CONTAINERS:
+        what = f"{containers:,} containers and init containers"
+        found.append(_too_many("spec.containers", what, MAX_CONTAINERS))
+    if volumes > MAX_VOLUMES:
+        found.append(_too_many("spec.volumes", f"{volumes:,} volumes", MAX_VOLUMES))
+    return found
+
+
+def _too_many(where: str, what: str, limit: int) -> Problem:
+    sentence = f"has {what}; a Pod with a member can have {limit:,}: remove some, or {INJECT}"
+    return Problem(where, sentence)
+
+
+def fit(annotations: Mapping[str, str], size: int) -> bool:
+    """Tell whether annotations have up to this size in bytes, keys included."""
+    letters = sum(map(len, annotations)) + sum(map(len, annotations.values()))
+    # No letter has more than four bytes, so that few need no closer look.
+    return 4 * letters <= size or annotation_bytes(annotations) <= size
+
+
+def annotation_bytes(annotations: Mapping[str, str]) -> int:
+    """Measure annotations as the API server does."""
+    return sum(len(key.encode()) + len(text.encode()) for key, text in annotations.items())
+
+
+def shown(text: str, length: int = MAX_NAME) -> str:
+    """Cut a text of an object that goes into a sentence or a log, where it is long."""
+    return text if len(text) <= length else text[:length] + "…"
