@@ -8,6 +8,7 @@ Only the key material is random. The server does not import this module: it does
 from __future__ import annotations
 
 import ipaddress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from cryptography.x509.verification import PolicyBuilder, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 AUTHORITY_NAME = "hazelcast-sidecar-injector CA"
 LEAF_NAME = "hazelcast-sidecar-injector"
@@ -41,6 +42,10 @@ class KeyPair(NamedTuple):
     def __repr__(self) -> str:
         """Keep the key out of logs and tracebacks."""
         return f"KeyPair(certificate={self.certificate!r}, key=<hidden>)"
+
+
+class UnreadableCertificateError(ValueError):
+    """Something is no certificate, or none that this program can work with; says why."""
 
 
 class Validity(NamedTuple):
@@ -98,10 +103,40 @@ def make_leaf(
 
 
 def validity(certificate: bytes) -> Validity:
-    """When a PEM certificate begins, should be renewed and ends."""
-    parsed = x509.load_pem_x509_certificate(certificate)
+    """When a PEM certificate begins, should be renewed and ends.
+
+    Raises:
+        UnreadableCertificateError: it is none.
+    """
+    parsed = parsed_certificate(certificate)
     begins, ends = parsed.not_valid_before_utc, parsed.not_valid_after_utc
     return Validity(begins, begins + (ends - begins) * RENEWAL_POINT, ends)
+
+
+def parsed_certificate(certificate: bytes) -> x509.Certificate:
+    """Read the first certificate of a PEM file, as far as anything here looks into it.
+
+    Raises:
+        UnreadableCertificateError: it is none, whatever it is instead.
+    """
+    with _reading():
+        parsed = x509.load_pem_x509_certificate(certificate)
+        # Read here, since some of it is parsed only when it is asked for.
+        _ = parsed.not_valid_before_utc, parsed.not_valid_after_utc, parsed.public_key()
+        return parsed
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Make one error of all that reading certificates and keys raises.
+
+    The library's own (for an unknown version, key or algorithm, for a duplicate extension) have no common
+    ancestor but Exception.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise UnreadableCertificateError(str(error) or type(error).__name__) from error
 
 
 def flaw(leaf: KeyPair, ca_bundle: bytes, names: Sequence[str], now: datetime) -> str | None:
@@ -110,12 +145,14 @@ def flaw(leaf: KeyPair, ca_bundle: bytes, names: Sequence[str], now: datetime) -
     The answer is a sentence for people. Renewal and the refusal to overwrite good files both decide by it.
     """
     try:
-        certificate = x509.load_pem_x509_certificate(leaf.certificate)
-        key = serialization.load_pem_private_key(leaf.key, password=None)
-        store = Store(x509.load_pem_x509_certificates(ca_bundle))
-    except (ValueError, TypeError) as error:
+        certificate = parsed_certificate(leaf.certificate)
+        with _reading():
+            key = serialization.load_pem_private_key(leaf.key, password=None)
+            store = Store(x509.load_pem_x509_certificates(ca_bundle))
+            belongs = key.public_key() == certificate.public_key()
+    except UnreadableCertificateError as error:
         return f"unreadable PEM: {error}"
-    if key.public_key() != certificate.public_key():
+    if not belongs:
         return "the private key does not belong to the certificate"
     return _mistrust([certificate], store, names, now)
 
@@ -123,9 +160,10 @@ def flaw(leaf: KeyPair, ca_bundle: bytes, names: Sequence[str], now: datetime) -
 def mistrust(chain: bytes, ca_bundle: bytes, names: Sequence[str], now: datetime) -> str | None:
     """Say why a client that trusts `ca_bundle` would refuse a PEM chain under one of `names`, or None."""
     try:
-        certificates = x509.load_pem_x509_certificates(chain)
-        store = Store(x509.load_pem_x509_certificates(ca_bundle))
-    except ValueError as error:
+        with _reading():
+            certificates = x509.load_pem_x509_certificates(chain)
+            store = Store(x509.load_pem_x509_certificates(ca_bundle))
+    except UnreadableCertificateError as error:
         return f"unreadable PEM: {error}"
     return _mistrust(certificates, store, names, now)
 
@@ -134,8 +172,9 @@ def _mistrust(chain: list[x509.Certificate], store: Store, names: Sequence[str],
     policy = PolicyBuilder().store(store).time(now)
     for name in names:
         try:
-            policy.build_server_verifier(_general_name(name)).verify(chain[0], chain[1:])
-        except VerificationError as error:
+            with _reading():
+                policy.build_server_verifier(_general_name(name)).verify(chain[0], chain[1:])
+        except UnreadableCertificateError as error:
             return f"not valid for {name}: {error}"
     return None
 

@@ -22,6 +22,7 @@ import msgspec
 
 from webhook.limits import MAX_ANNOTATIONS
 from webhook.names import COPIED, INJECT, PREFIX, RECORDS
+from webhook.untrusted import UndecodableError, decoder
 
 
 class Copying(NamedTuple):
@@ -69,7 +70,7 @@ def recorded(own: Mapping[str, str]) -> dict[str, str]:
         return {}  # the API server takes no such object
     try:
         found = _decode(text)
-    except (msgspec.MsgspecError, RecursionError):
+    except UndecodableError:
         return {}  # somebody's hand; what was copied then counts as written by them
     # Anyone can write the record: others' annotations are not for it to take away.
     return {key: value for key, value in found.items() if _is_ours(key)}
@@ -80,4 +81,4 @@ def _is_ours(key: str) -> bool:
     return key.startswith(PREFIX) and key not in RECORDS
 
 
-_decode = msgspec.json.Decoder(dict[str, str]).decode
+_decode = decoder(dict[str, str], MAX_ANNOTATIONS)

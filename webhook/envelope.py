@@ -11,6 +11,8 @@ import msgspec
 
 from webhook.errors import ReviewError
 from webhook.limits import MAX_NAME, shown
+from webhook.text import in_one_line
+from webhook.untrusted import UNDECODABLE
 
 MAX_REVIEW_BYTES = 7 * 1024 * 1024
 """The API server takes objects of 3 MiB; a review can hold two of them and some more."""
@@ -86,7 +88,7 @@ def read(body: bytes, decode: Decode[T], check_kind: CheckKind) -> AdmissionRequ
     """
     try:
         review = decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise _undecodable(body, error, check_kind) from error
     request = review.request
     _check_envelope(review.api_version, review.kind, request)
@@ -128,7 +130,7 @@ def _undecodable(body: bytes, error: Exception, check_kind: CheckKind) -> Review
             check_kind(msgspec.json.decode(envelope.request, type=_About).kind)
     except ReviewError as found:
         return found
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as found:
+    except UNDECODABLE as found:
         return ReviewError(HTTPStatus.BAD_REQUEST, f"the body is no AdmissionReview: {found}")
     return ReviewError(HTTPStatus.BAD_REQUEST, f"the AdmissionReview cannot be read: {error}")
 
@@ -159,7 +161,7 @@ def allowed(audit: dict[str, str], warnings: Iterable[str] = (), patch: str | No
 
 def denied(audit: dict[str, str], message: str) -> bytes:
     """The rest of a response that refuses an object as invalid."""
-    status = {"code": HTTPStatus.UNPROCESSABLE_ENTITY, "reason": "Invalid", "message": _in_one_line(message)}
+    status = {"code": HTTPStatus.UNPROCESSABLE_ENTITY, "reason": "Invalid", "message": in_one_line(message)}
     return _members({"allowed": False, "auditAnnotations": audit, "status": status})
 
 
@@ -167,19 +169,6 @@ def _members(mapping: dict[str, object]) -> bytes:
     return msgspec.json.encode(mapping)[1:-1]
 
 
-def _in_one_line(text: str) -> str:
-    """A text that terminals show as it is: it repeats names and values that somebody wrote.
-
-    What is not printable (a new line, an escape sequence, a change of the writing direction) is escaped.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
-
-
 def _shortened(text: str) -> str:
-    warning = _in_one_line(text[: _MAX_WARNING + 1])  # escaped, it is no shorter
+    warning = in_one_line(text[: _MAX_WARNING + 1])  # escaped, it is no shorter
     return warning if len(warning) <= _MAX_WARNING else warning[: _MAX_WARNING - 1] + "…"

@@ -24,6 +24,15 @@ def in_one_sentence(problems: Sequence[Problem]) -> str:
     )
 
 
+_SHOWN = 300
+
+
+def in_short(error: BaseException) -> str:
+    """Return an unexpected exception as text, with its type; cut, as it may repeat a whole object."""
+    text = repr(error)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
 class InvalidSettingsError(Exception):
     """The settings given at start cannot be used; carries every problem."""
 

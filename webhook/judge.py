@@ -14,6 +14,7 @@ from webhook.pod import Metadata as PodMetadata
 from webhook.pod import OwnerReference, Pod, Spec, workload_name
 from webhook.policy import Deny, Restore, Skip
 from webhook.settings import Settings
+from webhook.untrusted import UndecodableError
 
 _ANEW = "make its workload's Pods anew, such as with `kubectl rollout restart`"
 _MISSED = f"it was created while the webhook was not asked; {_ANEW}"
@@ -50,7 +51,7 @@ def record_of(pod: Metadata) -> Record | None:
     """The record of an injected Pod; None where it was not injected, or its status cannot be read."""
     try:
         found = status.decode(pod.annotations.get(STATUS, ""))
-    except msgspec.MsgspecError:
+    except UndecodableError:
         return None
     ours = sorted(
         item for item in pod.annotations.items() if item[0].startswith(PREFIX) and item[0] != STATUS

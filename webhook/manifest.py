@@ -11,12 +11,13 @@ import msgspec
 
 from webhook import patch, policy, status, workload_policy
 from webhook.annotations import Defaults
-from webhook.errors import Problem
+from webhook.errors import Problem, in_short
 from webhook.names import STATUS
 from webhook.patch import Operation
 from webhook.pod import Pod
 from webhook.policy import Deny, Inject, Reason, Restore, Skip
 from webhook.status import Status
+from webhook.untrusted import UndecodableError
 from webhook.workload import KINDS, Kind, Workload, as_pod
 from webhook.workload_policy import Copy
 
@@ -63,17 +64,15 @@ class Result(NamedTuple):
 
 def placed(document: Any) -> Iterator[Placed]:  # noqa: ANN401 - whatever a file contains
     """The Pods and workloads in a document, those of a List one by one; other objects are passed over."""
-    return _placed("", document)
-
-
-def _placed(path: str, obj: Any) -> Iterator[Placed]:  # noqa: ANN401 - as above
-    if not isinstance(obj, Mapping):
-        return
-    if isinstance(obj.get("items"), Sequence) and str(obj.get("kind", "")).endswith("List"):
-        for index, item in enumerate(obj["items"]):
-            yield from _placed(f"{path}/items/{index}", item)
-    elif _is_pod(obj) or kind_of(obj) is not None:
-        yield Placed(path, obj)
+    waiting = [("", document)]  # no recursion: Lists of Lists may be nested deeper than Python allows
+    while waiting:
+        path, obj = waiting.pop()
+        if not isinstance(obj, Mapping):
+            continue
+        if isinstance(obj.get("items"), Sequence) and str(obj.get("kind", "")).endswith("List"):
+            waiting += reversed([(f"{path}/items/{index}", item) for index, item in enumerate(obj["items"])])
+        elif _is_pod(obj) or kind_of(obj) is not None:
+            yield Placed(path, obj)
 
 
 def _is_pod(obj: Object) -> bool:
@@ -108,6 +107,11 @@ def malformed(error: msgspec.ValidationError) -> Problem:
     sentence, _, where = str(error).partition(" - at ")
     hint = "; annotations are text: put the value in quotes" if "annotations" in where else ""
     return Problem(where.strip("`") or "$", sentence + hint)
+
+
+def unexpected(error: Exception) -> Problem:
+    """Say that an object raised an unexpected exception; the others of its file go on."""
+    return Problem("$", f"cannot be read as what it says it is: {in_short(error)}")
 
 
 def _inject_pod(pod: Pod, path: str, defaults: Defaults, run_as_user: int | None) -> Result:
@@ -154,7 +158,7 @@ def record_in(obj: Object) -> Status | None:
     text = annotations_of(pod).get(STATUS)
     try:
         return None if text is None else status.decode(text)
-    except msgspec.MsgspecError:
+    except UndecodableError:
         return None  # not ours, or of a version that nobody knows
 
 

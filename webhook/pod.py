@@ -10,6 +10,9 @@ from typing import Annotated
 
 import msgspec
 
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What the API server takes for an integer at most; one of thousands of digits cannot even be printed."""
+
 
 class Named(msgspec.Struct, gc=False):
     """An element that matters by its name only: a volume, an environment variable."""
@@ -27,12 +30,12 @@ class VolumeMount(msgspec.Struct, gc=False, rename="camel"):
 class ContainerPort(msgspec.Struct, gc=False, rename="camel"):
     """A port that a container declares."""
 
-    container_port: int
+    container_port: Int64
     name: str = ""
     protocol: str = "TCP"
 
 
-Quantity = str | int | float
+Quantity = str | Int64 | float
 """A resource quantity: text when the API server sends it; in a manifest it may be a number."""
 
 
@@ -92,9 +95,6 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
     owner_references: list[OwnerReference] | None = None
 
 
-_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
 class Spec(msgspec.Struct, gc=False, rename="camel"):
     """The Pod's spec."""
 
@@ -102,7 +102,7 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     """None: the API server sends null for a Pod without containers, and refuses it afterwards."""
     init_containers: list[Container] | None = None
     volumes: list[Named] | None = None
-    termination_grace_period_seconds: _Int64 | None = None
+    termination_grace_period_seconds: Int64 | None = None
     automount_service_account_token: bool | None = None
     service_account_name: str = ""
     dns_policy: str = ""

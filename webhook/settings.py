@@ -19,11 +19,13 @@ import yaml
 
 from webhook.errors import InvalidSettingsError, Problem
 from webhook.names import SETTINGS_KEY
+from webhook.untrusted import UNDECODABLE
 
 Defaults = Mapping[str, str]
 """Annotation name (without the prefix) to the value it has where a Pod does not set it."""
 
 _MAX_USER = 2**31 - 1  # what the API server takes
+_SHOWN = 64  # characters of a wrong value that a sentence repeats
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -60,7 +62,7 @@ def read(text: str) -> Settings:
     try:
         document = yaml.load(text, _EveryScalarIsText)  # noqa: S506 - builds texts, lists and mappings only
         found = msgspec.convert(document or {}, _File)
-    except (yaml.YAMLError, msgspec.ValidationError, RecursionError) as error:
+    except (yaml.YAMLError, *UNDECODABLE) as error:
         raise InvalidSettingsError([Problem("settings", " ".join(str(error).split()))]) from error
     return Settings(found.defaults, found.namespaces, _user(found.run_as_user))
 
@@ -92,7 +94,9 @@ def _first_repeated(keys: Iterable[str]) -> str | None:
 def _user(text: str) -> int | None:
     if text == "platform":
         return None
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _MAX_USER):
-        sentence = f'"{text}" is neither a user from 1 to {_MAX_USER} nor "platform"'
+    # Python refuses to read an integer of thousands of digits.
+    digits = text if text.isascii() and text.isdecimal() and len(text) <= len(str(_MAX_USER)) else "0"
+    if not 0 < int(digits) <= _MAX_USER:
+        sentence = f'"{text[:_SHOWN]}" is neither a user from 1 to {_MAX_USER} nor "platform"'
         raise InvalidSettingsError([Problem("runAsUser", sentence)])
     return int(text)

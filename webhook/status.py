@@ -4,7 +4,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from webhook import untrusted
 from webhook.names import MAX_PORT, Ports, ports_of
+from webhook.pod import Int64
+
+_MAX_LETTERS = 64 * 1024
+"""A longer status is not read. The webhook's own has less than 2 KiB (`collisions.py`); in manifests it also
+lists variables, of hundreds of containers at most."""
 
 
 class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
@@ -31,7 +37,7 @@ class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
     network_policy: bool = False
     own_env: tuple[str, ...] = ()
     """In manifests: the application's variables that its containers set themselves, as index/NAME."""
-    own_grace: int | msgspec.UnsetType | None = msgspec.UNSET
+    own_grace: Int64 | msgspec.UnsetType | None = msgspec.UNSET
     """In manifests: the grace period in seconds before it was raised; None: absent; unset: not raised."""
 
     @property
@@ -46,12 +52,12 @@ def encode(status: Status) -> str:
 
 
 def decode(text: str) -> Status:
-    """A status from the annotation's text.
+    """Read a status from the annotation's text.
 
     Raises:
-        msgspec.MsgspecError: it is none.
+        UndecodableError: it is none, whatever it is instead; a msgspec.MsgspecError, and never another one.
     """
     return _decode(text)
 
 
-_decode = msgspec.json.Decoder(Status).decode
+_decode = untrusted.decoder(Status, _MAX_LETTERS)

@@ -48,7 +48,8 @@ def _from_pod(pod: Object, copied: Mapping[str, str], record: Status | None) -> 
         for key in ("initContainers", "containers"):
             yield from _without_named(f"/spec/{key}", spec.get(key), {CONTAINER})
         yield from _without_named("/spec/volumes", spec.get("volumes"), {CONFIG_VOLUME, TMP_VOLUME})
-        yield from _grace_period(record)
+        if "terminationGracePeriodSeconds" in spec:
+            yield from _grace_period(record)
         copies.add(STATUS)
     yield from _metadata(pod.get("metadata") or {}, copies, record)
 
@@ -72,7 +73,9 @@ def _environment(spec: Object, record: Status) -> Iterator[Operation]:
         mine = {
             position
             for position, variable in enumerate(env)
-            if variable == ours.get(variable["name"]) and f"{index}/{variable['name']}" not in record.own_env
+            if (name := variable.get("name")) in ours
+            and variable == ours[name]
+            and f"{index}/{name}" not in record.own_env
         }
         yield from _without_positions(f"/spec/containers/{index}/env", env, mine)
 

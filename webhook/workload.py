@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from webhook.limits import MAX_ANNOTATIONS
-from webhook.pod import Metadata, OwnerReference, Pod, Spec
+from webhook.pod import Int64, Metadata, OwnerReference, Pod, Spec
+from webhook.untrusted import UndecodableError, decoder
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -41,7 +42,7 @@ KINDS = {
 class RollingUpdate(msgspec.Struct, gc=False, rename="camel"):
     """How many Pods a rollout may take down at a time: a number, or a percentage as text."""
 
-    max_unavailable: int | str | None = None
+    max_unavailable: Int64 | str | None = None
 
 
 class Strategy(msgspec.Struct, gc=False, rename="camel"):
@@ -74,7 +75,7 @@ class _JobTemplate(msgspec.Struct, gc=False):
 class WorkloadSpec(msgspec.Struct, gc=False, rename="camel"):
     """The spec, with what any of the kinds has."""
 
-    replicas: int | None = None
+    replicas: Int64 | None = None
     strategy: Strategy | None = None
     update_strategy: Strategy | None = None
     template: Template | None = None
@@ -192,9 +193,12 @@ def written_by_users(kind: Kind, workload: Workload) -> frozenset[str]:
     applied = (workload.metadata.annotations or {}).get(LAST_APPLIED)
     if applied is not None and len(applied) <= MAX_ANNOTATIONS:  # the API server takes no larger one
         # Nobody but kubectl should write it, yet anyone can.
-        with suppress(msgspec.DecodeError, RecursionError):
-            written.update(_at(msgspec.json.decode(applied), path))
+        with suppress(UndecodableError):
+            written.update(_at(_decode_applied(applied), path))
     return frozenset(written)
+
+
+_decode_applied = decoder(dict[str, Any], MAX_ANNOTATIONS)
 
 
 def _at(document: Any, path: tuple[str, ...] | list[str]) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -100,6 +100,11 @@ BODIES = (
     ),
     body("a number beyond all bounds", swapped(PERIOD, PERIOD[:-2] + "1e400"), says="out of range"),
     body("an integer of 5,000 digits", swapped(PERIOD, PERIOD[:-2] + "9" * 5000), says="out of range"),
+    body(
+        "an integer of 4,300 digits for a quantity",
+        swapped(PERIOD, PERIOD + ', "resources": {"limits": {"cpu": ' + "9" * 4300 + "}}"),
+        says="cannot be read",
+    ),
     body("an integer of 4,000 digits where nobody reads", swapped(DRY_RUN, '"x": ' + "9" * 4000), 200),
     body("NaN", swapped(PERIOD, PERIOD[:-2] + "NaN"), says=MALFORMED),
     body("Infinity where nobody reads", swapped(DRY_RUN, '"x": -Infinity'), says=MALFORMED),

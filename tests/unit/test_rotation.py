@@ -1,12 +1,29 @@
 """When certificates are made, renewed and rotated: years of it, step by step, without waiting."""
 
+import contextlib
+import ssl
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from webhook.certificates import KeyPair, flaw, make_authority, make_leaf
+from webhook.certificates import (
+    KeyPair,
+    UnreadableCertificateError,
+    flaw,
+    make_authority,
+    make_leaf,
+    mistrust,
+    validity,
+)
+from webhook.controller.certificates import CertificateKeeper
+from webhook.controller.metrics import Metrics
 from webhook.controller.rotation import Certificates, Policy, plan
+from webhook.kube.api import Api, Kind
 
 NAMES = ["hazelcast-sidecar-injector.ns.svc"]
 POLICY = Policy(NAMES, timedelta(days=90), timedelta(days=3650), timedelta(minutes=10))
@@ -192,3 +209,107 @@ def test_a_clock_that_jumps_to_and_fro_does_not_pile_up_authorities() -> None:
             assert is_served(found, found.bundle, now)
             most = max(most, authorities(found))
     assert most < 10
+
+
+# --- what is no certificate, or none that can be read ------------------------------------------------------
+
+MADE = plan(NOTHING, POLICY, NOW)
+assert MADE.authority is not None
+assert MADE.leaf is not None
+AUTHORITY, LEAF = MADE.authority, MADE.leaf
+VERSION = b"\xa0\x03\x02\x01\x02"
+"""Of X.509 3, as it stands in every certificate."""
+
+
+def spoiled(certificate: bytes, *changes: tuple[int, int]) -> bytes:
+    """A certificate in PEM with some bytes changed."""
+    der = bytearray(ssl.PEM_cert_to_DER_cert(certificate.decode()))
+    for position, byte in changes:
+        der[position % len(der)] = byte
+    return ssl.DER_cert_to_PEM_cert(bytes(der)).encode()
+
+
+def of_another_version(certificate: bytes) -> bytes:
+    """A certificate of X.509 8, which nobody knows."""
+    position = ssl.PEM_cert_to_DER_cert(certificate.decode()).index(VERSION)
+    return spoiled(certificate, (position + len(VERSION) - 1, 7))
+
+
+def unreadable(certificate: bytes) -> bool:
+    with contextlib.suppress(UnreadableCertificateError):
+        validity(certificate)
+        return False
+    return True
+
+
+def is_in_order_after(found: Certificates) -> bool:
+    """Whether the next plan is one that works, and the one after it changes nothing."""
+    again = plan(found, POLICY, NOW)
+    return is_served(again, again.bundle, NOW) and plan(again, POLICY, NOW) == again
+
+
+def test_a_certificate_of_an_unknown_version_is_replaced() -> None:
+    odd_authority = KeyPair(of_another_version(AUTHORITY.certificate), AUTHORITY.key)
+    odd_leaf = KeyPair(of_another_version(LEAF.certificate), LEAF.key)
+    assert unreadable(odd_leaf.certificate)
+    assert "unreadable PEM: 7 is not a valid X509 version" in str(flaw(odd_leaf, MADE.bundle, NAMES, NOW))
+    assert "unreadable PEM" in str(mistrust(odd_leaf.certificate, MADE.bundle, NAMES, NOW))
+    assert "unreadable PEM" in str(mistrust(LEAF.certificate, odd_authority.certificate, NAMES, NOW))
+    for found in (
+        MADE._replace(authority=odd_authority),
+        MADE._replace(leaf=odd_leaf),
+        MADE._replace(bundle=odd_authority.certificate + MADE.bundle),
+        Certificates(odd_authority, odd_authority.certificate, odd_leaf),
+    ):
+        assert is_in_order_after(found)
+
+
+changes = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(of_authority=changes, of_leaf=changes, key=st.binary(max_size=60) | st.just(AUTHORITY.key))
+@example(of_authority=[(0, 0)], of_leaf=[(0, 0)], key=b"")
+def test_whatever_certificates_have_become_the_next_plan_is_in_order(
+    of_authority: list[tuple[int, int]], of_leaf: list[tuple[int, int]], key: bytes
+) -> None:
+    authority = KeyPair(spoiled(AUTHORITY.certificate, *of_authority), key)
+    leaf = KeyPair(spoiled(LEAF.certificate, *of_leaf), key)
+    assert isinstance(unreadable(leaf.certificate), bool)
+    assert flaw(leaf, authority.certificate, NAMES, NOW) is not None
+    assert is_in_order_after(Certificates(authority, authority.certificate + MADE.bundle, leaf))
+
+
+def test_a_bundle_of_beginnings_is_searched_in_linear_time() -> None:
+    def seconds(beginnings: int) -> float:
+        started = time.process_time()
+        plan(MADE._replace(bundle=b"-----BEGIN CERTIFICATE-----\n" * beginnings), POLICY, NOW)
+        return time.process_time() - started
+
+    assert seconds(40_000) < 20 * (seconds(10_000) + 0.05)
+
+
+class Cluster:
+    """Stands in for an API server that returns Secrets whose values are not base64, as no real one does."""
+
+    def __init__(self) -> None:
+        self.applied: list[str] = []
+
+    async def read(self, kind: Kind, _: str, name: str) -> dict[str, Any]:
+        if kind.name == "Secret":
+            return {"data": dict.fromkeys(("ca.crt", "ca.key", "ca-bundle.crt", "tls.crt", "tls.key"), "a")}
+        hook = {"name": "pods", "clientConfig": {"caBundle": "no base64"}}
+        return {"apiVersion": "v1", "kind": kind.name, "metadata": {"name": name}, "webhooks": [hook]}
+
+    async def apply(self, kind: Kind, *_: object, **__: object) -> None:
+        self.applied.append(kind.name)
+
+
+async def test_what_is_not_base64_is_written_again() -> None:
+    cluster = Cluster()
+    metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+    keeper = CertificateKeeper(
+        cast("Api", cluster), "ns", POLICY, metrics, lambda *_, **__: None, clock=lambda: NOW
+    )
+    await keeper._look()  # noqa: SLF001 - one look
+    assert cluster.applied == ["Secret", "MutatingWebhookConfiguration", "Secret"]

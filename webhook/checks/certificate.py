@@ -3,6 +3,7 @@
 from base64 import b64decode
 from binascii import Error as Base64Error
 from datetime import datetime
+from shlex import quote
 from urllib.parse import urlsplit
 
 from webhook.certificates import mistrust, validity
@@ -110,7 +111,7 @@ def _fix(snapshot: Snapshot, configuration: Document) -> str:
     annotations = configuration.get("metadata", {}).get("annotations") or {}
     if source := annotations.get(_CERT_MANAGER):
         namespace, _, name = source.partition("/")
-        return f"kubectl -n {namespace} describe certificate {name}"
+        return f"kubectl -n {quote(namespace)} describe certificate {quote(name)}"
     controller = snapshot.controller
     if isinstance(controller, dict) and "leave" in _arguments(controller):
         return "make certs && kubectl apply -k manifests/overlays/dev"

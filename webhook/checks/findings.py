@@ -1,9 +1,13 @@
 """What a check says: one thing that was looked at, how it is, and what to type where it is not right."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
+
+from webhook.errors import in_short
 
 
 class State(StrEnum):
@@ -53,3 +57,18 @@ class Area(NamedTuple):
     def skipped(self, check: str, unread: Unread) -> Finding:
         """Nobody looked."""
         return Finding(check, self.name, State.SKIPPED, f"not looked at: {unread.why}")
+
+    @contextmanager
+    def passing_over(self, check: str, which: str, fix: str, found: list[Finding]) -> Iterator[None]:
+        """Look at one object; where that fails, in whatever way, a finding says so, and the next one follows.
+
+        Args:
+            check: what is looked at.
+            which: the object, such as "the Pod team-a/shop".
+            fix: the command that shows it.
+            found: takes the finding.
+        """
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - see above
+            found.append(self.problem(check, f"{which} cannot be judged: {in_short(error)}", fix))

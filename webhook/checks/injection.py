@@ -3,13 +3,12 @@
 import re
 from statistics import median
 
-import msgspec
-
 from webhook import status
 from webhook.checks.findings import Area, Finding, Unread
 from webhook.checks.snapshot import Document, Snapshot, Trial
 from webhook.names import CONTAINER, CONTROLLER, INJECT, INJECTOR, STATUS
 from webhook.status import Status
+from webhook.untrusted import UndecodableError
 from webhook.version import __version__
 
 _AREA = Area("injection")
@@ -87,7 +86,7 @@ def member_of(trial: Trial) -> Status | None:
         return None
     try:
         return status.decode((trial.pod["metadata"].get("annotations") or {}).get(STATUS, ""))
-    except msgspec.MsgspecError:
+    except UndecodableError:
         return None
 
 

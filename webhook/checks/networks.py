@@ -31,21 +31,23 @@ def policies(snapshot: Snapshot) -> list[Finding]:
     assert not isinstance(snapshot.pods, Unread)  # noqa: S101 - looked at just before
     assert not isinstance(snapshot.policies, Unread)  # noqa: S101
     assert not isinstance(snapshot.namespaces, Unread)  # noqa: S101
-    found = []
+    found: list[Finding] = []
     for group in groups_of(snapshot.pods):
         there = [each for each in snapshot.policies if each["metadata"]["namespace"] == group.namespace]
         labels = snapshot.namespaces.get(group.namespace, Metadata()).labels
-        if closing := next(_closed(group, there, labels), None):
-            direction, port, names = closing
-            message = (
-                f"{', '.join(names)} in {group.namespace} keeps members of the group {group.name} from each "
-                f"other: {direction} on TCP port {port}"
-            )
-            fix = (
-                f"kubectl -n {group.namespace} edit networkpolicy {names[0]}  # allow TCP {port} among "
-                f"Pods labelled {GROUP}={group.name}"
-            )
-            found.append(_AREA.problem(check, message, fix))
+        show = f"kubectl -n {group.namespace} get networkpolicies -o yaml"
+        with _AREA.passing_over(check, f"what holds for the group {group}", show, found):
+            if closing := next(_closed(group, there, labels), None):
+                direction, port, names = closing
+                message = (
+                    f"{', '.join(names)} in {group.namespace} keeps members of the group {group.name} from "
+                    f"each other: {direction} on TCP port {port}"
+                )
+                fix = (
+                    f"kubectl -n {group.namespace} edit networkpolicy {names[0]}  # allow TCP {port} among "
+                    f"Pods labelled {GROUP}={group.name}"
+                )
+                found.append(_AREA.problem(check, message, fix))
     return found or [_AREA.ok(check, "none keeps members from each other")]
 
 

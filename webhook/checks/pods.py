@@ -1,6 +1,7 @@
 """Pods that run: those without the member that they ask for, and those with another than today's."""
 
 from collections import defaultdict
+from shlex import quote
 
 from webhook.checks.findings import Area, Finding, Unread
 from webhook.checks.injection import member_of
@@ -24,13 +25,16 @@ def missed(snapshot: Snapshot) -> list[Finding]:
     if isinstance(snapshot.asking, Unread):
         return [_AREA.skipped(check, snapshot.asking)]
     judge = Judge(todays_settings(snapshot) or Settings(), snapshot.namespace)
-    found = []
+    found: list[Finding] = []
     for asking in snapshot.asking:
         pod = asking.metadata
-        verdict = judge.missed(pod.namespace, asking.pod)
-        if verdict is not None:
-            message = f"{_counted(asking.alike)} without a member, such as {_named(pod)}: {verdict.sentence}"
-            found.append(_AREA.problem(check, message, _remedy(pod, verdict)))
+        with _AREA.passing_over(check, f"the Pod {_named(pod)}", _show(pod), found):
+            if isinstance(asking.pod, Unread):
+                found.append(_AREA.problem(check, f"{_named(pod)}: {asking.pod.why}", _show(pod)))
+            elif verdict := judge.missed(pod.namespace, asking.pod):
+                pods = _counted(asking.alike)
+                message = f"{pods} without a member, such as {_named(pod)}: {verdict.sentence}"
+                found.append(_AREA.problem(check, message, _remedy(pod, verdict)))
     return found or [_AREA.ok(check, "every Pod that asks for a member has one")]
 
 
@@ -47,11 +51,12 @@ def drifted(snapshot: Snapshot) -> list[Finding]:
         return [_AREA.skipped(check, Unread(f"the webhook is {made.version}, this command {__version__}"))]
     judge = Judge(today, snapshot.namespace)
     owners: defaultdict[tuple[str, OwnerReference], list[tuple[Metadata, Verdict]]] = defaultdict(list)
+    found: list[Finding] = []
     for pod in snapshot.pods:
-        record = None if pod.deletion_timestamp else record_of(pod)
-        if record and (verdict := judge.drifted(record)):
-            owners[pod.namespace, owner_of(pod)].append((pod, verdict))
-    found = []
+        with _AREA.passing_over(check, f"the Pod {_named(pod)}", _show(pod), found):
+            record = None if pod.deletion_timestamp else record_of(pod)
+            if record and (verdict := judge.drifted(record)):
+                owners[pod.namespace, owner_of(pod)].append((pod, verdict))
     for alike in owners.values():
         pod, verdict = alike[0]
         pods = _counted(len(alike))
@@ -85,18 +90,26 @@ def pod_security(snapshot: Snapshot) -> list[Finding]:
 
 
 def _remedy(pod: Metadata, verdict: Verdict) -> str:
-    """The command that has the Pod made anew, or its template mended."""
+    """The command that has the Pod made anew, or its template mended.
+
+    Whoever makes Pods writes their owner, with any text, and this is a line to paste into a shell.
+    """
     owner = owner_of(pod)
     name = workload_name(as_created(pod))
     kind = "Deployment" if owner.kind == "ReplicaSet" and name != owner.name else owner.kind
+    workload = quote(f"{kind.lower()}/{name}")
     in_namespace = f"kubectl -n {pod.namespace}"
     if not verdict.curable:
-        return f"{in_namespace} edit {kind.lower()}/{name}"
+        return f"{in_namespace} edit {workload}"
     if kind in _RESTARTABLE:
-        return f"{in_namespace} rollout restart {kind.lower()}/{name}"
+        return f"{in_namespace} rollout restart {workload}"
     if kind == "Pod":
         return f"{in_namespace} delete pod {pod.name}  # and create it anew"
     return f"{in_namespace} delete pod {pod.name}"
+
+
+def _show(pod: Metadata) -> str:
+    return f"kubectl -n {pod.namespace} get pod {pod.name} -o yaml"
 
 
 def _counted(number: int) -> str:

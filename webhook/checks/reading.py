@@ -20,7 +20,7 @@ from webhook.checks.findings import Unread
 from webhook.checks.groups import groups_of, needed, unmet
 from webhook.checks.rights import rights_of
 from webhook.checks.snapshot import Asking, Document, ObjectName, Right, Snapshot, Trial
-from webhook.errors import InvalidSettingsError, Problem
+from webhook.errors import InvalidSettingsError, Problem, in_short
 from webhook.kube.api import (
     CONNECTION_ERRORS,
     KEPT_KINDS,
@@ -40,6 +40,7 @@ from webhook.kube.api import (
 from webhook.names import CONTROLLER, GROUP, INJECT, INJECTOR, LEAF_SECRET, PREFIX, SETTINGS, STATUS
 from webhook.pod import Pod
 from webhook.resources import OURS_SELECTOR
+from webhook.untrusted import UNDECODABLE
 
 _TRIALS = 3
 _TLS_SECONDS = 5
@@ -69,8 +70,10 @@ async def attempt(what: str, reading: Awaitable[_Read]) -> _Read | Unread:
         if error.status == HTTPStatus.FORBIDDEN:
             return Unread(f"you may not {what}")
         return Unread(f"could not {what}: {error.message}")
-    except (*CONNECTION_ERRORS, msgspec.MsgspecError) as error:
+    except CONNECTION_ERRORS as error:
         return Unread(f"could not {what}: {in_words(error)}")
+    except Exception as error:  # noqa: BLE001 - what cannot be read must not keep the rest from being read
+        return Unread(f"could not {what}: {in_short(error)}")
 
 
 class Reader:
@@ -238,12 +241,12 @@ class Reader:
         asking, running, standing, services, endpoints, policies = await asyncio.gather(
             attempt("get pods", self._asking(pods)),
             attempt("list pods", self._running()),
-            self._standing(needed(groups)),
+            attempt("list what stands beside Pods", self._standing(needed(groups))),
             self._documents(KEPT_KINDS["Service"], **of_groups),
             self._documents(_ENDPOINT_SLICE, labelSelector=f"{GROUP},{_SERVICE_NAME}"),
             self._documents(KEPT_KINDS["NetworkPolicy"]),
         )
-        unwanted = await self._standing(unmet(groups))
+        unwanted = await attempt("list what stands beside Pods", self._standing(unmet(groups)))
         injected = {pod.namespace for pod in pods if GROUP in pod.labels}
         if not isinstance(policies, Unread):
             policies = [each for each in policies if each["metadata"]["namespace"] in injected]
@@ -282,7 +285,7 @@ class Reader:
             first = alike[0]
             document = await self._api.read(POD, first.namespace, first.name)
             if document is not None:
-                found.append(Asking(first, msgspec.convert(document, Pod), len(alike)))
+                found.append(Asking(first, _as_pod(document), len(alike)))
         return found
 
     async def _standing(self, names: Sequence[ObjectName]) -> Mapping[ObjectName, Metadata | Unread | None]:
@@ -332,9 +335,20 @@ def _key(document: Document) -> tuple[str, str]:
     return document["metadata"]["namespace"], document["metadata"]["name"]
 
 
-def _certificate(secret: Document) -> bytes | None:
+def _as_pod(document: Document) -> Pod | Unread:
+    """Read a Pod as the webhook does; it is one Pod's fault if that fails."""
+    try:
+        return msgspec.convert(document, Pod)
+    except UNDECODABLE as error:
+        return Unread(f"it cannot be read as a Pod: {error}")
+
+
+def _certificate(secret: Document) -> bytes | Unread | None:
     text = (secret.get("data") or {}).get("tls.crt")
-    return None if text is None else b64decode(text)
+    try:
+        return None if text is None else b64decode(text)
+    except ValueError as error:
+        return Unread(f"what the Secret {LEAF_SECRET} holds is not base64: {error}")
 
 
 async def _served(configuration: Document | Unread | None) -> bytes | Unread | None:
@@ -342,6 +356,10 @@ async def _served(configuration: Document | Unread | None) -> bytes | Unread | N
     url = client_of(configuration).get("url") if isinstance(configuration, dict) else None
     if url is None:
         return None
+    return await attempt("ask the webhook for its certificate", _shown_at(url))
+
+
+async def _shown_at(url: str) -> bytes | Unread:
     parts = urlsplit(url)
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

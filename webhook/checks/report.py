@@ -7,6 +7,7 @@ from itertools import groupby
 from rich.text import Text
 
 from webhook.checks.findings import Finding, State
+from webhook.text import in_one_line
 
 _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.PROBLEM: "red", State.SKIPPED: "dim"}
 _WIDTH = max(len(state) for state in State)
@@ -20,10 +21,10 @@ def lines(findings: Sequence[Finding]) -> Iterator[Text]:
             yield Text.assemble(
                 "  ",
                 (f"{finding.state:{_WIDTH}}", _COLOURS[finding.state]),
-                f"  {finding.check}: {finding.message}",
+                in_one_line(f"  {finding.check}: {finding.message}"),
             )
             if finding.fix:
-                yield Text(f"  {'':{_WIDTH}}  fix: {finding.fix}")
+                yield Text(in_one_line(f"  {'':{_WIDTH}}  fix: {finding.fix}"))
     yield Text(summary(findings))
 
 

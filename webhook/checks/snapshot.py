@@ -52,7 +52,7 @@ class Asking(NamedTuple):
     """A Pod that has an annotation of ours and no record, for all that the same owner made."""
 
     metadata: Metadata
-    pod: Pod
+    pod: Pod | Unread
     alike: int
     """How many there are, this one included."""
 

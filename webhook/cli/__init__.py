@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from webhook.errors import InvalidSettingsError
+from webhook.text import in_one_line
 from webhook.version import __version__
 
 OK, MISUSE, INTERRUPTED = 0, 2, 130
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except InvalidSettingsError as error:
         for problem in error.problems:
-            print(f"hazelcast-sidecar {options.command}: {problem}", file=sys.stderr)  # noqa: T201
+            line = in_one_line(f"hazelcast-sidecar {options.command}: {problem}")
+            print(line, file=sys.stderr)  # noqa: T201
         return MISUSE
     except BrokenPipeError:  # such as `| head`
         return OK

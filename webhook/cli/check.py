@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from webhook.cli.options import add_cluster, add_namespace
 from webhook.cli.output import add_output, complain, values
 from webhook.errors import InvalidSettingsError, Problem
+from webhook.text import in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,8 @@ def _pass_over(kind: Kind, name: str, why: Exception) -> None:
 def _progress(what: str) -> None:
     """A line on a terminal that says what is being looked at; the next one takes its place."""
     if sys.stderr.isatty():
-        print(f"\r\x1b[K{what and f'looking at {what} ...'}", end="", file=sys.stderr, flush=True)  # noqa: T201
+        shown = in_one_line(what and f"looking at {what} ...")
+        print(f"\r\x1b[K{shown}", end="", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _print_report(findings: Sequence[Finding]) -> None:

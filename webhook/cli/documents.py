@@ -16,7 +16,6 @@ from typing import Any
 import jsonpatch
 import yaml
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from webhook.errors import InvalidSettingsError, Problem
@@ -51,19 +50,21 @@ class Document:
         if self._is_json:
             try:
                 self._tree = json.loads(self._text)
+                self._encoded = _encoded(self._tree)
             except (ValueError, RecursionError) as error:
                 # YAML has braces and brackets, too, with more inside them than JSON allows.
                 self._is_json, no_json = False, f"as JSON: {error}; as YAML: "
         if not self._is_json:
             try:
                 self._tree = self._yaml().load(self._text)
-            except (YAMLError, ValueError, RecursionError) as error:
+                self._encoded = _encoded(self._tree)
+            except Exception as error:  # a tag of YAML may call for anything, and fail in any way
                 raise ValueError(no_json + " ".join(str(error).split())) from error
 
     @property
     def content(self) -> Any:  # noqa: ANN401 - whatever stands there
         """What stands there, as plain objects."""
-        return json.loads(json.dumps(self._tree, default=str))
+        return json.loads(self._encoded)
 
     def changed(self, operations: Sequence[Operation]) -> str:
         """The document's text after a JSON Patch."""
@@ -95,6 +96,20 @@ class Document:
         dash = 1 + len(listed[3]) if listed else 2
         style.indent(mapping=mapping, sequence=offset + dash, offset=offset)
         return style
+
+
+def _encoded(tree: Any) -> str:  # noqa: ANN401 - as above
+    """Encode a document as JSON.
+
+    Raises:
+        ValueError: JSON has no form for it, such as for half a surrogate pair or for what contains itself, or
+            Python refuses to print one of its numbers.
+        TypeError: one of its keys is no text.
+        RecursionError: it is nested too deeply.
+    """
+    encoded = json.dumps(tree, default=str, ensure_ascii=False)
+    encoded.encode()
+    return encoded
 
 
 def _onto(text: str, before: str, after: str) -> str:
@@ -169,15 +184,15 @@ def files(paths: Sequence[str]) -> Iterator[tuple[Path | None, str]]:
         InvalidSettingsError: one cannot be read.
     """
     for given in paths:
-        if given == "-":
-            yield None, sys.stdin.read()
-            continue
-        path = Path(given)
         try:
+            if given == "-":
+                yield None, sys.stdin.read()
+                continue
+            path = Path(given)
             listed = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES) if path.is_dir() else [path]
             for file in listed:
                 yield file, file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # such as one that is not UTF-8, or a path that cannot be
             raise InvalidSettingsError([Problem("-f", f"{given} cannot be read: {error}")]) from error
 
 

@@ -7,10 +7,13 @@ from typing import Any
 from webhook.cli.documents import read_objects
 from webhook.cli.live import fetch
 from webhook.cli.options import add_cluster, add_files, add_namespace, add_settings
-from webhook.cli.output import add_output, complain, plain, print_table, values
+from webhook.cli.output import add_output, complain, plain, print_table, say, values
 from webhook.daemon.settings_file import SettingsFile
+from webhook.errors import InvalidSettingsError
 from webhook.explanation import Explanation, explain
-from webhook.manifest import Placed, placed
+from webhook.manifest import Placed, placed, unexpected
+from webhook.policy import SENTENCES, Reason
+from webhook.settings import Settings
 
 _EXAMPLES = """examples:
   hazelcast-sidecar explain -f shop.yaml
@@ -45,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         settings = settings if options.settings else installed
     else:
         given = read_objects(options.filename)
-    explained = [(each, explain(each.obj, settings, each.namespace or options.namespace)) for each in given]
+    explained = [(each, _explained(each, settings, options.namespace)) for each in given]
     if not explained:
         complain("there is neither a Pod nor a workload")
     if options.output == "table":
@@ -57,9 +60,21 @@ def run(options: argparse.Namespace) -> int:
     return 1 if any(explanation.problems for _, explanation in explained) else 0
 
 
+def _explained(found: Placed, settings: Settings, namespace: str) -> Explanation:
+    """Explain one object; that this fails, in whatever way, is a problem of this object alone."""
+    try:
+        return explain(found.obj, settings, found.namespace or namespace)
+    except InvalidSettingsError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see above
+        problem = unexpected(error)
+        return Explanation(Reason.INVALID, SENTENCES[Reason.INVALID], [], [], [problem])
+
+
 def _print(found: Placed, explanation: Explanation) -> None:
     said = [*map(str, explanation.problems), *(f"warning: {text}" for text in explanation.warnings)]
-    sys.stdout.write("".join(f"{line}\n" for line in (f"{found.name}: {explanation.sentence}", *said)))
+    for line in (f"{found.name}: {explanation.sentence}", *said):
+        say(line)
     if explanation.settings:
         rows = [(row.name, plain(row.value), plain(row.origin)) for row in explanation.settings]
         print_table(("SETTING", "VALUE", "ORIGIN"), rows)

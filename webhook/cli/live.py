@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from webhook.errors import InvalidSettingsError, Problem
 from webhook.names import INJECTOR, SETTINGS
 from webhook.settings import Settings, installed
+from webhook.untrusted import UNDECODABLE
 from webhook.workload import KINDS
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ async def _fetch(options: argparse.Namespace, kind: str, name: str) -> tuple[dic
                 sentence = f"there is no {kind} {name} in the namespace {options.namespace}"
                 raise InvalidSettingsError([Problem("target", sentence)])
             return found, await _installed(api)
-        except (*CONNECTION_ERRORS, ApiError) as error:
+        except (*CONNECTION_ERRORS, *UNDECODABLE, ApiError) as error:
             raise InvalidSettingsError([Problem(configuration.host, in_words(error))]) from error
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from webhook.text import in_json, in_lines, in_one_line, in_yaml
+
 
 def add_output(parser: argparse.ArgumentParser, *formats: str) -> None:
     """The form of what the command prints; the first one is what it prints unless told."""
@@ -30,16 +32,17 @@ def values(documents: Sequence[Any], form: str) -> str:
     """Anything as text: YAML documents, or one JSON value, an array where there are several."""
     if form == "json":
         shown = documents[0] if len(documents) == 1 else list(documents)
-        return json.dumps(shown, indent=2, ensure_ascii=False) + "\n"
-    return yaml.dump_all(documents, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=110)
+        return in_json(json.dumps(shown, indent=2, ensure_ascii=False)) + "\n"
+    return in_yaml(yaml.dump_all(documents, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=110))
 
 
 class _Readable(yaml.SafeDumper):
-    """Texts of several lines as blocks, as people write them."""
+    """Texts of several lines as blocks, as people write them; in quotes what must be escaped."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = ("|" if "\n" in text else None) if text.replace("\n", "").isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Readable.add_representer(str, _text)
@@ -58,12 +61,22 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def plain(text: str) -> str:
-    """A text for a cell, whatever is in it."""
+    """Make a cell of a text, whatever is in it."""
     from rich.markup import escape  # noqa: PLC0415 - as above
 
-    return escape(text)
+    return escape(in_one_line(text))
+
+
+def say(text: str) -> None:
+    """Print a line for people, whatever it repeats."""
+    sys.stdout.write(f"{in_one_line(text)}\n")
+
+
+def write_documents(text: str) -> None:
+    """Print documents: as they are into a pipe, and for a terminal with what it would obey escaped."""
+    sys.stdout.write(in_lines(text) if sys.stdout.isatty() else text)
 
 
 def complain(text: str) -> None:
     """A line for the person at the keyboard, beside what goes into a pipe."""
-    print(text, file=sys.stderr)  # noqa: T201
+    print(in_one_line(text), file=sys.stderr)  # noqa: T201

@@ -3,18 +3,18 @@
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jsonpatch
 
-from webhook.annotations import DefaultSpecs
+from webhook.annotations import Defaults, DefaultSpecs
 from webhook.cli.documents import read_objects
 from webhook.cli.options import add_files, add_namespace, add_settings
-from webhook.cli.output import add_output, complain, objects, print_table
+from webhook.cli.output import add_output, complain, objects, plain, print_table
 from webhook.daemon.settings_file import SettingsFile
 from webhook.errors import InvalidSettingsError, Problem
-from webhook.manifest import inject, record_in
+from webhook.manifest import Object, Placed, inject, record_in, unexpected
 from webhook.names import GROUP, INJECT, PREFIX
 from webhook.resources import (
     SCALABLE,
@@ -25,6 +25,7 @@ from webhook.resources import (
     of_group,
     unmet_requests,
 )
+from webhook.status import Status
 
 _EXAMPLES = """examples:
   hazelcast-sidecar resources -f shop.yaml | kubectl apply -f -
@@ -66,11 +67,10 @@ def run(options: argparse.Namespace) -> int:
         else [(found.obj, found.namespace or options.namespace) for found in read_objects(options.filename)]
     )
     for obj, namespace in pods:
-        result = inject(obj, defaults.of(namespace), settings.run_as_user)
-        for problem in result.problems:
-            complain(f"{obj['kind']}/{obj['metadata'].get('name', '')}: {problem}")
+        problems, record = _injected(obj, defaults.of(namespace), settings.run_as_user)
+        for problem in problems:
+            complain(f"{Placed('', obj).name}: {problem}")
             denied = True
-        record = record_in(jsonpatch.apply_patch(obj, list(result.operations)))
         if record is not None:
             workload = _workload(obj, of_group=bool(options.group))
             participants[namespace, record.group].append(Participant(workload, record))
@@ -89,6 +89,20 @@ def _workload(obj: Mapping[str, Any], *, of_group: bool) -> Workload:
     """Take an object as a workload; a group that is named is taken for Pods of a Deployment."""
     name = f"{obj['kind']}/{obj['metadata'].get('name', '')}"
     return Workload(name, name, scalable=of_group or (obj.get("apiVersion"), obj["kind"]) in SCALABLE)
+
+
+def _injected(
+    obj: Object, defaults: Defaults, run_as_user: int | None
+) -> tuple[Sequence[Problem], Status | None]:
+    """Return what keeps an object from injection, and the record that it then has, or has already.
+
+    That this fails, in whatever way, is a problem of this object alone.
+    """
+    try:
+        result = inject(obj, defaults, run_as_user)
+        return result.problems, record_in(jsonpatch.apply_patch(obj, list(result.operations)))
+    except Exception as error:  # noqa: BLE001 - see above
+        return [unexpected(error)], None
 
 
 def _pod(options: argparse.Namespace) -> dict[str, Any]:
@@ -114,7 +128,9 @@ def _pod(options: argparse.Namespace) -> dict[str, Any]:
 
 def _write(made: list[dict[str, Any]], form: str) -> None:
     if form == "table":
-        rows = [(o["metadata"].get("namespace", ""), o["kind"], o["metadata"]["name"]) for o in made]
+        rows = [
+            (plain(o["metadata"].get("namespace", "")), o["kind"], plain(o["metadata"]["name"])) for o in made
+        ]
         print_table(("NAMESPACE", "KIND", "NAME"), rows)
     elif made:
         sys.stdout.write(objects(made, form))

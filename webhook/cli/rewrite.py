@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from webhook.cli.documents import Document, documents_of, files
 from webhook.cli.options import add_files
-from webhook.cli.output import complain, objects, plain, print_table
+from webhook.cli.output import complain, objects, plain, print_table, write_documents
 from webhook.errors import InvalidSettingsError, Problem
-from webhook.manifest import Placed, Result, placed, under
-from webhook.policy import SENTENCES
+from webhook.manifest import Placed, Result, placed, under, unexpected
+from webhook.patch import Operation
+from webhook.policy import SENTENCES, Reason
 
 Rewrite = Callable[[Placed], Result]
 
@@ -69,15 +70,37 @@ def _rewritten(
     for document in documents_of(path, text):
         operations = []
         for found in placed(document.content):
-            result = one(found)
+            result = _result(one, found)
             rows.append((plain(found.name), result.reason, SENTENCES[result.reason]))
             problems += [f"{name}: {found.name}: {problem}" for problem in result.problems]
             for warning in result.warnings:
                 complain(f"{name}: {found.name}: {warning}")
             operations += under(found.path, result.operations)
-        after.append(document.changed(operations))
+        after.append(_changed(name, document, operations))
         contents.append(Document(after[-1]).content)
     return _File(path, text, "".join(after), contents)
+
+
+def _changed(name: str, document: Document, operations: list[Operation]) -> str:
+    """Apply operations to a document.
+
+    Raises:
+        InvalidSettingsError: it is nested too deeply to be copied.
+    """
+    try:
+        return document.changed(operations)
+    except RecursionError as error:
+        raise InvalidSettingsError([Problem(name, "is nested too deeply")]) from error
+
+
+def _result(one: Rewrite, found: Placed) -> Result:
+    """Rewrite one object; where that fails, in whatever way, it stays as it is, and the others go on."""
+    try:
+        return one(found)
+    except InvalidSettingsError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see above
+        return Result(Reason.INVALID, problems=[unexpected(error)])
 
 
 def _write(options: argparse.Namespace, rewritten: list[_File]) -> None:
@@ -88,12 +111,13 @@ def _write(options: argparse.Namespace, rewritten: list[_File]) -> None:
     elif options.diff:
         for file in rewritten:
             before, after = (text.splitlines(keepends=True) for text in (file.before, file.after))
-            sys.stdout.writelines(unified_diff(before, after, fromfile=file.name, tofile=file.name))
+            difference = unified_diff(before, after, fromfile=file.name, tofile=file.name)
+            write_documents("".join(difference))
     elif options.output:
         contents = [content for file in rewritten for content in file.contents if content is not None]
         sys.stdout.write(objects(contents, options.output))
     else:
-        sys.stdout.write(_joined([file.after for file in rewritten]))
+        write_documents(_joined([file.after for file in rewritten]))
 
 
 def _joined(texts: list[str]) -> str:

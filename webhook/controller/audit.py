@@ -10,9 +10,11 @@ from contextlib import suppress
 
 import msgspec
 
+from webhook.controller.faults import Faults
 from webhook.controller.findings import Finding, Findings, selector_of
 from webhook.controller.injected import Injected
-from webhook.controller.waits import look_every
+from webhook.controller.metrics import Where
+from webhook.controller.waits import keep_up, look_every
 from webhook.daemon.log import LogLine
 from webhook.judge import Judge, as_created
 from webhook.kube.api import POD, RUNNING, Api, Metadata, Partial, owner_of
@@ -35,6 +37,7 @@ class Auditor:
         drifted: takes those with another than they would get now.
         seconds: from one look at all Pods to the next.
         log: takes what failed.
+        faults: takes what judging a Pod raises.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
@@ -46,7 +49,9 @@ class Auditor:
         drifted: Findings,
         seconds: float,
         log: LogLine,
+        faults: Faults,
     ) -> None:
+        self._faults = faults
         self._api, self._judge, self._injected = api, judge, injected
         self._missed, self._drifted = missed, drifted
         self._seconds, self._log = seconds, log
@@ -64,13 +69,18 @@ class Auditor:
 
     async def work(self) -> None:
         """Until cancelled."""
-        self._injected.changed.set()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._look_for_drifted())
+                group.create_task(keep_up(self._look_for_drifted, self._faults, Where.AUDIT))
                 group.create_task(
                     look_every(
-                        self._seconds, self._look_for_missed, self._log, "audit failed", self._until_due
+                        self._seconds,
+                        self._look_for_missed,
+                        self._log,
+                        "audit failed",
+                        self._faults,
+                        Where.AUDIT,
+                        self._until_due,
                     )
                 )
         finally:
@@ -78,10 +88,11 @@ class Auditor:
             self._drifted.clear()
 
     async def _look_for_drifted(self) -> None:
+        self._injected.changed.set()
         while True:
             await self._injected.changed.wait()
             self._injected.changed.clear()
-            self._drifted.replace(await self._injected.drifted(self._judge))
+            self._drifted.replace(await self._injected.drifted(self._judge, self._faults))
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _look_for_missed(self) -> None:
@@ -104,6 +115,12 @@ class Auditor:
                 yield finding
 
     async def _read(self, pod: Metadata) -> Finding | None:
+        """Judge one Pod; one that cannot be judged costs no other its turn."""
+        with self._faults.pass_over(Where.AUDIT, namespace=pod.namespace, name=pod.name):
+            return await self._judged(pod)
+        return None
+
+    async def _judged(self, pod: Metadata) -> Finding | None:
         """One Pod by the webhook's own decision, which needs all of it unless the annotations decline."""
         if self._judge.missed(pod.namespace, as_created(pod)) is None:
             return None

@@ -8,6 +8,8 @@ Source: Kubernetes documentation, "Garbage Collection" (cluster-scoped dependent
 
 import msgspec
 
+from webhook.controller.faults import Faults
+from webhook.controller.metrics import Where
 from webhook.controller.waits import look_every
 from webhook.daemon.log import LogLine
 from webhook.kube.api import (
@@ -24,15 +26,14 @@ _LOOK_SECONDS = 5
 class Belonging:
     """Keeps the owner reference from the configuration to the namespace."""
 
-    def __init__(self, api: Api, namespace: str, log: LogLine) -> None:
-        self._api, self._namespace, self._log = api, namespace, log
+    def __init__(self, api: Api, namespace: str, log: LogLine, faults: Faults) -> None:
+        self._api, self._namespace, self._log, self._faults = api, namespace, log, faults
         self._owner: OwnerReference | None = None
 
     async def work(self) -> None:
         """Until cancelled."""
-        await look_every(
-            _LOOK_SECONDS, self._look, self._log, "the configuration does not belong to its namespace"
-        )
+        trouble = "the configuration does not belong to its namespace"
+        await look_every(_LOOK_SECONDS, self._look, self._log, trouble, self._faults, Where.OWNER)
 
     async def _look(self) -> None:
         configuration = await self._api.get(WEBHOOK_CONFIGURATION, "", INJECTOR)

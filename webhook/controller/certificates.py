@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from webhook.certificates import KeyPair
-from webhook.controller.metrics import Metrics
+from webhook.controller.faults import Faults
+from webhook.controller.metrics import Metrics, Where
 from webhook.controller.rotation import Certificates, Policy, expiry, plan
 from webhook.controller.waits import look_every
 from webhook.daemon.log import LogLine
@@ -39,10 +40,12 @@ class CertificateKeeper:
     ) -> None:
         self._api, self._namespace, self._policy = api, namespace, policy
         self._metrics, self._log, self._clock = metrics, log, clock
+        self._faults = Faults(metrics, log)
 
     async def work(self) -> None:
         """Until cancelled."""
-        await look_every(_LOOK_SECONDS, self._look, self._log, "certificates not in order")
+        trouble = "certificates not in order"
+        await look_every(_LOOK_SECONDS, self._look, self._log, trouble, self._faults, Where.CERTIFICATES)
 
     async def _look(self) -> None:
         authority, leaf = await self._content(AUTHORITY_SECRET), await self._content(LEAF_SECRET)
@@ -72,7 +75,7 @@ class CertificateKeeper:
     async def _content(self, name: str) -> SecretContent:
         """A Secret's content; empty where there is none, and without what is no base64."""
         secret = await self._api.read(SECRET, self._namespace, name)
-        return {key: b64decode(value) for key, value in ((secret or {}).get("data") or {}).items()}
+        return {key: _decoded(value) for key, value in ((secret or {}).get("data") or {}).items()}
 
     async def _keep_secret(
         self, name: str, kind: str, found: SecretContent, wanted: SecretContent, what: str
@@ -111,7 +114,15 @@ class CertificateKeeper:
 def _ca_bundle(configuration: dict[str, Any] | None) -> bytes:
     """What the API server trusts now."""
     webhooks = (configuration or {}).get("webhooks") or []
-    return b"".join(b64decode(webhook["clientConfig"].get("caBundle", "")) for webhook in webhooks)
+    return b"".join(_decoded(webhook["clientConfig"].get("caBundle", "")) for webhook in webhooks)
+
+
+def _decoded(text: str) -> bytes:
+    """Decode base64; return nothing where that is impossible, so that it is made again."""
+    try:
+        return b64decode(text)
+    except ValueError:
+        return b""
 
 
 def _pair(content: SecretContent, certificate: str, key: str) -> KeyPair | None:

@@ -10,7 +10,7 @@ import msgspec
 
 from webhook.admission_policy import NAME
 from webhook.controller.events import Recorder
-from webhook.controller.metrics import Metrics
+from webhook.controller.metrics import Metrics, Where
 from webhook.controller.reflector import Watcher
 from webhook.daemon.log import LogLine
 from webhook.kube.api import EVENT, MAX_OWNER_TEXT, Api, OwnerReference, Partial
@@ -64,7 +64,8 @@ class Denials(Watcher):
         changes = self._api.watch(EVENT, _FailedCreate, self._version, fieldSelector=_FAILED_CREATE)
         async for change, item in changes:
             if change in {"ADDED", "MODIFIED"}:
-                self._tell(item)
+                with self._faults.pass_over(Where.DENIAL, namespace=item.metadata.namespace):
+                    self._tell(item)
             self._version = item.metadata.resource_version
 
     def _tell(self, item: _FailedCreate) -> None:

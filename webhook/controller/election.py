@@ -18,6 +18,8 @@ from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
+from webhook.controller.faults import Faults
+from webhook.controller.metrics import Where
 from webhook.controller.waits import Waits
 from webhook.daemon.log import LogLine
 from webhook.kube.api import CONNECTION_ERRORS, in_words
@@ -33,15 +35,14 @@ async def lead(  # noqa: PLR0913, PLR0917 - the election's own parameters
     lease_seconds: int,
     work: Callable[[], Awaitable[None]],
     log: LogLine,
+    faults: Faults,
 ) -> None:
     """Take part in the election until cancelled; run `work` while leading, and cancel it when that is lost.
 
     Leadership counts as lost as soon as it cannot be renewed, be it that the API server is away: nobody else
     can take the Lease then, and the work could do nothing either. At its end the Lease is given back, so that
-    nobody has to wait until it runs out.
-
-    Raises:
-        Exception: whatever `work` raised; it should not end.
+    nobody has to wait until it runs out. The same follows where `work`, which should not end, raises, or the
+    library does: the next term begins after a while, here or elsewhere.
     """
     # It logs a traceback for every failed request; what matters of it is logged here.
     logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.CRITICAL)
@@ -52,6 +53,9 @@ async def lead(  # noqa: PLR0913, PLR0917 - the election's own parameters
             await _one_term(_Lease(CONTROLLER, namespace, identity, client), lease_seconds, work, log)
         except (*CONNECTION_ERRORS, _TakenError) as lost:
             error = lost
+        except Exception as fault:  # noqa: BLE001 - it would end the watches, too, and come back with a restart
+            error = fault
+            faults.note(Where.ELECTION, fault)
         else:
             waiting.reset()
         log("not leading", level="warning", identity=identity, error=in_words(error))

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from webhook.controller.bucket import TokenBucket
-from webhook.controller.metrics import Metrics
-from webhook.controller.news import News, Told, cut, event, event_name
+from webhook.controller.faults import Faults
+from webhook.controller.metrics import Metrics, Where
+from webhook.controller.news import News, Told, can_be, cut, event, event_name
 from webhook.controller.subjects import Subjects
 from webhook.daemon.log import LogLine
 from webhook.kube.api import CONNECTION_ERRORS, EVENT, FIELD_MANAGER, Api, ApiError, OwnerReference, in_words
@@ -54,6 +55,7 @@ class Recorder:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api, self._metrics, self._log, self._clock = api, metrics, log, clock
+        self._faults = Faults(metrics, log)
         self.subjects = Subjects(api)
         self._bucket = TokenBucket(_BURST, _PER_SECOND)
         self._pending: dict[News, int] = {}
@@ -74,7 +76,7 @@ class Recorder:
         """Have an Event recorded on the workload of an owner, soon; this neither waits nor raises.
 
         The same Event is written at most once in five minutes; how often it was told in between shows in its
-        count when it is written next. Where too many wait, it is dropped.
+        count when it is written next. Where too many wait, it is dropped, and so is one on what cannot be.
 
         Args:
             namespace: of the owner.
@@ -86,7 +88,8 @@ class Recorder:
             warning: something is wrong.
         """
         news = News(namespace, owner, reason, cut(sentence), warning, pod)
-        if news not in self._pending and len(self._pending) >= _MAX_PENDING:
+        full = news not in self._pending and len(self._pending) >= _MAX_PENDING
+        if full or not can_be(owner):
             self._metrics.events["dropped"].inc()
             return
         self._pending[news] = self._pending.get(news, 0) + 1
@@ -114,11 +117,14 @@ class Recorder:
         try:
             await step
             self._failing = False
-        except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
+        except (*CONNECTION_ERRORS, ApiError) as error:
             self._metrics.events["failed"].inc()
             if not self._failing:
                 self._log("events fail", level="warning", error=in_words(error))
             self._failing = True
+        except Exception as error:  # noqa: BLE001 - one that cannot be written must not keep the others
+            self._metrics.events["failed"].inc()
+            self._faults.note(Where.EVENT, error)
 
     async def _remember(self) -> None:
         """Read what former leaders told, so that none of it is told again as if it were new."""
@@ -137,6 +143,9 @@ class Recorder:
         subject = await self.subjects.find(news.namespace, news.owner, news.pod)
         if subject is None:
             self._metrics.events["unconfirmed"].inc()
+            return
+        if not can_be(subject):
+            self._metrics.events["dropped"].inc()
             return
         if self._repeats(news, subject, times):
             return  # where the subject was known, it costs no token

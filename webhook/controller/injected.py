@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Collection
 from typing import NamedTuple
 
+from webhook.controller.faults import Faults
 from webhook.controller.findings import Finding, selector_of
+from webhook.controller.metrics import Where
 from webhook.judge import Judge, Record, Verdict, record_of
 from webhook.kube.api import Metadata, OwnerReference, owner_of
 from webhook.names import INJECT, STATUS
@@ -58,15 +60,22 @@ class Injected:
         if self._pods.pop(uid, None) is not None:
             self.changed.set()
 
-    async def drifted(self, judge: Judge) -> list[Finding]:
-        """Those whose member is not what they would get now; others may run between two lots of Pods."""
+    async def drifted(self, judge: Judge, faults: Faults) -> list[Finding]:
+        """Those whose member is not what they would get now; others may run between two lots of Pods.
+
+        Args:
+            judge: says so.
+            faults: takes what judging a record raises; such a one counts as not drifted.
+        """
         self._shared = {workload: workload for _, workload in self._pods.values()}
         verdicts: dict[Record, Verdict | None] = {}
         found: list[Finding] = []
         for number, (uid, (name, workload)) in enumerate(list(self._pods.items()), 1):
             record = workload.record
             if record not in verdicts:
-                verdicts[record] = judge.drifted(record)
+                verdicts[record] = None
+                with faults.pass_over(Where.AUDIT, namespace=record.namespace, name=name):
+                    verdicts[record] = judge.drifted(record)
             if verdict := verdicts[record]:
                 found.append(Finding(record.namespace, name, uid, workload.owner, workload.selector, verdict))
             if number % _AT_ONCE == 0:

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
+from webhook.controller.faults import Faults
 from webhook.controller.groups import Groups, Kept, Key
+from webhook.controller.metrics import Where
 from webhook.controller.subjects import CONFIRMABLE, is_well_formed
 from webhook.controller.waits import look_every
 from webhook.daemon.log import LogLine
@@ -78,16 +80,19 @@ class Leftovers:
         groups: those that have Pods.
         kept: the objects of all groups, by kind.
         log: takes a line for each object.
+        faults: takes what a look raises.
     """
 
-    def __init__(self, api: Api, groups: Groups, kept: dict[str, Kept], log: LogLine) -> None:
+    def __init__(self, api: Api, groups: Groups, kept: dict[str, Kept], log: LogLine, faults: Faults) -> None:
+        self._faults = faults
         self._api, self._groups, self._kept, self._log = api, groups, kept, log
         self._due: dict[Key, float] = {}
 
     async def work(self) -> None:
         """Look until cancelled."""
         self._due.clear()
-        await look_every(LOOK_SECONDS, self.look, self._log, "looking for leftovers failed")
+        trouble = "looking for leftovers failed"
+        await look_every(LOOK_SECONDS, self.look, self._log, trouble, self._faults, Where.LEFTOVERS)
 
     async def look(self) -> None:
         """Look once at every group that has objects and no Pods.

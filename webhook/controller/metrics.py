@@ -1,6 +1,7 @@
 """The controller's metrics."""
 
 from collections.abc import Callable
+from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -10,6 +11,23 @@ _SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.
 RESULTS = ("ok", "conflict", "error")
 EVICTION_RESULTS = ("evicted", "budget", "gone", "error")
 EVENT_RESULTS = ("sent", "failed", "dropped", "unconfirmed")
+
+
+class Where(StrEnum):
+    """What was being done when an unexpected exception was raised."""
+
+    INDEX = "index"  # an object was taken into an index
+    WATCH = "watch"
+    RECONCILE = "reconcile"
+    LEFTOVERS = "leftovers"  # objects of groups without Pods
+    EVENT = "event"  # an Event was written
+    DENIAL = "denial"  # an Event of others was read
+    AUDIT = "audit"
+    REPAIR = "repair"
+    CERTIFICATES = "certificates"
+    OWNER = "owner"  # of the webhook's configuration
+    ELECTION = "election"
+    SETTINGS = "settings"
 
 
 class Metrics:
@@ -79,6 +97,13 @@ class Metrics:
             f"{prefix}_evictions", "Evictions asked for, by result.", ["result"], registry=registry
         )
         self.evictions = {result: evictions.labels(result) for result in EVICTION_RESULTS}
+        faults = Counter(
+            f"{prefix}_faults",
+            "Unexpected exceptions, each of an object or a step that was passed over, by where.",
+            ["where"],
+            registry=registry,
+        )
+        self.faults = {where: faults.labels(where.value) for where in Where}
         self.settings = count_reloads(registry, "settings")
 
     def exposition(self) -> bytes:

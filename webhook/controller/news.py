@@ -11,6 +11,7 @@ import msgspec
 
 from webhook.kube.api import FIELD_MANAGER, OwnerReference
 from webhook.names import is_object_name
+from webhook.text import in_one_line
 
 MAX_MESSAGE = 1024
 """Bytes: what events.k8s.io/v1 allows, of which core/v1 is the older form."""
@@ -39,6 +40,14 @@ class Told(msgspec.Struct, gc=False):
     first: datetime
     last: datetime
     count: int
+
+
+def can_be(owner: OwnerReference) -> bool:
+    """Return whether an owner reference can be of an object: tenants write them, with any text.
+
+    The name is shown by everything that lists Events, and escaped it would be another's.
+    """
+    return all(text.isprintable() for text in (owner.api_version, owner.kind, owner.name, owner.uid))
 
 
 def event_name(news: News, subject: OwnerReference) -> str:
@@ -79,8 +88,8 @@ def event(news: News, subject: OwnerReference, told: Told) -> dict[str, Any]:
 
 
 def cut(sentence: str) -> str:
-    """As much of a sentence as an Event has room for; no letter is cut in two."""
-    encoded = sentence.encode(errors="replace")
+    """Return as much of a sentence as an Event has room for, in one printable line and in whole letters."""
+    encoded = in_one_line(sentence[: MAX_MESSAGE + 1]).encode()
     if len(encoded) <= MAX_MESSAGE:
         return encoded.decode()
     return encoded[: MAX_MESSAGE - len("…".encode())].decode(errors="ignore") + "…"

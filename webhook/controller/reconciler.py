@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from webhook.controller.events import Recorder
+from webhook.controller.faults import Faults
 from webhook.controller.groups import Groups, Kept, Key, Wanted
-from webhook.controller.metrics import Metrics
+from webhook.controller.metrics import Metrics, Where
 from webhook.controller.verification import Verifier
 from webhook.controller.waits import Waits
 from webhook.daemon.log import LogLine
@@ -114,6 +115,7 @@ class Reconciler:
         self._api, self._groups, self._kept, self._queue = api, groups, kept, queue
         self._recorder = recorder
         self._metrics, self._log = metrics, log
+        self._faults = Faults(metrics, log)
         self._waits: dict[Key, Waits] = {}
         self._pause = _Pause()
         self._verifier = Verifier(api, groups, recorder, metrics, log)
@@ -133,7 +135,7 @@ class Reconciler:
                 self._pause.reset()
                 if result == "conflict":
                     self._queue.add_later(key, _CONFLICT_SECONDS)
-            except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
+            except Exception as error:  # noqa: BLE001 - one group's must not end the work on the others
                 result = "error"
                 self._put_off(key, error)
             finally:
@@ -150,7 +152,10 @@ class Reconciler:
         else:
             seconds = self._waits.setdefault(key, Waits()).after(error)
             self._queue.add_later(key, seconds)
-            self._say("reconcile failed", key, level="warning", error=in_words(error), seconds=seconds)
+            if isinstance(error, (*CONNECTION_ERRORS, ApiError)):
+                self._say("reconcile failed", key, level="warning", error=in_words(error), seconds=seconds)
+            else:
+                self._faults.note(Where.RECONCILE, error, **key._asdict(), seconds=seconds)
 
     async def _reconcile(self, key: Key) -> str:
         """Bring one group into shape: "ok", or "conflict" where an object of the same name is not ours.

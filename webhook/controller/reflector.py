@@ -18,7 +18,8 @@ from typing import Protocol
 
 import msgspec
 
-from webhook.controller.metrics import Metrics
+from webhook.controller.faults import Faults
+from webhook.controller.metrics import Metrics, Where
 from webhook.controller.waits import Waits
 from webhook.daemon.log import LogLine
 from webhook.kube.api import CONNECTION_ERRORS, Api, ApiError, Kind, Metadata, Partial, in_words
@@ -79,6 +80,7 @@ class Watcher(ABC):
 
     def __init__(self, api: Api, kind: Kind, metrics: Metrics, log: LogLine) -> None:
         self._api, self._kind, self._metrics, self._log = api, kind, metrics, log
+        self._faults = Faults(metrics, log)
         self._version = ""
         self._waits = Waits()
 
@@ -103,6 +105,12 @@ class Watcher(ABC):
                     error=in_words(error),
                     seconds=seconds,
                 )
+                await asyncio.sleep(seconds)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on
+                # Not where it was: there it may meet the same again.
+                self._version = ""
+                seconds = self._waits.after(error)
+                self._faults.note(Where.WATCH, error, kind=self._kind.name, seconds=seconds)
                 await asyncio.sleep(seconds)
 
     def _must_list(self) -> bool:

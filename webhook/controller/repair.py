@@ -2,6 +2,10 @@
 
 A Pod without a member cannot be given one, nor can a member be changed: a Pod's containers are those that it
 was created with. Eviction honours PodDisruptionBudgets, and each step waits until the one before has healed.
+
+How long that takes, a tenant decides: by the grace period of Pods, and by replacements that never become
+Ready. So the wait is bounded, and namespaces take turns: Pods of one keep those of another waiting for no
+longer than one eviction takes.
 """
 
 import asyncio
@@ -11,8 +15,9 @@ from time import monotonic
 
 import msgspec
 
+from webhook.controller.faults import Faults
 from webhook.controller.findings import DRIFTED, Finding, Findings, Tell
-from webhook.controller.metrics import Metrics
+from webhook.controller.metrics import Metrics, Where
 from webhook.daemon.log import LogLine
 from webhook.judge import Judge, Verdict, as_created, as_sent, record_of
 from webhook.kube.api import (
@@ -22,7 +27,6 @@ from webhook.kube.api import (
     Api,
     ApiError,
     Metadata,
-    OwnerReference,
     owner_of,
 )
 from webhook.names import GROUP
@@ -34,7 +38,17 @@ _LATER_SECONDS = 10.0
 """After which an owner whose Pods cannot be evicted now is tried again."""
 _GIVE_UP_SECONDS = 300.0
 """For the Pod that comes in place of an evicted one to be Ready, beyond the grace period of the latter."""
+_MOST_GRACE_SECONDS = 900.0
+"""As much of a grace period as is waited for; Kubernetes takes one of 68 years."""
 _ASIDE_SECONDS = 3600.0
+
+
+_Owner = tuple[str, str]
+"""Namespace and uid: tenants write the owner of Pods that they create, and may write another's uid."""
+
+
+def _owner(finding: Finding) -> _Owner:
+    return finding.namespace, finding.owner.uid
 
 
 class _Condition(msgspec.Struct, gc=False):
@@ -90,12 +104,13 @@ class Repairer:
     ) -> None:
         self._api, self._judge, self._repaired = api, judge, repaired
         self._seconds, self._metrics, self._log, self._tell = seconds, metrics, log, tell
+        self._faults = Faults(metrics, log)
         self._clock = clock
         self._settled = clock()
-        self._not_before: dict[str, float] = {}
-        """By the uid of an owner: when its Pods may be evicted again."""
-        self._blocked: set[str] = set()
-        """Owners, by uid, of which was said that a budget forbids the eviction: that may take days."""
+        self._not_before: dict[_Owner, float] = {}
+        """When an owner's Pods may be evicted again."""
+        self._blocked: set[_Owner] = set()
+        """Owners of which was said that a budget forbids the eviction: that may take days."""
 
     def settle(self) -> None:
         """Something has changed that may reach the webhook later than this replica: wait anew."""
@@ -110,29 +125,34 @@ class Repairer:
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _next(self) -> Iterator[tuple[Findings, list[Finding]]]:
-        """Each owner whose turn it is, with those of its Pods that eviction would mend."""
-        now = self._clock()
-        self._not_before = {uid: when for uid, when in self._not_before.items() if when > now}
-        for findings in self._repaired:
-            for found in list(findings.by_owner()):
-                repairable = [finding for finding in found if finding.repairable]
-                if repairable and self._clock() >= self._settled and not self._waits(found[0].owner):
-                    yield findings, repairable
+        """Yield one owner of each namespace, with those of its Pods that eviction would repair.
 
-    def _waits(self, owner: OwnerReference) -> bool:
-        return owner.uid in self._not_before
+        So an owner waits for one eviction in each other namespace, however many owners that has.
+        """
+        now = self._clock()
+        self._not_before = {owner: when for owner, when in self._not_before.items() if when > now}
+        turns: dict[str, tuple[Findings, list[Finding]]] = {}
+        for findings in self._repaired:
+            for found in findings.by_owner():
+                repairable = [finding for finding in found if finding.repairable]
+                if repairable and _owner(found[0]) not in self._not_before:
+                    turns.setdefault(found[0].namespace, (findings, repairable))
+        for turn in turns.values():
+            if self._clock() >= self._settled:
+                yield turn
 
     async def _try(self, findings: Findings, found: list[Finding]) -> None:
-        owner = found[0].owner
         try:
             await self._repair(findings, found)
-        except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
-            self._later(owner, _ASIDE_SECONDS if _is_forbidden(error) else _LATER_SECONDS)
+        except (*CONNECTION_ERRORS, ApiError) as error:
+            self._later(found[0], _ASIDE_SECONDS if _is_forbidden(error) else _LATER_SECONDS)
             self._say("repair failed", found[0], level="warning", error=str(error))
+        except Exception as error:  # noqa: BLE001 - one owner's must not keep the others from repair
+            self._later(found[0], _ASIDE_SECONDS)
+            self._faults.note(Where.REPAIR, error, namespace=found[0].namespace, pod=found[0].name)
 
     async def _repair(self, findings: Findings, found: list[Finding]) -> None:
         """Evict one Pod of an owner, if that takes nothing away now, and see what comes in its place."""
-        owner = found[0].owner
         pods = {pod.metadata.uid: pod for pod in await self._pods_of(found[0])}
         anew = {finding: self._anew(findings, pods.get(finding.uid)) for finding in found}
         found = [finding for finding, verdict in anew.items() if verdict and verdict.curable]
@@ -143,7 +163,7 @@ class Repairer:
         chosen = min(found, key=lambda finding: pods[finding.uid].ready)
         pod = pods.pop(chosen.uid)
         if not await self._may_go(findings, pod, list(pods.values())):
-            self._later(owner, _LATER_SECONDS)
+            self._later(chosen, _LATER_SECONDS)
             return
         if await self._evict(findings, chosen, pod):
             await self._see(findings, chosen, pod, pods)
@@ -162,10 +182,10 @@ class Repairer:
         """None of an owner's Pods can be repaired: they are right by now, or would be refused."""
         for finding, verdict in anew.items():
             if verdict:
-                self._later(finding.owner, _ASIDE_SECONDS)
+                self._later(finding, _ASIDE_SECONDS)
                 self._say("not evicted", finding, level="warning", why=verdict.sentence)
                 return
-            self._later(finding.owner, _LATER_SECONDS)
+            self._later(finding, _LATER_SECONDS)
 
     def _is_wrong(self, findings: Findings, pod: LivePod) -> bool:
         metadata = pod.metadata
@@ -196,13 +216,13 @@ class Repairer:
             self._metrics.evictions[result].inc()
             if result == "error":
                 raise
-            self._later(chosen.owner, max(_LATER_SECONDS, error.retry_after or 0))
-            if chosen.owner.uid not in self._blocked:
-                self._blocked.add(chosen.owner.uid)
+            self._later(chosen, max(_LATER_SECONDS, error.retry_after or 0))
+            if _owner(chosen) not in self._blocked:
+                self._blocked.add(_owner(chosen))
                 self._say("not evicted", chosen, result=result, why=why)
             return False
         self._metrics.evictions[result].inc()
-        self._blocked.discard(chosen.owner.uid)
+        self._blocked.discard(_owner(chosen))
         self._say("evicted", chosen, why=why)
         findings.forget(chosen.uid)
         return True
@@ -212,7 +232,8 @@ class Repairer:
     ) -> None:
         """Wait until the owner's Pods are as Ready as before; put it aside where they do not become so."""
         grace = evicted.spec.termination_grace_period_seconds
-        seconds = _GIVE_UP_SECONDS + (DEFAULT_GRACE_SECONDS if grace is None else grace)
+        grace = DEFAULT_GRACE_SECONDS if grace is None else grace
+        seconds = _GIVE_UP_SECONDS + min(grace, _MOST_GRACE_SECONDS)
         patience = self._clock() + seconds
         while self._clock() < patience:
             await asyncio.sleep(_LOOK_SECONDS)
@@ -233,7 +254,7 @@ class Repairer:
 
     def _put_aside(self, findings: Findings, chosen: Finding, why: str) -> None:
         """No more of this owner's Pods for a while: an eviction that mends nothing only disturbs."""
-        self._later(chosen.owner, _ASIDE_SECONDS)
+        self._later(chosen, _ASIDE_SECONDS)
         sentence = (
             f"{chosen.name} was evicted to repair it, but {why}; no further Pod is evicted for an hour. "
             "See that the webhook runs and what it says of these Pods"
@@ -242,8 +263,9 @@ class Repairer:
         reason = findings.reason
         self._tell(chosen.namespace, chosen.owner, reason, sentence, pod=chosen.pod, warning=True)
 
-    def _later(self, owner: OwnerReference, seconds: float) -> None:
-        self._not_before[owner.uid] = self._clock() + seconds
+    def _later(self, finding: Finding, seconds: float) -> None:
+        """Evict none of this owner's Pods for a while."""
+        self._not_before[_owner(finding)] = self._clock() + seconds
 
     async def _pods_of(self, finding: Finding) -> list[LivePod]:
         """The owner's Pods that have not finished."""

@@ -16,9 +16,19 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from webhook.certificates import CLOCK_SKEW, RENEWAL_POINT, KeyPair, flaw, make_authority, make_leaf
+from webhook.certificates import (
+    CLOCK_SKEW,
+    RENEWAL_POINT,
+    KeyPair,
+    UnreadableCertificateError,
+    flaw,
+    make_authority,
+    make_leaf,
+    parsed_certificate,
+)
 
-_PEM_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+# No dash is in base64; that a block ends with the next one keeps the search linear, whatever is searched.
+_PEM_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 
 
 class Policy(NamedTuple):
@@ -49,19 +59,22 @@ def plan(found: Certificates, policy: Policy, now: datetime) -> Certificates:
     current = _authority(authority, policy, now)
     if authority is None or current is None or now >= _renewal(current):
         authority = make_authority(now, lifetime=policy.authority_lifetime)
-        current = _only(authority.certificate)
+        current = parsed_certificate(authority.certificate)
     if current not in trusted:
         trusted.insert(0, current)
     if leaf is None or _is_due(leaf, current, trusted, policy, now):
         leaf = make_leaf(authority, policy.names, now, lifetime=policy.leaf_lifetime)
-    if _is_of(leaf, current, policy, now) and _age(_only(leaf.certificate), now) >= policy.overlap:
+    if (
+        _is_of(leaf, current, policy, now)
+        and _age(parsed_certificate(leaf.certificate), now) >= policy.overlap
+    ):
         trusted = [current]
     return Certificates(authority, _pem(trusted), leaf)
 
 
 def expiry(certificate: bytes) -> datetime:
     """Until when a PEM certificate is good."""
-    return _only(certificate).not_valid_after_utc
+    return parsed_certificate(certificate).not_valid_after_utc
 
 
 def _is_due(
@@ -73,7 +86,7 @@ def _is_due(
     if not _is_of(leaf, current, policy, now):
         # Nothing that works is signed anew before every API server trusts the authority that would sign it.
         return _age(current, now) >= policy.overlap
-    return now >= _renewal(_only(leaf.certificate))
+    return now >= _renewal(parsed_certificate(leaf.certificate))
 
 
 def _is_of(leaf: KeyPair, authority: x509.Certificate, policy: Policy, now: datetime) -> bool:
@@ -85,9 +98,9 @@ def _authority(pair: KeyPair | None, policy: Policy, now: datetime) -> x509.Cert
     if pair is None:
         return None
     try:
-        certificate = _only(pair.certificate)
+        certificate = parsed_certificate(pair.certificate)
         trial = make_leaf(pair, policy.names, now, lifetime=policy.leaf_lifetime)
-    except (ValueError, TypeError, x509.ExtensionNotFound):
+    except Exception:  # noqa: BLE001 - in whatever way it fails, nothing can be signed with this
         return None
     return certificate if _is_of(trial, certificate, policy, now) else None
 
@@ -106,17 +119,13 @@ def _renewal(certificate: x509.Certificate) -> datetime:
     return issued + (certificate.not_valid_after_utc - issued) * RENEWAL_POINT
 
 
-def _only(certificate: bytes) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(certificate)
-
-
 def _certificates(bundle: bytes) -> list[x509.Certificate]:
     """Each certificate in a bundle once; what is none does not spoil the others."""
     found: list[x509.Certificate] = []
     for block in _PEM_BLOCK.findall(bundle):
         try:
-            certificate = _only(block)
-        except ValueError:
+            certificate = parsed_certificate(block)
+        except UnreadableCertificateError:
             continue
         if certificate not in found:
             found.append(certificate)

@@ -1,6 +1,7 @@
 """The controller's life: watch, take part in the election, work while leading, stop."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,16 +15,19 @@ from webhook.controller.certificates import CertificateKeeper
 from webhook.controller.denials import Denials
 from webhook.controller.election import lead
 from webhook.controller.events import Recorder
+from webhook.controller.faults import Faults
 from webhook.controller.findings import DRIFTED, MISSED, Findings
 from webhook.controller.groups import Groups, Kept, Key
+from webhook.controller.guarded import Guarded, GuardedIndex
 from webhook.controller.injected import Injected
 from webhook.controller.leftovers import Leftovers
-from webhook.controller.metrics import Metrics
+from webhook.controller.metrics import Metrics, Where
 from webhook.controller.reconciler import Queue, Reconciler
 from webhook.controller.reflector import Both, Reflector
 from webhook.controller.repair import Repairer
 from webhook.controller.rotation import Policy
 from webhook.controller.unread import Unread
+from webhook.controller.waits import keep_up
 from webhook.daemon.admin import Readiness, admin_application, stop_signals
 from webhook.daemon.connections import Connections
 from webhook.daemon.listening import ADMIN_BOUNDS, Address, listen
@@ -88,7 +92,13 @@ async def _run(settings: ControllerSettings) -> None:
         app = admin_application(readiness, controller.metrics.exposition)
         admin = await listen("--admin-listen", app, settings.admin_listen, Connections(ADMIN_BOUNDS))
         election = lead(
-            api_client, settings.namespace, settings.identity, settings.lease_seconds, controller.work, log
+            api_client,
+            settings.namespace,
+            settings.identity,
+            settings.lease_seconds,
+            controller.work,
+            log,
+            controller.faults,
         )
         tasks = [asyncio.create_task(task) for task in (controller.watch(), election)]
         readiness.obstacles.clear()
@@ -117,15 +127,17 @@ class Controller:
             requests=lambda: api.requests,
         )
         api = self._api = Api(api_client, Unread(self.metrics, log).note)
+        faults = self.faults = Faults(self.metrics, log)
         self._recorder = Recorder(api, self.metrics, log)
-        self._leftovers = Leftovers(api, self._groups, kept, log)
+        self._leftovers = Leftovers(api, self._groups, kept, log, faults)
         self._reconciler = Reconciler(api, self._groups, kept, self._queue, self._recorder, self.metrics, log)
         self._reflectors = [
-            Reflector(api, kind, OURS_SELECTOR, kept[name], self.metrics, log)
+            Reflector(api, kind, OURS_SELECTOR, GuardedIndex(kept[name], faults), self.metrics, log)
             for name, kind in KEPT_KINDS.items()
         ]
         injected = Injected()
-        pods = Reflector(api, POD, GROUP, Both(self._groups, injected), self.metrics, log)
+        indexes = Both(Guarded(self._groups, faults), Guarded(injected, faults))
+        pods = Reflector(api, POD, GROUP, indexes, self.metrics, log)
         self._reflectors.append(pods)
         self._pods_known = pods.synced
         self._settings = SettingsFile(settings.settings)
@@ -136,7 +148,7 @@ class Controller:
             DRIFTED: Findings(DRIFTED, self.metrics.drifted, log, tell),
         }
         self._auditor = Auditor(
-            api, judge, injected, findings[MISSED], findings[DRIFTED], settings.audit_seconds, log
+            api, judge, injected, findings[MISSED], findings[DRIFTED], settings.audit_seconds, log, faults
         )
         self._repairer = None
         if settings.repair:
@@ -149,7 +161,7 @@ class Controller:
                 log=log,
                 tell=tell,
             )
-        self._belonging = Belonging(api, settings.namespace, log)
+        self._belonging = Belonging(api, settings.namespace, log, faults)
         self._keeper = None
         if settings.certificates:
             self._keeper = CertificateKeeper(
@@ -168,34 +180,39 @@ class Controller:
         """Keep the indexes like the API server's, until cancelled."""
         async with asyncio.TaskGroup() as group:
             for reflector in self._reflectors:
-                group.create_task(reflector.run())
+                group.create_task(self._keep_up(reflector.run, Where.WATCH))
             reload = partial(self._settings.reload, self._use)
-            group.create_task(follow("settings", reload, self.metrics.settings, self._log))
+            following = partial(follow, "settings", reload, self.metrics.settings, self._log)
+            group.create_task(self._keep_up(following, Where.SETTINGS))
 
     async def work(self) -> None:
         """What the leader does, until cancelled."""
         self.metrics.leader.set(1)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._recorder.work())
-                group.create_task(self._reconcile())
+                group.create_task(self._keep_up(self._recorder.work, Where.EVENT))
+                group.create_task(self._keep_up(self._reconcile, Where.RECONCILE))
                 # A new one for each term: it tells what happens from now on.
                 denials = Denials(self._api, self._recorder, self.metrics, self._log)
-                group.create_task(denials.run())
-                group.create_task(self._belonging.work())
+                group.create_task(self._keep_up(denials.run, Where.DENIAL))
+                group.create_task(self._keep_up(self._belonging.work, Where.OWNER))
                 if self._keeper:
-                    group.create_task(self._keeper.work())
-                group.create_task(self._audit())
+                    group.create_task(self._keep_up(self._keeper.work, Where.CERTIFICATES))
+                group.create_task(self._keep_up(self._audit, Where.AUDIT))
         finally:
             self.metrics.leader.set(0)
+
+    async def _keep_up(self, work: Callable[[], Awaitable[None]], where: Where) -> None:
+        """Do one thing of several that go on beside each other: what ends it ends none of the others."""
+        await keep_up(work, self.faults, where)
 
     async def _audit(self) -> None:
         """What the audit finds stands on the index of injected Pods, so that must be there."""
         await self._pods_known.wait()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._auditor.work())
+            group.create_task(self._keep_up(self._auditor.work, Where.AUDIT))
             if self._repairer:
-                group.create_task(self._repairer.work())
+                group.create_task(self._keep_up(self._repairer.work, Where.REPAIR))
 
     def _use(self, settings: Settings) -> None:
         self._auditor.use(settings)

@@ -1,6 +1,7 @@
 """One JSON line a request on standard output, written directly.
 
-The logging module would cost half as much again as an admission itself.
+The logging module would cost half as much again as an admission itself. Lines are read on terminals, and
+repeat what tenants wrote: what is not printable in them is escaped (`webhook/text.py`).
 """
 
 import logging
@@ -12,6 +13,8 @@ from typing import BinaryIO
 
 import msgspec
 from aiohttp.http_exceptions import HttpProcessingError
+
+from webhook.text import in_json_line, in_one_line
 
 LogLine = Callable[..., None]
 """Called with a message and fields."""
@@ -42,13 +45,22 @@ def json_lines(
 
     def write(message: str, *, level: str = "info", **fields: object) -> None:
         line = {"time": datetime.now(UTC), "level": level, "message": message, **fields}
-        waiting.append(_encode(line) + b"\n")
+        waiting.append(_encoded(line) + b"\n")
         if later is None:
             flush()
         elif len(waiting) == 1:
             later(flush)
 
     return write
+
+
+def _encoded(line: dict[str, object]) -> bytes:
+    try:
+        return in_json_line(_encode(line))
+    except (TypeError, ValueError, OverflowError):
+        # Half a surrogate pair, or something that JSON has no form for: a line is never lost for its content.
+        texts = {name: in_one_line(str(each)) for name, each in line.items()}
+        return _encode({**texts, "time": line["time"]})
 
 
 def take_up_logging(log: LogLine) -> None:

@@ -41,6 +41,8 @@ async def follow(
 ) -> None:
     """Take up what changes, until cancelled; what cannot be used is said once, and the old stays in use.
 
+    That holds for whatever taking it up raises.
+
     Args:
         what: for the log.
         reload: takes up the files if they changed: whether they did; InvalidSettingsError: they cannot be.
@@ -56,8 +58,9 @@ async def follow(
                 said = ""
                 reloads.taken_up.inc()
                 log(f"{what} reloaded", **fields())
-        except InvalidSettingsError as error:
-            if str(error) != said:
-                said = str(error)
+        except Exception as error:  # noqa: BLE001 - what cannot be taken up must not end the looking
+            why = str(error) if isinstance(error, InvalidSettingsError) else repr(error)
+            if why != said:
+                said = why
                 reloads.refused.inc()
                 log(f"{what} not reloaded", level="error", error=said)

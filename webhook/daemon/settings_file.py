@@ -45,7 +45,7 @@ class SettingsFile:
             return ""
         try:
             return self._path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # such as a file that is not UTF-8, or a path that cannot be
             raise InvalidSettingsError(
                 [Problem("--settings", f"{self._path} cannot be read: {error}")]
             ) from error

@@ -19,6 +19,7 @@ from webhook.review import Reviewed, Reviewer
 from webhook.server.body import whole_body
 from webhook.server.metrics import REFUSALS, Metrics
 from webhook.server.response import ReadyResponse
+from webhook.text import in_one_line
 from webhook.workload_policy import Copy
 
 MUTATE_PODS, MUTATE_WORKLOADS = "/mutate/pods", "/mutate/workloads"
@@ -30,6 +31,9 @@ The API server keeps its connections and opens new ones only when it has too few
 replaced all of them may lead to the other. New ones are spread by the Service, so that the loss of a replica
 leaves some that work.
 """
+
+_MAX_SENTENCE = 2048
+"""Characters of a refusal: it may repeat what was sent."""
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
 
@@ -122,7 +126,7 @@ def _failure(status: HTTPStatus, sentence: str) -> bytes:
             "kind": "Status",
             "apiVersion": "v1",
             "status": "Failure",
-            "message": sentence,
+            "message": in_one_line(sentence[:_MAX_SENTENCE]),
             "reason": REFUSALS[status],
             "code": status,
         }

@@ -119,7 +119,9 @@ def _expiry(files: _Files) -> datetime:
         InvalidSettingsError: it cannot be served, or is not good now.
     """
     server_context = _context(files)
-    client_context = ssl.create_default_context(cadata=files.certificate.read_text(encoding="utf-8"))
+    # What stands around the blocks may be in any encoding; what is PEM is ASCII.
+    trusted = files.certificate.read_bytes().decode("ascii", errors="ignore")
+    client_context = ssl.create_default_context(cadata=trusted)
     client_context.check_hostname = False
     # Whoever signed it does not matter here: the leaf itself is trusted.
     client_context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

@@ -1,0 +1,494 @@
+"""An exception that is on no list: it costs the object that raised it, and nothing else."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from tests.unit.snapshots import HEALTHY, asking, injected
+from webhook.checks.findings import Finding, State
+from webhook.checks.pods import drifted, missed
+from webhook.checks.run import OF_INSTALLATION, findings
+from webhook.checks.snapshot import Snapshot
+from webhook.controller import election
+from webhook.controller.audit import Auditor
+from webhook.controller.denials import Denials
+from webhook.controller.events import Recorder
+from webhook.controller.faults import Faults
+from webhook.controller.findings import Findings
+from webhook.controller.groups import Groups, Key
+from webhook.controller.guarded import GuardedIndex
+from webhook.controller.injected import Injected
+from webhook.controller.metrics import Metrics, Where
+from webhook.controller.reconciler import Queue, Reconciler
+from webhook.controller.reflector import Watcher
+from webhook.controller.run import Controller
+from webhook.controller.waits import Waits, keep_up, look_every
+from webhook.daemon import reload
+from webhook.daemon.reload import count_reloads, follow
+from webhook.errors import InvalidSettingsError
+from webhook.judge import Judge, Record, Verdict
+from webhook.kube.api import POD, Api, ApiError, Metadata, OwnerReference, Page, Partial
+from webhook.names import INJECT
+from webhook.settings import Settings, read
+
+DEEP = RecursionError("maximum recursion depth exceeded")
+
+
+class Seen:
+    """Metrics and a log, as a controller has them."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+        self.lines: list[dict[str, Any]] = []
+        self.now = 0.0
+        self.faults = Faults(self.metrics, self.log, lambda: self.now)
+
+    def log(self, message: str, **fields: Any) -> None:
+        self.lines.append({"message": message, **fields})
+
+    def count(self, where: Where) -> float:
+        text = self.metrics.exposition().decode()
+        name = f'hazelcast_sidecar_controller_faults_total{{where="{where}"}} '
+        return float(next(line for line in text.splitlines() if line.startswith(name)).rpartition(" ")[2])
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@contextlib.asynccontextmanager
+async def running(work: Awaitable[Any]) -> AsyncIterator[asyncio.Task[Any]]:
+    """Run something that goes on until cancelled; that it has ended by itself is an error."""
+    task = asyncio.ensure_future(work)
+    yield task
+    ended = task.done()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert not ended, "it ended by itself"
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not is_so():  # noqa: ASYNC110 - what is waited for knows of no event
+            await asyncio.sleep(0.01)
+
+
+# --- counting and logging ----------------------------------------------------------------------------------
+
+
+def test_all_are_counted_and_the_log_is_not_flooded(seen: Seen) -> None:
+    for _ in range(100):
+        with seen.faults.pass_over(Where.INDEX, namespace="evil", name="pod"):
+            raise DEEP
+    with seen.faults.pass_over(Where.REPAIR):
+        raise KeyError("x" * 10_000)
+    assert (seen.count(Where.INDEX), seen.count(Where.REPAIR)) == (100, 1)
+    assert len(seen.lines) == 11, "ten of one place, and one of another"
+    assert seen.lines[0] == {
+        "message": "passed over",
+        "level": "error",
+        "where": "index",
+        "error": repr(DEEP),
+        "namespace": "evil",
+        "name": "pod",
+    }
+    assert len(seen.lines[-1]["error"]) == 300
+    seen.now += 10
+    seen.faults.note(Where.INDEX, DEEP)
+    assert seen.lines[-1]["unlogged"] == 90
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), ApiError(500, "no"), OSError(), TimeoutError()])
+def test_a_cancellation_and_what_a_request_raises_are_nobodys_object(
+    seen: Seen, error: BaseException
+) -> None:
+    with pytest.raises(type(error)), seen.faults.pass_over(Where.INDEX):
+        raise error
+    assert seen.lines == []
+
+
+# --- indexes and watches -----------------------------------------------------------------------------------
+
+
+class Index:
+    """One that raises at some objects."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def begin(self, version: str) -> None:
+        raise KeyError(version)
+
+    def upsert(self, item: Metadata) -> None:
+        if item.name.startswith("evil"):
+            raise DEEP
+        self.names.add(item.name)
+
+    def remove(self, item: Metadata) -> None:
+        if item.name.startswith("evil"):
+            raise DEEP
+        self.names.discard(item.name)
+
+    def retain(self, uids: Collection[str]) -> None:
+        raise KeyError(*uids)
+
+
+def test_an_object_that_an_index_cannot_take_costs_no_other_its_place(seen: Seen) -> None:
+    index = Index()
+    guarded = GuardedIndex(index, seen.faults)
+    guarded.begin("1")
+    for name in ("a", "evil-1", "b", "evil-2", "c"):
+        guarded.upsert(Metadata(name=name, namespace="ns"))
+    guarded.retain(["a"])
+    assert index.names == {"a", "b", "c"}
+    guarded.remove(Metadata(name="evil-3"))
+    guarded.remove(Metadata(name="a"))
+    assert index.names == {"b", "c"}
+    assert seen.count(Where.INDEX) == 5
+    assert (seen.lines[1]["namespace"], seen.lines[1]["name"]) == ("ns", "evil-1")
+
+
+class Watched(Watcher):
+    """Meets something at the first version, and not at the second."""
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(cast("Api", None), POD, seen.metrics, seen.log)
+        self.lists, self.goes_on = 0, asyncio.Event()
+
+    async def _list(self) -> None:
+        self.lists += 1
+        self._version = str(self.lists)
+
+    async def _watch(self) -> None:
+        if self._version == "1":
+            raise DEEP
+        self.goes_on.set()
+        await asyncio.sleep(3600)
+
+
+async def test_a_watch_goes_on_behind_what_nothing_expected(seen: Seen) -> None:
+    watcher = Watched(seen)
+    async with running(watcher.run()):
+        await asyncio.wait_for(watcher.goes_on.wait(), 30)
+    assert watcher.lists == 2
+    assert seen.count(Where.WATCH) == 1
+
+
+# --- loops -------------------------------------------------------------------------------------------------
+
+
+async def test_a_look_that_fails_in_any_way_is_followed_by_another(seen: Seen) -> None:
+    outcomes: list[Exception] = [DEEP, KeyError("x"), ApiError(500, "no"), ExceptionGroup("", [DEEP])]
+    worked = asyncio.Event()
+
+    async def look() -> None:
+        if outcomes:
+            raise outcomes.pop(0)
+        worked.set()
+
+    async def pause(_: float) -> None:
+        await asyncio.sleep(0)
+
+    async with running(look_every(1, look, seen.log, "trouble", seen.faults, Where.AUDIT, pause)):
+        await asyncio.wait_for(worked.wait(), 30)
+    assert seen.count(Where.AUDIT) == 3
+    assert [line["message"] for line in seen.lines].count("trouble") == 1
+
+
+async def test_what_ends_nonetheless_is_begun_again(seen: Seen) -> None:
+    begun = 0
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        if begun < 3:
+            raise DEEP
+
+    await asyncio.wait_for(keep_up(work, seen.faults, Where.EVENT), 30)
+    assert (begun, seen.count(Where.EVENT)) == (3, 2)
+
+
+async def test_the_election_goes_on_where_a_term_ends_by_a_fault(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = 0
+    again = asyncio.Event()
+
+    async def term(*_: object) -> None:
+        nonlocal terms
+        terms += 1
+        if terms == 1:
+            raise DEEP
+        again.set()
+        await asyncio.sleep(3600)
+
+    async def work() -> None:
+        """Lead."""
+
+    monkeypatch.setattr(election, "_one_term", term)
+    monkeypatch.setattr(election, "_Lease", lambda *_: None)
+    led = election.lead(cast("Any", None), "ns", "one", 15, work, seen.log, seen.faults)
+    async with running(led):
+        await asyncio.wait_for(again.wait(), 30)
+    assert seen.count(Where.ELECTION) == 1
+
+
+async def test_files_are_looked_at_again_whatever_taking_them_up_raised(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "_LOOK_SECONDS", 0)
+    outcomes: list[Exception | bool] = [DEEP, DEEP, KeyError("x"), True]
+
+    def take_up() -> bool:
+        outcome = outcomes.pop(0) if outcomes else False
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    reloads = count_reloads(CollectorRegistry(), "settings")
+    async with running(follow("settings", take_up, reloads, seen.log)):
+        await until(lambda: any(line["message"] == "settings reloaded" for line in seen.lines))
+    assert [line["message"] for line in seen.lines] == ["settings not reloaded"] * 2 + ["settings reloaded"]
+
+
+def test_a_server_that_asks_for_years_of_patience_gets_minutes() -> None:
+    assert Waits().after(ApiError(429, "slow down", retry_after=float("inf"))) == 300
+
+
+# --- groups ------------------------------------------------------------------------------------------------
+
+EVIL, HONEST = Key("evil", "shop"), Key("honest", "shop")
+
+
+class Needs:
+    """Groups of which one raises."""
+
+    def __init__(self) -> None:
+        self.asked: list[Key] = []
+
+    def news(self, *_: object, **__: object) -> list[Any]:
+        return []
+
+    def doubtful(self, _: Key) -> list[Any]:
+        return []
+
+    def believed(self, _: Key) -> list[Any]:
+        return []
+
+    def needs(self, key: Key) -> None:
+        self.asked.append(key)
+        if key == EVIL:
+            raise DEEP
+
+
+async def test_a_group_that_cannot_be_reconciled_is_tried_again_and_the_others_are_served(seen: Seen) -> None:
+    groups, queue = Needs(), Queue()
+    recorder = Recorder(cast("Api", None), seen.metrics, seen.log)
+    reconciler = Reconciler(
+        cast("Api", None), cast("Groups", groups), {}, queue, recorder, seen.metrics, seen.log
+    )
+    queue.add(EVIL)
+    queue.add(HONEST)
+    async with running(reconciler.work()):
+        await until(lambda: groups.asked.count(EVIL) >= 2 and HONEST in groups.asked)
+    assert seen.count(Where.RECONCILE) >= 2
+    assert (seen.lines[0]["namespace"], seen.lines[0]["group"]) == EVIL
+
+
+# --- Events ------------------------------------------------------------------------------------------------
+
+SHOP = OwnerReference("apps/v1", "Deployment", "shop", "uid-shop")
+
+
+class Server:
+    """Stands in for the API server where it answers what no API server does."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.events = [("ADDED", "1", 7), ("ADDED", "2", "fine"), ("MODIFIED", "3", None)]
+
+    async def pages(self, *_: object, **__: object) -> AsyncIterator[Any]:
+        nothing: list[Any] = []
+        for page in nothing:
+            yield page
+
+    async def apply(self, _: object, obj: dict[str, Any], *, force: bool) -> None:
+        assert force
+        if obj["message"] == "evil":
+            raise DEEP
+        self.said.append(obj["message"])
+
+    async def get(self, *_: object) -> None:
+        return None
+
+    async def watch(self, *_: object, **__: object) -> AsyncIterator[Any]:
+        for change, version, message in self.events:
+            denied = 'admission webhook "pods.sidecar.hazelcast.com" denied the request: '
+            text = denied + message if isinstance(message, str) else message
+            metadata = Metadata(namespace="ns", resource_version=version)
+            yield change, SimpleNamespace(metadata=metadata, message=text, involved_object=SHOP)
+
+
+async def test_an_event_that_cannot_be_written_does_not_keep_the_next_one(seen: Seen) -> None:
+    server = Server()
+    recorder = Recorder(cast("Api", server), seen.metrics, seen.log)
+    for sentence in ("evil", "honest"):
+        recorder.tell("ns", SHOP, "Injected", sentence, pod=SHOP)
+    async with running(recorder.work()):
+        await until(lambda: server.said)
+    assert server.said == ["honest"]
+    assert seen.count(Where.EVENT) == 1
+
+
+async def test_an_event_that_cannot_be_read_does_not_keep_the_next_one(seen: Seen) -> None:
+    server = Server()
+    recorder = Recorder(cast("Api", server), seen.metrics, seen.log)
+    denials = Denials(cast("Api", server), recorder, seen.metrics, seen.log)
+    await denials._watch()  # noqa: SLF001 - one watch
+    assert [news.sentence for news in recorder._pending] == ["fine"]  # noqa: SLF001
+    assert denials._version == "3", "it moves on"  # noqa: SLF001
+    assert seen.count(Where.DENIAL) == 2
+
+
+@pytest.mark.parametrize("part", ["api_version", "kind", "name", "uid"])
+def test_what_cannot_be_an_owner_gets_no_event(seen: Seen, part: str) -> None:
+    recorder = Recorder(cast("Api", Server()), seen.metrics, seen.log)
+    owner = msgspec.structs.replace(SHOP, **{part: "x\x1b[31m"})
+    recorder.tell("ns", owner, "Injected", "a", pod=None)
+    assert not recorder._pending  # noqa: SLF001
+    assert seen.metrics.events["dropped"]._value.get() == 1  # noqa: SLF001
+
+
+# --- the audit ---------------------------------------------------------------------------------------------
+
+
+class Picky(Judge):
+    """Cannot judge what is named evil."""
+
+    def __init__(self) -> None:
+        super().__init__(Settings(), "own")
+
+    def drifted(self, record: Record) -> Verdict | None:
+        if record.namespace == "evil":
+            raise DEEP
+        return Verdict("drifted", curable=True)
+
+
+async def test_a_record_that_cannot_be_judged_costs_no_other_its_verdict(seen: Seen) -> None:
+    index = Injected()
+    for each in (injected("a", "evil"), injected("b", "honest")):
+        index.upsert(each)
+    assert [found.name for found in await index.drifted(Picky(), seen.faults)] == ["b"]
+    assert seen.count(Where.AUDIT) == 1
+
+
+class Pods:
+    """Stands in for an API server with Pods of which one does not decode."""
+
+    async def pages(self, *_: object, **__: object) -> AsyncIterator[Page[Partial]]:
+        pods = [Metadata(name=name, uid=name, annotations={INJECT: "true"}) for name in ("evil", "honest")]
+        yield Page(metadata=SimpleNamespace(next=""), items=[Partial(pod) for pod in pods])  # type: ignore[arg-type]
+
+    async def read(self, _: object, __: str, name: str) -> dict[str, Any]:
+        metadata = {"name": name, "uid": name, "annotations": {INJECT: "true"}}
+        return {"metadata": metadata, "spec": {"containers": "none" if name == "evil" else []}}
+
+
+async def test_a_pod_that_cannot_be_read_costs_no_other_the_audit(seen: Seen) -> None:
+    findings = cast("Findings", None)
+    judge = Judge(Settings(), "own")
+    auditor = Auditor(cast("Api", Pods()), judge, Injected(), findings, findings, 300, seen.log, seen.faults)
+    found = [finding.name async for finding in auditor._without_member()]  # noqa: SLF001 - one look
+    assert found == ["honest"]
+    assert seen.count(Where.AUDIT) == 1
+    assert seen.lines[0]["name"] == "evil"
+
+
+# --- the whole controller ----------------------------------------------------------------------------------
+
+
+async def test_a_part_of_the_leaders_work_that_ends_ends_no_other(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What each part guards itself against is above; this is for what none of them does."""
+    begun: list[str] = []
+    controller = cast("Any", Controller.__new__(Controller))
+    controller.metrics, controller.faults = seen.metrics, seen.faults
+
+    def part(name: str, fails: int = 0) -> Callable[[], Awaitable[None]]:
+        async def work() -> None:
+            begun.append(name)
+            if begun.count(name) <= fails:
+                raise DEEP
+            await asyncio.sleep(3600)
+
+        return work
+
+    controller._api = controller._recorder = controller._log = None  # noqa: SLF001
+    controller._recorder = SimpleNamespace(work=part("events", 2))  # noqa: SLF001
+    controller._belonging = SimpleNamespace(work=part("owner"))  # noqa: SLF001
+    controller._keeper = SimpleNamespace(work=part("certificates", 1))  # noqa: SLF001
+    controller._reconcile = part("reconcile")  # noqa: SLF001
+    controller._audit = part("audit", 1)  # noqa: SLF001
+    monkeypatch.setattr("webhook.controller.run.Denials", lambda *_: SimpleNamespace(run=part("denials", 1)))
+    async with running(controller.work()):
+        await until(lambda: len(begun) == 11)
+    assert begun.count("events") == 3
+    assert (begun.count("owner"), begun.count("reconcile")) == (1, 1)
+    assert seen.count(Where.CERTIFICATES) == 1
+
+
+# --- check -------------------------------------------------------------------------------------------------
+
+
+def test_a_check_that_fails_says_so_and_the_others_go_on() -> None:
+    def broken(_: Snapshot) -> list[Finding]:
+        raise DEEP
+
+    found = findings(HEALTHY, (broken, *OF_INSTALLATION))
+    assert found[1:] == findings(HEALTHY, OF_INSTALLATION)
+    assert (found[0].check, found[0].state) == ("broken", State.PROBLEM)
+    assert repr(DEEP) in found[0].message
+
+
+@pytest.mark.parametrize("check", [missed, drifted])
+def test_a_pod_that_cannot_be_judged_is_a_finding_and_the_others_are_judged(
+    monkeypatch: pytest.MonkeyPatch, check: Callable[[Snapshot], list[Finding]]
+) -> None:
+    def judged(_: Judge, first: Any, *_rest: Any) -> Verdict:
+        if (first if isinstance(first, str) else first.namespace) == "evil":
+            raise DEEP
+        return Verdict("because", curable=True)
+
+    monkeypatch.setattr(Judge, "missed", judged)
+    monkeypatch.setattr(Judge, "drifted", judged)
+    pods = [injected("a", "evil"), injected("b", "honest")]
+    both = [asking("a", "evil"), asking("b", "honest")]
+    found = check(replace(HEALTHY, pods=pods, asking=both))
+    assert [("evil/a" in f.message, "honest/b" in f.message) for f in found] == [(True, False), (False, True)]
+
+
+def test_a_fix_can_be_pasted_whatever_the_owner_is_called() -> None:
+    evil = asking()
+    evil.metadata.owner_references = (
+        OwnerReference("apps/v1", "StatefulSet", "x; rm -rf ~ #", "u", controller=True),
+    )
+    (found,) = missed(replace(HEALTHY, asking=[evil]))
+    assert found.fix == "kubectl -n team-a rollout restart 'statefulset/x; rm -rf ~ #'"
+
+
+# --- settings ----------------------------------------------------------------------------------------------
+
+
+def test_a_user_of_thousands_of_digits_is_refused_with_a_sentence() -> None:
+    with pytest.raises(InvalidSettingsError, match="is neither a user"):
+        read(f"runAsUser: {'9' * 5000}")

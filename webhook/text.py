@@ -1,0 +1,68 @@
+"""Text that other people wrote, made fit to be shown: names and values of objects end up on terminals.
+
+What is not printable is escaped: an escape sequence recolours or rewrites a terminal, a control of the
+writing direction shows one thing and says another, a line separator forges a line of a log. Printable is
+what `str.isprintable` says.
+Source: Unicode Technical Report 36, "Unicode Security Considerations".
+"""
+
+from collections.abc import Callable
+
+_DELETE = b"\x7f"
+"""The one byte of ASCII that is not printable and that JSON does not escape."""
+
+_LAST_OF_FOUR_DIGITS = 0xFFFF
+
+
+def in_one_line(text: str) -> str:
+    """Escape what is not printable, line ends among it, as Python writes it in a literal."""
+    return text if text.isprintable() else _escaped(text, _python_escape)
+
+
+def in_lines(text: str) -> str:
+    """Escape what is not printable in a text of several lines, but for line ends and tabs."""
+    return _escaped(text, _python_escape, keep="\n\t")
+
+
+def in_json(encoded: str) -> str:
+    r"""Escape what is not printable in JSON that is encoded already; what it means stays the same.
+
+    Such characters stand in strings only, where each may be written as \uXXXX, one beyond the first 65,536 as
+    two surrogates (RFC 8259, 7).
+    """
+    return _escaped(encoded, _json_escape, keep="\n")
+
+
+def in_json_line(encoded: bytes) -> bytes:
+    """The same for a line of JSON in UTF-8; what is ASCII, as almost every line is, costs next to nothing."""
+    if encoded.isascii() and _DELETE not in encoded:
+        return encoded
+    return in_json(encoded.decode()).encode()
+
+
+def in_yaml(dumped: str) -> str:
+    r"""Escape what is not printable in YAML whose unprintable scalars all stand in double quotes.
+
+    There each may be written as \uXXXX or \UXXXXXXXX (YAML 1.1, 5.6).
+    """
+    return _escaped(dumped, _yaml_escape, keep="\n")
+
+
+def _escaped(text: str, escape: Callable[[str], str], keep: str = "") -> str:
+    """Escape what is not printable, but for some characters that are the form of the text."""
+    unprintable = [each for each in set(text) if not each.isprintable() and each not in keep]
+    return text.translate({ord(each): escape(each) for each in unprintable}) if unprintable else text
+
+
+def _python_escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True))
+
+
+def _yaml_escape(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04X}" if number <= _LAST_OF_FOUR_DIGITS else f"\\U{number:08X}"
