@@ -218,7 +218,7 @@ _Specs = Cache[tuple[str, _Ours], SidecarSpec]
 """Specs by the namespace whose defaults they are on top of, and by annotations."""
 
 _KEPT_SPECS = 1024
-_KEPT_SPECS_BYTES = 4 * 1024 * 1024
+_KEPT_SPECS_BYTES = 8 * 1024 * 1024
 
 
 class Defaults:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import ours, pod, review_of
-from webhook.cache import Cache
+from webhook.cache import Cache, _size
 from webhook.review import Reviewer
 
 KEYS = st.tuples(st.text(max_size=3), st.binary(max_size=40))
@@ -32,6 +32,20 @@ def test_the_bytes_of_keys_count() -> None:
         cache.put((f"{number}" * 3000,), b"")
     kept = [key for number in range(1000) if cache.get(key := (f"{number}" * 3000,)) is not None]
     assert 0 < sum(sys.getsizeof(key[0]) for key in kept) < 1_000_000
+
+
+NESTED = st.recursive(
+    st.text(max_size=6) | st.booleans() | st.none() | st.integers(-(2**63), 2**63 - 1),
+    lambda inner: st.lists(inner, max_size=5).map(tuple),
+)
+
+
+@given(NESTED)
+def test_no_object_takes_more_than_is_counted(obj: object) -> None:
+    def walked(part: object) -> int:
+        return sys.getsizeof(part) + (sum(map(walked, part)) if isinstance(part, tuple) else 0)
+
+    assert walked(obj) <= _size((obj,))
 
 
 def test_what_is_too_large_pushes_nothing_out() -> None:
