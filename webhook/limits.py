@@ -1,16 +1,12 @@
 """How many elements an object may have, and how long a text may be that is shown.
 
 A few bytes of JSON become an object of tens or hundreds of bytes in memory, so a bound on the bytes of a
-review is no bound on what it costs: its values are counted before any is made. What of an object gets a
-member has closer limits; they are far above what a kubelet runs, and keep every answer small.
+review is no bound on what it costs: its values are counted before any is made. A Pod that gets a member has
+closer limits (`excess`).
 """
 
 import re
 from collections.abc import Mapping
-
-from webhook.errors import Problem
-from webhook.names import INJECT
-from webhook.pod import Pod
 
 MAX_VALUES = 250_000
 """JSON values of a review.
@@ -29,16 +25,6 @@ _TOO_MANY_VALUES = re.compile(
     rb"""(?:[^",{\[]*+(?:"(?:[^"\\]++|\\.)*+"[^",{\[]*+)*+[,{\[]){%d}+""" % (MAX_VALUES + 1), re.DOTALL
 )
 """So many separators outside of strings. It never goes back, so it takes one pass and no memory."""
-
-MAX_CONTAINERS = 1000
-"""Containers and init containers of a Pod that gets a member.
-
-The kubelet reports a status of some 500 bytes for each, all of them in one object, of which etcd takes
-1.5 MiB.
-"""
-
-MAX_VOLUMES = 1000
-"""Volumes of a Pod that gets a member; the kubelet mounts them one by one, and waits two minutes for all."""
 
 MAX_ANNOTATIONS = 256 * 1024
 """Bytes of all annotations together, keys included, that the API server takes.
@@ -66,27 +52,6 @@ def has_too_many_values(body: bytes) -> bool:
     if sum(map(body.count, _SEPARATORS)) <= MAX_VALUES:
         return False
     return _TOO_MANY_VALUES.match(body) is not None
-
-
-def excess(pod: Pod) -> list[Problem]:
-    """List what a Pod that asks for a member has too many of."""
-    spec = pod.spec
-    containers, volumes = (
-        len(spec.init_containers or ()) + len(spec.containers or ()),
-        len(spec.volumes or ()),
-    )
-    found = []
-    if containers > MAX_CONTAINERS:
-        what = f"{containers:,} containers and init containers"
-        found.append(_too_many("spec.containers", what, MAX_CONTAINERS))
-    if volumes > MAX_VOLUMES:
-        found.append(_too_many("spec.volumes", f"{volumes:,} volumes", MAX_VOLUMES))
-    return found
-
-
-def _too_many(where: str, what: str, limit: int) -> Problem:
-    sentence = f"has {what}; a Pod with a member can have {limit:,}: remove some, or {INJECT}"
-    return Problem(where, sentence)
 
 
 def fit(annotations: Mapping[str, str], size: int) -> bool:

@@ -35,8 +35,9 @@ from webhook.advice import advise
 from webhook.annotations import Defaults, SidecarSpec
 from webhook.collisions import collisions, foreign_group
 from webhook.errors import Problem
+from webhook.excess import excess
 from webhook.intact import Member, Missing
-from webhook.limits import excess, shown
+from webhook.limits import shown
 from webhook.names import (
     DISRUPTION_BUDGET,
     GROUP,

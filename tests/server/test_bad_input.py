@@ -29,7 +29,8 @@ from tests.server.raw import PATIENCE_SECONDS, Answer, RawClient
 from tests.server.test_serve import Server
 from webhook.daemon.connections import KEEPALIVE_SECONDS, Bounds, Closed
 from webhook.envelope import MAX_REVIEW_BYTES
-from webhook.limits import MAX_CONTAINERS, MAX_PROBLEMS, MAX_VALUES
+from webhook.excess import MAX_CONTAINERS
+from webhook.limits import MAX_PROBLEMS, MAX_VALUES
 
 DOCUMENT = "docs/bad-input.md"
 BEGIN, END = "<!-- {} -->", "<!-- /{} -->"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.conftest import ours, pod, response_in, review_of
 from tests.many import SHAPES, Shape
 from webhook.errors import ReviewError
-from webhook.limits import MAX_CONTAINERS, MAX_PROBLEMS, MAX_VALUES, MAX_VOLUMES, has_too_many_values
+from webhook.excess import MAX_CONTAINERS, MAX_VOLUMES
+from webhook.limits import MAX_PROBLEMS, MAX_VALUES, has_too_many_values
 from webhook.policy import Deny, Reason, Skip
 from webhook.review import Reviewed, Reviewer
 from webhook.server.app import MUTATE_PODS
