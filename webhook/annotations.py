@@ -230,10 +230,13 @@ class Defaults:
         values: of every attribute of SidecarSpec.
         kept: specs that were read, of all namespaces.
         namespace: whose defaults these are; empty: of all that have none of their own.
+        run_as_user: as the settings have it.
     """
 
-    def __init__(self, values: Mapping[str, Any], kept: _Specs, namespace: str = "") -> None:
-        self.values = values
+    def __init__(
+        self, values: Mapping[str, Any], kept: _Specs, namespace: str = "", run_as_user: int | None = None
+    ) -> None:
+        self.values, self.run_as_user = values, run_as_user
         self._kept, self._namespace = kept, namespace
 
     def read(self, ours: _Ours) -> SidecarSpec | list[Problem]:
@@ -264,12 +267,13 @@ class DefaultSpecs:
         shipped = _read_defaults(nothing, _SHIPPED, problems, where="default ")
         everywhere = _read_defaults(shipped, settings.defaults, problems, where="default ")
         kept = _Specs(_KEPT_SPECS, _KEPT_SPECS_BYTES)
-        self._everywhere = Defaults(everywhere, kept)
+        self._everywhere = Defaults(everywhere, kept, run_as_user=settings.run_as_user)
         self._namespaces = {
             namespace: Defaults(
                 _read_defaults(everywhere, own, problems, where=f"default for namespace {namespace}: "),
                 kept,
                 namespace,
+                settings.run_as_user,
             )
             for namespace, own in settings.namespaces.items()
         }

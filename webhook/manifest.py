@@ -4,7 +4,8 @@ The decisions and the operations are the webhook's own; here they apply to a wor
 instead of to each Pod that is made of it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from webhook import patch, policy, status, workload_policy
 from webhook.annotations import Defaults
 from webhook.errors import Problem, in_short
-from webhook.names import STATUS
+from webhook.names import PREFIX, STATUS
 from webhook.patch import Operation
 from webhook.pod import Pod
 from webhook.policy import Deny, Inject, Reason, Restore, Skip
@@ -62,17 +63,32 @@ class Result(NamedTuple):
     injection: Inject | None = None
 
 
+Written = Callable[[Sequence[str]], str | None]
+"""Says how the value at a path of an object is written; None where nobody knows."""
+
+
 def placed(document: Any) -> Iterator[Placed]:  # noqa: ANN401 - whatever a file contains
-    """The Pods and workloads in a document, those of a List one by one; other objects are passed over."""
+    """Yield the Pods and workloads in a document, those of a List one by one, without other objects."""
+    return (found for found in objects_in(document) if is_known(found.obj))
+
+
+def objects_in(document: Any) -> Iterator[Placed]:  # noqa: ANN401 - as above
+    """Yield the objects in a document, those of a List one by one."""
     waiting = [("", document)]  # no recursion: Lists of Lists may be nested deeper than Python allows
     while waiting:
         path, obj = waiting.pop()
         if not isinstance(obj, Mapping):
             continue
-        if isinstance(obj.get("items"), Sequence) and str(obj.get("kind", "")).endswith("List"):
-            waiting += reversed([(f"{path}/items/{index}", item) for index, item in enumerate(obj["items"])])
-        elif _is_pod(obj) or kind_of(obj) is not None:
+        items = obj.get("items")
+        if isinstance(items, list) and str(obj.get("kind", "")).endswith("List"):
+            waiting += reversed([(f"{path}/items/{index}", item) for index, item in enumerate(items)])
+        else:
             yield Placed(path, obj)
+
+
+def is_known(obj: Object) -> bool:
+    """Return whether an object is a Pod or a workload of a kind that is injected."""
+    return _is_pod(obj) or kind_of(obj) is not None
 
 
 def _is_pod(obj: Object) -> bool:
@@ -85,19 +101,57 @@ def kind_of(obj: Object) -> Kind | None:
     return KINDS.get((group, str(obj.get("kind", "")))) if version == "v1" else None
 
 
-def inject(obj: Object, defaults: Defaults, run_as_user: int | None) -> Result:
+def asks(obj: Object) -> bool:
+    """Return whether an object or its Pod template has an annotation of ours, wherever it would count."""
+    kind = kind_of(obj)
+    places = (
+        [obj] if kind is None else [obj, *(part(obj, kind.template[:end]) for end in (2, len(kind.template)))]
+    )
+    return any(str(key).startswith(PREFIX) for place in places for key in annotations_of(place))
+
+
+def as_stored(obj: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return an object as the API server has it: null is absent, and empty in a mapping of texts."""
+    if isinstance(obj, Mapping):
+        return {
+            key: _texts(value) if key in _TEXTS else as_stored(value)
+            for key, value in obj.items()
+            if value is not None
+        }
+    return [as_stored(each) for each in obj] if isinstance(obj, list) else obj
+
+
+_TEXTS = frozenset(("annotations", "labels", "matchLabels", "nodeSelector"))
+"""Fields that are mappings of texts, wherever they are."""
+
+
+def _texts(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if not isinstance(value, Mapping):
+        return value
+    return {key: "" if each is None else each for key, each in value.items()}
+
+
+def inject(
+    obj: Object, defaults: Defaults, run_as_user: int | None, written: Written = lambda _: None
+) -> Result:
     """What the webhook would do about an object, and about the Pods that would be made of it.
 
     Args:
         obj: a Pod or a workload, as `placed` finds them.
         defaults: what holds in its namespace where its annotations say nothing.
         run_as_user: as the settings have it.
+        written: how values in it are written, for the record of what was there.
     """
+    if not asks(obj):
+        # It may be a part of an object, for a tool that puts parts together.
+        return Result(Reason.NOT_REQUESTED)
     kind = kind_of(obj)
     try:
         if kind is None:
-            return _inject_pod(msgspec.convert(obj, Pod), "", defaults, run_as_user)
-        return _inject_workload(kind, msgspec.convert(obj, Workload), defaults, run_as_user)
+            was = _written_over(obj, written)
+            return _inject_pod(msgspec.convert(as_stored(obj), Pod), "", defaults, run_as_user, was)
+        was = _written_over(part(obj, kind.template), lambda steps: written([*kind.template, *steps]))
+        return _inject_workload(kind, msgspec.convert(as_stored(obj), Workload), defaults, run_as_user, was)
     except msgspec.ValidationError as error:
         return Result(Reason.INVALID, problems=[malformed(error)])
 
@@ -114,11 +168,13 @@ def unexpected(error: Exception) -> Problem:
     return Problem("$", f"cannot be read as what it says it is: {in_short(error)}")
 
 
-def _inject_pod(pod: Pod, path: str, defaults: Defaults, run_as_user: int | None) -> Result:
+def _inject_pod(
+    pod: Pod, path: str, defaults: Defaults, run_as_user: int | None, was: Mapping[str, str]
+) -> Result:
     decision = policy.decide(pod, "CREATE", defaults)
     match decision:
         case Inject():
-            operations = patch.operations(decision, patch.shape_of(pod), run_as_user, reversible=True)
+            operations = patch.operations(decision, patch.shape_of(pod), run_as_user, was=was)
             return Result(decision.reason, under(path, operations), decision.warnings, injection=decision)
         case Restore(reason=reason, warnings=warnings):
             operations = patch.restore_operations(decision, pod, run_as_user)
@@ -129,7 +185,9 @@ def _inject_pod(pod: Pod, path: str, defaults: Defaults, run_as_user: int | None
             return Result(reason, problems=problems)
 
 
-def _inject_workload(kind: Kind, workload: Workload, defaults: Defaults, run_as_user: int | None) -> Result:
+def _inject_workload(
+    kind: Kind, workload: Workload, defaults: Defaults, run_as_user: int | None, was: Mapping[str, str]
+) -> Result:
     decided = workload_policy.decide(kind, workload, None, defaults)
     if isinstance(decided, Deny):
         return Result(decided.reason, problems=decided.problems)
@@ -142,8 +200,55 @@ def _inject_workload(kind: Kind, workload: Workload, defaults: Defaults, run_as_
     result = Result(decided.reason)
     if template is not None:
         pod = as_pod(kind, workload, template, annotations)
-        result = _inject_pod(pod, patch.pointer(*kind.template), defaults, run_as_user)
+        result = _inject_pod(pod, patch.pointer(*kind.template), defaults, run_as_user, was)
     return result._replace(operations=[*copied, *result.operations], warnings=decided.warnings)
+
+
+_EMPTY = re.compile(r"\[[ \t\r\n]*\]|\{[ \t\r\n]*\}|~|null|Null|NULL|")
+_GRACE = ("spec", "terminationGracePeriodSeconds")
+
+
+def _written_over(pod: Object, written: Written) -> dict[str, str]:
+    """Return how what injection writes over stands in a Pod or its template, by JSON pointer.
+
+    That is what is there and empty, and a grace period that is not simply a number.
+    """
+    found = {}
+    containers = part(pod, ("spec",)).get("containers")
+    in_containers = range(len(containers)) if isinstance(containers, list) else ()
+    for steps in (*_PLACES, *(("spec", "containers", str(index), "env") for index in in_containers)):
+        value = _value_at(pod, steps)
+        if value is None or value in ([], {}):
+            text = written(steps)
+            usual = "" if value is None else msgspec.json.encode(value).decode()
+            found[patch.pointer(*steps)] = text if text is not None and _EMPTY.fullmatch(text) else usual
+    grace = _value_at(pod, _GRACE)
+    if isinstance(grace, int) and (text := written(_GRACE)) not in (None, str(grace)):
+        found[patch.pointer(*_GRACE)] = str(text)
+    return found
+
+
+_PLACES = (
+    ("metadata",),
+    ("metadata", "annotations"),
+    ("metadata", "labels"),
+    ("spec", "initContainers"),
+    ("spec", "containers"),
+    ("spec", "volumes"),
+    _GRACE,
+)
+_NOTHING = object()
+
+
+def _value_at(obj: Any, steps: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
+    for step in steps:
+        if isinstance(obj, list) and step.isdigit():
+            obj = obj[int(step)]
+        elif isinstance(obj, Mapping) and step in obj:
+            obj = obj[step]
+        else:
+            return _NOTHING
+    return obj
 
 
 def under(path: str, operations: Iterable[Operation]) -> list[Operation]:
@@ -157,18 +262,19 @@ def record_in(obj: Object) -> Status | None:
     pod = obj if kind is None else part(obj, kind.template)
     text = annotations_of(pod).get(STATUS)
     try:
-        return None if text is None else status.decode(text)
+        return status.decode(text) if isinstance(text, str) else None
     except UndecodableError:
         return None  # not ours, or of a version that nobody knows
 
 
 def annotations_of(obj: Object) -> dict[str, str]:
-    """The annotations of an object, or of a Pod template."""
-    return (obj.get("metadata") or {}).get("annotations") or {}
+    """Return the annotations of an object, or of a Pod template; empty where it has no mapping of them."""
+    return dict(part(obj, ("metadata", "annotations")))
 
 
-def part(obj: Object, path: tuple[str, ...]) -> Object:
-    """A part of an object; empty where it has none."""
+def part(obj: Object, path: Sequence[str]) -> Object:
+    """Return a part of an object; empty where it has no mapping there."""
     for step in path:
-        obj = obj.get(step) or {}
+        found = obj.get(step)
+        obj = found if isinstance(found, Mapping) else {}
     return obj

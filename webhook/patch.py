@@ -57,19 +57,20 @@ def shape_of(pod: Pod) -> Shape:
     )
 
 
-_APPLICATION_VARIABLES = frozenset(("HAZELCAST_ADDRESS", "HAZELCAST_CLUSTER_NAME"))
+APPLICATION_VARIABLES = frozenset(("HAZELCAST_ADDRESS", "HAZELCAST_CLUSTER_NAME"))
+"""What the application's containers are given, where they do not set it themselves."""
 
 
 def _env_shape(container: Container) -> EnvShape:
     if container.env is None:
         return EnvShape(absent=True, names=())
     return EnvShape(
-        absent=False, names=tuple([v.name for v in container.env if v.name in _APPLICATION_VARIABLES])
+        absent=False, names=tuple([v.name for v in container.env if v.name in APPLICATION_VARIABLES])
     )
 
 
 def operations(
-    decision: Inject, shape: Shape, run_as_user: int | None, *, reversible: bool = False
+    decision: Inject, shape: Shape, run_as_user: int | None, *, was: Mapping[str, str] | None = None
 ) -> list[Operation]:
     """The operations that inject a member into every Pod of that shape, for which it was so decided.
 
@@ -80,11 +81,12 @@ def operations(
         decision: to inject.
         shape: of the Pod.
         run_as_user: as the settings have it.
-        reversible: record also what was there before, for `uninjection`.
+        was: for manifests: record also what was there before, for `uninjection`, and these values that are
+            written over as they stand there, by JSON pointer.
     """
     spec, group = decision.spec, decision.group
     return [
-        *_record(decision, shape, run_as_user, reversible=reversible),
+        *_record(decision, shape, run_as_user, was),
         *_environment(spec, shape.env or ()),
         _member(spec, group, shape, run_as_user),
         *_appended("/spec/volumes", sidecar.volumes(spec, group), absent=shape.volumes_absent),
@@ -92,12 +94,14 @@ def operations(
     ]
 
 
-def _record(decision: Inject, shape: Shape, run_as_user: int | None, *, reversible: bool) -> list[Operation]:
+def _record(
+    decision: Inject, shape: Shape, run_as_user: int | None, was: Mapping[str, str] | None
+) -> list[Operation]:
     """The label that the headless Service selects, and what was done, for people and the controller."""
     group = decision.group
     status = status_of(decision, fingerprint_of(decision.spec, run_as_user))
-    if reversible:
-        status = _with_what_was_there(status, decision.spec, shape)
+    if was is not None:
+        status = _with_what_was_there(status, decision.spec, shape, was)
     label = _label(group, absent=shape.labels_absent)
     return [_add(pointer("metadata", "annotations", STATUS), encode(status)), label]
 
@@ -132,9 +136,11 @@ def status_of(decision: Inject, fingerprint: str) -> Status:
     )
 
 
-def _with_what_was_there(status: Status, spec: SidecarSpec, shape: Shape) -> Status:
+def _with_what_was_there(status: Status, spec: SidecarSpec, shape: Shape, was: Mapping[str, str]) -> Status:
     return msgspec.structs.replace(
         status,
+        manifest=True,
+        own_text=tuple(was.items()),
         own_env=tuple(f"{index}/{name}" for index, env in enumerate(shape.env or ()) for name in env.names),
         own_grace=msgspec.UNSET if _raised_grace(spec, shape) is None else shape.grace_seconds,
     )

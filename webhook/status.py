@@ -35,15 +35,24 @@ class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
     """Of what the Pod gained, or UNKNOWN (`webhook/fingerprint.py`); empty from versions that wrote none."""
     disruption_budget: bool = False
     network_policy: bool = False
+    manifest: bool = False
+    """Whether it stands in a manifest, and the following says what was there before."""
     own_env: tuple[str, ...] = ()
     """In manifests: the application's variables that its containers set themselves, as index/NAME."""
     own_grace: Int64 | msgspec.UnsetType | None = msgspec.UNSET
     """In manifests: the grace period in seconds before it was raised; None: absent; unset: not raised."""
+    own_text: tuple[tuple[str, str], ...] = ()
+    """In manifests: JSON pointers to values that were written over, and how they were written."""
 
     @property
     def ports(self) -> Ports:
         """Where the member listens."""
         return ports_of(self.port, pod_clients=self.pod_clients)
+
+    @property
+    def reversible(self) -> bool:
+        """Whether it says all that was there before."""
+        return self.manifest or bool(self.own_env) or self.own_grace is not msgspec.UNSET
 
 
 def encode(status: Status) -> str:

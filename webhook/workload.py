@@ -70,6 +70,7 @@ class _JobSpec(msgspec.Struct, gc=False):
 
 class _JobTemplate(msgspec.Struct, gc=False):
     spec: _JobSpec | None = None
+    metadata: Metadata | None = None
 
 
 class WorkloadSpec(msgspec.Struct, gc=False, rename="camel"):
@@ -152,6 +153,12 @@ class Workload(msgspec.Struct, gc=False):
         if self.spec.job_template is not None:
             return self.spec.job_template.spec.template if self.spec.job_template.spec else None
         return self.spec.template
+
+    @property
+    def job_annotations(self) -> dict[str, str]:
+        """Return the annotations that a CronJob gives its Jobs; empty where it has none."""
+        job = self.spec.job_template
+        return (job.metadata.annotations if job and job.metadata else None) or {}
 
     @property
     def strategy(self) -> Strategy:

@@ -8,14 +8,17 @@ labelling or mending it.
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from webhook import copying, policy
+import msgspec
+
+from webhook import annotations, copying, policy, status
 from webhook.advice import advise, advise_change, advise_workload
-from webhook.annotations import Defaults
+from webhook.annotations import Defaults, SidecarSpec
 from webhook.copying import Copying
 from webhook.errors import Problem
+from webhook.fingerprint import UNKNOWN, fingerprint
 from webhook.limits import MAX_ANNOTATIONS, fit, shown
-from webhook.names import COPIED, INJECT
-from webhook.pod import Pod
+from webhook.names import COPIED, INJECT, PREFIX, RECORDS, STATUS, group_of_workload
+from webhook.pod import Pod, workload_name
 from webhook.policy import Decision, Deny, Inject, Reason, Restore, Skip
 from webhook.workload import Kind, Template, Workload, as_pod, written_by_users
 
@@ -42,6 +45,8 @@ class _State(NamedTuple):
     """As it would have them made."""
     decision: Decision
     """About these Pods."""
+    is_outdated: bool
+    """Whether the template has a member, and another one than its annotations ask for."""
 
     @property
     def own(self) -> Mapping[str, str]:
@@ -59,7 +64,7 @@ def decide(kind: Kind, workload: Workload, before: Workload | None, defaults: De
     """
     now = _state(kind, workload, defaults)
     if now is None:
-        return Skip(Reason.UNCHANGED)
+        return Skip(Reason.UNCHANGED, tuple(_without_effect(kind, workload)))
     then = _state(kind, before, defaults) if before is not None else None
     if isinstance(now.decision, Deny):
         return _denial(now, now.decision, then)
@@ -86,7 +91,7 @@ def _state(kind: Kind, workload: Workload, defaults: Defaults) -> _State | None:
     decision = policy.decide(pod, "CREATE", defaults)
     if copied.copied and not isinstance(decision, Deny) and not fit(copied.annotations, MAX_ANNOTATIONS):
         decision = Deny(Reason.TOO_LARGE, [_TOO_LARGE])
-    return _State(kind, workload, template, copied, pod, decision)
+    return _State(kind, workload, template, copied, pod, decision, _is_outdated(pod, decision, defaults))
 
 
 _TOO_LARGE = Problem(
@@ -94,6 +99,23 @@ _TOO_LARGE = Problem(
     f"are, with those of the Pod template, more than the {MAX_ANNOTATIONS} bytes that the API server takes; "
     f"shorten them, or remove {INJECT}",
 )
+
+
+def _is_outdated(pod: Pod, decision: Decision, defaults: Defaults) -> bool:
+    """Return whether a Pod was injected in its manifest, whose annotations or settings have changed since."""
+    if decision.reason is not Reason.ALREADY_INJECTED:
+        return False
+    given = pod.metadata.annotations or {}
+    try:
+        record = status.decode(given[STATUS])
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    spec = annotations.parse(given, defaults)
+    if not isinstance(spec, SidecarSpec):
+        return True
+    group = spec.group or group_of_workload(workload_name(pod))
+    unchanged = record.fingerprint in ("", UNKNOWN, fingerprint(spec, defaults.run_as_user))
+    return record.group != group or not unchanged
 
 
 def _changes(state: _State) -> bool:
@@ -120,7 +142,8 @@ def _in_template(kind: Kind, problem: Problem) -> Problem:
 def _warnings(now: _State, then: _State | None) -> tuple[str, ...]:
     outcome = _outcome(now)
     news = outcome if outcome != (_outcome(then) if then else _NO_MEMBERS) else ""
-    return (*filter(None, [news]), *_contradictions(now), *_advice(now, then))
+    misplaced = _without_effect(now.kind, now.workload)
+    return (*filter(None, [news]), *_contradictions(now), *_advice(now, then), *misplaced)
 
 
 _NO_MEMBERS = "the Pods have no Hazelcast members, and what was in their cluster is lost"
@@ -152,6 +175,28 @@ def _contradictions(state: _State) -> Iterator[str]:
         )
 
 
+def _without_effect(kind: Kind, workload: Workload) -> Iterator[str]:
+    """Annotations of ours in places where they do nothing, with the place that counts."""
+    if key := _first_of_ours(workload.job_annotations):
+        yield (
+            f"{key} does nothing in spec.jobTemplate.metadata; set it on the {kind.name} itself, or in "
+            f"{'.'.join(kind.template)}.metadata"
+        )
+    own = workload.metadata.annotations or {}
+    if kind.name == "Job" and workload.is_controlled() and (key := _first_of_ours(own)):
+        yield f"{key} does nothing on a Job that was made by another object; set it on that one"
+
+
+def _first_of_ours(given: Mapping[str, str]) -> str | None:
+    return next((key for key in given if key.startswith(PREFIX) and key not in RECORDS), None)
+
+
+_OUTDATED = (
+    "the member in the Pod template is not what its annotations and the settings ask for; run "
+    "`hazelcast-sidecar inject` on the manifest again"
+)
+
+
 def _advice(now: _State, then: _State | None) -> Iterator[str]:
     match now.decision:
         case Inject(spec=spec):
@@ -161,5 +206,7 @@ def _advice(now: _State, then: _State | None) -> Iterator[str]:
                 yield from advise_change(then.decision.spec, spec)
         case Skip(reason=Reason.NOT_REQUESTED) if INJECT not in now.own:
             yield from policy.forgotten({**now.own, **now.copying.annotations})
+        case Skip(reason=Reason.ALREADY_INJECTED) if now.is_outdated:
+            yield _OUTDATED
         case Skip(warnings=warnings) | Restore(warnings=warnings):
             yield from warnings

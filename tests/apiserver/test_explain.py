@@ -48,7 +48,7 @@ def create(control_plane: ControlPlane, path: str, body: dict[str, Any]) -> None
 
 
 def origins(shown: str) -> dict[str, tuple[str, str]]:
-    return {row["name"]: (row["value"], row["origin"]) for row in json.loads(shown)["settings"]}
+    return {row["name"]: (row["value"], row["origin"]) for row in json.loads(shown)[0]["settings"]}
 
 
 @pytest.mark.usefixtures("installed_settings")
@@ -76,7 +76,7 @@ def test_an_injected_pod_of_the_cluster_as_it_was_before(
     create(control_plane, f"/api/v1/namespaces/{namespace}/pods", body)
     done = explain("once", "-o", "json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["outcome"] == "injected"
+    assert json.loads(done.stdout)[0]["outcome"] == "injected"
     assert origins(done.stdout)["inject"] == ("true", "Pod")
 
 

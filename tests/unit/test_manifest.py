@@ -58,7 +58,10 @@ def test_a_pod_becomes_what_the_webhook_makes_of_it() -> None:
     response = response_in(Reviewer().review_pod(json.dumps(review_of(obj)).encode()))
     here, there = injected(obj), patched(obj, response)
     record = json.loads(here["metadata"]["annotations"].pop(STATUS))
-    assert record == json.loads(there["metadata"]["annotations"].pop(STATUS)) | {"ownGrace": None}
+    assert record == json.loads(there["metadata"]["annotations"].pop(STATUS)) | {
+        "manifest": True,
+        "ownGrace": None,
+    }
     assert here == there
 
 

@@ -10,9 +10,11 @@ import pytest
 
 from tests.conftest import ours
 from webhook.annotations import DefaultSpecs
+from webhook.editing.patching import patched
 from webhook.manifest import inject
 from webhook.names import COPIED, PREFIX, STATUS
 from webhook.policy import Deny, Reason, Skip
+from webhook.renewal import renew
 from webhook.settings import Settings
 from webhook.workload import KINDS, LAST_APPLIED, Workload, written_by_users
 from webhook.workload_policy import Copy, WorkloadDecision, decide
@@ -85,8 +87,37 @@ def test_what_a_workload_made_is_left_alone_and_what_nobody_made_is_not(kind: st
     obj = deployment(ours())
     assert isinstance(decision(obj, kind=kind), Copy)
     obj["metadata"]["ownerReferences"] = [{"kind": "X", "name": "x", "controller": True}]
-    assert decision(obj, kind=kind) == Skip(Reason.UNCHANGED)
+    decided = decision(obj, kind=kind)
+    assert isinstance(decided, Skip)
+    assert decided.reason == Reason.UNCHANGED
+    if kind == "Job":  # a ReplicaSet has its Deployment's annotations, which do something there
+        (warning,) = decided.warnings
+        assert warning.endswith("does nothing on a Job that was made by another object; set it on that one")
     assert isinstance(decision(obj), Copy), "an operator may own a Deployment"
+
+
+def test_an_annotation_of_a_cron_jobs_jobs_does_nothing_and_the_warning_names_the_right_place() -> None:
+    obj = deployment(None)
+    obj["spec"] = {
+        "jobTemplate": {"metadata": {"annotations": ours()}, "spec": {"template": obj["spec"]["template"]}}
+    }
+    decided = decision(obj, kind="CronJob")
+    assert isinstance(decided, Skip)
+    (warning,) = decided.warnings
+    assert "does nothing in spec.jobTemplate.metadata; set it on the CronJob itself" in warning
+
+
+def test_an_injected_template_whose_annotations_were_edited_is_warned_of() -> None:
+    injected = renew(
+        deployment(None, ours()) | {"apiVersion": "apps/v1", "kind": "Deployment"}, DEFAULTS, 65534
+    )
+    obj = patched(deployment(None, ours()), injected.operations)
+    assert decision(obj) == Skip(Reason.ALREADY_INJECTED)
+    obj["spec"]["template"]["metadata"]["annotations"] |= ours(memory_limit="2Gi")
+    decided = decision(obj)
+    assert isinstance(decided, Skip)
+    (warning,) = decided.warnings
+    assert warning.startswith("the member in the Pod template is not what its annotations")
 
 
 def test_a_cron_job_has_its_template_further_down() -> None:

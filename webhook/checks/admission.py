@@ -32,8 +32,8 @@ CONDITIONS = {
     DECISIVE: {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER, "still-without-a-member": _STILL_WITHOUT},
     WORKLOADS: {
         "annotated-for-sidecar": "[object, oldObject].exists(o, o != null && [o.metadata.?annotations, "
-        "o.spec.?template.?metadata.?annotations, "
-        "o.spec.?jobTemplate.?spec.?template.?metadata.?annotations "
+        "o.spec.?template.?metadata.?annotations, o.spec.?jobTemplate.?metadata.?annotations, "
+        "o.spec.?jobTemplate.?spec.?template.?metadata.?annotations"
         "].exists(a, a.orValue({}).exists(k, k.startsWith('sidecar.hazelcast.com/'))))",
         "counts-itself": "!has(object.metadata.deletionTimestamp) && "
         "!(request.kind.kind in ['ReplicaSet', 'Job'] && has(object.metadata.ownerReferences) && "

@@ -21,5 +21,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the script."""
-    sys.stdout.write(shtab.complete(webhook.cli.parser(), options.shell) + "\n")
+    parser = webhook.cli.parser()
+    _complete_files(parser)
+    sys.stdout.write(shtab.complete(parser, options.shell) + "\n")
     return 0
+
+
+def _complete_files(parser: argparse.ArgumentParser) -> None:
+    """Have names of files completed wherever an option or argument is one."""
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to look at a parser
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - as above
+            for command in action.choices.values():
+                _complete_files(command)
+        elif action.metavar == "FILE":
+            action.complete = shtab.FILE  # type: ignore[attr-defined]

@@ -2,24 +2,27 @@
 
 import argparse
 import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
-from webhook.cli.documents import read_objects
+from webhook.bystanders import remark
+from webhook.cli.documents import SUFFIXES, Reading, given_files
 from webhook.cli.live import fetch
-from webhook.cli.options import add_cluster, add_files, add_namespace, add_settings
-from webhook.cli.output import add_output, complain, plain, print_table, say, values
+from webhook.cli.options import add_cluster, add_files, add_namespace, add_recursive, add_settings
+from webhook.cli.output import add_output, complain, listed, plain, print_table, say
 from webhook.daemon.settings_file import SettingsFile
-from webhook.errors import InvalidSettingsError
+from webhook.errors import InvalidSettingsError, Problem
 from webhook.explanation import Explanation, explain
-from webhook.manifest import Placed, placed, unexpected
+from webhook.manifest import Placed, is_known, placed, unexpected
 from webhook.policy import SENTENCES, Reason
 from webhook.settings import Settings
 
 _EXAMPLES = """examples:
-  hazelcast-sidecar explain -f shop.yaml
+  hazelcast-sidecar explain shop.yaml --all
   hazelcast-sidecar explain deployment/shop -n team-a
   hazelcast-sidecar explain shop-6d4b75cb6d-x7k2p
-  hazelcast-sidecar explain -f shop.yaml -o json --settings manifests/base/settings.yaml
+  hazelcast-sidecar explain shop.yaml -o json --settings manifests/base/settings.yaml
 
 It exits with 1 where a Pod would be denied.
 """
@@ -28,11 +31,15 @@ It exits with 1 where a Pod would be denied.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = _EXAMPLES
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "target", nargs="?", metavar="POD|KIND/NAME", help="in the cluster, by the settings installed there"
+    parser.add_argument(
+        "targets",
+        nargs="*",
+        metavar="FILE|POD|KIND/NAME",
+        help="files and folders as for -f; or one object in the cluster, by the settings installed there",
     )
-    add_files(source)
+    add_files(parser)
+    add_recursive(parser)
+    parser.add_argument("--all", action="store_true", help="show also the settings that are the defaults")
     add_namespace(parser, "of the target, or of objects that name none")
     add_cluster(parser)
     add_settings(parser)
@@ -42,25 +49,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Explain every Pod and workload; 1 where one would be denied."""
     settings = SettingsFile(options.settings).load()
+    explained: list[tuple[Placed, Explanation]] = []
+    reading = Reading(_files(options), recursive=options.recursive)
     if options.target:
         live, installed = fetch(options)
-        given = placed(live)
         settings = settings if options.settings else installed
-    else:
-        given = read_objects(options.filename)
-    explained = [(each, _explained(each, settings, options.namespace)) for each in given]
+        explained += _explained(placed(live), settings, options.namespace)
+    for found in reading.objects():
+        if is_known(found.placed.obj):
+            explained += _explained([found.placed], settings, options.namespace)
+        elif (sentence := remark(found.placed.obj)) is not None:
+            complain(f"{found.where}: {sentence}")
     if not explained:
         complain("there is neither a Pod nor a workload")
     if options.output == "table":
-        for number, (found, explanation) in enumerate(explained):
+        for number, (explained_object, explanation) in enumerate(explained):
             sys.stdout.write("\n" if number else "")
-            _print(found, explanation)
+            _print(explained_object, explanation, everything=options.all)
     else:
-        sys.stdout.write(values([_plain(*each) for each in explained], options.output))
-    return 1 if any(explanation.problems for _, explanation in explained) else 0
+        sys.stdout.write(listed([_plain(*each) for each in explained], options.output))
+    denied = any(explanation.problems for _, explanation in explained)
+    return 1 if denied or reading.failed else 0
 
 
-def _explained(found: Placed, settings: Settings, namespace: str) -> Explanation:
+def _explained(
+    found: Iterable[Placed], settings: Settings, namespace: str
+) -> Iterator[tuple[Placed, Explanation]]:
+    for each in found:
+        yield each, _explanation(each, settings, namespace)
+
+
+def _explanation(found: Placed, settings: Settings, namespace: str) -> Explanation:
     """Explain one object; that this fails, in whatever way, is a problem of this object alone."""
     try:
         return explain(found.obj, settings, found.namespace or namespace)
@@ -68,16 +87,44 @@ def _explained(found: Placed, settings: Settings, namespace: str) -> Explanation
         raise
     except Exception as error:  # noqa: BLE001 - see above
         problem = unexpected(error)
-        return Explanation(Reason.INVALID, SENTENCES[Reason.INVALID], [], [], [problem])
+        return Explanation(Reason.INVALID, SENTENCES[Reason.INVALID], [], None, [], [problem])
 
 
-def _print(found: Placed, explanation: Explanation) -> None:
+def _files(options: argparse.Namespace) -> list[str]:
+    """Return the files among the arguments; the one that is none is the target in the cluster.
+
+    Raises:
+        InvalidSettingsError: there is neither, or more than one target.
+    """
+    files = [text for text in options.targets if _is_file(text)]
+    targets = [text for text in options.targets if not _is_file(text)]
+    options.target = targets[0] if targets else None
+    if len(targets) > 1:
+        sentence = f'neither "{targets[0]}" nor "{targets[1]}" is a file; one object of a cluster at a time'
+        raise InvalidSettingsError([Problem("target", sentence)])
+    return [*files, *(options.filename or ())] if targets else given_files(options.filename, files)
+
+
+def _is_file(text: str) -> bool:
+    path = Path(text)
+    return text == "-" or path.suffix in SUFFIXES or path.exists()
+
+
+def _print(found: Placed, explanation: Explanation, *, everything: bool) -> None:
     said = [*map(str, explanation.problems), *(f"warning: {text}" for text in explanation.warnings)]
     for line in (f"{found.name}: {explanation.sentence}", *said):
         say(line)
+    if explanation.cost:
+        sys.stdout.write(f"cost: {explanation.cost.sentence}\n")
     if explanation.settings:
-        rows = [(row.name, plain(row.value), plain(row.origin)) for row in explanation.settings]
+        first = [row for row in explanation.settings if not row.is_default]
+        rest = [row for row in explanation.settings if row.is_default]
+        rows = [
+            (row.name, plain(row.value), plain(row.origin)) for row in [*first, *(rest if everything else ())]
+        ]
         print_table(("SETTING", "VALUE", "ORIGIN"), rows)
+        if not everything:
+            sys.stdout.write(f"and {len(rest)} defaults, which --all shows\n")
 
 
 def _plain(found: Placed, explanation: Explanation) -> dict[str, Any]:
@@ -87,5 +134,6 @@ def _plain(found: Placed, explanation: Explanation) -> dict[str, Any]:
         "sentence": explanation.sentence,
         "warnings": explanation.warnings,
         "problems": [problem._asdict() for problem in explanation.problems],
+        "cost": explanation.cost._asdict() if explanation.cost else None,
         "settings": [setting._asdict() for setting in explanation.settings],
     }

@@ -6,12 +6,13 @@ from webhook.annotations import DefaultSpecs
 from webhook.cli.options import add_namespace, add_settings
 from webhook.cli.rewrite import add_rewriting, rewrite
 from webhook.daemon.settings_file import SettingsFile
-from webhook.manifest import Placed, Result, inject
+from webhook.manifest import Placed, Result, Written
+from webhook.renewal import renew
 
 _EXAMPLES = """examples:
-  hazelcast-sidecar inject -f shop.yaml | kubectl apply -f -
-  hazelcast-sidecar inject -f manifests/ --in-place
-  helm template shop ./chart | hazelcast-sidecar inject -f - --diff
+  hazelcast-sidecar inject shop.yaml | kubectl apply -f -
+  hazelcast-sidecar inject -R manifests/ --in-place
+  helm template shop ./chart | hazelcast-sidecar inject - --diff
 """
 
 
@@ -28,8 +29,8 @@ def run(options: argparse.Namespace) -> int:
     settings = SettingsFile(options.settings).load()
     defaults = DefaultSpecs(settings)
 
-    def one(placed: Placed) -> Result:
+    def one(placed: Placed, written: Written) -> Result:
         namespace = placed.namespace or options.namespace
-        return inject(placed.obj, defaults.of(namespace), settings.run_as_user)
+        return renew(placed.obj, defaults.of(namespace), settings.run_as_user, written)
 
     return rewrite(options, one)

@@ -20,15 +20,24 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_files(parser: Container, *, required: bool = False) -> None:
+def add_files(parser: Container, *, positional: bool = False) -> None:
     """Which files to read."""
     parser.add_argument(
         "-f",
         "--filename",
         action="append",
-        required=required,
         metavar="FILE",
         help="manifest or folder of manifests, YAML or JSON; - is standard input; may be repeated",
+    )
+    if positional:
+        parser.add_argument("files", nargs="*", metavar="FILE", help="the same as -f")
+        add_recursive(parser)
+
+
+def add_recursive(parser: Container) -> None:
+    """Whether folders in folders are read."""
+    parser.add_argument(
+        "-R", "--recursive", action="store_true", help="read the folders in folders of manifests, too"
     )
 
 

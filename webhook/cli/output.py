@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from webhook.editing.scalars import is_text
 from webhook.text import in_json, in_lines, in_one_line, in_yaml
 
 
@@ -36,12 +37,23 @@ def values(documents: Sequence[Any], form: str) -> str:
     return in_yaml(yaml.dump_all(documents, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=110))
 
 
+def listed(elements: Sequence[Any], form: str) -> str:
+    """Any values as text: YAML documents, or one JSON array, however many there are."""
+    if form == "json":
+        return in_json(json.dumps(list(elements), indent=2, ensure_ascii=False)) + "\n"
+    return values(elements, form)
+
+
 class _Readable(yaml.SafeDumper):
-    """Texts of several lines as blocks, as people write them; in quotes what must be escaped."""
+    """Texts of several lines as blocks, as people write them; in quotes what must be escaped.
+
+    So is what kubectl, or a reader of YAML 1.2, takes for a number.
+    """
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = ("|" if "\n" in text else None) if text.replace("\n", "").isprintable() else '"'
+    style = "|" if "\n" in text else None if is_text(text) else "'"
+    style = style if text.replace("\n", "").isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -74,7 +86,14 @@ def say(text: str) -> None:
 
 def write_documents(text: str) -> None:
     """Print documents: as they are into a pipe, and for a terminal with what it would obey escaped."""
-    sys.stdout.write(in_lines(text) if sys.stdout.isatty() else text)
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None or sys.stdout.isatty():
+        sys.stdout.write(in_lines(text) if sys.stdout.isatty() else text)
+        return
+    # In UTF-8 whatever the locale is, and with the line breaks that the text has.
+    sys.stdout.flush()
+    binary.write(text.encode())
+    binary.flush()
 
 
 def complain(text: str) -> None:

@@ -3,19 +3,20 @@
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jsonpatch
-
 from webhook.annotations import Defaults, DefaultSpecs
-from webhook.cli.documents import read_objects
+from webhook.bystanders import remark
+from webhook.cli.documents import Reading, given_files
 from webhook.cli.options import add_files, add_namespace, add_settings
 from webhook.cli.output import add_output, complain, objects, plain, print_table
 from webhook.daemon.settings_file import SettingsFile
+from webhook.editing.patching import patched
 from webhook.errors import InvalidSettingsError, Problem
-from webhook.manifest import Object, Placed, inject, record_in, unexpected
+from webhook.manifest import Object, Placed, is_known, record_in, unexpected
 from webhook.names import GROUP, INJECT, PREFIX
+from webhook.renewal import renew
 from webhook.resources import (
     SCALABLE,
     Participant,
@@ -28,7 +29,7 @@ from webhook.resources import (
 from webhook.status import Status
 
 _EXAMPLES = """examples:
-  hazelcast-sidecar resources -f shop.yaml | kubectl apply -f -
+  hazelcast-sidecar resources shop.yaml | kubectl apply -f -
   hazelcast-sidecar resources --group shop --namespace team-a
   hazelcast-sidecar resources --group shop --set discovery=api --service-account shop
 """
@@ -37,9 +38,8 @@ _EXAMPLES = """examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = _EXAMPLES
-    source = parser.add_mutually_exclusive_group(required=True)
-    add_files(source)
-    source.add_argument("--group", help="a group, of Pods with the defaults")
+    add_files(parser, positional=True)
+    parser.add_argument("--group", help="a group, of Pods with the defaults, instead of files")
     add_namespace(parser)
     parser.add_argument(
         "--set",
@@ -61,18 +61,17 @@ def run(options: argparse.Namespace) -> int:
     defaults = DefaultSpecs(settings)
     participants: dict[tuple[str, str], list[Participant]] = defaultdict(list)
     denied = False
-    pods = (
-        [(_pod(options), options.namespace)]
-        if options.group
-        else [(found.obj, found.namespace or options.namespace) for found in read_objects(options.filename)]
+    reading = Reading(
+        [] if options.group else given_files(options.filename, options.files), recursive=options.recursive
     )
-    for obj, namespace in pods:
-        problems, record = _injected(obj, defaults.of(namespace), settings.run_as_user)
+    for where, placed in _pods(options, reading):
+        namespace = placed.namespace or options.namespace
+        problems, record = _injected(placed.obj, defaults.of(namespace), settings.run_as_user)
         for problem in problems:
-            complain(f"{Placed('', obj).name}: {problem}")
+            complain(f"{where}: {problem}")
             denied = True
         if record is not None:
-            workload = _workload(obj, of_group=bool(options.group))
+            workload = _workload(placed, of_group=bool(options.group))
             participants[namespace, record.group].append(Participant(workload, record))
     made: list[dict[str, Any]] = []
     for (namespace, group), found in sorted(participants.items()):
@@ -82,13 +81,18 @@ def run(options: argparse.Namespace) -> int:
     if any(obj["kind"] == "RoleBinding" for obj in made):
         made.insert(0, discovery_role())  # the manifests of the injector have it, too
     _write(made, options.output)
-    return 1 if denied else 0
+    return 1 if denied or reading.failed else 0
 
 
-def _workload(obj: Mapping[str, Any], *, of_group: bool) -> Workload:
-    """Take an object as a workload; a group that is named is taken for Pods of a Deployment."""
-    name = f"{obj['kind']}/{obj['metadata'].get('name', '')}"
-    return Workload(name, name, scalable=of_group or (obj.get("apiVersion"), obj["kind"]) in SCALABLE)
+def _pods(options: argparse.Namespace, reading: Reading) -> Iterator[tuple[str, Placed]]:
+    """Yield the Pods and workloads that are meant, each with where it is."""
+    if options.group:
+        yield f"Pod/{options.group}", Placed("", _pod(options))
+    for found in reading.objects():
+        if is_known(found.placed.obj):
+            yield found.where, found.placed
+        elif (sentence := remark(found.placed.obj)) is not None:
+            complain(f"{found.where}: {sentence}")
 
 
 def _injected(
@@ -99,10 +103,16 @@ def _injected(
     That this fails, in whatever way, is a problem of this object alone.
     """
     try:
-        result = inject(obj, defaults, run_as_user)
-        return result.problems, record_in(jsonpatch.apply_patch(obj, list(result.operations)))
+        result = renew(obj, defaults, run_as_user)
+        return result.problems, record_in(patched(obj, result.operations))
     except Exception as error:  # noqa: BLE001 - see above
         return [unexpected(error)], None
+
+
+def _workload(placed: Placed, *, of_group: bool) -> Workload:
+    """Take an object as a workload; a group that is named is taken for Pods of a Deployment."""
+    known = (placed.obj.get("apiVersion"), placed.kind) in SCALABLE
+    return Workload(placed.name, placed.name, scalable=of_group or known)
 
 
 def _pod(options: argparse.Namespace) -> dict[str, Any]:

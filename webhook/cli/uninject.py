@@ -6,9 +6,9 @@ from webhook.cli.rewrite import add_rewriting, rewrite
 from webhook.uninjection import uninject
 
 _EXAMPLES = """examples:
-  hazelcast-sidecar uninject -f shop.yaml | kubectl apply -f -
-  hazelcast-sidecar uninject -f manifests/ --in-place
-  kubectl get deployment shop -o yaml | hazelcast-sidecar uninject -f - --diff
+  hazelcast-sidecar uninject shop.yaml | kubectl apply -f -
+  hazelcast-sidecar uninject -R manifests/ --in-place
+  kubectl get deployment shop -o yaml | hazelcast-sidecar uninject - --diff
 """
 
 
@@ -20,4 +20,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Take out of every Pod and workload what was injected."""
-    return rewrite(options, lambda placed: uninject(placed.obj))
+    return rewrite(options, lambda placed, _: uninject(placed.obj))

@@ -1,0 +1,162 @@
+"""Which files are read and written: folders, links, modes, a full disk, a broken file among good ones."""
+
+import errno
+import json
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from webhook.cli import main
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {name}
+  annotations:
+    sidecar.hazelcast.com/inject: "true"
+spec:
+  containers:
+  - name: a
+    image: x:1
+"""
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def pods(*names: str) -> list[Path]:
+    paths = [Path(f"{name}.yaml") for name in names]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(POD.format(name=path.stem))
+    return paths
+
+
+def test_files_are_arguments_and_options(capsys: pytest.CaptureFixture[str]) -> None:
+    pods("a", "b")
+    assert main(["inject", "a.yaml", "-f", "b.yaml"]) == 0
+    assert capsys.readouterr().err == "2 injected\n"
+    assert main(["explain", "a.yaml", "b.yaml", "-o", "json"]) == 0
+    assert [each["object"] for each in json.loads(capsys.readouterr().out)] == ["Pod/a", "Pod/b"]
+    assert main(["explain", "a.yaml", "-o", "json"]) == 0
+    assert [each["object"] for each in json.loads(capsys.readouterr().out)] == ["Pod/a"]
+
+
+def test_folders_are_read_by_themselves_or_with_what_is_in_them(capsys: pytest.CaptureFixture[str]) -> None:
+    pods("top", "in/a", "in/deep/b")
+    assert main(["inject", "in"]) == 0
+    assert capsys.readouterr().err == "1 injected\n"
+    assert main(["inject", "-R", "."]) == 0
+    assert capsys.readouterr().err == "3 injected\n"
+
+
+def test_an_empty_folder_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("none").mkdir()
+    assert main(["inject", "none"]) == 1
+    assert capsys.readouterr().err.startswith("none: has no manifest (*.yaml, *.yml, *.json); -R looks")
+
+
+def test_one_bad_file_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    pods("a", "c")
+    Path("b.yaml").write_text("a: [\n")
+    Path("d.yaml").write_bytes(b"a: 1\nb: \xff\n")
+    assert main(["inject", "a.yaml", "b.yaml", "c.yaml", "d.yaml", "none.yaml"]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("initContainers") == 2
+    assert re.search(r"^b\.yaml:2: cannot be read: ", err, re.MULTILINE)
+    assert "d.yaml:2: cannot be read: it is not UTF-8" in err
+    assert "none.yaml: cannot be read: No such file or directory" in err
+    assert err.endswith("2 injected\n")
+
+
+def test_the_summary_counts_every_outcome(capsys: pytest.CaptureFixture[str]) -> None:
+    pods("a", "b", "c")
+    Path("b.yaml").write_text(POD.format(name="b").replace("inject:", "injekt:"))
+    Path("c.yaml").write_text(POD.format(name="c").replace("name: a", "name: hazelcast"))
+    assert main(["inject", "a.yaml", "b.yaml", "c.yaml"]) == 1
+    assert capsys.readouterr().err.endswith("1 injected, 1 refused, 1 unchanged\n")
+
+
+def test_a_refused_element_of_a_list_is_left_out_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    items = "".join("- " + POD.format(name=name).replace("\n", "\n  ").rstrip(" ") for name in "abc")
+    text = f"apiVersion: v1\nkind: List\nitems:\n{items}# end\n"
+    head, _, tail = text.partition("name: b")
+    Path("list.yaml").write_text(f"{head}name: b{tail.replace('true', 'maybe', 1)}")
+    assert main(["inject", "list.yaml"]) == 1
+    out, err = capsys.readouterr()
+    assert "list.yaml:14: Pod/b: " in err
+    assert "name: b" not in out
+    assert out.count("initContainers") == 2
+    assert out.endswith("# end\n")
+
+
+# --- in place ----------------------------------------------------------------------------------------------
+
+
+def test_mode_and_symbolic_links_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    (path,) = pods("real")
+    path.chmod(0o640)
+    Path("link.yaml").symlink_to(path)
+    assert main(["inject", "--in-place", "link.yaml"]) == 0
+    assert Path("link.yaml").is_symlink()
+    assert "initContainers" in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert sorted(map(str, Path().iterdir())) == ["link.yaml", "real.yaml"]
+    assert "hard links" not in capsys.readouterr().err
+
+
+def test_other_names_of_a_file_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    (path,) = pods("one")
+    before = path.read_text()
+    Path("other").hardlink_to(path)
+    assert main(["inject", "--in-place", "one.yaml"]) == 0
+    assert "had 2 names (hard links); the others keep the old text" in capsys.readouterr().err
+    assert Path("other").read_text() == before
+
+
+def test_a_full_disk_leaves_every_file_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = pods("a", "b", "c")
+    before = [path.read_text() for path in paths]
+    real, calls = os.fsync, []
+
+    def fsync(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert main(["inject", "--in-place", *map(str, paths)]) == 1
+    assert "No space left on device; no file was changed" in capsys.readouterr().err
+    assert [path.read_text() for path in paths] == before
+    assert sorted(map(str, Path().iterdir())) == ["a.yaml", "b.yaml", "c.yaml"]
+
+
+# --- what the webhook made ---------------------------------------------------------------------------------
+
+
+def test_what_the_webhooks_record_does_not_tell_stays_and_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status = json.dumps(
+        {"version": "0.1.0", "group": "a", "cluster": "dev", "image": "x", "discovery": "dns", "port": 5701}
+    )
+    text = POD.format(name="a").replace(
+        '"true"\n', f"\"true\"\n    sidecar.hazelcast.com/status: '{status}'\n"
+    )
+    text += "    env:\n    - {name: HAZELCAST_ADDRESS, value: '127.0.0.1:5701'}\n"
+    text += "  initContainers:\n  - name: hazelcast\n    image: x\n"
+    Path("pod.yaml").write_text(text)
+    assert main(["uninject", "pod.yaml"]) == 0
+    out, err = capsys.readouterr()
+    assert "HAZELCAST_ADDRESS" in out
+    assert "initContainers" not in out
+    assert "whose record does not say what was there before: HAZELCAST_ADDRESS, term" in err
