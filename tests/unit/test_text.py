@@ -97,7 +97,7 @@ def test_a_report_is_printable() -> None:
 
 
 def test_an_error_is_printable(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "-f", "no-such-\x1b[31m\ud800"]) == 2
+    assert main(["explain", "-f", "no-such-\x1b[31m\ud800"]) == 1
     assert r"no-such-\x1b[31m\ud800" in capsys.readouterr().err
 
 

@@ -75,6 +75,8 @@ class Reading:
                     yield from self._decoded(path, path.read_bytes())
                 except OSError as error:
                     self.fail(f"{path}: cannot be read: {error.strerror or error}")
+                except ValueError as error:  # no file has such a name
+                    self.fail(f"{path}: cannot be read: {error}")
 
     def objects(self) -> Iterator[Found]:
         """Yield every object in these files."""
