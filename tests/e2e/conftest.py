@@ -310,4 +310,6 @@ def first_pod(manifests: list[dict[str, Any]]) -> dict[str, Any]:
     """A Pod like the demo's, to change at will."""
     template = copy.deepcopy(next(d for d in manifests if d["kind"] == "Deployment")["spec"]["template"])
     metadata = {**template["metadata"], "name": "first", "namespace": DEMO}
+    # No workload makes it, and a budget would block its eviction for ever.
+    metadata["annotations"].pop(f"{PREFIX}disruption-budget", None)
     return {"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata}
