@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webhook.certificates import (
+from hazelcast_sidecar.certificates import (
     AUTHORITY_LIFETIME,
     LEAF_LIFETIME,
     KeyPair,

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from webhook.certificates import KeyPair
+from hazelcast_sidecar.certificates import KeyPair
 
 
 def make_client(authority: KeyPair, common_name: str, *alternative_names: str) -> KeyPair:

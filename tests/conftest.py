@@ -9,7 +9,7 @@ import jsonpatch
 import pytest
 from hypothesis import settings
 
-from webhook.review import Reviewed
+from hazelcast_sidecar.injection.reviewer import Reviewed
 
 CHECKOUT = Path(__file__).parent.parent
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, NamedTuple
 
+from hazelcast_sidecar.limits import MAX_VALUES, UNCOUNTED_BYTES
+from hazelcast_sidecar.model.workload import KINDS, LAST_APPLIED
+from hazelcast_sidecar.names import COPIED, GROUP, PREFIX
+from hazelcast_sidecar.server.app import MUTATE_PODS, MUTATE_WORKLOADS
 from tests.conftest import ours, pod, review_of
-from webhook.limits import MAX_VALUES, UNCOUNTED_BYTES
-from webhook.names import COPIED, GROUP, PREFIX
-from webhook.server.app import MUTATE_PODS, MUTATE_WORKLOADS
-from webhook.workload import KINDS, LAST_APPLIED
 
 UNPRINTABLE = "\u200b"
 WIDE = "\U0001f600"

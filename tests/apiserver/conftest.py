@@ -24,6 +24,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from hazelcast_sidecar import certificates
 from tests.apiserver.control_plane import (
     ControlPlane,
     Program,
@@ -32,7 +33,6 @@ from tests.apiserver.control_plane import (
     free_ports,
     get,
 )
-from webhook import certificates
 
 ROOT = Path(__file__).parents[2]
 ACTIVE_SECONDS = 60
@@ -149,7 +149,7 @@ class WebhookServer:
 
     def start(self) -> None:
         """Start the server and return when /readyz says so."""
-        command = [sys.executable, "-m", "webhook.cli", "serve"]
+        command = [sys.executable, "-m", "hazelcast_sidecar.cli", "serve"]
         command += ["--listen", f"127.0.0.1:{self._port}", "--admin-listen", f"127.0.0.1:{self._admin_port}"]
         command += ["--tls-cert", str(self.certificate), "--tls-key", str(self.key)]
         command += ["--drain-seconds", "0"]  # there is no Service whose endpoints would have to notice first

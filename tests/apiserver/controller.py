@@ -23,15 +23,15 @@ import msgspec
 import pytest
 import yaml
 
+from hazelcast_sidecar.group_objects.objects import needs_of, of_group
+from hazelcast_sidecar.injection import member
+from hazelcast_sidecar.injection.fingerprint import fingerprint
+from hazelcast_sidecar.model.status import decode
+from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
+from hazelcast_sidecar.spec.settings import Settings
 from tests.apiserver.conftest import ROOT, apply_strictly, counted, create_namespace, rendered
 from tests.apiserver.control_plane import ControlPlane, Program, free_ports, get
 from tests.procfs import memory_mib
-from webhook import sidecar
-from webhook.annotations import DefaultSpecs, SidecarSpec, parse
-from webhook.fingerprint import fingerprint
-from webhook.resources import needs_of, of_group
-from webhook.settings import Settings
-from webhook.status import decode
 
 PREFIX = "sidecar.hazelcast.com/"
 OWN_NAMESPACE = "hazelcast-sidecar-injector"
@@ -232,7 +232,7 @@ class Controller:
         self.identity = identity
         self.log = log
         (self._port,) = free_ports(1)
-        command = [sys.executable, "-m", "webhook.cli", "controller"]
+        command = [sys.executable, "-m", "hazelcast_sidecar.cli", "controller"]
         command += ["--kubeconfig", str(account.kubeconfig), "--namespace", account.namespace]
         command += ["--admin-listen", f"127.0.0.1:{self._port}", "--identity", identity]
         command += ["--lease-seconds", str(LEASE_SECONDS), *options]
@@ -399,9 +399,9 @@ def spec_of(record: dict[str, Any]) -> dict[str, Any]:
     )
     accounts = {"serviceAccountName": record["serviceAccount"]} if record.get("serviceAccount") else {}
     return accounts | {
-        "initContainers": [sidecar.container(spec, record["group"], Settings().run_as_user)],
+        "initContainers": [member.container(spec, record["group"], Settings().run_as_user)],
         "containers": [{"name": "app", "image": "shop:1"}],
-        "volumes": sidecar.volumes(spec, record["group"]),
+        "volumes": member.volumes(spec, record["group"]),
     }
 
 

@@ -39,7 +39,7 @@ class Replica:
         self.name = name
         self.log = folder / f"{name}.log"
         self.port, self._admin_port = free_ports(2)
-        self._command = [sys.executable, "-m", "webhook.cli", "serve"]
+        self._command = [sys.executable, "-m", "hazelcast_sidecar.cli", "serve"]
         self._command += ["--listen", f"127.0.0.1:{self.port}"]
         self._command += ["--admin-listen", f"127.0.0.1:{self._admin_port}"]
         self._command += ["--tls-cert", str(folder / "tls.crt"), "--tls-key", str(folder / "tls.key")]

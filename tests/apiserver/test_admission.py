@@ -10,11 +10,11 @@ import jsonpatch
 import pytest
 import yaml
 
+from hazelcast_sidecar.checks.registration import DECISIVE, FAILURE_POLICIES
+from hazelcast_sidecar.injection.member import TOKEN_DIRECTORY
+from hazelcast_sidecar.spec.annotations import TABLE
 from tests.apiserver.conftest import ROOT, WebhookServer, apply_strictly, counted, rendered
 from tests.apiserver.control_plane import Answer, ControlPlane
-from webhook.annotations import TABLE
-from webhook.checks.admission import DECISIVE, FAILURE_POLICIES
-from webhook.sidecar import TOKEN_DIRECTORY
 
 pytestmark = pytest.mark.apiserver
 

@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from hazelcast_sidecar.admission_policies.policies import NAME
+from hazelcast_sidecar.injection.fingerprint import UNKNOWN
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.names import GROUP, PREFIX, STATUS
+from hazelcast_sidecar.spec import settings
 from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, apply_strictly, create_namespace, rendered
 from tests.apiserver.control_plane import Answer, ControlPlane
 from tests.apiserver.controller import POLICY_DENIAL
 from tests.conftest import CHECKOUT, ours, patched, response_in, review_of
 from tests.torn import TEARS, in_any_order
-from webhook import settings
-from webhook.admission_policy import NAME
-from webhook.fingerprint import UNKNOWN
-from webhook.names import GROUP, PREFIX, STATUS
-from webhook.review import Reviewer
 
 pytestmark = pytest.mark.apiserver
 
@@ -127,7 +127,7 @@ def shown(document: Pod) -> Pod:
 
 def exported(*arguments: str) -> str:
     """What the command prints."""
-    command = [sys.executable, "-m", "webhook.cli", "policy", *arguments]
+    command = [sys.executable, "-m", "hazelcast_sidecar.cli", "policy", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

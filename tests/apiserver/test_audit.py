@@ -17,6 +17,8 @@ from typing import Any
 import jsonpatch
 import pytest
 
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.spec.settings import Settings
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import (
     ROOT,
@@ -49,8 +51,6 @@ from tests.apiserver.controller import (
     wait_until_told,
 )
 from tests.conftest import ours, patched, response_in, review_of
-from webhook.review import Reviewer
-from webhook.settings import Settings
 
 pytestmark = pytest.mark.apiserver
 

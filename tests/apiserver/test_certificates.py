@@ -23,6 +23,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from hazelcast_sidecar.certificates import KeyPair, flaw, make_authority, make_leaf, validity
+from hazelcast_sidecar.cli.controller import configure
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import ROOT, create_namespace, rendered
 from tests.apiserver.control_plane import ControlPlane
@@ -53,8 +55,6 @@ from tests.apiserver.installation import (
 )
 from tests.apiserver.load import Tally, creating
 from tests.apiserver.service import Replica, Service
-from webhook.certificates import KeyPair, flaw, make_authority, make_leaf, validity
-from webhook.cli.controller import configure
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 

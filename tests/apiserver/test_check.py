@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
 from tests.apiserver.conftest import (
     ROOT,
     WebhookServer,
@@ -45,7 +46,6 @@ from tests.apiserver.controller import (
     workload,
 )
 from tests.conftest import ours
-from webhook.certificates import KeyPair, make_authority, make_leaf
 
 pytestmark = pytest.mark.apiserver
 
@@ -103,7 +103,7 @@ def check(cluster: ControlPlane, installation: dict[str, Any]) -> Check:
     assert installation
 
     def run(*options: str, kubeconfig: Path = cluster.kubeconfig) -> tuple[int, Findings]:
-        command = [sys.executable, "-m", "webhook.cli", "check", "--kubeconfig", str(kubeconfig)]
+        command = [sys.executable, "-m", "hazelcast_sidecar.cli", "check", "--kubeconfig", str(kubeconfig)]
         done = subprocess.run(
             [*command, "-o", "json", *options], capture_output=True, text=True, timeout=60, check=False
         )
@@ -498,7 +498,7 @@ def test_another_webhook_that_our_own_pods_would_wait_for(check: Check, cluster:
 
 
 def printed(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "webhook.cli", "check", *options]
+    command = [sys.executable, "-m", "hazelcast_sidecar.cli", "check", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

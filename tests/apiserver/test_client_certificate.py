@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hazelcast_sidecar.certificates import make_authority
 from tests.apiserver.conftest import (
     ACTIVE_SECONDS,
     WebhookServer,
@@ -18,7 +19,6 @@ from tests.apiserver.conftest import (
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.test_admission import OPTED_IN, create, pod
 from tests.client_certificates import make_client, write_pair
-from webhook.certificates import make_authority
 
 pytestmark = pytest.mark.apiserver
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hazelcast_sidecar.kube.bounded import MAX_BYTES
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import ROOT, create_namespace
 from tests.apiserver.control_plane import ControlPlane
@@ -36,7 +37,6 @@ from tests.apiserver.controller import (
     until,
     wanted,
 )
-from webhook.kube.bounded import MAX_BYTES
 
 pytestmark = pytest.mark.apiserver
 

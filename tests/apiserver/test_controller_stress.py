@@ -16,6 +16,12 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import load_kube_config
 
+from hazelcast_sidecar.controller.audit.drift_index import Injected
+from hazelcast_sidecar.controller.reconcile.groups import Groups
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.controller.shared.reflector import Both, Reflector
+from hazelcast_sidecar.kube.client import Api
+from hazelcast_sidecar.kube.objects import POD
 from tests.apiserver import controller as fixtures
 from tests.apiserver import line as lines
 from tests.apiserver.control_plane import ControlPlane
@@ -47,11 +53,6 @@ from tests.apiserver.controller import (
     wanted,
 )
 from tests.apiserver.line import Line
-from webhook.controller.groups import Groups
-from webhook.controller.injected import Injected
-from webhook.controller.metrics import Metrics
-from webhook.controller.reflector import Both, Reflector
-from webhook.kube.api import POD, Api
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
@@ -211,7 +212,7 @@ async def test_a_watch_that_comes_to_its_end_goes_on_with_another(
     cluster: ControlPlane, shipped: Account, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The program's own parts, with shorter watches: an end in order is no fault, and no reason to list."""
-    monkeypatch.setattr("webhook.kube.api.WATCH_SECONDS", 2)
+    monkeypatch.setattr("hazelcast_sidecar.kube.client.WATCH_SECONDS", 2)
     configuration = Configuration()
     await load_kube_config(str(shipped.kubeconfig), client_configuration=configuration)
     said: list[str] = []

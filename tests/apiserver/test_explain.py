@@ -21,7 +21,7 @@ Explain = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def explain(control_plane: ControlPlane, namespace: str) -> Explain:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "webhook.cli", "explain", *arguments, "-n", namespace]
+        command = [sys.executable, "-m", "hazelcast_sidecar.cli", "explain", *arguments, "-n", namespace]
         command += ["--kubeconfig", str(control_plane.kubeconfig)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 

@@ -16,6 +16,10 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import load_kube_config
 
+from hazelcast_sidecar.controller.controller import Controller as InProcess
+from hazelcast_sidecar.controller.controller import ControllerSettings
+from hazelcast_sidecar.controller.reconcile import leftovers
+from hazelcast_sidecar.runtime.listening import Address
 from tests.apiserver import controller as fixtures
 from tests.apiserver.control_plane import ControlPlane, free_ports
 from tests.apiserver.controller import (
@@ -54,10 +58,6 @@ from tests.apiserver.controller import (
     wanted_by,
     workload,
 )
-from webhook.controller import leftovers
-from webhook.controller.run import Controller as InProcess
-from webhook.controller.run import ControllerSettings
-from webhook.daemon.listening import Address
 
 pytestmark = pytest.mark.apiserver
 

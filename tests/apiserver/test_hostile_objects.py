@@ -61,7 +61,14 @@ def hostile_pods(cluster: ControlPlane, namespace: str) -> None:
 
 
 def run(cluster: ControlPlane, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "webhook.cli", *arguments, "--kubeconfig", str(cluster.kubeconfig)]
+    command = [
+        sys.executable,
+        "-m",
+        "hazelcast_sidecar.cli",
+        *arguments,
+        "--kubeconfig",
+        str(cluster.kubeconfig),
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 

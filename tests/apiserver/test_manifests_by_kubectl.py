@@ -12,14 +12,14 @@ from typing import Any
 import jsonpatch
 import pytest
 
+from hazelcast_sidecar.cli.output import objects as as_text
+from hazelcast_sidecar.injection.manifests import is_known, objects_in
+from hazelcast_sidecar.injection.renewal import renew
+from hazelcast_sidecar.manifest_text.document import Change, Document, parts
+from hazelcast_sidecar.spec.annotations import DefaultSpecs
+from hazelcast_sidecar.spec.settings import Settings
 from tests.apiserver.control_plane import UnavailableError, find_programs
 from tests.manifest_texts import OTHERS, asking, yaml_text
-from webhook.annotations import DefaultSpecs
-from webhook.cli.output import objects as as_text
-from webhook.editing.document import Change, Document, parts
-from webhook.manifest import is_known, objects_in
-from webhook.renewal import renew
-from webhook.settings import Settings
 
 pytestmark = pytest.mark.apiserver
 

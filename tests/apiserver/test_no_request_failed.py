@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from hazelcast_sidecar.checks.registration import PODS
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import counted, create_namespace
 from tests.apiserver.control_plane import ControlPlane
@@ -28,7 +29,6 @@ from tests.apiserver.controller import (
 from tests.apiserver.installation import LEAF, Kubelet, injects, read_ca_bundle, read_secret, route_to
 from tests.apiserver.load import Load, creating, gated_pod
 from tests.apiserver.service import Replica, Service
-from webhook.checks.admission import PODS
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from hazelcast_sidecar.admission_policies.policies import policies
+from hazelcast_sidecar.spec.settings import Settings
 from tests.apiserver.conftest import ACTIVE_SECONDS, ROOT, apply_strictly, create_namespace, rendered
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
@@ -34,8 +36,6 @@ from tests.apiserver.controller import (
     wait_for_rights,
 )
 from tests.apiserver.load import gated_pod
-from webhook.admission_policy import policies
-from webhook.settings import Settings
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 

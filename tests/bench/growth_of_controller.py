@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
+from hazelcast_sidecar.names import GROUP
 from tests.apiserver.conftest import create_namespace
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
@@ -32,7 +33,6 @@ from tests.apiserver.controller import (
 )
 from tests.bench.report import Table, Target
 from tests.procfs import cpu_seconds
-from webhook.names import GROUP
 
 PODS_OF_GROUP, GROUPS_OF_NAMESPACE = 10, 10
 SETTLE_SECONDS = 5.0

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hazelcast_sidecar.injection.reviewer import Reviewer
 from tests.bench.report import Table, Target
-from webhook.review import Reviewer
 
 ANNOTATION_KIB = (1, 2, 4, 8, 16, 32, 64)
 CONTAINERS = (1, 3, 10, 30, 100)

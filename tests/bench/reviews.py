@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
+from hazelcast_sidecar.certificates import make_authority, make_leaf
 from tests.apiserver.control_plane import ControlPlane, find_programs
-from webhook.certificates import make_authority, make_leaf
 
 FOLDER = Path(__file__).parent / "recorded"
 WORKLOAD = "checkout"

@@ -16,16 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hazelcast_sidecar.certificates import make_authority, make_leaf
+from hazelcast_sidecar.injection import member
+from hazelcast_sidecar.injection.fingerprint import fingerprint
+from hazelcast_sidecar.injection.patch import DEFAULT_GRACE_SECONDS, status_of
+from hazelcast_sidecar.injection.pod_decision import Inject
+from hazelcast_sidecar.model.status import encode
+from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
+from hazelcast_sidecar.spec.settings import Settings
 from tests.apiserver.control_plane import Program, free_ports
 from tests.procfs import cpu_seconds, memory_mib
-from webhook import sidecar
-from webhook.annotations import DefaultSpecs, SidecarSpec, parse
-from webhook.certificates import make_authority, make_leaf
-from webhook.fingerprint import fingerprint
-from webhook.patch import DEFAULT_GRACE_SECONDS, status_of
-from webhook.policy import Inject
-from webhook.settings import Settings
-from webhook.status import encode
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "build" / "bench" / "bin"
@@ -136,11 +136,11 @@ def template(annotations: dict[str, str]) -> dict[str, Any]:
     assert isinstance(spec, SidecarSpec), spec
     status = status_of(Inject(spec, _GROUP), fingerprint(spec, settings.run_as_user))
     return {
-        "container": sidecar.container(spec, _GROUP, settings.run_as_user),
-        "volumes": sidecar.volumes(spec, _GROUP),
-        "environment": sidecar.env_vars(sidecar.application_env(spec.port, spec.cluster_name)),
+        "container": member.container(spec, _GROUP, settings.run_as_user),
+        "volumes": member.volumes(spec, _GROUP),
+        "environment": member.env_vars(member.application_env(spec.port, spec.cluster_name)),
         "status": encode(status),
-        "graceSeconds": sidecar.grace_period(spec, DEFAULT_GRACE_SECONDS),
+        "graceSeconds": member.grace_period(spec, DEFAULT_GRACE_SECONDS),
     }
 
 

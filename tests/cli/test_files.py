@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from webhook.cli import main
+from hazelcast_sidecar.cli import main
 
 POD = """\
 apiVersion: v1

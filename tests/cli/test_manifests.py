@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from webhook.cli import main
-from webhook.names import PREFIX
+from hazelcast_sidecar.cli import main
+from hazelcast_sidecar.names import PREFIX
 
 CASES = Path(__file__).parent / "cases"
 FILES = sorted(path.name for path in CASES.iterdir() if path.suffix in {".yaml", ".json"})
@@ -208,6 +208,8 @@ def test_the_completion_knows_every_command(shell: str, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("command", ["inject", "uninject", "explain", "resources", "policy", "check"])
 def test_a_command_starts_without_what_only_servers_need(command: str) -> None:
     """Half of a start was the import of an HTTP server that nothing used."""
-    program = f"import sys; from webhook.cli import parser; parser([{command!r}]); print(*sys.modules)"
+    program = (
+        f"import sys; from hazelcast_sidecar.cli import parser; parser([{command!r}]); print(*sys.modules)"
+    )
     imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert {"aiohttp", "prometheus_client", "uvloop", "kubernetes"}.isdisjoint(imported.stdout.split())

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from webhook.cli import main
-from webhook.editing.document import Document, parts
-from webhook.manifest import record_in
+from hazelcast_sidecar.cli import main
+from hazelcast_sidecar.injection.manifests import record_in
+from hazelcast_sidecar.manifest_text.document import Document, parts
 
 SHAPES = Path(__file__).parent / "shapes"
 

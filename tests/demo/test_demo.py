@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.hazelcast
 
-DEMO = [sys.executable, "-m", "webhook.cli", "demo"]
+DEMO = [sys.executable, "-m", "hazelcast_sidecar.cli", "demo"]
 REPLICA_ADDRESSES = ("127.0.0.2", "127.0.0.3")
 RUN_SECONDS = 120
 

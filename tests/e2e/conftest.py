@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import yaml
 
+from hazelcast_sidecar.names import PREFIX
 from tests.e2e.http_client import Entrance, api_proxy, front_door
 from tests.e2e.kubectl import Kubectl, KubectlError, agree_on, find
 from tests.e2e.replicas import DEMO_PODS, REPLICAS, scale
-from webhook.names import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

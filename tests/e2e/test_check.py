@@ -24,7 +24,7 @@ INJECT = "sidecar.hazelcast.com/inject"
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "webhook.cli", "check", *options]
+    command = [sys.executable, "-m", "hazelcast_sidecar.cli", "check", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 

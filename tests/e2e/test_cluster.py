@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
+from hazelcast_sidecar.certificates import KeyPair, flaw
 from tests.e2e.conftest import CONTROLLER, DEMO, INJECTOR, first_pod
 from tests.e2e.http_client import Entrance, api_proxy, front_door, replica
 from tests.e2e.kubectl import KubectlError, agree_on, container_statuses, find, until
 from tests.e2e.replicas import DEMO_PODS
-from webhook.certificates import KeyPair, flaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

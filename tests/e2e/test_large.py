@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from hazelcast_sidecar.names import PREFIX
 from tests.e2e.conftest import first_pod, namespace
 from tests.e2e.endings import SIGKILL, Endings
 from tests.e2e.http_client import Entrance, api_proxy, front_door
@@ -25,7 +26,6 @@ from tests.e2e.replicas import (
     settle,
     went_through,
 )
-from webhook.names import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,8 @@ from typing import Any
 
 import jsonpatch
 
-from webhook.errors import ReviewError
-from webhook.review import Reviewed, Reviewer
+from hazelcast_sidecar.errors import ReviewError
+from hazelcast_sidecar.injection.reviewer import Reviewed, Reviewer
 
 REVIEWER = Reviewer()
 REVIEWS: tuple[Callable[[bytes], Reviewed], ...] = (REVIEWER.review_pod, REVIEWER.review_workload)

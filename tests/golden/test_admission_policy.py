@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hazelcast_sidecar.cli import MISUSE, OK, main
 from tests.golden.test_golden import agree
-from webhook.cli import MISUSE, OK, main
 
 GOLDEN = Path(__file__).parent / "admission-policy.yaml"
 

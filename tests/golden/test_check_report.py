@@ -10,6 +10,13 @@ from typing import Any
 
 import pytest
 
+from hazelcast_sidecar.checks.preflight import PARTS
+from hazelcast_sidecar.checks.rbac import CONTROLLER_RIGHTS
+from hazelcast_sidecar.checks.report import lines
+from hazelcast_sidecar.checks.results import Unread
+from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, Check, findings
+from hazelcast_sidecar.checks.snapshot import ObjectName, Snapshot, Trial
+from hazelcast_sidecar.kube.objects import Metadata
 from tests.unit.snapshots import (
     EMPTY,
     HEALTHY,
@@ -24,13 +31,6 @@ from tests.unit.snapshots import (
     settings,
     with_pods,
 )
-from webhook.checks.before import PARTS
-from webhook.checks.findings import Unread
-from webhook.checks.report import lines
-from webhook.checks.rights import CONTROLLER_RIGHTS
-from webhook.checks.run import BEFORE, OF_INSTALLATION, Check, findings
-from webhook.checks.snapshot import ObjectName, Snapshot, Trial
-from webhook.kube.api import Metadata
 
 REPORTS = Path(__file__).parent / "check"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hazelcast_sidecar.injection.reviewer import Reviewer
 from tests.conftest import patched, response_in, review_of
-from webhook.review import Reviewer
 
 CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.name.removesuffix(".input.yaml") for path in CASES.glob("*.input.yaml"))

@@ -19,14 +19,14 @@ from urllib.parse import urlencode
 
 import pytest
 
+from hazelcast_sidecar.demo.java import find_java, member_jars
+from hazelcast_sidecar.demo.member_program import hosts_text, java_command, member_environment
+from hazelcast_sidecar.group_objects.objects import HAZELCAST_YAML, JAVA_SECURITY, POD_YAML
+from hazelcast_sidecar.injection.member import member_env
+from hazelcast_sidecar.names import CONFIG_DIRECTORY, CONFIG_KEY, POD_CONFIG_KEY, SECURITY_KEY, resource_name
+from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
+from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours
-from webhook.annotations import DefaultSpecs, SidecarSpec, parse
-from webhook.demo.java import find_java, member_jars
-from webhook.demo.member import hosts_text, java_command, member_environment
-from webhook.names import CONFIG_DIRECTORY, CONFIG_KEY, POD_CONFIG_KEY, SECURITY_KEY, resource_name
-from webhook.resources import HAZELCAST_YAML, JAVA_SECURITY, POD_YAML
-from webhook.settings import Settings
-from webhook.sidecar import member_env
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "demo-app" / "app.py"

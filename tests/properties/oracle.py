@@ -1,6 +1,6 @@
 """What the documentation promises, computed in another way than the program does: the tests' own account.
 
-Contents of what is added (the container, the volumes, the variables) come from `webhook.sidecar`; where they
+Contents of what is added (the container, the volumes, the variables) come from `injection.member`; where they
 go, and what is left alone, is said here again, on plain documents and without any patch.
 """
 
@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 
+from hazelcast_sidecar.injection import member
+from hazelcast_sidecar.injection.fingerprint import fingerprint
+from hazelcast_sidecar.injection.pod_decision import Inject
+from hazelcast_sidecar.spec.settings import Settings
+from hazelcast_sidecar.version import __version__
 from tests.strategies import PREFIX, Document
-from webhook import sidecar
-from webhook.fingerprint import fingerprint
-from webhook.policy import Inject
-from webhook.settings import Settings
-from webhook.version import __version__
 
 DEFAULT_GRACE = 30
 
@@ -27,19 +27,19 @@ def injected(pod: Document, decision: Inject) -> Document:
     for container in made["spec"]["containers"]:
         own = container.get("env") or []
         names = {variable["name"] for variable in own}
-        ours = sidecar.env_vars(sidecar.application_env(spec.port, spec.cluster_name))
+        ours = member.env_vars(member.application_env(spec.port, spec.cluster_name))
         container["env"] = [each for each in ours if each["name"] not in names] + own
-    member = sidecar.container(spec, group, Settings().run_as_user)
+    added = member.container(spec, group, Settings().run_as_user)
     if spec.native_sidecar:
-        made["spec"]["initContainers"] = [member, *(made["spec"].get("initContainers") or [])]
+        made["spec"]["initContainers"] = [added, *(made["spec"].get("initContainers") or [])]
     else:
-        made["spec"]["containers"].append(member)
-    made["spec"]["volumes"] = (made["spec"].get("volumes") or []) + sidecar.volumes(spec, group)
+        made["spec"]["containers"].append(added)
+    made["spec"]["volumes"] = (made["spec"].get("volumes") or []) + member.volumes(spec, group)
     grace = made["spec"].get("terminationGracePeriodSeconds")
     own_grace = DEFAULT_GRACE if grace is None else grace
     needed = own_grace + spec.shutdown_timeout if spec.native_sidecar else spec.shutdown_timeout
-    if min(needed, sidecar.MAX_GRACE_SECONDS) > own_grace:
-        made["spec"]["terminationGracePeriodSeconds"] = min(needed, sidecar.MAX_GRACE_SECONDS)
+    if min(needed, member.MAX_GRACE_SECONDS) > own_grace:
+        made["spec"]["terminationGracePeriodSeconds"] = min(needed, member.MAX_GRACE_SECONDS)
     made["metadata"]["annotations"][PREFIX + "status"] = record(decision)
     return made
 

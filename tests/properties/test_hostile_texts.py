@@ -16,32 +16,33 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.checks.results import State, Unread
+from hazelcast_sidecar.checks.runner import OF_INSTALLATION, findings
+from hazelcast_sidecar.checks.snapshot import Asking
+from hazelcast_sidecar.cli import main
+from hazelcast_sidecar.controller.audit.drift_index import Injected
+from hazelcast_sidecar.controller.events.denials import Denials, _FailedCreate
+from hazelcast_sidecar.controller.events.event import cut
+from hazelcast_sidecar.controller.events.recorder import Recorder
+from hazelcast_sidecar.controller.reconcile.groups import Groups, Key
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.controller.shared.guarded import Guarded
+from hazelcast_sidecar.controller.shared.reflector import Both
+from hazelcast_sidecar.errors import ReviewError
+from hazelcast_sidecar.injection.drift import Judge, as_created
+from hazelcast_sidecar.injection.propagation import plan
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.kube.client import Api
+from hazelcast_sidecar.kube.objects import Metadata, OwnerReference
+from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.pod import HASH_LABELS
+from hazelcast_sidecar.model.workload import LAST_APPLIED
+from hazelcast_sidecar.names import COPIED, GROUP, INJECT, PREFIX, STATUS
+from hazelcast_sidecar.spec.settings import Settings
+from hazelcast_sidecar.untrusted import UndecodableError
 from tests.conftest import ours
 from tests.unit.snapshots import HEALTHY, injected
-from webhook import status
-from webhook.checks.findings import State, Unread
-from webhook.checks.run import OF_INSTALLATION, findings
-from webhook.checks.snapshot import Asking
-from webhook.cli import main
-from webhook.controller.denials import Denials, _FailedCreate
-from webhook.controller.events import Recorder
-from webhook.controller.faults import Faults
-from webhook.controller.groups import Groups, Key
-from webhook.controller.guarded import Guarded
-from webhook.controller.injected import Injected
-from webhook.controller.metrics import Metrics
-from webhook.controller.news import cut
-from webhook.controller.reflector import Both
-from webhook.copying import plan
-from webhook.errors import ReviewError
-from webhook.judge import Judge, as_created
-from webhook.kube.api import Api, Metadata, OwnerReference
-from webhook.names import COPIED, GROUP, INJECT, PREFIX, STATUS
-from webhook.pod import HASH_LABELS
-from webhook.review import Reviewer
-from webhook.settings import Settings
-from webhook.untrusted import UndecodableError
-from webhook.workload import LAST_APPLIED
 
 # --- texts -------------------------------------------------------------------------------------------------
 
@@ -85,7 +86,7 @@ references = st.builds(OwnerReference, texts, texts, texts, texts, st.sampled_fr
 
 
 def _as_read(annotations: dict[str, str], labels: dict[str, str], owners: list[OwnerReference]) -> Metadata:
-    """A Pod as it is read; parts that are longer than in any honest one (`kube/api.py`) are left out."""
+    """A Pod as it is read; parts that are longer than in any honest one (`kube/client.py`) are left out."""
     whole: dict[str, Any] = {"annotations": annotations, "labels": labels, "owner_references": tuple(owners)}
     made: dict[str, Any] = {"name": "evil", "namespace": "evil", "uid": "uid-of-evil"}
     for part, nothing in (("", ()), ("owner_references", ()), ("labels", {}), ("annotations", {})):

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.controller.groups import Kept, Key
-from webhook.kube.api import Metadata
+from hazelcast_sidecar.controller.reconcile.groups import Kept, Key
+from hazelcast_sidecar.kube.objects import Metadata
 
 KEY = Key("ns", "shop")
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.cli import main
+from hazelcast_sidecar.injection.manifests import Placed, Result, is_known, objects_in
+from hazelcast_sidecar.injection.renewal import renew
+from hazelcast_sidecar.injection.uninjection import uninject
+from hazelcast_sidecar.manifest_text.document import Change, Document, parts
+from hazelcast_sidecar.manifest_text.patching import same
+from hazelcast_sidecar.spec.annotations import DefaultSpecs
+from hazelcast_sidecar.spec.settings import Settings
 from tests.manifest_texts import Written, json_files, yaml_files
-from webhook.annotations import DefaultSpecs
-from webhook.cli import main
-from webhook.editing.document import Change, Document, parts
-from webhook.editing.patching import same
-from webhook.manifest import Placed, Result, is_known, objects_in
-from webhook.renewal import renew
-from webhook.settings import Settings
-from webhook.uninjection import uninject
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 many = settings(max_examples=2 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])

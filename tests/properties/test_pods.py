@@ -9,11 +9,11 @@ import jsonpatch
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.injection.pod_decision import Deny, Inject, Reason, Skip
+from hazelcast_sidecar.injection.reviewer import Reviewed, Reviewer
 from tests.conftest import patched, response_in, review_of
 from tests.properties.oracle import DEFAULT_GRACE, injected
 from tests.strategies import PREFIX, Document, pods, shuffled, valid_annotations
-from webhook.policy import Deny, Inject, Reason, Skip
-from webhook.review import Reviewed, Reviewer
 
 REVIEWER = Reviewer()
 

@@ -7,14 +7,14 @@ from typing import Any
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.injection.pod_decision import Deny, Inject, Reason, Restore, Skip
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours, patched, response_in, review_of
 from tests.conftest import pod as small_pod
 from tests.properties.test_pods import review
 from tests.strategies import PREFIX, Document, pods, valid_annotations
 from tests.torn import GROUP, STATUS, TEARS, in_any_order, member
-from webhook.policy import Deny, Inject, Reason, Restore, Skip
-from webhook.review import Reviewer
-from webhook.settings import Settings
 
 subsets = st.lists(st.sampled_from([*TEARS]), min_size=1, max_size=4, unique=True)
 

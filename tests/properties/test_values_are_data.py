@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.spec.annotations import TABLE
 from tests.conftest import ours, patched, pod, response_in, review_of
 from tests.properties.oracle import expanded
 from tests.strategies import GOOD, PREFIX, Document
-from webhook.annotations import TABLE
-from webhook.review import Reviewer
 
 REVIEWER = Reviewer()
 DEPLOYMENT = {"group": "apps", "version": "v1", "kind": "Deployment"}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.injection.reviewer import Reviewer
 from tests.conftest import patched, response_in, review_of
 from tests.strategies import (
     COPIED,
@@ -24,7 +25,6 @@ from tests.strategies import (
     nested,
     workloads,
 )
-from webhook.review import Reviewer
 
 REVIEWER = Reviewer()
 Kind = tuple[str, str]

@@ -12,15 +12,15 @@ import aiohttp
 import pytest
 from pytest_aiohttp import AiohttpServer
 
-from webhook.certificates import KeyPair, make_authority, make_leaf
-from webhook.daemon.admin import Readiness, admin_application
-from webhook.daemon.connections import Bounds, Connections
-from webhook.daemon.listening import HTTP, Address, listen
-from webhook.review import Reviewer
-from webhook.server import app
-from webhook.server.app import MUTATE_PODS, request_handler, webhook_server
-from webhook.server.metrics import Metrics
-from webhook.server.tls import ServedCertificate
+from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.runtime.admin import Readiness, admin_application
+from hazelcast_sidecar.runtime.connections import Bounds, Connections
+from hazelcast_sidecar.runtime.listening import HTTP, Address, listen
+from hazelcast_sidecar.server import app
+from hazelcast_sidecar.server.app import MUTATE_PODS, request_handler, webhook_server
+from hazelcast_sidecar.server.server_metrics import Metrics
+from hazelcast_sidecar.server.tls import ServedCertificate
 
 
 @dataclass(frozen=True)

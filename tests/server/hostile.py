@@ -4,8 +4,8 @@ import gzip
 import json
 from dataclasses import dataclass
 
+from hazelcast_sidecar.server.app import MUTATE_PODS
 from tests.conftest import pod, review_of
-from webhook.server.app import MUTATE_PODS
 
 GOOD = json.dumps(review_of(pod())).encode()
 MIB = 1024 * 1024

@@ -8,12 +8,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from hazelcast_sidecar.injection import pod_decision
+from hazelcast_sidecar.model.admission_review import MAX_REVIEW_BYTES
+from hazelcast_sidecar.server import app
+from hazelcast_sidecar.server.app import MUTATE_PODS, MUTATE_WORKLOADS
 from tests.conftest import ours, patched, pod, review_of
 from tests.server.conftest import TlsFiles, Webhook
-from webhook import policy
-from webhook.envelope import MAX_REVIEW_BYTES
-from webhook.server import app
-from webhook.server.app import MUTATE_PODS, MUTATE_WORKLOADS
 
 REVIEW = json.dumps(review_of(pod())).encode()
 
@@ -100,7 +100,7 @@ async def test_an_error_of_our_own_is_answered_without_its_details(
     def broken(*_: object) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(policy, "decide", broken)
+    monkeypatch.setattr(pod_decision, "decide", broken)
     status, answer = await webhook.post(REVIEW)
     assert status == 500
     assert "secret" not in json.dumps(answer)

@@ -20,6 +20,10 @@ from typing import Self
 import pytest
 import yaml
 
+from hazelcast_sidecar.injection.excess import MAX_CONTAINERS
+from hazelcast_sidecar.limits import MAX_PROBLEMS, MAX_VALUES
+from hazelcast_sidecar.model.admission_review import MAX_REVIEW_BYTES
+from hazelcast_sidecar.runtime.connections import KEEPALIVE_SECONDS, Bounds, Closed
 from tests.many import LARGEST, largest_decoded
 from tests.many import SHAPES as MANY
 from tests.procfs import memory_mib
@@ -27,10 +31,6 @@ from tests.server.conftest import TlsFiles
 from tests.server.hostile import BODIES, GOOD, HEADS, LENGTHS, MIB, SHAPES, Shape, post, request
 from tests.server.raw import PATIENCE_SECONDS, Answer, RawClient
 from tests.server.test_serve import Server
-from webhook.daemon.connections import KEEPALIVE_SECONDS, Bounds, Closed
-from webhook.envelope import MAX_REVIEW_BYTES
-from webhook.excess import MAX_CONTAINERS
-from webhook.limits import MAX_PROBLEMS, MAX_VALUES
 
 DOCUMENT = "docs/bad-input.md"
 BEGIN, END = "<!-- {} -->", "<!-- /{} -->"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
 from tests.client_certificates import make_client, write_pair
 from tests.server.conftest import TlsFiles
 from tests.server.hostile import post
 from tests.server.raw import RawClient
 from tests.server.test_serve import PATIENCE_SECONDS, Server, command, refusal, wait_until
-from webhook.certificates import KeyPair, make_authority, make_leaf
 
 NOW = datetime.now(UTC)
 CLUSTER, OTHER = make_authority(NOW, name="cluster"), make_authority(NOW, name="other")

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from hazelcast_sidecar.server.app import MUTATE_PODS
 from tests.conftest import patched, pod, review_of
 from tests.server.conftest import TlsFiles
-from webhook.server.app import MUTATE_PODS
 
 PATIENCE_SECONDS = 60
 """For what takes a second or two, on a machine with much else to do."""
@@ -46,7 +46,7 @@ def wait_until(condition: Callable[[], bool], otherwise: str) -> None:
 def command(tls: TlsFiles, port: int, admin_port: int, *more: str) -> list[str]:
     listen = ["--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin_port}"]
     files = ["--tls-cert", str(tls.certificate), "--tls-key", str(tls.key)]
-    return [sys.executable, "-m", "webhook.cli", "serve", *listen, *files, *more]
+    return [sys.executable, "-m", "hazelcast_sidecar.cli", "serve", *listen, *files, *more]
 
 
 def status(url: str) -> int:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
+from hazelcast_sidecar.errors import InvalidSettingsError
+from hazelcast_sidecar.server.tls import ServedCertificate
 from tests.server.conftest import TlsFiles
 from tests.server.test_serve import PATIENCE_SECONDS, Server, wait_until
-from webhook.certificates import KeyPair, make_authority, make_leaf
-from webhook.errors import InvalidSettingsError
-from webhook.server.tls import ServedCertificate
 
 AUTHORITY = make_authority(datetime.now(UTC) - timedelta(days=10))
 NOW, DAY = timedelta(0), timedelta(days=1)

@@ -10,20 +10,20 @@ from typing import Any
 
 import yaml
 
+from hazelcast_sidecar.certificates import make_authority, make_leaf
+from hazelcast_sidecar.checks import dry_run
+from hazelcast_sidecar.checks.group_health import groups_of, needed, unmet
+from hazelcast_sidecar.checks.snapshot import Asking, Snapshot, Trial
+from hazelcast_sidecar.group_objects.objects import OURS, needs_of, of_group
+from hazelcast_sidecar.injection.drift import as_created
+from hazelcast_sidecar.injection.fingerprint import fingerprint
+from hazelcast_sidecar.kube.objects import Metadata, OwnerReference
+from hazelcast_sidecar.model.status import Status, encode
+from hazelcast_sidecar.names import GROUP, INJECT, STATUS
+from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
+from hazelcast_sidecar.spec.settings import Settings
+from hazelcast_sidecar.version import __version__
 from tests.conftest import ours
-from webhook.annotations import DefaultSpecs, SidecarSpec, parse
-from webhook.certificates import make_authority, make_leaf
-from webhook.checks import injection
-from webhook.checks.groups import groups_of, needed, unmet
-from webhook.checks.snapshot import Asking, Snapshot, Trial
-from webhook.fingerprint import fingerprint
-from webhook.judge import as_created
-from webhook.kube.api import Metadata, OwnerReference
-from webhook.names import GROUP, INJECT, STATUS
-from webhook.resources import OURS, needs_of, of_group
-from webhook.settings import Settings
-from webhook.status import Status, encode
-from webhook.version import __version__
 
 MANIFESTS = Path(__file__).parents[2] / "manifests" / "base"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -117,7 +117,7 @@ def asking(name: str = "shop-1", namespace: str = "team-a", alike: int = 1, **an
 
 def tried(version: str = __version__, *, member: bool = True, seconds: float = 0.02) -> Trial:
     """A Pod that came back."""
-    pod = deepcopy(injection.POD)
+    pod = deepcopy(dry_run.POD)
     if member:
         pod["metadata"]["annotations"][STATUS] = encode(record(version=version))
         pod["spec"]["initContainers"] = [{"name": "hazelcast"}]

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
+from hazelcast_sidecar.names import PREFIX, STATUS
+from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs, SidecarSpec, parse
+from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours
-from webhook.annotations import TABLE, DefaultSpecs, SidecarSpec, parse
-from webhook.names import PREFIX, STATUS
-from webhook.settings import Settings
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 

@@ -9,21 +9,22 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
+from hazelcast_sidecar.controller.audit import repairer
+from hazelcast_sidecar.controller.audit.drift_index import Injected
+from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Finding, Findings
+from hazelcast_sidecar.controller.audit.repairer import LivePod, Repairer
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.injection.drift import Judge, Record, Verdict, record_of
+from hazelcast_sidecar.injection.fingerprint import UNKNOWN
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.kube.client import ApiError, ListMetadata, Page
+from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, owner_of
+from hazelcast_sidecar.model.pod import Container, Named, Pod
+from hazelcast_sidecar.names import STATUS
+from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours, patched, response_in, review_of
 from tests.conftest import pod as sent
-from webhook.controller import repair
-from webhook.controller.faults import Faults
-from webhook.controller.findings import DRIFTED, MISSED, Finding, Findings
-from webhook.controller.injected import Injected
-from webhook.controller.metrics import Metrics
-from webhook.controller.repair import LivePod, Repairer
-from webhook.fingerprint import UNKNOWN
-from webhook.judge import Judge, Record, Verdict, record_of
-from webhook.kube.api import ApiError, ListMetadata, Metadata, OwnerReference, Page, owner_of
-from webhook.names import STATUS
-from webhook.pod import Container, Named, Pod
-from webhook.review import Reviewer
-from webhook.settings import Settings
 
 MEMBER = Container(name="hazelcast", env=[Named("HAZELCAST_CONFIG")])
 SHOP = OwnerReference("apps/v1", "ReplicaSet", "shop-6d4b75cb6d", "uid-shop")
@@ -293,7 +294,7 @@ class Repair:
     def __init__(
         self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, reason: str = MISSED, **settings: Any
     ) -> None:
-        monkeypatch.setattr(repair, "_LOOK_SECONDS", 0)
+        monkeypatch.setattr(repairer, "_LOOK_SECONDS", 0)
         self.cluster, self.told = cluster, Told(reason)
         self.metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
         self.repairer = Repairer(

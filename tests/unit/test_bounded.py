@@ -9,7 +9,7 @@ from aiohttp.base_protocol import BaseProtocol
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.kube.bounded import HEAD_BYTES, LARGE_BYTES, LineSplitter, chunks
+from hazelcast_sidecar.kube.bounded import HEAD_BYTES, LARGE_BYTES, LineSplitter, chunks
 
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=12)
 

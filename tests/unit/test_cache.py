@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.cache import Cache, _size
+from hazelcast_sidecar.injection.reviewer import Reviewer
 from tests.conftest import ours, pod, review_of
-from webhook.cache import Cache, _size
-from webhook.review import Reviewer
 
 KEYS = st.tuples(st.text(max_size=3), st.binary(max_size=40))
 

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from webhook import cel
-from webhook.cel import Unknown, choice, node, source
+from hazelcast_sidecar import cel
+from hazelcast_sidecar.cel import Unknown, choice, node, source
 
 NAME, PORT = Unknown("v.name"), Unknown("v.port", text=False)
 OPTIONS = ["-Da", NAME]

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from webhook.certificates import KeyPair, flaw, make_authority, make_leaf, validity
+from hazelcast_sidecar.certificates import KeyPair, flaw, make_authority, make_leaf, validity
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 NAMES = ["injector.injector.svc", "injector.injector.svc.cluster.local", "localhost", "127.0.0.1", "::1"]

@@ -8,6 +8,26 @@ from typing import Any
 import pytest
 import yaml
 
+from hazelcast_sidecar.certificates import make_authority
+from hazelcast_sidecar.checks import (
+    cluster,
+    dry_run,
+    group_health,
+    installation,
+    networks,
+    pods,
+    preflight,
+    rbac,
+    registration,
+    serving_certificate,
+)
+from hazelcast_sidecar.checks.results import Finding, State, Unread
+from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, findings
+from hazelcast_sidecar.checks.selectors import selects
+from hazelcast_sidecar.checks.snapshot import ObjectName, Right, Snapshot, Trial
+from hazelcast_sidecar.group_objects.objects import OURS
+from hazelcast_sidecar.kube.objects import Metadata, OwnerReference
+from hazelcast_sidecar.names import CONTROLLER, GROUP
 from tests.unit.snapshots import (
     EMPTY,
     HEALTHY,
@@ -29,26 +49,6 @@ from tests.unit.snapshots import (
     tried,
     with_pods,
 )
-from webhook.certificates import make_authority
-from webhook.checks import (
-    admission,
-    before,
-    certificate,
-    cluster,
-    groups,
-    injection,
-    networks,
-    pods,
-    rights,
-    running,
-)
-from webhook.checks.findings import Finding, State, Unread
-from webhook.checks.run import BEFORE, OF_INSTALLATION, findings
-from webhook.checks.selectors import selects
-from webhook.checks.snapshot import ObjectName, Right, Snapshot, Trial
-from webhook.kube.api import Metadata, OwnerReference
-from webhook.names import CONTROLLER, GROUP
-from webhook.resources import OURS
 
 LABEL = "kubernetes.io/metadata.name"
 
@@ -112,7 +112,7 @@ def test_members_need_linux() -> None:
 
 @pytest.mark.parametrize(("available", "state"), [(2, State.OK), (1, State.WARNING), (0, State.PROBLEM)])
 def test_a_deployment_has_its_replicas(available: int, state: State) -> None:
-    webhook, controller = running.deployments(
+    webhook, controller = installation.deployments(
         replace(EMPTY, webhook=deployment("deployment.yaml", available))
     )
     assert f"{available} of 2 replicas" in one([webhook], state)
@@ -122,7 +122,7 @@ def test_a_deployment_has_its_replicas(available: int, state: State) -> None:
 def test_a_deployment_that_was_scaled_to_nothing_is_scaled_up_again() -> None:
     made = deployment("deployment.yaml", 0)
     made["spec"]["replicas"] = 0
-    finding = running.deployments(replace(EMPTY, webhook=made))[0]
+    finding = installation.deployments(replace(EMPTY, webhook=made))[0]
     assert (finding.state, finding.fix) == (
         State.PROBLEM,
         f"kubectl -n {OWN} scale deployment/{OWN} --replicas=2",
@@ -130,18 +130,20 @@ def test_a_deployment_that_was_scaled_to_nothing_is_scaled_up_again() -> None:
 
 
 def test_a_deployment_that_is_not_there_is_a_problem_unless_a_url_stands_in_its_place() -> None:
-    assert "no Deployment" in one(running.deployments(replace(EMPTY, webhook=None))[:1], State.PROBLEM)
+    assert "no Deployment" in one(installation.deployments(replace(EMPTY, webhook=None))[:1], State.PROBLEM)
     by_url = configuration()
     for each in by_url["webhooks"]:
         each["clientConfig"] = {"url": "https://10.0.0.1:8443/mutate/pods", "caBundle": "AA=="}
-    found = running.deployments(replace(EMPTY, webhook=None, configuration=by_url))
+    found = installation.deployments(replace(EMPTY, webhook=None, configuration=by_url))
     assert [each.check for each in found] == ["controller"]
 
 
 def test_the_service_needs_an_endpoint_that_is_ready() -> None:
     unready = [endpoint_slice(OWN, OWN, "10.0.0.7", ready=False)]
-    assert "no ready endpoint" in one(running.endpoints(replace(EMPTY, endpoints=unready)), State.PROBLEM)
-    assert "no ready endpoint" in one(running.endpoints(replace(EMPTY, endpoints=[])), State.PROBLEM)
+    assert "no ready endpoint" in one(
+        installation.endpoints(replace(EMPTY, endpoints=unready)), State.PROBLEM
+    )
+    assert "no ready endpoint" in one(installation.endpoints(replace(EMPTY, endpoints=[])), State.PROBLEM)
 
 
 @pytest.mark.parametrize(
@@ -149,12 +151,12 @@ def test_the_service_needs_an_endpoint_that_is_ready() -> None:
 )
 def test_the_lease_is_renewed(seconds: int, state: State) -> None:
     held = lease(NOW - timedelta(seconds=seconds))
-    assert "one" in one(running.lease(replace(EMPTY, lease=held)), state)
+    assert "one" in one(installation.lease(replace(EMPTY, lease=held)), state)
 
 
 @pytest.mark.parametrize("held", [None, {}, {"spec": {"holderIdentity": ""}}])
 def test_a_lease_that_nobody_holds(held: Any) -> None:
-    assert "nobody holds" in one(running.lease(replace(EMPTY, lease=held)), State.PROBLEM)
+    assert "nobody holds" in one(installation.lease(replace(EMPTY, lease=held)), State.PROBLEM)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_a_lease_that_nobody_holds(held: Any) -> None:
     ],
 )
 def test_settings_that_cannot_be_used(config_map: Any, words: str) -> None:
-    assert words in one(running.settings(replace(EMPTY, settings=config_map)), State.PROBLEM)
+    assert words in one(installation.settings(replace(EMPTY, settings=config_map)), State.PROBLEM)
 
 
 # --- the configuration -------------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ def test_the_conditions_and_rules_are_those_of_the_manifests() -> None:
     }
     assert conditions == {
         webhook: {name: "".join(expression.split()) for name, expression in expected.items()}
-        for webhook, expected in admission.CONDITIONS.items()
+        for webhook, expected in registration.CONDITIONS.items()
     }
     for each in shipped:
         asked = {
@@ -193,7 +195,7 @@ def test_the_conditions_and_rules_are_those_of_the_manifests() -> None:
             for resource in rule["resources"]
             for operation in rule["operations"]
         }
-        assert asked == admission.RESOURCES[each["name"]]
+        assert asked == registration.RESOURCES[each["name"]]
 
 
 Webhooks = list[dict[str, Any]]
@@ -252,7 +254,7 @@ def _without_own_exemption(webhooks: Webhooks) -> None:
 def test_a_configuration_unlike_the_shipped_one(
     change: Callable[[Webhooks], None], state: State, words: str
 ) -> None:
-    found = admission.registration(changed_configuration(change))
+    found = registration.registration(changed_configuration(change))
     assert words in one([each for each in found if each.state != State.OK], state)
 
 
@@ -263,11 +265,11 @@ def test_what_the_api_server_adds_makes_no_difference() -> None:
             for condition in each["matchConditions"]:
                 condition["expression"] = condition["expression"].replace(" ", "\n   ")
 
-    assert {each.state for each in admission.registration(changed_configuration(defaulted))} == {State.OK}
+    assert {each.state for each in registration.registration(changed_configuration(defaulted))} == {State.OK}
 
 
 def test_no_configuration() -> None:
-    assert "no Pod gets" in one(admission.registration(replace(EMPTY, configuration=None)), State.PROBLEM)
+    assert "no Pod gets" in one(registration.registration(replace(EMPTY, configuration=None)), State.PROBLEM)
 
 
 # --- certificates ------------------------------------------------------------------------------------------
@@ -275,13 +277,13 @@ def test_no_configuration() -> None:
 
 def test_a_blank_ca_bundle() -> None:
     blank = changed_configuration(lambda webhooks: webhooks[1]["clientConfig"].pop("caBundle"))
-    assert "is empty" in one(certificate.ca_bundle(blank), State.PROBLEM)
+    assert "is empty" in one(serving_certificate.ca_bundle(blank), State.PROBLEM)
 
 
 @pytest.mark.parametrize(("trial", "state"), [(tried(), State.WARNING), (Trial("x"), State.PROBLEM)])
 def test_a_ca_bundle_of_another_authority(trial: Trial, state: State) -> None:
     other = replace(EMPTY, leaf=_leaf_of_another(), trial=trial)
-    assert "does not verify" in one(certificate.ca_bundle(other), state)
+    assert "does not verify" in one(serving_certificate.ca_bundle(other), state)
 
 
 def _leaf_of_another() -> bytes:
@@ -294,14 +296,14 @@ def test_a_ca_bundle_that_is_none(bundle: str) -> None:
         webhooks[0]["clientConfig"]["caBundle"] = bundle
 
     snapshot = replace(changed_configuration(change), trial=Trial("default", refusal="x509: unknown"))
-    assert "does not verify" in one(certificate.ca_bundle(snapshot), State.PROBLEM)
+    assert "does not verify" in one(serving_certificate.ca_bundle(snapshot), State.PROBLEM)
 
 
 def test_what_is_served_counts_before_what_is_stored() -> None:
     served = replace(EMPTY, served=LEAF.certificate, leaf=None)
-    assert "that is served" in one(certificate.expiry(served), State.OK)
+    assert "that is served" in one(serving_certificate.expiry(served), State.OK)
     away = replace(EMPTY, served=Unread("no TLS"), leaf=None)
-    assert "no TLS" in one(certificate.expiry(away), State.SKIPPED)
+    assert "no TLS" in one(serving_certificate.expiry(away), State.SKIPPED)
 
 
 @pytest.mark.parametrize(
@@ -315,23 +317,23 @@ def test_what_is_served_counts_before_what_is_stored() -> None:
 )
 def test_the_life_of_a_certificate(days: int, state: State, words: str) -> None:
     later = replace(EMPTY, now=NOW + timedelta(days=days))
-    assert words in one(certificate.expiry(later), state)
-    assert one(certificate.ca_bundle(later), State.OK), "its age is told once"
+    assert words in one(serving_certificate.expiry(later), state)
+    assert one(serving_certificate.ca_bundle(later), State.OK), "its age is told once"
 
 
 def test_no_certificate() -> None:
-    assert "no certificate" in one(certificate.expiry(replace(EMPTY, leaf=None)), State.PROBLEM)
-    assert "cannot be read" in one(certificate.expiry(replace(EMPTY, leaf=b"none")), State.PROBLEM)
+    assert "no certificate" in one(serving_certificate.expiry(replace(EMPTY, leaf=None)), State.PROBLEM)
+    assert "cannot be read" in one(serving_certificate.expiry(replace(EMPTY, leaf=b"none")), State.PROBLEM)
 
 
 def test_whoever_makes_the_certificates_has_the_fix() -> None:
     made = configuration()
     made["metadata"]["annotations"] = {"cert-manager.io/inject-ca-from": "own/leaf"}
-    (finding,) = certificate.expiry(replace(EMPTY, leaf=None, configuration=made))
+    (finding,) = serving_certificate.expiry(replace(EMPTY, leaf=None, configuration=made))
     assert finding.fix == "kubectl -n own describe certificate leaf"
     controller = deployment("controller.yaml")
     controller["spec"]["template"]["spec"]["containers"][0]["args"] += ["--certificates", "leave"]
-    (finding,) = certificate.expiry(replace(EMPTY, leaf=None, controller=controller))
+    (finding,) = serving_certificate.expiry(replace(EMPTY, leaf=None, controller=controller))
     assert finding.fix.startswith("make certs")
 
 
@@ -354,30 +356,30 @@ _CALL = 'Internal error occurred: failed calling webhook "decisive.pods.sidecar.
     ],
 )
 def test_a_refusal_has_its_way_out(refusal: str, fix: str) -> None:
-    (finding,) = injection.injection(replace(EMPTY, trial=Trial("default", refusal=refusal)))
+    (finding,) = dry_run.injection(replace(EMPTY, trial=Trial("default", refusal=refusal)))
     assert refusal in one([finding], State.PROBLEM)
     assert fix in finding.fix
 
 
 def test_a_pod_that_came_back_without_a_member() -> None:
-    assert "without one" in one(injection.injection(replace(EMPTY, trial=tried(member=False))), State.PROBLEM)
+    assert "without one" in one(dry_run.injection(replace(EMPTY, trial=tried(member=False))), State.PROBLEM)
 
 
 def test_a_record_without_the_container_is_no_member() -> None:
     trial = tried()
     assert trial.pod
     del trial.pod["spec"]["initContainers"]
-    assert "without one" in one(injection.injection(replace(EMPTY, trial=trial)), State.PROBLEM)
+    assert "without one" in one(dry_run.injection(replace(EMPTY, trial=trial)), State.PROBLEM)
 
 
 def test_an_answer_that_takes_long() -> None:
-    assert "20 ms" in one(injection.injection(replace(EMPTY, trial=tried())), State.OK)
-    assert "1500 ms" in one(injection.injection(replace(EMPTY, trial=tried(seconds=1.5))), State.WARNING)
+    assert "20 ms" in one(dry_run.injection(replace(EMPTY, trial=tried())), State.OK)
+    assert "1500 ms" in one(dry_run.injection(replace(EMPTY, trial=tried(seconds=1.5))), State.WARNING)
 
 
 def test_another_version_of_the_webhook_does_not_count_as_drift() -> None:
     other = replace(HEALTHY, trial=tried(version="0.0.9"))
-    assert "0.0.9" in one(injection.same_version(other), State.WARNING)
+    assert "0.0.9" in one(dry_run.same_version(other), State.WARNING)
     assert "0.0.9" in one(pods.drifted(other), State.SKIPPED)
 
 
@@ -395,21 +397,21 @@ def test_the_rights_are_those_of_the_manifests() -> None:
         for name in rule.get("resourceNames", [""])
         for verb in rule["verbs"]
     }
-    assert set(rights.CONTROLLER_RIGHTS) == shipped
+    assert set(rbac.CONTROLLER_RIGHTS) == shipped
 
 
 def test_repair_needs_the_right_to_evict() -> None:
-    assert rights.REPAIR not in rights.rights_of(deployment("controller.yaml"))
+    assert rbac.REPAIR not in rbac.rights_of(deployment("controller.yaml"))
     controller = deployment("controller.yaml")
     controller["spec"]["template"]["spec"]["containers"][0]["args"] += ["--repair=missed"]
-    assert rights.REPAIR in rights.rights_of(controller)
-    (finding,) = rights.controller_rights(replace(EMPTY, lacking=[rights.REPAIR]))
+    assert rbac.REPAIR in rbac.rights_of(controller)
+    (finding,) = rbac.controller_rights(replace(EMPTY, lacking=[rbac.REPAIR]))
     assert "components/repair" in finding.fix
 
 
 def test_rights_that_lack_are_named() -> None:
-    lacking = list(rights.CONTROLLER_RIGHTS[:7])
-    said = one(rights.controller_rights(replace(EMPTY, lacking=lacking)), State.PROBLEM)
+    lacking = list(rbac.CONTROLLER_RIGHTS[:7])
+    said = one(rbac.controller_rights(replace(EMPTY, lacking=lacking)), State.PROBLEM)
     assert said == ("it may not get pods, list pods, watch pods, get configmaps, list configmaps and 2 more")
 
 
@@ -420,7 +422,7 @@ def test_what_manifests_base_consists_of() -> None:
         if path.name not in ("kustomization.yaml", "settings.yaml")
         for document in yaml.safe_load_all(path.read_text())
     }
-    assert {right.resource for right in before.PARTS} == kinds | {"configmaps"}
+    assert {right.resource for right in preflight.PARTS} == kinds | {"configmaps"}
 
 
 # --- Pods --------------------------------------------------------------------------------------------------
@@ -469,7 +471,7 @@ SERVICE = ObjectName("Service", "team-a", "hazelcast-shop")
 
 def test_an_object_of_somebody_else_in_the_way() -> None:
     assert isinstance(HEALTHY.standing, dict)
-    (finding,) = groups.objects(replace(HEALTHY, standing={**HEALTHY.standing, SERVICE: Metadata()}))
+    (finding,) = group_health.objects(replace(HEALTHY, standing={**HEALTHY.standing, SERVICE: Metadata()}))
     assert "the Service hazelcast-shop in team-a is there and not ours" in one([finding], State.PROBLEM)
     assert "kubectl -n team-a delete service hazelcast-shop" in finding.fix
 
@@ -477,13 +479,13 @@ def test_an_object_of_somebody_else_in_the_way() -> None:
 def test_an_object_that_is_missing() -> None:
     assert isinstance(HEALTHY.standing, dict)
     missing = replace(HEALTHY, standing={**HEALTHY.standing, SERVICE: None})
-    assert "the Service hazelcast-shop is missing" in one(groups.objects(missing), State.PROBLEM)
+    assert "the Service hazelcast-shop is missing" in one(group_health.objects(missing), State.PROBLEM)
 
 
 def test_kinds_that_may_not_be_read_are_skipped_each_once() -> None:
     assert isinstance(HEALTHY.standing, dict)
     unread: Any = dict.fromkeys(HEALTHY.standing, Unread("you may not list them"))
-    found = groups.objects(replace(HEALTHY, standing=unread))
+    found = group_health.objects(replace(HEALTHY, standing=unread))
     assert [each.check for each in found] == ["objects (ConfigMap)", "objects (Service)"]
 
 
@@ -495,29 +497,31 @@ def test_a_headless_service_by_which_members_do_not_meet(field: str, value: Any)
     snapshot = with_pods(EMPTY, injected())
     assert not isinstance(snapshot.services, Unread)
     snapshot.services["team-a", "hazelcast-shop"]["spec"][field] = value
-    assert f"another {field}" in one(groups.services(snapshot), State.PROBLEM)
+    assert f"another {field}" in one(group_health.services(snapshot), State.PROBLEM)
 
 
 def test_a_headless_service_without_addresses() -> None:
     without = replace(HEALTHY, group_endpoints=[])
-    assert "no address though 1 of its Pods run" in one(groups.services(without), State.PROBLEM)
-    assert one(groups.services(replace(without, running=frozenset())), State.OK), "none is to be expected"
+    assert "no address though 1 of its Pods run" in one(group_health.services(without), State.PROBLEM)
+    assert one(group_health.services(replace(without, running=frozenset())), State.OK), (
+        "none is to be expected"
+    )
 
 
 def test_a_budget_that_lets_no_pod_be_evicted() -> None:
     pod = injected(disruption_budget=True)
-    assert "every PodDisruptionBudget" in one(groups.requests(with_pods(EMPTY, pod)), State.OK)
+    assert "every PodDisruptionBudget" in one(group_health.requests(with_pods(EMPTY, pod)), State.OK)
     pod.owner_references = (OwnerReference("batch/v1", "Job", "shop", "uid-job", controller=True),)
     snapshot = with_pods(EMPTY, pod)
     budget = ObjectName("PodDisruptionBudget", "team-a", "hazelcast-shop")
     assert budget not in snapshot.standing
     assert "with Pods of Job/shop it would let none be evicted" in one(
-        groups.requests(snapshot), State.WARNING
+        group_health.requests(snapshot), State.WARNING
     )
-    warning, problem = groups.requests(replace(snapshot, unwanted={budget: Metadata(labels=OURS)}))
+    warning, problem = group_health.requests(replace(snapshot, unwanted={budget: Metadata(labels=OURS)}))
     assert (warning.state, problem.state) == (State.WARNING, State.PROBLEM)
     assert problem.fix == "kubectl -n team-a delete poddisruptionbudget hazelcast-shop"
-    assert one(groups.requests(replace(snapshot, unwanted={budget: Metadata()})), State.WARNING)
+    assert one(group_health.requests(replace(snapshot, unwanted={budget: Metadata()})), State.WARNING)
 
 
 def test_workloads_of_one_group_that_ask_for_different_things() -> None:
@@ -527,11 +531,11 @@ def test_workloads_of_one_group_that_ask_for_different_things() -> None:
     old.owner_references = (
         OwnerReference("apps/v1", "ReplicaSet", "shop-77777", "uid-old", controller=True),
     )
-    assert one(groups.requests(with_pods(EMPTY, asks, old)), State.OK)
+    assert one(group_health.requests(with_pods(EMPTY, asks, old)), State.OK)
     other.owner_references = (
         OwnerReference("apps/v1", "ReplicaSet", "cart-5d4f9c", "uid-cart", controller=True),
     )
-    found = one(groups.requests(with_pods(EMPTY, asks, old, other)), State.WARNING)
+    found = one(group_health.requests(with_pods(EMPTY, asks, old, other)), State.WARNING)
     assert "the group team-a/shop gets no NetworkPolicy: Deployment/cart in the same group" in found
 
 
@@ -540,7 +544,7 @@ def test_a_pod_whose_record_and_label_differ_is_in_no_group() -> None:
     pod.labels[GROUP] = "another"
     unreadable = injected("shop-2")
     unreadable.annotations["sidecar.hazelcast.com/status"] = "{"
-    assert groups.groups_of([pod, unreadable]) == []
+    assert group_health.groups_of([pod, unreadable]) == []
 
 
 # --- networks ----------------------------------------------------------------------------------------------
@@ -618,31 +622,31 @@ PRE = replace(EMPTY, configuration=None)
 
 
 def test_rights_that_the_installer_lacks() -> None:
-    refused = [before.PARTS[0], before.PARTS[8]]
-    said = one(before.may_create(replace(PRE, refused=refused)), State.PROBLEM)
+    refused = [preflight.PARTS[0], preflight.PARTS[8]]
+    said = one(preflight.may_create(replace(PRE, refused=refused)), State.PROBLEM)
     wanted = "create namespaces, create mutatingwebhookconfigurations.admissionregistration.k8s.io"
     assert said == f"you may not {wanted}"
 
 
 def test_an_installation_that_is_there_already() -> None:
-    assert "updates it" in one(before.other_installation(EMPTY), State.WARNING)
+    assert "updates it" in one(preflight.other_installation(EMPTY), State.WARNING)
     elsewhere = replace(EMPTY, namespace="elsewhere")
-    assert f"of the namespace {OWN}" in one(before.other_installation(elsewhere), State.PROBLEM)
+    assert f"of the namespace {OWN}" in one(preflight.other_installation(elsewhere), State.PROBLEM)
 
 
 def test_no_admission_api() -> None:
-    assert one(before.admission_api(replace(PRE, admission_api={"resources": []})), State.PROBLEM)
+    assert one(preflight.admission_api(replace(PRE, admission_api={"resources": []})), State.PROBLEM)
 
 
 def test_the_namespace_to_install_into() -> None:
     strict = Metadata(name=OWN, labels={"pod-security.kubernetes.io/enforce": "restricted"})
     assert "enforces restricted" in one(
-        before.target_namespace(replace(PRE, namespaces={OWN: strict})), State.OK
+        preflight.target_namespace(replace(PRE, namespaces={OWN: strict})), State.OK
     )
-    assert "not there yet" in one(before.target_namespace(replace(PRE, namespaces={})), State.OK)
+    assert "not there yet" in one(preflight.target_namespace(replace(PRE, namespaces={})), State.OK)
     going = Metadata(name=OWN, deletion_timestamp="2026-03-01T12:00:00Z")
     assert "being deleted" in one(
-        before.target_namespace(replace(PRE, namespaces={OWN: going})), State.PROBLEM
+        preflight.target_namespace(replace(PRE, namespaces={OWN: going})), State.PROBLEM
     )
 
 
@@ -664,4 +668,4 @@ _EVERY_POD = {"apiGroups": [""], "resources": ["pods"], "operations": ["CREATE"]
 )
 def test_webhooks_of_others(webhook: dict[str, Any], state: State) -> None:
     other = {"metadata": {"name": "other"}, "webhooks": [{"name": "other.example.com", **webhook}]}
-    assert one(before.other_webhooks(replace(PRE, configurations=[other])), state)
+    assert one(preflight.other_webhooks(replace(PRE, configurations=[other])), state)

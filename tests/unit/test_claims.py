@@ -8,14 +8,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.group_objects.claims import Facts, InjectedPod, contradiction, facts_of
+from hazelcast_sidecar.injection.pod_decision import Inject
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.status import Status
+from hazelcast_sidecar.names import GROUP, STATUS
 from tests.conftest import patched, response_in, review_of
 from tests.strategies import Document, pods
-from webhook import status
-from webhook.claims import Facts, InjectedPod, contradiction, facts_of
-from webhook.names import GROUP, STATUS
-from webhook.policy import Inject
-from webhook.review import Reviewer
-from webhook.status import Status
 
 REVIEWER = Reviewer()
 DNS = Status(version="1", group="shop", cluster="dev", image="i", discovery="dns", port=5701)

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from webhook.daemon.connections import Bounds, Closed, Connection, Connections
-from webhook.daemon.fairness import NEWCOMER_SECONDS
-from webhook.daemon.listening import source_of
+from hazelcast_sidecar.runtime.connections import Bounds, Closed, Connection, Connections
+from hazelcast_sidecar.runtime.fairness import NEWCOMER_SECONDS
+from hazelcast_sidecar.runtime.listening import source_of
 
 
 @pytest.fixture

@@ -8,30 +8,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from webhook.claims import Facts
-from webhook.controller import reflector as reflector_module
-from webhook.controller.groups import Groups, Kept, Key, Standing
-from webhook.controller.metrics import Metrics
-from webhook.controller.reconciler import Queue
-from webhook.controller.reflector import Reflector
-from webhook.controller.unread import Unread
-from webhook.controller.waits import Waits
-from webhook.kube.api import (
-    EVENT,
-    POD,
-    Api,
-    ApiError,
-    Kind,
-    ListMetadata,
-    Metadata,
-    OwnerReference,
-    Page,
-    Partial,
-)
-from webhook.kube.bounded import TooLongError
-from webhook.names import STATUS
-from webhook.resources import Needs, Workload
-from webhook.status import Status, encode
+from hazelcast_sidecar.controller.reconcile.groups import Groups, Kept, Key, Standing
+from hazelcast_sidecar.controller.reconcile.reconciler import Queue
+from hazelcast_sidecar.controller.shared import reflector as reflector_module
+from hazelcast_sidecar.controller.shared.backoff import Waits
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.controller.shared.reflector import Reflector
+from hazelcast_sidecar.controller.shared.unread import Unread
+from hazelcast_sidecar.group_objects.claims import Facts
+from hazelcast_sidecar.group_objects.objects import Needs, Workload
+from hazelcast_sidecar.kube.bounded import TooLongError
+from hazelcast_sidecar.kube.client import Api, ApiError, ListMetadata, Page
+from hazelcast_sidecar.kube.objects import EVENT, POD, Kind, Metadata, OwnerReference, Partial
+from hazelcast_sidecar.model.status import Status, encode
+from hazelcast_sidecar.names import STATUS
 
 SHOP = Key("ns", "shop")
 DNS = Needs(config_map=True, ports=(5701,), service_accounts=(), disruption_budget=False, closed_ports=())

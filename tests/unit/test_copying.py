@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from webhook.copying import Copying, plan, record
-from webhook.names import COPIED, PREFIX, STATUS
+from hazelcast_sidecar.injection.propagation import Copying, plan, record
+from hazelcast_sidecar.names import COPIED, PREFIX, STATUS
 
 INJECT, PORT, GROUP = f"{PREFIX}inject", f"{PREFIX}port", f"{PREFIX}group"
 ON = {INJECT: "true"}

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from webhook.demo import java
-from webhook.demo.errors import DemoError
-from webhook.demo.member import MAIN_CLASS, hosts_text, java_command, member_environment
+from hazelcast_sidecar.demo import java
+from hazelcast_sidecar.demo.failure import DemoError
+from hazelcast_sidecar.demo.member_program import MAIN_CLASS, hosts_text, java_command, member_environment
 
 JAVA = Path("/jre/bin/java")
 JARS = [Path("/jars/a.jar"), Path("/jars/b.jar")]

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from webhook.editing.content import read_yaml
-from webhook.editing.document import Change, Document, parts
-from webhook.editing.failures import UnreadableError
-from webhook.patch import Operation
+from hazelcast_sidecar.injection.patch import Operation
+from hazelcast_sidecar.manifest_text.content import read_yaml
+from hazelcast_sidecar.manifest_text.document import Change, Document, parts
+from hazelcast_sidecar.manifest_text.failures import UnreadableError
 
 ADD: list[Operation] = [
     {"op": "add", "path": "/spec/list/0", "value": {"name": "new", "value": "yes"}},

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kubernetes.aio.client.exceptions import ApiException
 
-from webhook.controller.election import _Lease
+from hazelcast_sidecar.controller.shared.election import _Lease
 
 
 class Leases:

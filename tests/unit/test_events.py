@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from webhook.controller.bucket import TokenBucket
-from webhook.controller.events import Recorder
-from webhook.controller.metrics import Metrics
-from webhook.controller.news import MAX_MESSAGE, News, cut, event_name
-from webhook.kube.api import Api, ApiError, Kind, Metadata, OwnerReference, Partial
-from webhook.names import is_object_name
+from hazelcast_sidecar.controller.events.event import MAX_MESSAGE, News, cut, event_name
+from hazelcast_sidecar.controller.events.recorder import Recorder
+from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.kube.client import Api, ApiError
+from hazelcast_sidecar.kube.objects import Kind, Metadata, OwnerReference, Partial
+from hazelcast_sidecar.names import is_object_name
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SHOP = OwnerReference("apps/v1", "Deployment", "shop", "uid-shop")

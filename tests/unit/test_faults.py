@@ -11,32 +11,33 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
+from hazelcast_sidecar.checks.pods import drifted, missed
+from hazelcast_sidecar.checks.results import Finding, State
+from hazelcast_sidecar.checks.runner import OF_INSTALLATION, findings
+from hazelcast_sidecar.checks.snapshot import Snapshot
+from hazelcast_sidecar.controller.audit.auditor import Auditor
+from hazelcast_sidecar.controller.audit.drift_index import Injected
+from hazelcast_sidecar.controller.audit.findings import Findings
+from hazelcast_sidecar.controller.controller import Controller
+from hazelcast_sidecar.controller.events.denials import Denials
+from hazelcast_sidecar.controller.events.recorder import Recorder
+from hazelcast_sidecar.controller.reconcile.groups import Groups, Key
+from hazelcast_sidecar.controller.reconcile.reconciler import Queue, Reconciler
+from hazelcast_sidecar.controller.shared import election
+from hazelcast_sidecar.controller.shared.backoff import Waits, keep_up, look_every
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.controller.shared.guarded import GuardedIndex
+from hazelcast_sidecar.controller.shared.reflector import Watcher
+from hazelcast_sidecar.errors import InvalidSettingsError
+from hazelcast_sidecar.injection.drift import Judge, Record, Verdict
+from hazelcast_sidecar.kube.client import Api, ApiError, Page
+from hazelcast_sidecar.kube.objects import POD, Metadata, OwnerReference, Partial
+from hazelcast_sidecar.names import INJECT
+from hazelcast_sidecar.runtime import reload
+from hazelcast_sidecar.runtime.reload import count_reloads, follow
+from hazelcast_sidecar.spec.settings import Settings, read
 from tests.unit.snapshots import HEALTHY, asking, injected
-from webhook.checks.findings import Finding, State
-from webhook.checks.pods import drifted, missed
-from webhook.checks.run import OF_INSTALLATION, findings
-from webhook.checks.snapshot import Snapshot
-from webhook.controller import election
-from webhook.controller.audit import Auditor
-from webhook.controller.denials import Denials
-from webhook.controller.events import Recorder
-from webhook.controller.faults import Faults
-from webhook.controller.findings import Findings
-from webhook.controller.groups import Groups, Key
-from webhook.controller.guarded import GuardedIndex
-from webhook.controller.injected import Injected
-from webhook.controller.metrics import Metrics, Where
-from webhook.controller.reconciler import Queue, Reconciler
-from webhook.controller.reflector import Watcher
-from webhook.controller.run import Controller
-from webhook.controller.waits import Waits, keep_up, look_every
-from webhook.daemon import reload
-from webhook.daemon.reload import count_reloads, follow
-from webhook.errors import InvalidSettingsError
-from webhook.judge import Judge, Record, Verdict
-from webhook.kube.api import POD, Api, ApiError, Metadata, OwnerReference, Page, Partial
-from webhook.names import INJECT
-from webhook.settings import Settings, read
 
 DEEP = RecursionError("maximum recursion depth exceeded")
 
@@ -439,7 +440,9 @@ async def test_a_part_of_the_leaders_work_that_ends_ends_no_other(
     controller._keeper = SimpleNamespace(work=part("certificates", 1))  # noqa: SLF001
     controller._reconcile = part("reconcile")  # noqa: SLF001
     controller._audit = part("audit", 1)  # noqa: SLF001
-    monkeypatch.setattr("webhook.controller.run.Denials", lambda *_: SimpleNamespace(run=part("denials", 1)))
+    monkeypatch.setattr(
+        "hazelcast_sidecar.controller.controller.Denials", lambda *_: SimpleNamespace(run=part("denials", 1))
+    )
     async with running(controller.work()):
         await until(lambda: len(begun) == 11)
     assert begun.count("events") == 3

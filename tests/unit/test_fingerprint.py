@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.injection.fingerprint import fingerprint
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.model.status import decode
+from hazelcast_sidecar.names import STATUS
+from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs, SidecarSpec, parse
+from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours, patched, pod, response_in, review_of
-from webhook.annotations import TABLE, DefaultSpecs, SidecarSpec, parse
-from webhook.fingerprint import fingerprint
-from webhook.names import STATUS
-from webhook.review import Reviewer
-from webhook.settings import Settings
-from webhook.status import decode
 
 OTHER_VALUES = {
     "cluster-name": "prod",

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.errors import ReviewError
+from hazelcast_sidecar.injection.excess import MAX_CONTAINERS, MAX_VOLUMES
+from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Skip
+from hazelcast_sidecar.injection.reviewer import Reviewed, Reviewer
+from hazelcast_sidecar.limits import MAX_PROBLEMS, MAX_VALUES, has_too_many_values
+from hazelcast_sidecar.server.app import MUTATE_PODS
 from tests.conftest import ours, pod, response_in, review_of
 from tests.many import SHAPES, Shape
-from webhook.errors import ReviewError
-from webhook.excess import MAX_CONTAINERS, MAX_VOLUMES
-from webhook.limits import MAX_PROBLEMS, MAX_VALUES, has_too_many_values
-from webhook.policy import Deny, Reason, Skip
-from webhook.review import Reviewed, Reviewer
-from webhook.server.app import MUTATE_PODS
 
 REVIEWER = Reviewer()
 SIZES = (240_000, 3_500_000)

@@ -13,8 +13,9 @@ from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 from kubernetes.aio.client import ApiClient, Configuration
 
-from webhook.kube.api import POD, Api, ApiError, Kind, Metadata, Partial
-from webhook.kube.bounded import MAX_BYTES, UnreadableError
+from hazelcast_sidecar.kube.bounded import MAX_BYTES, UnreadableError
+from hazelcast_sidecar.kube.client import Api, ApiError
+from hazelcast_sidecar.kube.objects import POD, Kind, Metadata, Partial
 
 Answer = Callable[[web.Request], Any]
 

@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable
 
-from webhook.daemon.log import json_lines
+from hazelcast_sidecar.runtime.log import json_lines
 
 
 def test_a_line_is_json_with_its_fields() -> None:

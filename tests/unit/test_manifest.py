@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.injection.explanation import explain
+from hazelcast_sidecar.injection.manifests import Result, inject, placed
+from hazelcast_sidecar.injection.pod_decision import Reason
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.injection.uninjection import uninject
+from hazelcast_sidecar.names import STATUS
+from hazelcast_sidecar.spec.annotations import DefaultSpecs
+from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours, patched, response_in, review_of
 from tests.torn import TEARS, in_any_order
-from webhook.annotations import DefaultSpecs
-from webhook.explanation import explain
-from webhook.manifest import Result, inject, placed
-from webhook.names import STATUS
-from webhook.policy import Reason
-from webhook.review import Reviewer
-from webhook.settings import Settings
-from webhook.uninjection import uninject
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 KINDS = {

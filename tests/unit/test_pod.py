@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from webhook.names import MAX_GROUP, group_of_workload, resource_name
-from webhook.pod import Pod, workload_name
+from hazelcast_sidecar.model.pod import Pod, workload_name
+from hazelcast_sidecar.names import MAX_GROUP, group_of_workload, resource_name
 
 
 def workload(**metadata: Any) -> str:

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from hazelcast_sidecar.injection.pod_decision import SENTENCES, Deny, Inject, Reason, Restore, Skip, decide
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.spec.annotations import DefaultSpecs
+from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours, patched, pod, response_in, review_of
 from tests.torn import TEARS
-from webhook.annotations import DefaultSpecs
-from webhook.pod import Pod
-from webhook.policy import SENTENCES, Deny, Inject, Reason, Restore, Skip, decide
-from webhook.review import Reviewer
-from webhook.settings import Settings
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 MEMBER = {"name": "hazelcast", "image": "x"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from webhook.annotations import TABLE, Annotation
+from hazelcast_sidecar.spec.annotations import TABLE, Annotation
 
 BEGIN, END = "<!-- annotations:", "<!-- /annotations -->"
 

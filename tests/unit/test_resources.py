@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.resources import (
+from hazelcast_sidecar.group_objects.objects import (
     Participant,
     Workload,
     discovery_role,
@@ -17,7 +17,7 @@ from webhook.resources import (
     of_group,
     unmet_requests,
 )
-from webhook.status import Status
+from hazelcast_sidecar.model.status import Status
 
 BUDGET, NETWORK = "PodDisruptionBudget", "NetworkPolicy"
 SHOP = Workload("uid-shop", "Deployment/shop", scalable=True)

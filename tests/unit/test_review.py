@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from hazelcast_sidecar.errors import ReviewError
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours, patched, pod, response_in, review_of
-from webhook.errors import ReviewError
-from webhook.review import Reviewer
-from webhook.settings import Settings
 
 REVIEWER = Reviewer()
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from webhook.certificates import (
+from hazelcast_sidecar.certificates import (
     KeyPair,
     UnreadableCertificateError,
     flaw,
@@ -20,10 +20,11 @@ from webhook.certificates import (
     mistrust,
     validity,
 )
-from webhook.controller.certificates import CertificateKeeper
-from webhook.controller.metrics import Metrics
-from webhook.controller.rotation import Certificates, Policy, plan
-from webhook.kube.api import Api, Kind
+from hazelcast_sidecar.controller.registration.certificate_keeper import CertificateKeeper
+from hazelcast_sidecar.controller.registration.rotation import Certificates, Policy, plan
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.kube.client import Api
+from hazelcast_sidecar.kube.objects import Kind
 
 NAMES = ["hazelcast-sidecar-injector.ns.svc"]
 POLICY = Policy(NAMES, timedelta(days=90), timedelta(days=3650), timedelta(minutes=10))

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from webhook.version import __version__
+from hazelcast_sidecar.version import __version__
 
 pytestmark = pytest.mark.slow
 

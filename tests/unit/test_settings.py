@@ -2,10 +2,10 @@
 
 import pytest
 
-from webhook.annotations import DefaultSpecs
-from webhook.errors import InvalidSettingsError
-from webhook.names import PREFIX
-from webhook.settings import Settings, read
+from hazelcast_sidecar.errors import InvalidSettingsError
+from hazelcast_sidecar.names import PREFIX
+from hazelcast_sidecar.spec.annotations import DefaultSpecs
+from hazelcast_sidecar.spec.settings import Settings, read
 
 FILE = """
 defaults:

@@ -4,10 +4,17 @@ from typing import Any
 
 import pytest
 
+from hazelcast_sidecar.injection.member import (
+    application_env,
+    container,
+    env_vars,
+    grace_period,
+    member_env,
+    volumes,
+)
+from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
+from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours
-from webhook.annotations import DefaultSpecs, SidecarSpec, parse
-from webhook.settings import Settings
-from webhook.sidecar import application_env, container, env_vars, grace_period, member_env, volumes
 
 
 def spec(**annotations: str) -> SidecarSpec:

@@ -15,8 +15,8 @@ from timeit import Timer
 
 import pytest
 
+from hazelcast_sidecar.injection.reviewer import Reviewer
 from tests.bench.reviews import WORKLOAD, recorded
-from webhook.review import Reviewer
 
 ROUNDS, MOST_ROUNDS = 40, 800
 CALLS = 50

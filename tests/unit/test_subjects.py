@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.controller.subjects import CONFIRMABLE, Owner, Subjects, is_well_formed
-from webhook.kube.api import Api, Kind, Metadata, OwnerReference, Partial
-from webhook.names import is_object_name
+from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, Owner, Subjects, is_well_formed
+from hazelcast_sidecar.kube.client import Api
+from hazelcast_sidecar.kube.objects import Kind, Metadata, OwnerReference, Partial
+from hazelcast_sidecar.names import is_object_name
 
 POD = OwnerReference("v1", "Pod", "shop-1", "uid-pod")
 DEPLOYMENT = OwnerReference("apps/v1", "Deployment", "shop", "uid-shop")

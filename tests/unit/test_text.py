@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from webhook.checks.findings import Area
-from webhook.checks.report import lines
-from webhook.cli import main
-from webhook.cli.output import complain, plain, print_table, say, values, write_documents
-from webhook.daemon.log import json_lines
-from webhook.text import in_json, in_json_line, in_lines, in_one_line
+from hazelcast_sidecar.checks.report import lines
+from hazelcast_sidecar.checks.results import Area
+from hazelcast_sidecar.cli import main
+from hazelcast_sidecar.cli.output import complain, plain, print_table, say, values, write_documents
+from hazelcast_sidecar.runtime.log import json_lines
+from hazelcast_sidecar.text import in_json, in_json_line, in_lines, in_one_line
 
 EVIL = "a\x1b[2J\u009b1m\u202eb\u2028c\ud800\x7f\r\n"
 ESCAPED = r"a\x1b[2J\x9b1m\u202eb\u2028c\ud800\x7f\r\n"

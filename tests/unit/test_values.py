@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from webhook import values
+from hazelcast_sidecar.spec import values
 
 JVM_OPTIONS = ("--add-opens=java.base/java.lang=ALL-UNNAMED", "-XX:+UseZGC")
 

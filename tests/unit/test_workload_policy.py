@@ -8,16 +8,16 @@ import jsonpatch
 import msgspec
 import pytest
 
+from hazelcast_sidecar.injection.manifests import inject
+from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Skip
+from hazelcast_sidecar.injection.renewal import renew
+from hazelcast_sidecar.injection.workload_decision import Copy, WorkloadDecision, decide
+from hazelcast_sidecar.manifest_text.patching import patched
+from hazelcast_sidecar.model.workload import KINDS, LAST_APPLIED, Workload, written_by_users
+from hazelcast_sidecar.names import COPIED, PREFIX, STATUS
+from hazelcast_sidecar.spec.annotations import DefaultSpecs
+from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours
-from webhook.annotations import DefaultSpecs
-from webhook.editing.patching import patched
-from webhook.manifest import inject
-from webhook.names import COPIED, PREFIX, STATUS
-from webhook.policy import Deny, Reason, Skip
-from webhook.renewal import renew
-from webhook.settings import Settings
-from webhook.workload import KINDS, LAST_APPLIED, Workload, written_by_users
-from webhook.workload_policy import Copy, WorkloadDecision, decide
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 DEPLOYMENT, JOB, CRON_JOB = KINDS["apps", "Deployment"], KINDS["batch", "Job"], KINDS["batch", "CronJob"]

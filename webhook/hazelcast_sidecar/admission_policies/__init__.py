@@ -1,0 +1,1 @@
+"""Injection without a webhook: admission policies in CEL."""

@@ -1,0 +1,354 @@
+"""What a Pod says and what is wrong with it, in CEL: the variables that both admission policies have.
+
+They follow `annotations.parse`, `policy.decide` and `collisions.collisions`. Constants, bounds and regular
+expressions are those of the program; user settings become literals.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from hazelcast_sidecar.cel import Code, Text, matches, source
+from hazelcast_sidecar.injection import intact
+from hazelcast_sidecar.injection.collisions import BLOCKING_BUDGET
+from hazelcast_sidecar.injection.pod_decision import MEMBER_IMAGES
+from hazelcast_sidecar.model.pod import HASH_LABELS, NODE, WITHOUT_SCALE
+from hazelcast_sidecar.names import (
+    CONFIG_VOLUME,
+    CONTAINER,
+    DISRUPTION_BUDGET,
+    DNS_LABEL,
+    GROUP,
+    INJECT,
+    MAX_GROUP,
+    POD_CLIENTS,
+    PREFIX,
+    RECORDS,
+    STATUS,
+    TMP_VOLUME,
+)
+from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs
+from hazelcast_sidecar.spec.settings import Settings
+from hazelcast_sidecar.spec.values import MAX_SHOWN
+
+ANNOTATIONS = "object.metadata.?annotations.orValue({})"
+ASKS = f'{ANNOTATIONS}[?{source(INJECT)}].orValue("false") != "false"'
+CONTAINERS = "object.spec.?initContainers.orValue([]) + object.spec.?containers.orValue([])"
+
+_TYPES = {row.name: row.type for row in TABLE}
+
+
+def text_of(name: str) -> str:
+    """The expression of an annotation's text, which the Pod or a default has."""
+    return f"variables.texts[{source(name)}]"
+
+
+def value_of(name: str) -> str:
+    """The expression of an annotation's value, whose text is of its type."""
+    return _TYPES[name].value(text_of(name))
+
+
+CLIENTS_IN_POD = f"{text_of('clients')} == {source(POD_CLIENTS)}"
+"""The condition that only containers of the member's own Pod can be its clients."""
+
+_PORTS = (
+    f"([{value_of('port')}] + ({CLIENTS_IN_POD} ? [{value_of('port')} + 1, {value_of('port')} + 2] : []))"
+)
+"""As `names.ports_of` has it."""
+
+
+def checks(settings: Settings) -> dict[str, str]:
+    """Variable to expression, each using only those before it.
+
+    `problems` is a list of sentences. `hand_written` says that the Pod has a member of its own, `torn` that
+    it was injected and has lost parts of that: Pods that are intact are not looked at.
+
+    Raises:
+        InvalidSettingsError: the settings' defaults cannot be used.
+    """
+    DefaultSpecs(settings)  # refuses what is no default; from here on they are texts of their types
+    return {
+        # Each value's type is said once: what is read of an object has none, and may be taken for bytes.
+        "annotations": f"{ANNOTATIONS}.transformMap(k, v, string(v))",
+        "ours": f"variables.annotations.filter(k, k.startsWith({source(PREFIX)}) && "
+        f"!(k in {source(sorted(RECORDS))}))",
+        "is_recorded": f"{source(STATUS)} in variables.annotations",
+        "owners": _owners(),
+        "scalable": f"variables.owners.exists(o, !(o.kind in {source(list(WITHOUT_SCALE))}))",
+        "defaults": by_namespace(settings, lambda namespace: _default_texts(settings, namespace)),
+        "texts": _texts(),
+        "containers": CONTAINERS,
+        "hand_written": _hand_written(),
+        "workload": _workload(),
+        "group": _group(),
+        "members": f"variables.containers.filter(c, {intact.IS_MEMBER})",
+        "torn": _torn(),
+        "invalid": _invalid(),
+        "contradictions": _contradictions(),
+        "collisions": _collisions(),
+        "unusable_status": _unusable_status(),
+        "problems": _problems(),
+    }
+
+
+def by_namespace(settings: Settings, value: Callable[[str], Any]) -> str:
+    """The expression of what differs between namespaces, in that of the request; "" is any other one."""
+    everywhere = source(value(""))
+    own = {namespace: value(namespace) for namespace in settings.namespaces}
+    return f"{source(own)}[?request.namespace].orValue({everywhere})" if own else everywhere
+
+
+def _default_texts(settings: Settings, namespace: str) -> dict[str, str]:
+    shipped = {row.name: row.default for row in TABLE if row.default is not None}
+    texts = {**shipped, **settings.defaults, **settings.namespaces.get(namespace, {})}
+    return {**texts, "java-opts": " ".join(texts["java-opts"].split())}
+
+
+def _texts() -> str:
+    """Each annotation's text by its name, where the Pod or a default has one."""
+    given = {
+        name: f"variables.annotations[?{source(PREFIX + name)}].or(variables.defaults[?{source(name)}])"
+        for name in _TYPES
+    }
+    budget = source(DISRUPTION_BUDGET.removeprefix(PREFIX))
+    given["disruption-budget"] = (
+        f"variables.annotations[?{source(DISRUPTION_BUDGET)}]"
+        f'.or(variables.scalable ? variables.defaults[?{budget}] : optional.of("false"))'
+    )
+    # What was injected stays as it is, whatever the defaults are by now.
+    given["discovery"] = (
+        f'variables.is_recorded ? optional.of({intact.DISCOVERED_BY_API} ? "api" : "dns")\n'
+        f"    : {given['discovery']}"
+    )
+    given["memory-request"] += f".or({given['memory-limit']})"
+    entries = ",\n".join(f"  ?{source(name)}: {text}" for name, text in given.items())
+    return f"{{\n{entries}\n}}"
+
+
+def _hand_written() -> str:
+    repositories = "|".join(MEMBER_IMAGES)
+    image = source(f"^(?:[^@]*/)?(?:{repositories})(?::[^@/]*)?(?:@|$)")
+    return f'variables.containers.exists(c, c.?image.orValue("").matches({image}))'
+
+
+def _owners() -> str:
+    """List the workload that made the Pod, if any."""
+    controls = f"o.?controller.orValue(false) && o.kind != {source(NODE)}"
+    return f"object.metadata.?ownerReferences.orValue([]).filter(o, {controls})"
+
+
+def _workload() -> str:
+    """As `pod.workload_name` has it."""
+    cases = []
+    for label in HASH_LABELS:
+        found = f'object.metadata.?labels[?{source(label)}].orValue("")'
+        cases.append(
+            f'o.kind == "ReplicaSet" && {found} != "" && o.name.endsWith("-" + {found})\n'
+            f"  ? o.name.substring(0, size(o.name) - size({found}) - 1)\n  : "
+        )
+    unowned = (
+        'object.metadata.?name.orValue("") != "" ? object.metadata.name\n  : '
+        'object.metadata.?generateName.orValue("").find("^(?:.*[^-])?")'
+    )
+    return f"variables.owners.map(o, {''.join(cases)}o.name)[?0]\n.orValue({unowned})"
+
+
+def _group() -> str:
+    """Read the group of an injected Pod from its status ("" where that does not say it)."""
+    pattern, before = source('"group":"[^"]*"'), source('"group":')
+    recorded = f'{intact.RECORDED}.find({pattern}).replace({before}, "").replace("\\"", "")'
+    return f'variables.is_recorded ? {recorded}\n  : variables.texts[?"group"].orValue(variables.workload)'
+
+
+def _torn() -> str:
+    """Follow `policy.decide`: an injected Pod has a status or, where that was removed, our label."""
+    return f"size(variables.members) > 0 && (variables.is_recorded || {intact.LABEL} == variables.group)"
+
+
+def _invalid() -> str:
+    """Sentences about unknown annotations, and about texts that are not of their types."""
+    known = source(f": no such annotation; known are {', '.join(_TYPES)}")
+    keys = source([PREFIX + name for name in _TYPES])
+    shown = f'strings.quote(size(text) > {MAX_SHOWN} ? text.substring(0, {MAX_SHOWN}) + "…" : text)'
+    wrong = []
+    for row in TABLE:
+        described = row.type.description.replace("`", "")
+        sentence = _joined(f"{row.key}: ", Code(shown), f" is not of its type: {described}")
+        wrong.append(
+            f"?variables.annotations[?{source(row.key)}].optFlatMap(text, {row.type.admits('text')}\n"
+            f"    ? optional.none() : optional.of({sentence}))"
+        )
+    return f"variables.ours.filter(k, !(k in {keys})).map(k, k + {known}) + {_listed(wrong)}"
+
+
+def _contradictions() -> str:
+    """As `annotations._contradictions` has it."""
+    found = []
+    for resource in ("cpu", "memory"):
+        request, limit = text_of(f"{resource}-request"), text_of(f"{resource}-limit")
+        found.append(
+            _where(
+                f"quantity({request}).compareTo(quantity({limit})) > 0",
+                _joined(
+                    f"{PREFIX}{resource}-request: ",
+                    Code(request),
+                    " is more than the limit of ",
+                    Code(limit),
+                    f" ({PREFIX}{resource}-limit)",
+                ),
+            )
+        )
+    found.append(
+        _where(
+            f"{value_of('metrics')} && {value_of('metrics-port')} in {_PORTS}",
+            source(f"{PREFIX}metrics-port: is a port of the member's own ({PREFIX}port)"),
+        )
+    )
+    return _listed(found)
+
+
+def _collisions() -> str:
+    """As `collisions.collisions` has it, but for the resources of a whole Pod; and names that need a hash."""
+    metrics_port = f"({value_of('metrics')} ? [{value_of('metrics-port')}] : [])"
+    ports = [_taken_port("port", _PORTS), _taken_port("metrics-port", metrics_port)]
+    sentence = _joined('volume "', Code("v.name"), '": is named as a volume of the member; rename it')
+    volumes = (
+        f"object.spec.?volumes.orValue([]).filter(v, v.name in {source([CONFIG_VOLUME, TMP_VOLUME])})"
+        f".map(v, {sentence})"
+    )
+    found = [_unfit_name(), _taken_name(), _foreign_group(), *_impossible(), _blocking_budget()]
+    return " +\n".join((_listed(found), volumes, *ports))
+
+
+def _unfit_name() -> str:
+    """A workload's name of which `names.group_of_workload` makes a group by SHA-256, which CEL has not."""
+    return _where(
+        f"size(variables.group) > {MAX_GROUP} || !{matches('variables.group', DNS_LABEL)}",
+        _joined(
+            "the workload's name \"",
+            Code("variables.group"),
+            f'" is no DNS label of at most {MAX_GROUP} characters: annotate a group ({GROUP})',
+        ),
+    )
+
+
+def _taken_name() -> str:
+    return _where(
+        f"variables.containers.exists(c, c.name == {source(CONTAINER)})",
+        source(
+            f'a container is named "{CONTAINER}", as the member that {INJECT} asks for; rename or remove '
+            "this container, or remove the annotation"
+        ),
+    )
+
+
+def _taken_port(name: str, ports: str) -> str:
+    """A sentence about each container that declares one of the ports, for which an annotation stands."""
+    declared = (
+        f'c.?ports.orValue([]).filter(p, p.containerPort in {ports} && p.?protocol.orValue("TCP") == "TCP")'
+    )
+    sentence = _joined(
+        'container "',
+        Code("c.name"),
+        '": declares port ',
+        Code(f"string({declared}[0].containerPort)"),
+        f", which the member needs; set {PREFIX}{name} to a free port",
+    )
+    return f"variables.containers.filter(c, size({declared}) > 0).map(c, {sentence})"
+
+
+def _foreign_group() -> str:
+    label = f"object.metadata.?labels[?{source(GROUP)}]"
+    return _where(
+        f"{label}.orValue(variables.group) != variables.group",
+        _joined(
+            f'label {GROUP}: is "',
+            Code(f'{label}.orValue("")'),
+            '", but the member joins the group "',
+            Code("variables.group"),
+            f'"; remove the label and set the annotation {GROUP}',
+        ),
+    )
+
+
+def _impossible() -> list[str]:
+    api = f'{text_of("discovery")} == "api"'
+    host_network, policy = "object.spec.?hostNetwork.orValue(false)", 'object.spec.?dnsPolicy.orValue("")'
+    without_cluster_dns = (
+        f'{policy} == "Default" || {host_network} && !({policy} in ["ClusterFirstWithHostNet", "None"])'
+    )
+    windows = {
+        "spec.os.name": "object.spec.?os.?name",
+        "spec.nodeSelector": 'object.spec.?nodeSelector[?"kubernetes.io/os"]',
+    }
+    return [
+        _where(
+            f"{api} && !object.spec.?automountServiceAccountToken.orValue(true)",
+            source(
+                "spec.automountServiceAccountToken: is false, but members that find each other by the "
+                f'Kubernetes API need the token; remove it, or set {PREFIX}discovery to "dns"'
+            ),
+        ),
+        _where(
+            f"!({api}) && ({without_cluster_dns})",
+            source(
+                "spec.dnsPolicy: does not use the cluster's DNS, by which members find each other; set it to "
+                f'"ClusterFirst" or "ClusterFirstWithHostNet", or set {PREFIX}discovery to "api"'
+            ),
+        ),
+        _where(
+            f"{CLIENTS_IN_POD} && {host_network}",
+            source(
+                "spec.hostNetwork: is true, so 127.0.0.1 is the node's, and whatever runs on the node could "
+                f"be a client of the member; remove it, or {PREFIX}clients"
+            ),
+        ),
+        *(
+            _where(
+                f'{system}.orValue("") == "windows"',
+                source(f"{where}: is windows, but Hazelcast members run on Linux; remove {INJECT}"),
+            )
+            for where, system in windows.items()
+        ),
+    ]
+
+
+def _blocking_budget() -> str:
+    before, after = BLOCKING_BUDGET.split("{}")
+    made_by = 'variables.owners.map(o, "a " + o.kind)[?0].orValue("no workload")'
+    return _where(
+        f"{value_of('disruption-budget')} && !variables.scalable",
+        _joined(f"{DISRUPTION_BUDGET}: {before}", Code(made_by), after),
+    )
+
+
+def _unusable_status() -> str:
+    """List sentences about a status that no injection can have written, or that the label contradicts."""
+    group = "variables.group"
+    is_unfit = f"size({group}) > {MAX_GROUP} || !{matches(group, DNS_LABEL)}"
+    return _listed([_where(is_unfit, source(f"{STATUS}: {intact.UNREADABLE}")), _foreign_group()])
+
+
+def _problems() -> str:
+    """Each kind only where the ones before found nothing, in the order of `policy.decide`."""
+    recorded = "variables.is_recorded"
+    return (
+        f"{recorded} && size(variables.members) == 0 ? [{source(f'{STATUS}: {intact.NO_MEMBER}')}]\n"
+        f"  : !({ASKS}) ? []\n"
+        f"  : {recorded} && size(variables.unusable_status) > 0 ? variables.unusable_status\n"
+        "  : size(variables.invalid) > 0 ? variables.invalid\n"
+        "  : size(variables.contradictions) > 0 ? variables.contradictions\n"
+        "  : variables.torn || variables.hand_written ? [] : variables.collisions"
+    )
+
+
+def _where(condition: str, sentence: str) -> str:
+    """An element of a list that is there under a condition."""
+    return f"?({condition})\n    ? optional.of({sentence}) : optional.none()"
+
+
+def _joined(*parts: str | Code) -> str:
+    return source(Text(parts))
+
+
+def _listed(elements: list[str]) -> str:
+    return "[\n  " + ",\n  ".join(elements) + "\n]"

@@ -1,0 +1,365 @@
+"""Settings -> admission policies, by which the API server itself injects the member: without a webhook.
+
+Two pairs of a policy and its binding. The mutating one injects where nothing is wrong, and leaves a Pod
+alone otherwise, as it cannot deny. The validating one then denies the Pod, with the sentences; it sees
+whatever asks for a member and has none. Both find what is wrong by the same variables
+(`admission_policies/conditions.py`).
+
+What a Pod gains is made by the webhook's own functions, once for each case, from a spec whose values are
+known only later (`cel.py`).
+Sources: Kubernetes documentation, "Mutating Admission Policy" and "Validating Admission Policy".
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hazelcast_sidecar import cel
+from hazelcast_sidecar.admission_policies.conditions import (
+    ANNOTATIONS,
+    ASKS,
+    CLIENTS_IN_POD,
+    by_namespace,
+    checks,
+    text_of,
+    value_of,
+)
+from hazelcast_sidecar.cel import Unknown, source
+from hazelcast_sidecar.injection import intact, member
+from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
+from hazelcast_sidecar.injection.patch import DEFAULT_GRACE_SECONDS, status_of
+from hazelcast_sidecar.injection.pod_decision import Inject
+from hazelcast_sidecar.names import GROUP, INJECT, MAX_GROUP, MIRROR, POD_CLIENTS, PREFIX, STATUS, TMP_VOLUME
+from hazelcast_sidecar.spec import annotations
+from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs, SidecarSpec
+from hazelcast_sidecar.spec.settings import Settings
+
+NAME = "hazelcast-sidecar-injector"
+"""Of all four objects."""
+
+EXEMPT_NAMESPACES = ("kube-system", NAME)
+"""As the webhook configuration has them: these must come up also when everything else is wrong."""
+
+LIMITS = (
+    "Annotations of a Deployment or another workload are not copied: they belong on its Pod template.",
+    'It warns of nothing, says no "did you mean", and names a container by its name rather than its place.',
+    f"A workload whose name is no DNS label of at most {MAX_GROUP} characters needs the annotation group.",
+    "Several options in java-opts have one space between them each.",
+    "The record of a Pod whose annotations change its member has no fingerprint: the audit finds no drift.",
+    "Resources of a whole Pod that leave the member no room are refused in the API server's own words.",
+    "A change of the settings counts when this is made and applied anew.",
+    "ConfigMaps, Services and the like of each group are the controller's work, as with the webhook.",
+)
+"""What it does not do, or does otherwise, than the webhook; sentences."""
+
+_BESIDE_THE_MEMBER = ("inject", "group", "disruption-budget", "network-policy")
+"""Annotations that no fingerprint depends on."""
+
+
+def policies(settings: Settings) -> list[dict[str, Any]]:
+    """The mutating policy and its binding, the validating policy and its binding.
+
+    Raises:
+        InvalidSettingsError: the settings' defaults cannot be used.
+    """
+    found = checks(settings)
+    return [
+        _object("MutatingAdmissionPolicy", _mutating({**found, **_gains(settings)})),
+        _object("MutatingAdmissionPolicyBinding", {"policyName": NAME}),
+        _object("ValidatingAdmissionPolicy", _validating(found)),
+        _object("ValidatingAdmissionPolicyBinding", {"policyName": NAME, "validationActions": ["Deny"]}),
+    ]
+
+
+def _object(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": NAME},
+        "spec": spec,
+    }
+
+
+def _mutating(variables: dict[str, str]) -> dict[str, Any]:
+    return {
+        "failurePolicy": "Fail",
+        # Injection is idempotent: when another policy or webhook changes the Pod, ours may look again.
+        "reinvocationPolicy": "IfNeeded",
+        "matchConstraints": _pods(),
+        "matchConditions": _conditions(f'{ANNOTATIONS}[?{source(INJECT)}].orValue("") == "true"'),
+        "variables": _named(variables),
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": _OPERATIONS}}],
+    }
+
+
+def _validating(variables: dict[str, str]) -> dict[str, Any]:
+    return {
+        "failurePolicy": "Fail",
+        "matchConstraints": _pods(),
+        "matchConditions": _conditions(f"{ASKS} || {source(STATUS)} in {ANNOTATIONS}"),
+        "variables": _named(variables),
+        "validations": [
+            {
+                "expression": "size(variables.problems) == 0",
+                "reason": "Invalid",
+                "message": "the Pod's annotations cannot be used; the list of mistakes is too long to show",
+                "messageExpression": _IN_ONE_SENTENCE,
+            },
+            {
+                "expression": f"!variables.torn || size(variables.problems) > 0 || !({ASKS})",
+                "reason": "Invalid",
+                "message": "parts of the Hazelcast member are missing: another webhook or policy removed "
+                "them after they had been put back; change that one, or keep it away from this Pod",
+            },
+            {
+                "expression": "variables.hand_written || variables.torn || size(variables.problems) > 0 || "
+                f"!({ASKS})",
+                "reason": "Invalid",
+                "message": "the Pod asks for a Hazelcast member and was given none: the "
+                f'MutatingAdmissionPolicy "{NAME}" and its binding do not work yet, or are missing',
+            },
+        ],
+    }
+
+
+def _named(expressions: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "expression": expression} for name, expression in expressions.items()]
+
+
+def _pods() -> dict[str, Any]:
+    exempt = {
+        "key": "kubernetes.io/metadata.name",
+        "operator": "NotIn",
+        "values": list(EXEMPT_NAMESPACES),
+    }
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["pods"],
+        "scope": "Namespaced",
+    }
+    return {
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {"matchExpressions": [exempt]},
+        "resourceRules": [rule],
+    }
+
+
+def _conditions(asks: str) -> list[dict[str, str]]:
+    """Pods that ask and are not injected yet, or no longer intact; conditions know no variables."""
+    return [
+        {"name": "asks-for-a-member", "expression": asks},
+        # It only shows a static Pod, which the kubelet runs from a file.
+        {"name": "no-mirror-pod", "expression": f"!({source(MIRROR)} in {ANNOTATIONS})"},
+        {"name": "not-injected-yet", "expression": f"!({intact.IS_INTACT})"},
+    ]
+
+
+_IN_ONE_SENTENCE = (
+    "size(variables.problems) == 1 ? variables.problems[0]\n"
+    ': string(size(variables.problems)) + " problems: " +\n'
+    '  variables.problems.transformList(i, p, "(" + string(i + 1) + ") " + p).join("; ")'
+)
+
+
+# --- what a Pod gains --------------------------------------------------------------------------------------
+
+
+class _Switch(NamedTuple):
+    """An attribute of the spec that decides about the form of what a Pod gains."""
+
+    field: str
+    condition: str
+    yes: Any
+    no: Any
+
+
+def _switches() -> list[_Switch]:
+    booleans = ("native-sidecar", "metrics", "disruption-budget", "network-policy")
+    java_opts = text_of("java-opts")
+    return [
+        *(_Switch(name.replace("-", "_"), value_of(name), yes=True, no=False) for name in booleans),
+        _Switch("discovery", f'{text_of("discovery")} == "api"', "api", "dns"),
+        _Switch("clients", CLIENTS_IN_POD, POD_CLIENTS, "any"),
+        _Switch("log_format", f'{text_of("log-format")} == "json"', "json", "text"),
+        _Switch("config", '"config" in variables.texts', Unknown(text_of("config")), None),
+        _Switch("java_opts", f'{java_opts} != ""', (Unknown(java_opts),), ()),
+    ]
+
+
+def _spec() -> dict[str, Any]:
+    """The attributes of a spec whose values are known only when a Pod is created."""
+    shipped = _default_spec(Settings(), "")
+    numbers = {row.name for row in TABLE if type(getattr(shipped, row.field)) is int}
+    return {row.field: Unknown(value_of(row.name), text=row.name not in numbers) for row in TABLE}
+
+
+def _default_spec(settings: Settings, namespace: str) -> SidecarSpec:
+    spec = annotations.parse({}, DefaultSpecs(settings).of(namespace))
+    assert isinstance(spec, SidecarSpec)  # noqa: S101 - DefaultSpecs refuses others
+    return spec
+
+
+def _for_each_case(
+    make: Callable[[SidecarSpec], Any], switches: Sequence[_Switch], fields: dict[str, Any]
+) -> Any:  # noqa: ANN401 - a tree
+    """One tree of what a function makes of every spec."""
+    if not switches:
+        return cel.node(make(SidecarSpec(**fields)))
+    first, *rest = switches
+    yes, no = (_for_each_case(make, rest, {**fields, first.field: v}) for v in (first.yes, first.no))
+    return cel.choice(first.condition, yes, no)
+
+
+def _gains(settings: Settings) -> dict[str, str]:
+    """Variable to expression of what a Pod gains, each using only those before it."""
+    group = Unknown("variables.group")
+    account = Unknown('object.spec.?serviceAccountName.orValue("default")')
+    digest = Unknown("variables.fingerprint")
+
+    def status(spec: SidecarSpec) -> str:
+        decision = Inject(spec, group, account if spec.discovery == "api" else "")
+        return msgspec.json.encode(status_of(decision, digest), enc_hook=cel.in_json).decode()
+
+    makers: dict[str, Callable[[SidecarSpec], Any]] = {
+        "status": status,
+        "application_env": lambda spec: member.env_vars(member.application_env(spec.port, spec.cluster_name)),
+        "member": lambda spec: member.container(spec, group, settings.run_as_user),
+        "volumes": lambda spec: member.volumes(spec, group),
+    }
+    switches, fields = _switches(), _spec()
+    made = {name: source(_for_each_case(make, switches, fields)) for name, make in makers.items()}
+    return {"fingerprint": _fingerprint(settings), **made, **_grace_period(), "at": _place_of_member()}
+
+
+def _place_of_member() -> str:
+    """Find the JSON pointer to the member of a Pod that was injected before."""
+    places = (
+        f"object.spec.?{field}.orValue([]).transformList(i, c, {intact.IS_MEMBER},\n"
+        f'  "/spec/{field}/" + string(i))'
+        for field in ("initContainers", "containers")
+    )
+    return f"({' + '.join(places)})[0]"
+
+
+def _fingerprint(settings: Settings) -> str:
+    """That of the defaults, where no annotation differs from them: it is a SHA-256, which CEL has not."""
+    known = by_namespace(
+        settings, lambda name: fingerprint(_default_spec(settings, name), settings.run_as_user)
+    )
+    beside = source([PREFIX + name for name in _BESIDE_THE_MEMBER])
+    default = f"variables.defaults[?k.substring({len(PREFIX)})]"
+    return (
+        f"variables.ours.all(k, k in {beside} || {default} == optional.of(variables.annotations[k]))\n"
+        f"  ? {known}\n  : {source(UNKNOWN)}"
+    )
+
+
+def _grace_period() -> dict[str, str]:
+    """As `member.grace_period` has it, which compares and so cannot take what is known only later."""
+    highest, own, timeout = (
+        member.MAX_GRACE_SECONDS,
+        "variables.own_grace_seconds",
+        value_of("shutdown-timeout"),
+    )
+    needed = f"{timeout} + ({value_of('native-sidecar')} ? {own} : 0)"
+    given = f"object.spec.?terminationGracePeriodSeconds.orValue({DEFAULT_GRACE_SECONDS})"
+    return {
+        "own_grace_seconds": f"int({given})",
+        # Beyond the highest nothing is added, so that no sum leaves 64 bits.
+        "grace_seconds": f"{own} >= {highest} ? {own} : [{own}, [{needed}, {highest}].min()].max()",
+    }
+
+
+def _operations() -> str:
+    """The JSON Patch. One list: a second mutation would already see the Pod that the first one made."""
+    count = len(member.application_env(0, ""))
+    label, record = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
+    parts = [
+        f"""[
+  {_add(f'"/metadata/annotations/" + {record}', "variables.status")},
+  has(object.metadata.labels)
+    ? {_add(f'"/metadata/labels/" + {label}', "variables.group")}
+    : {_add('"/metadata/labels"', f"{{{source(GROUP)}: variables.group}}")}
+]""",
+        f"""object.spec.containers.transformList(i, c, !has(c.env),
+  {_add(_ENV, "variables.application_env")})""",
+        *(_application_variable(position) for position in reversed(range(count))),
+        f"""[
+  !({value_of("native-sidecar")})
+    ? {_add('"/spec/containers/-"', "variables.member")}
+    : has(object.spec.initContainers)
+    ? {_add('"/spec/initContainers/0"', "variables.member")}
+    : {_add('"/spec/initContainers"', "[variables.member]")}
+]""",
+        f"""(has(object.spec.volumes)
+  ? variables.volumes.map(v, {_add('"/spec/volumes/-"', "v")})
+  : [{_add('"/spec/volumes"', "variables.volumes")}])""",
+        f"""(variables.grace_seconds == variables.own_grace_seconds ? [] : [
+  {_add('"/spec/terminationGracePeriodSeconds"', "variables.grace_seconds")}
+])""",
+    ]
+    return (
+        "size(variables.problems) > 0 ? []\n"
+        f": variables.torn ? {_restore()}\n"
+        ": variables.hand_written ? [] : " + " +\n".join(parts)
+    )
+
+
+def _restore() -> str:
+    """Make the operations of `patch.restore_operations`."""
+    label, record = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
+    at, found = "variables.at", "variables.members[0]"
+    mounts = f"{found}.?volumeMounts.orValue([])"
+    cover = source(member.TOKEN_COVER)
+    is_token = (
+        f'{text_of("discovery")} == "dns" && m.mountPath == {source(member.TOKEN_DIRECTORY)} && '
+        f"m.name != {source(TMP_VOLUME)}"
+    )
+    parts = [
+        f"""[
+  ?(!variables.is_recorded)
+    ? optional.of({_add(f'"/metadata/annotations/" + {record}', "variables.status")}) : optional.none(),
+  ?({source(GROUP)} in object.metadata.?labels.orValue({{}}))
+    ? optional.none() : optional.of(has(object.metadata.labels)
+    ? {_add(f'"/metadata/labels/" + {label}', "variables.group")}
+    : {_add('"/metadata/labels"', f"{{{source(GROUP)}: variables.group}}")}),
+  ?({at}.startsWith("/spec/initContainers/") && {found}.?restartPolicy.orValue("") != "Always")
+    ? optional.of({_add(f'{at} + "/restartPolicy"', '"Always"')}) : optional.none()
+]""",
+        _appended('"/spec/volumes"', "object.spec", "volumes", "variables.volumes", "name"),
+        _appended(f'{at} + "/env"', found, "env", "variables.member.env", "name"),
+        _appended(
+            f'{at} + "/volumeMounts"', found, "volumeMounts", "variables.member.volumeMounts", "mountPath"
+        ),
+        f"""{mounts}.transformList(i, m, {is_token},
+  JSONPatch{{op: "replace", path: {at} + "/volumeMounts/" + string(i), value: {cover}}})""",
+    ]
+    return "(" + " +\n".join(parts) + ")"
+
+
+def _appended(path: str, holder: str, field: str, wanted: str, key: str) -> str:
+    """Make those that append to a list what it lacks, by a key of its elements, or create the list."""
+    lacking = f"{wanted}.filter(w, !{holder}.{field}.exists(e, e.{key} == w.{key}))"
+    each = _add(f'{path} + "/-"', "w")
+    return f"(has({holder}.{field})\n  ? {lacking}.map(w, {each})\n  : [{_add(path, wanted)}])"
+
+
+_ENV = '"/spec/containers/" + string(i) + "/env"'
+
+
+def _add(path: str, value: str) -> str:
+    return f'JSONPatch{{op: "add", path: {path}, value: {value}}}'
+
+
+def _application_variable(position: int) -> str:
+    """One variable in front of those of each container that has some, but not this one."""
+    variable = f"variables.application_env[{position}]"
+    lacks = f"has(c.env) && !c.env.exists(e, e.name == {variable}.name)"
+    operation = _add(f'{_ENV} + "/0"', variable)
+    return f"object.spec.containers.transformList(i, c, {lacks},\n  {operation})"
+
+
+_OPERATIONS = _operations()

@@ -1,0 +1,370 @@
+"""Reads a cluster into a snapshot. What whoever asks may not read stands there as `Unread`."""
+
+import asyncio
+import ssl
+from base64 import b64decode
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from hazelcast_sidecar.checks import dry_run
+from hazelcast_sidecar.checks.group_health import groups_of, needed, unmet
+from hazelcast_sidecar.checks.preflight import PARTS
+from hazelcast_sidecar.checks.rbac import rights_of
+from hazelcast_sidecar.checks.registration import client_of
+from hazelcast_sidecar.checks.results import Unread
+from hazelcast_sidecar.checks.snapshot import Asking, Document, ObjectName, Right, Snapshot, Trial
+from hazelcast_sidecar.errors import InvalidSettingsError, Problem, in_short
+from hazelcast_sidecar.group_objects.objects import OURS_SELECTOR
+from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
+from hazelcast_sidecar.kube.objects import (
+    KEPT_KINDS,
+    POD,
+    RUNNING,
+    SECRET,
+    WEBHOOK_CONFIGURATION,
+    Kind,
+    Metadata,
+    OwnerReference,
+    Partial,
+    owner_of,
+)
+from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.names import CONTROLLER, GROUP, INJECT, INJECTOR, LEAF_SECRET, PREFIX, SETTINGS, STATUS
+from hazelcast_sidecar.untrusted import UNDECODABLE
+
+_TRIALS = 3
+_TLS_SECONDS = 5
+_SERVICE_NAME = "kubernetes.io/service-name"
+
+_NODE = Kind("Node", "/api/v1", "nodes")
+_NAMESPACE = Kind("Namespace", "/api/v1", "namespaces")
+_DEPLOYMENT = Kind("Deployment", "/apis/apps/v1", "deployments")
+_LEASE = Kind("Lease", "/apis/coordination.k8s.io/v1", "leases")
+_ENDPOINT_SLICE = Kind("EndpointSlice", "/apis/discovery.k8s.io/v1", "endpointslices")
+_AUTHORIZATION = "/apis/authorization.k8s.io/v1"
+_OF_ANOTHER = Kind("SubjectAccessReview", _AUTHORIZATION, "subjectaccessreviews")
+_OF_ONESELF = Kind("SelfSubjectAccessReview", _AUTHORIZATION, "selfsubjectaccessreviews")
+
+Say = Callable[[str], None]
+"""Takes what is being looked at."""
+
+_Read = TypeVar("_Read")
+_Item = TypeVar("_Item")
+
+
+async def attempt(what: str, reading: Awaitable[_Read]) -> _Read | Unread:
+    """What was read, or why it was not; `what` is a verb and its object, such as "list nodes"."""
+    try:
+        return await reading
+    except ApiError as error:
+        if error.status == HTTPStatus.FORBIDDEN:
+            return Unread(f"you may not {what}")
+        return Unread(f"could not {what}: {error.message}")
+    except CONNECTION_ERRORS as error:
+        return Unread(f"could not {what}: {in_words(error)}")
+    except Exception as error:  # noqa: BLE001 - what cannot be read must not keep the rest from being read
+        return Unread(f"could not {what}: {in_short(error)}")
+
+
+class Reader:
+    """Reads one cluster.
+
+    Args:
+        api: of the cluster.
+        namespace: the installation's own; empty: the one that the configuration names.
+        say: told what is being looked at.
+    """
+
+    def __init__(self, api: Api, namespace: str, say: Say) -> None:
+        self._api, self._given, self._say = api, namespace, say
+
+    async def installation(self, trial_in: str) -> Snapshot:
+        """All that the checks of an installation look at.
+
+        Args:
+            trial_in: the namespace in which an injection is tried.
+
+        Raises:
+            InvalidSettingsError: no API server answers, or it does not know who asks.
+        """
+        found = await self._ground()
+        namespace, configuration = found["namespace"], found["configuration"]
+        self._say("the installation")
+        found |= await self._parts(namespace)
+        found["served"] = await _served(configuration)
+        found["lacking"] = await self._lacking(namespace, found["controller"])
+        self._say(f"an injection in {trial_in}")
+        found["trial"] = await self._try(trial_in, configuration, exempt=("kube-system", namespace))
+        self._say("Pods and what stands beside them")
+        found |= await self._workloads()
+        return Snapshot(now=datetime.now(UTC), **found)
+
+    async def before(self) -> Snapshot:
+        """All that the checks before an installation look at.
+
+        Raises:
+            InvalidSettingsError: no API server answers, or it does not know who asks.
+        """
+        found = await self._ground()
+        self._say("what an installation needs")
+        registration = WEBHOOK_CONFIGURATION.path
+        found["admission_api"] = await attempt(f"get {registration}", self._api.document(registration))
+        found["configurations"] = await self._documents(WEBHOOK_CONFIGURATION)
+        found["refused"] = await attempt(
+            "ask for your rights", self._refused(_OF_ONESELF, PARTS, found["namespace"], {})
+        )
+        return Snapshot(now=datetime.now(UTC), **found)
+
+    async def _ground(self) -> dict[str, Any]:
+        """What both sets of checks begin with."""
+        self._say("the cluster")
+        version = await self._version()
+        nodes, namespaces, configuration = await asyncio.gather(
+            self._documents(_NODE),
+            attempt("list namespaces", self._namespaces()),
+            self._object(WEBHOOK_CONFIGURATION, "", INJECTOR),
+        )
+        namespace = self._given or INJECTOR
+        if not self._given and isinstance(configuration, dict):
+            namespace = (client_of(configuration).get("service") or {}).get("namespace", INJECTOR)
+        return {
+            "namespace": namespace,
+            "version": version,
+            "nodes": nodes,
+            "namespaces": namespaces,
+            "configuration": configuration,
+        }
+
+    async def _version(self) -> Document | Unread:
+        try:
+            return await self._api.document("/version")
+        except ApiError as error:
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                sentence = "the API server does not know who asks; log in again, or name another --context"
+                raise InvalidSettingsError([Problem("credentials", sentence)]) from error
+            return Unread(f"could not get /version: {error.message}")
+        except CONNECTION_ERRORS as error:
+            sentence = f"no API server answers: {in_words(error)}"
+            raise InvalidSettingsError([Problem("cluster", sentence)]) from error
+
+    async def _parts(self, namespace: str) -> dict[str, Any]:
+        """The objects of the installation."""
+        selector = f"{_SERVICE_NAME}={INJECTOR}"
+        webhook, controller, lease, settings, leaf, endpoints = await asyncio.gather(
+            self._object(_DEPLOYMENT, namespace, INJECTOR),
+            self._object(_DEPLOYMENT, namespace, CONTROLLER),
+            self._object(_LEASE, namespace, CONTROLLER),
+            self._object(KEPT_KINDS["ConfigMap"], namespace, SETTINGS),
+            self._object(SECRET, namespace, LEAF_SECRET),
+            self._documents(_ENDPOINT_SLICE, namespace, labelSelector=selector),
+        )
+        return {
+            "webhook": webhook,
+            "controller": controller,
+            "lease": lease,
+            "settings": settings,
+            "leaf": _certificate(leaf) if isinstance(leaf, dict) else leaf,
+            "endpoints": endpoints,
+        }
+
+    async def _lacking(self, namespace: str, controller: Document | Unread | None) -> list[Right] | Unread:
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+        account = {"user": f"system:serviceaccount:{namespace}:{CONTROLLER}", "groups": groups}
+        asked = self._refused(_OF_ANOTHER, rights_of(controller), namespace, account)
+        return await attempt("ask for the controller's rights", asked)
+
+    async def _refused(
+        self, review: Kind, rights: Sequence[Right], namespace: str, who: Document
+    ) -> list[Right]:
+        """Those of some rights that somebody does not have."""
+
+        async def has(right: Right) -> bool:
+            resource, _, subresource = right.resource.partition("/")
+            attributes = {
+                "verb": right.verb,
+                "group": right.group,
+                "resource": resource,
+                "subresource": subresource,
+                "name": right.name,
+                "namespace": namespace if right.own else "",
+            }
+            body = {"apiVersion": "authorization.k8s.io/v1", "kind": review.name}
+            answer = await self._api.create(
+                review, "", {**body, "spec": {**who, "resourceAttributes": attributes}}
+            )
+            return bool(answer["status"]["allowed"])
+
+        # Whoever may not ask is told so once.
+        answers = [await has(rights[0]), *await asyncio.gather(*(has(right) for right in rights[1:]))]
+        return [right for right, answer in zip(rights, answers, strict=True) if not answer]
+
+    async def _try(
+        self, namespace: str, configuration: Document | Unread | None, exempt: tuple[str, ...]
+    ) -> Trial | Unread:
+        """An injection through the API server, which stores nothing."""
+        if configuration is None:
+            return Unread("no webhook is registered")
+        if namespace in exempt:
+            return Unread(f"the webhook is not asked in {namespace}; name another one with --namespace")
+        pod, seconds = None, []
+        for _ in range(_TRIALS):
+            started = perf_counter()
+            try:
+                pod = await self._api.create(POD, namespace, dry_run.POD, dry_run=True)
+            except ApiError as error:
+                if error.status == HTTPStatus.FORBIDDEN and "cannot create resource" in error.message:
+                    return Unread(f"you may not create pods in {namespace}")
+                return Trial(namespace, refusal=error.message)
+            except CONNECTION_ERRORS as error:
+                return Trial(namespace, refusal=in_words(error))
+            seconds.append(perf_counter() - started)
+        return Trial(namespace, tuple(seconds), pod)
+
+    async def _workloads(self) -> dict[str, Any]:
+        """Pods with annotations of ours, and all that is beside them."""
+        pods = await attempt("list pods", self._pods())
+        if isinstance(pods, Unread):
+            parts = ("pods", "asking", "running", "standing", "unwanted", "services", "group_endpoints")
+            return dict.fromkeys((*parts, "policies"), pods)
+        of_groups = {"labelSelector": OURS_SELECTOR}
+        groups = groups_of(pods)
+        asking, running, standing, services, endpoints, policies = await asyncio.gather(
+            attempt("get pods", self._asking(pods)),
+            attempt("list pods", self._running()),
+            attempt("list what stands beside Pods", self._standing(needed(groups))),
+            self._documents(KEPT_KINDS["Service"], **of_groups),
+            self._documents(_ENDPOINT_SLICE, labelSelector=f"{GROUP},{_SERVICE_NAME}"),
+            self._documents(KEPT_KINDS["NetworkPolicy"]),
+        )
+        unwanted = await attempt("list what stands beside Pods", self._standing(unmet(groups)))
+        injected = {pod.namespace for pod in pods if GROUP in pod.labels}
+        if not isinstance(policies, Unread):
+            policies = [each for each in policies if each["metadata"]["namespace"] in injected]
+        return {
+            "pods": pods,
+            "asking": asking,
+            "running": running,
+            "standing": standing,
+            "unwanted": unwanted,
+            "services": services if isinstance(services, Unread) else {_key(each): each for each in services},
+            "group_endpoints": endpoints,
+            "policies": policies,
+        }
+
+    async def _pods(self) -> list[Metadata]:
+        """A page at a time; of most Pods nothing is kept."""
+        return [
+            item.metadata
+            async for item in self._items(POD, Partial, fieldSelector=RUNNING)
+            if any(key.startswith(PREFIX) for key in item.metadata.annotations)
+        ]
+
+    async def _running(self) -> frozenset[str]:
+        of_groups = {"labelSelector": GROUP, "fieldSelector": "status.phase=Running"}
+        return frozenset([item.metadata.uid async for item in self._items(POD, Partial, **of_groups)])
+
+    async def _asking(self, pods: Iterable[Metadata]) -> list[Asking]:
+        """One whole Pod of each owner whose Pods bear our annotation and no record."""
+        owners: defaultdict[tuple[str, OwnerReference], list[Metadata]] = defaultdict(list)
+        for pod in pods:
+            without_member = GROUP not in pod.labels or STATUS not in pod.annotations
+            if INJECT in pod.annotations and without_member and not pod.deletion_timestamp:
+                owners[pod.namespace, owner_of(pod)].append(pod)
+        found = []
+        for alike in owners.values():
+            first = alike[0]
+            document = await self._api.read(POD, first.namespace, first.name)
+            if document is not None:
+                found.append(Asking(first, _as_pod(document), len(alike)))
+        return found
+
+    async def _standing(self, names: Sequence[ObjectName]) -> Mapping[ObjectName, Metadata | Unread | None]:
+        """Ours by one list of each kind; what is not among them, by its name."""
+        found: dict[ObjectName, Metadata | Unread | None] = {}
+        for kind in {name.kind: KEPT_KINDS[name.kind] for name in names}.values():
+            wanted = [name for name in names if name.kind == kind.name]
+            listed = await attempt(f"list {kind.plural}", self._ours(kind))
+            if isinstance(listed, Unread):
+                found |= dict.fromkeys(wanted, listed)
+                continue
+            ours = {(metadata.namespace, metadata.name): metadata for metadata in listed}
+            for name in wanted:
+                known = ours.get((name.namespace, name.name))
+                found[name] = known or await self._metadata(kind, name)
+        return found
+
+    async def _ours(self, kind: Kind) -> list[Metadata]:
+        return [item.metadata async for item in self._items(kind, Partial, labelSelector=OURS_SELECTOR)]
+
+    async def _metadata(self, kind: Kind, name: ObjectName) -> Metadata | Unread | None:
+        found = await attempt(f"get {kind.plural}", self._api.get(kind, name.namespace, name.name))
+        return found.metadata if isinstance(found, Partial) else found
+
+    async def _namespaces(self) -> Mapping[str, Metadata]:
+        return {item.metadata.name: item.metadata async for item in self._items(_NAMESPACE, Partial)}
+
+    async def _object(self, kind: Kind, namespace: str, name: str) -> Document | Unread | None:
+        return await attempt(f"get {kind.plural}", self._api.read(kind, namespace, name))
+
+    async def _documents(self, kind: Kind, namespace: str = "", **query: str) -> list[Document] | Unread:
+        async def collected() -> list[Document]:
+            item = cast("type[Document]", dict)
+            return [each async for each in self._items(kind, item, namespace, **query)]
+
+        return await attempt(f"list {kind.plural}", collected())
+
+    async def _items(
+        self, kind: Kind, item: type[_Item], namespace: str = "", **query: str
+    ) -> AsyncIterator[_Item]:
+        async for page in self._api.pages(kind, item, namespace, **query):
+            for each in page.items:
+                yield each
+
+
+def _key(document: Document) -> tuple[str, str]:
+    return document["metadata"]["namespace"], document["metadata"]["name"]
+
+
+def _as_pod(document: Document) -> Pod | Unread:
+    """Read a Pod as the webhook does; it is one Pod's fault if that fails."""
+    try:
+        return msgspec.convert(document, Pod)
+    except UNDECODABLE as error:
+        return Unread(f"it cannot be read as a Pod: {error}")
+
+
+def _certificate(secret: Document) -> bytes | Unread | None:
+    text = (secret.get("data") or {}).get("tls.crt")
+    try:
+        return None if text is None else b64decode(text)
+    except ValueError as error:
+        return Unread(f"what the Secret {LEAF_SECRET} holds is not base64: {error}")
+
+
+async def _served(configuration: Document | Unread | None) -> bytes | Unread | None:
+    """What a webhook that the configuration names by URL shows; whether to trust it is judged later."""
+    url = client_of(configuration).get("url") if isinstance(configuration, dict) else None
+    if url is None:
+        return None
+    return await attempt("ask the webhook for its certificate", _shown_at(url))
+
+
+async def _shown_at(url: str) -> bytes | Unread:
+    parts = urlsplit(url)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(_TLS_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 443, ssl=context)
+    except (OSError, TimeoutError) as error:
+        return Unread(f"no TLS at {parts.netloc}: {in_words(error)}")
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return ssl.DER_cert_to_PEM_cert(shown).encode()

@@ -1,0 +1,112 @@
+"""An injection tried through the API server: whether it is asked, answers, and in what time."""
+
+import re
+from statistics import median
+
+from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.snapshot import Document, Snapshot, Trial
+from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.status import Status
+from hazelcast_sidecar.names import CONTAINER, CONTROLLER, INJECT, INJECTOR, STATUS
+from hazelcast_sidecar.untrusted import UndecodableError
+from hazelcast_sidecar.version import __version__
+
+_AREA = Area("injection")
+_PORT = 8443
+_SLOW_SECONDS = 1.0
+
+POD: Document = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "hazelcast-sidecar-check", "annotations": {INJECT: "true"}},
+    "spec": {
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "check",
+                "image": "hazelcast-sidecar-check",
+                "resources": {
+                    "requests": {"cpu": "1m", "memory": "1Mi"},
+                    "limits": {"cpu": "1m", "memory": "1Mi"},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                    "runAsUser": 65534,
+                },
+            }
+        ],
+    },
+}
+"""What is created for show: it passes the strictest Pod Security level and fits into any quota."""
+
+
+def injection(snapshot: Snapshot) -> list[Finding]:
+    """Whether a Pod that asks for a member gets one."""
+    check = "dry run"
+    trial = snapshot.trial
+    if isinstance(trial, Unread):
+        return [_AREA.skipped(check, trial)]
+    if trial.pod is None:
+        return [
+            _AREA.problem(
+                check, f"a Pod in {trial.namespace} was refused: {trial.refusal}", _way_out(snapshot, trial)
+            )
+        ]
+    made = member_of(trial)
+    if made is None:
+        message = f"a Pod in {trial.namespace} that asks for a member came back without one"
+        fix = f"kubectl get mutatingwebhookconfiguration {INJECTOR} -o yaml"
+        return [_AREA.problem(check, message, fix)]
+    milliseconds = median(trial.seconds) * 1000
+    message = f"a Pod in {trial.namespace} gets a member; the API server answers in {milliseconds:.0f} ms"
+    if milliseconds >= _SLOW_SECONDS * 1000:
+        fix = f"kubectl -n {snapshot.namespace} top pods; kubectl -n {snapshot.namespace} get pods -o wide"
+        return [_AREA.warning(check, f"{message}, which every Pod waits for", fix)]
+    return [_AREA.ok(check, message)]
+
+
+def same_version(snapshot: Snapshot) -> list[Finding]:
+    """Whether what runs there is what judges here: another version may give another member."""
+    if isinstance(snapshot.trial, Unread) or (made := member_of(snapshot.trial)) is None:
+        return []
+    if made.version == __version__:
+        return [_AREA.ok("version", f"the webhook and this command are {__version__}")]
+    message = f"the webhook is {made.version} and this command {__version__}: drift cannot be told"
+    return [_AREA.warning("version", message, f"pip install hazelcast-sidecar-injector=={made.version}")]
+
+
+def member_of(trial: Trial) -> Status | None:
+    """The record on the Pod that came back, where it has its member."""
+    if trial.pod is None:
+        return None
+    spec = trial.pod["spec"]
+    names = [each["name"] for each in (*spec.get("initContainers", ()), *spec["containers"])]
+    if CONTAINER not in names:
+        return None
+    try:
+        return status.decode((trial.pod["metadata"].get("annotations") or {}).get(STATUS, ""))
+    except UndecodableError:
+        return None
+
+
+def _way_out(snapshot: Snapshot, trial: Trial) -> str:
+    """What to do about a refusal, by what the API server says of it."""
+    in_own = f"kubectl -n {snapshot.namespace}"
+    reach = (
+        f"{in_own} get pods  # Ready? Then let the control plane reach the nodes on TCP {_PORT}: "
+        "a private control plane needs a firewall rule for it (just after a rollout, kube-proxy may lag: try "
+        "again)"
+    )
+    fixes = {
+        "no endpoints available": f"{in_own} get pods; {in_own} scale deployment/{INJECTOR} --replicas=2",
+        "x509: |tls: ": f"{in_own} logs deployment/{CONTROLLER}",
+        "connection refused|deadline exceeded|i/o timeout|no route to host|EOF": reach,
+        'service "[^"]+" not found': "kubectl apply -k manifests/base",
+        'namespaces "[^"]+" not found': "kubectl get namespaces  # and name one of them with --namespace",
+        "exceeded quota": f"kubectl -n {trial.namespace} describe resourcequota",
+    }
+    return next(
+        (fix for pattern, fix in fixes.items() if re.search(pattern, trial.refusal)),
+        f"{in_own} logs deployment/{INJECTOR}",
+    )

@@ -1,0 +1,211 @@
+"""What stands beside the Pods of each group, and whether it serves them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, cast
+
+import msgspec
+
+from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.snapshot import Document, ObjectName, Snapshot
+from hazelcast_sidecar.group_objects.objects import (
+    OURS,
+    SCALABLE,
+    Participant,
+    Unmet,
+    Workload,
+    needs_of_group,
+    of_group,
+    unmet_requests,
+)
+from hazelcast_sidecar.injection.drift import as_created
+from hazelcast_sidecar.kube.objects import Metadata, owner_of
+from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.pod import workload_name
+from hazelcast_sidecar.model.status import Status
+from hazelcast_sidecar.names import CONTROLLER, GROUP, STATUS, resource_name
+
+_AREA = Area("groups")
+_SERVICE_NAME = "kubernetes.io/service-name"
+_DECISIVE = ("selector", "publishNotReadyAddresses", "clusterIP")
+"""Fields without which DNS does not answer with every member."""
+
+
+class Group(NamedTuple):
+    """The injected Pods that form one cluster."""
+
+    namespace: str
+    name: str
+    pods: list[Metadata]
+    statuses: list[Status]
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def groups_of(pods: Iterable[Metadata]) -> list[Group]:
+    """Every group, in the order of namespaces and names; a Pod whose record and label differ is in none."""
+    found: defaultdict[tuple[str, str], list[tuple[Metadata, Status]]] = defaultdict(list)
+    for pod in pods:
+        try:
+            record = status.decode(pod.annotations.get(STATUS, ""))
+        except msgspec.MsgspecError:
+            continue
+        if record.group == pod.labels.get(GROUP) and not pod.deletion_timestamp:
+            found[pod.namespace, record.group].append((pod, record))
+    return [
+        Group(namespace, name, [pod for pod, _ in members], [record for _, record in members])
+        for (namespace, name), members in sorted(found.items(), key=lambda item: item[0])
+    ]
+
+
+def needed(groups: Iterable[Group]) -> list[ObjectName]:
+    """The objects that must stand beside these groups."""
+    return [
+        ObjectName(obj["kind"], group.namespace, obj["metadata"]["name"])
+        for group in groups
+        for obj in _rendered(group)
+    ]
+
+
+def unmet(groups: Iterable[Group]) -> list[ObjectName]:
+    """The objects that must not stand beside these groups, though some of their Pods ask for them."""
+    return [_name_of(request, group) for group in groups for request in unmet_requests(_participants(group))]
+
+
+def _rendered(group: Group) -> list[Document]:
+    """Every object that a group needs, as the controller makes it."""
+    return of_group(needs_of_group(_participants(group)), group.name, group.namespace)
+
+
+def _participants(group: Group) -> list[Participant]:
+    return [
+        Participant(_workload_of(pod), record) for pod, record in zip(group.pods, group.statuses, strict=True)
+    ]
+
+
+def _workload_of(pod: Metadata) -> Workload:
+    """The workload of a Pod as the Pod says; only the controller looks whether it is true."""
+    owner = owner_of(pod)
+    name = workload_name(as_created(pod))
+    kind = owner.kind if name == owner.name else "Deployment"
+    scalable = (owner.api_version, owner.kind) in SCALABLE
+    return Workload(identity=f"{kind}/{name}", name=f"{kind}/{name}", scalable=scalable)
+
+
+def _name_of(request: Unmet, group: Group) -> ObjectName:
+    return ObjectName(request.kind, group.namespace, resource_name(group.name))
+
+
+def requests(snapshot: Snapshot) -> list[Finding]:
+    """Whether every group gets what some of its Pods ask for, and none has what it must not have."""
+    check = "requests"
+    if isinstance(snapshot.pods, Unread):
+        return [_AREA.skipped(check, snapshot.pods)]
+    found = [
+        finding
+        for group in groups_of(snapshot.pods)
+        for request in unmet_requests(_participants(group))
+        for finding in _unmet(check, group, request, snapshot)
+    ]
+    return found or [_AREA.ok(check, "every PodDisruptionBudget and NetworkPolicy that is asked for is made")]
+
+
+def _unmet(check: str, group: Group, request: Unmet, snapshot: Snapshot) -> list[Finding]:
+    name = _name_of(request, group)
+    fix = f"kubectl -n {group.namespace} get pods -l {GROUP}={group.name}  # whose they are"
+    found = [_AREA.warning(check, f"the group {group} gets no {request.kind}: {request.reason}", fix)]
+    if isinstance(snapshot.unwanted, Unread):
+        return found
+    metadata = snapshot.unwanted.get(name)
+    if isinstance(metadata, Metadata) and OURS.items() <= metadata.labels.items():
+        message = f"the {name.kind} {name.name} in {name.namespace} must not be there: {request.reason}"
+        fix = f"kubectl -n {name.namespace} delete {name.kind.lower()} {name.name}"
+        found.append(_AREA.problem(check, message, fix))
+    return found
+
+
+def objects(snapshot: Snapshot) -> list[Finding]:
+    """Whether all that the groups need is there, and ours."""
+    check = "objects"
+    if isinstance(snapshot.standing, Unread):
+        return [_AREA.skipped(check, snapshot.standing)]
+    found: list[Finding] = []
+    unread: dict[str, Unread] = {}
+    for name, metadata in snapshot.standing.items():
+        if isinstance(metadata, Unread):
+            unread[name.kind] = metadata
+        elif metadata is None:
+            message = f"the {name.kind} {name.name} is missing in {name.namespace}"
+            fix = f"kubectl -n {snapshot.namespace} logs deployment/{CONTROLLER}"
+            found.append(_AREA.problem(check, message, fix))
+        elif not OURS.items() <= metadata.labels.items():
+            found.append(_conflict(name))
+    found += [_AREA.skipped(f"{check} ({kind})", why) for kind, why in unread.items()]
+    return found or [_AREA.ok(check, f"{len(snapshot.standing)} stand beside injected Pods, all ours")]
+
+
+def _conflict(name: ObjectName) -> Finding:
+    group = name.name.removeprefix(resource_name(""))
+    message = (
+        f"the {name.kind} {name.name} in {name.namespace} is there and not ours, but the members of the "
+        f"group {group} need one of that name"
+    )
+    fix = f"kubectl -n {name.namespace} delete {name.kind.lower()} {name.name}  # or annotate {GROUP}"
+    return _AREA.problem("objects", message, fix)
+
+
+class _Dns(NamedTuple):
+    """What the names of groups resolve by."""
+
+    services: Mapping[tuple[str, str], Document]
+    endpoints: list[Document]
+    running: frozenset[str]
+
+
+def services(snapshot: Snapshot) -> list[Finding]:
+    """Whether each headless Service says what DNS needs, and has addresses."""
+    check = "headless Services"
+    parts = snapshot.pods, snapshot.services, snapshot.group_endpoints, snapshot.running
+    for part in parts:
+        if isinstance(part, Unread):
+            return [_AREA.skipped(check, part)]
+    pods, known, endpoints, running = cast(
+        tuple[list[Metadata], Mapping[tuple[str, str], Document], list[Document], frozenset[str]], parts
+    )
+    dns = _Dns(known, endpoints, running)
+    found = [
+        _AREA.problem(check, *fault)
+        for group in groups_of(pods)
+        if (fault := _fault(group, dns, snapshot.namespace))
+    ]
+    return found or [_AREA.ok(check, "select their groups, and have addresses where Pods run")]
+
+
+def _fault(group: Group, dns: _Dns, own_namespace: str) -> tuple[str, str] | None:
+    """What is wrong with a group's headless Service, and the fix; None also where there is no Service."""
+    name = resource_name(group.name)
+    wanted = next((obj["spec"] for obj in _rendered(group) if obj["kind"] == "Service"), None)
+    service = dns.services.get((group.namespace, name))
+    if service is None or wanted is None:
+        return None
+    wrong = [field for field in _DECISIVE if service["spec"].get(field) != wanted[field]]
+    if wrong:
+        message = f"{name} in {group.namespace} has another {' and '.join(wrong)}: members do not meet"
+        return message, f"kubectl -n {own_namespace} logs deployment/{CONTROLLER}  # it keeps the Service"
+    run = sum(pod.uid in dns.running for pod in group.pods)
+    if run and not _has_address(group.namespace, name, dns.endpoints):
+        message = f"{name} in {group.namespace} has no address though {run} of its Pods run"
+        fix = f"kubectl -n {group.namespace} get endpointslices -l {_SERVICE_NAME}={name} -o yaml"
+        return message, fix
+    return None
+
+
+def _has_address(namespace: str, service: str, slices: list[Document]) -> bool:
+    return any(
+        endpoint["addresses"]
+        for each in slices
+        if each["metadata"]["namespace"] == namespace
+        and each["metadata"].get("labels", {}).get(_SERVICE_NAME) == service
+        for endpoint in each.get("endpoints") or ()
+    )

@@ -1,0 +1,120 @@
+"""Pods that run: those without the member that they ask for, and those with another than today's."""
+
+from collections import defaultdict
+from shlex import quote
+
+from hazelcast_sidecar.checks.dry_run import member_of
+from hazelcast_sidecar.checks.installation import todays_settings
+from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.snapshot import Snapshot
+from hazelcast_sidecar.injection.drift import Judge, Verdict, as_created, record_of
+from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, owner_of
+from hazelcast_sidecar.model.pod import workload_name
+from hazelcast_sidecar.spec.settings import Settings
+from hazelcast_sidecar.version import __version__
+
+_AREA = Area("Pods")
+_RESTARTABLE = ("Deployment", "StatefulSet", "DaemonSet")
+_USER_RANGE = "openshift.io/sa.scc.uid-range"
+"""OpenShift's annotation on a namespace: the platform gives a user to what names none."""
+
+
+def missed(snapshot: Snapshot) -> list[Finding]:
+    """Those without a member, a line for each owner."""
+    check = "missed"
+    if isinstance(snapshot.asking, Unread):
+        return [_AREA.skipped(check, snapshot.asking)]
+    judge = Judge(todays_settings(snapshot) or Settings(), snapshot.namespace)
+    found: list[Finding] = []
+    for asking in snapshot.asking:
+        pod = asking.metadata
+        with _AREA.passing_over(check, f"the Pod {_named(pod)}", _show(pod), found):
+            if isinstance(asking.pod, Unread):
+                found.append(_AREA.problem(check, f"{_named(pod)}: {asking.pod.why}", _show(pod)))
+            elif verdict := judge.missed(pod.namespace, asking.pod):
+                pods = _counted(asking.alike)
+                message = f"{pods} without a member, such as {_named(pod)}: {verdict.sentence}"
+                found.append(_AREA.problem(check, message, _remedy(pod, verdict)))
+    return found or [_AREA.ok(check, "every Pod that asks for a member has one")]
+
+
+def drifted(snapshot: Snapshot) -> list[Finding]:
+    """Those whose member is not today's, a line for each owner."""
+    check = "drifted"
+    if isinstance(snapshot.pods, Unread):
+        return [_AREA.skipped(check, snapshot.pods)]
+    today = todays_settings(snapshot)
+    if today is None:
+        return [_AREA.skipped(check, Unread("without the settings nobody knows what Pods would get now"))]
+    made = None if isinstance(snapshot.trial, Unread) else member_of(snapshot.trial)
+    if made and made.version != __version__:
+        return [_AREA.skipped(check, Unread(f"the webhook is {made.version}, this command {__version__}"))]
+    judge = Judge(today, snapshot.namespace)
+    owners: defaultdict[tuple[str, OwnerReference], list[tuple[Metadata, Verdict]]] = defaultdict(list)
+    found: list[Finding] = []
+    for pod in snapshot.pods:
+        with _AREA.passing_over(check, f"the Pod {_named(pod)}", _show(pod), found):
+            record = None if pod.deletion_timestamp else record_of(pod)
+            if record and (verdict := judge.drifted(record)):
+                owners[pod.namespace, owner_of(pod)].append((pod, verdict))
+    for alike in owners.values():
+        pod, verdict = alike[0]
+        pods = _counted(len(alike))
+        message = f"{pods} with a member unlike today's, such as {_named(pod)}: {verdict.sentence}"
+        found.append(_AREA.warning(check, message, _remedy(pod, verdict)))
+    return found or [_AREA.ok(check, "every member is what today's settings would give")]
+
+
+def pod_security(snapshot: Snapshot) -> list[Finding]:
+    """Whether the namespaces' Pod Security levels let the member in."""
+    check = "Pod Security"
+    for part in (snapshot.pods, snapshot.namespaces):
+        if isinstance(part, Unread):
+            return [_AREA.skipped(check, part)]
+    assert not isinstance(snapshot.pods, Unread)  # noqa: S101 - looked at just before
+    assert not isinstance(snapshot.namespaces, Unread)  # noqa: S101
+    today = todays_settings(snapshot)
+    if today is None:
+        return [_AREA.skipped(check, Unread("without the settings nobody knows as which user members run"))]
+    found = []
+    for name in sorted({pod.namespace for pod in snapshot.pods}):
+        namespace = snapshot.namespaces.get(name, Metadata())
+        if today.run_as_user is None and _USER_RANGE not in namespace.annotations:
+            message = (
+                f"runAsUser is `platform`, and nothing gives a user to Pods in {name}: the kubelet does not "
+                "start a member whose image names its user"
+            )
+            fix = f"kubectl -n {snapshot.namespace} edit configmap hazelcast-sidecar-settings"
+            found.append(_AREA.warning(check, message, fix))
+    return found or [_AREA.ok(check, "members pass every level, restricted included")]
+
+
+def _remedy(pod: Metadata, verdict: Verdict) -> str:
+    """The command that has the Pod made anew, or its template mended.
+
+    Whoever makes Pods writes their owner, with any text, and this is a line to paste into a shell.
+    """
+    owner = owner_of(pod)
+    name = workload_name(as_created(pod))
+    kind = "Deployment" if owner.kind == "ReplicaSet" and name != owner.name else owner.kind
+    workload = quote(f"{kind.lower()}/{name}")
+    in_namespace = f"kubectl -n {pod.namespace}"
+    if not verdict.curable:
+        return f"{in_namespace} edit {workload}"
+    if kind in _RESTARTABLE:
+        return f"{in_namespace} rollout restart {workload}"
+    if kind == "Pod":
+        return f"{in_namespace} delete pod {pod.name}  # and create it anew"
+    return f"{in_namespace} delete pod {pod.name}"
+
+
+def _show(pod: Metadata) -> str:
+    return f"kubectl -n {pod.namespace} get pod {pod.name} -o yaml"
+
+
+def _counted(number: int) -> str:
+    return f"{number} Pod" if number == 1 else f"{number} Pods"
+
+
+def _named(pod: Metadata) -> str:
+    return f"{pod.namespace}/{pod.name}"

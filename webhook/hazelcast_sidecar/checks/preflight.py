@@ -1,0 +1,134 @@
+"""What can be known before an installation: whether it could be made, and would work."""
+
+from hazelcast_sidecar.checks.registration import client_of
+from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.selectors import selects
+from hazelcast_sidecar.checks.snapshot import Document, Right, Snapshot
+from hazelcast_sidecar.names import INJECTOR
+
+_AREA = Area("installation")
+_RBAC = "rbac.authorization.k8s.io"
+_OUR_LABELS = {
+    "app.kubernetes.io/name": INJECTOR,
+    "app.kubernetes.io/component": "webhook",
+    "app.kubernetes.io/part-of": INJECTOR,
+}
+
+PARTS = tuple(
+    Right("create", group, resource, own=own)
+    for group, resource, own in (
+        ("", "namespaces", False),
+        ("", "serviceaccounts", True),
+        ("", "configmaps", True),
+        ("", "services", True),
+        ("", "resourcequotas", True),
+        ("apps", "deployments", True),
+        ("policy", "poddisruptionbudgets", True),
+        ("networking.k8s.io", "networkpolicies", True),
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", False),
+        (_RBAC, "clusterroles", False),
+        (_RBAC, "clusterrolebindings", False),
+        (_RBAC, "roles", True),
+        (_RBAC, "rolebindings", True),
+    )
+)
+"""What manifests/base consists of."""
+
+
+def admission_api(snapshot: Snapshot) -> list[Finding]:
+    """Whether webhooks can be registered."""
+    check = "admission API"
+    if isinstance(snapshot.admission_api, Unread):
+        return [_AREA.skipped(check, snapshot.admission_api)]
+    kinds = [each["kind"] for each in snapshot.admission_api.get("resources", ())]
+    if "MutatingWebhookConfiguration" not in kinds:
+        message = "admissionregistration.k8s.io/v1 has no MutatingWebhookConfiguration"
+        return [
+            _AREA.problem(
+                check,
+                message,
+                "kubectl api-versions  # the API server must serve it: see its --runtime-config",
+            )
+        ]
+    return [_AREA.ok(check, "admissionregistration.k8s.io/v1 is there")]
+
+
+def may_create(snapshot: Snapshot) -> list[Finding]:
+    """Whether whoever asks may install."""
+    check = "your rights"
+    if isinstance(snapshot.refused, Unread):
+        return [_AREA.skipped(check, snapshot.refused)]
+    if snapshot.refused:
+        message = f"you may not {', '.join(str(right) for right in snapshot.refused)}"
+        fix = "kubectl apply -k manifests/base  # as somebody with the ClusterRole cluster-admin"
+        return [_AREA.problem(check, message, fix)]
+    return [_AREA.ok(check, "you may create all of manifests/base")]
+
+
+def other_installation(snapshot: Snapshot) -> list[Finding]:
+    """Whether there is one of the same name."""
+    check = "name"
+    if isinstance(snapshot.configuration, Unread):
+        return [_AREA.skipped(check, snapshot.configuration)]
+    if snapshot.configuration is None:
+        return [_AREA.ok(check, f"no other {INJECTOR} is registered")]
+    service = client_of(snapshot.configuration).get("service") or {}
+    where = service.get("namespace", "")
+    if where == snapshot.namespace:
+        message = f"{INJECTOR} is installed in {where} already: to apply the manifests updates it"
+        return [_AREA.warning(check, message, "hazelcast-sidecar check")]
+    message = f"another {INJECTOR} is registered, of the namespace {where or 'of nobody: it names a URL'}"
+    return [_AREA.problem(check, message, f"kubectl delete mutatingwebhookconfiguration {INJECTOR}")]
+
+
+def target_namespace(snapshot: Snapshot) -> list[Finding]:
+    """Whether the Pod Security level of the namespace lets our own Pods in."""
+    check = "namespace"
+    if isinstance(snapshot.namespaces, Unread):
+        return [_AREA.skipped(check, snapshot.namespaces)]
+    namespace = snapshot.namespaces.get(snapshot.namespace)
+    if namespace is None:
+        return [_AREA.ok(check, f"{snapshot.namespace} is not there yet, and comes with the manifests")]
+    if namespace.deletion_timestamp:
+        message = f"{snapshot.namespace} is being deleted"
+        return [_AREA.problem(check, message, f"kubectl wait --for=delete namespace/{snapshot.namespace}")]
+    level = namespace.labels.get("pod-security.kubernetes.io/enforce", "privileged")
+    return [_AREA.ok(check, f"{snapshot.namespace} enforces {level}, which our Pods pass")]
+
+
+def other_webhooks(snapshot: Snapshot) -> list[Finding]:
+    """Mutating webhooks of others that our own Pods would have to wait for."""
+    check = "other webhooks"
+    if isinstance(snapshot.configurations, Unread):
+        return [_AREA.skipped(check, snapshot.configurations)]
+    labels = {"kubernetes.io/metadata.name": snapshot.namespace}
+    if not isinstance(snapshot.namespaces, Unread) and snapshot.namespace in snapshot.namespaces:
+        labels |= snapshot.namespaces[snapshot.namespace].labels
+    found = [
+        _AREA.warning(
+            check,
+            f"while {each['name']} ({configuration['metadata']['name']}) is away, the injector's Pods cannot "
+            "start: its failurePolicy is Fail, and it is asked about them",
+            f"kubectl edit mutatingwebhookconfiguration {configuration['metadata']['name']}  # exempt "
+            f"the namespace {snapshot.namespace} in its namespaceSelector",
+        )
+        for configuration in snapshot.configurations
+        if configuration["metadata"]["name"] != INJECTOR
+        for each in configuration.get("webhooks") or ()
+        if _stands_in_the_way(each, labels)
+    ]
+    return found or [_AREA.ok(check, "none stands in the way of the injector's Pods")]
+
+
+def _stands_in_the_way(webhook: Document, namespace: dict[str, str]) -> bool:
+    return (
+        webhook.get("failurePolicy", "Fail") == "Fail"
+        and selects(webhook.get("namespaceSelector") or {}, namespace)
+        and selects(webhook.get("objectSelector") or {}, _OUR_LABELS)
+        and any(
+            {"", "*"} & set(rule["apiGroups"])
+            and {"pods", "*", "*/*"} & set(rule["resources"])
+            and {"CREATE", "*"} & set(rule["operations"])
+            for rule in webhook.get("rules") or ()
+        )
+    )

@@ -1,0 +1,69 @@
+"""What the controller must be allowed to do; the manifests give exactly this."""
+
+from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.snapshot import Document, Right, Snapshot
+from hazelcast_sidecar.names import AUTHORITY_SECRET, CONTROLLER, INJECTOR, LEAF_SECRET
+
+_AREA = Area("rights")
+_RBAC = "rbac.authorization.k8s.io"
+_SHOWN = 5
+_KEEP = "get list watch create patch delete"
+
+_EVERYWHERE = (
+    ("", "pods", "get list watch"),
+    ("", "configmaps", _KEEP),
+    ("", "services", _KEEP),
+    ("policy", "poddisruptionbudgets", _KEEP),
+    ("networking.k8s.io", "networkpolicies", _KEEP),
+    (_RBAC, "rolebindings", _KEEP),
+    ("", "events", "list watch create patch"),
+    ("", "replicationcontrollers", "get"),
+    ("apps", "daemonsets", "get"),
+    ("apps", "deployments", "get"),
+    ("apps", "replicasets", "get"),
+    ("apps", "statefulsets", "get"),
+    ("batch", "cronjobs", "get"),
+    ("batch", "jobs", "get"),
+)
+_NAMED = (
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get patch delete", INJECTOR, False),
+    ("coordination.k8s.io", "leases", "create", "", True),
+    ("coordination.k8s.io", "leases", "get update", CONTROLLER, True),
+    ("", "secrets", "create", "", True),
+    ("", "secrets", "get patch", AUTHORITY_SECRET, True),
+    ("", "secrets", "get patch", LEAF_SECRET, True),
+    ("", "namespaces", "get", "", True),
+)
+
+CONTROLLER_RIGHTS = tuple(
+    Right(verb, group, resource, name, own)
+    for group, resource, verbs, name, own in (*((*each, "", False) for each in _EVERYWHERE), *_NAMED)
+    for verb in verbs.split()
+)
+REPAIR = Right("create", "", "pods/eviction")
+"""Where it was started with --repair."""
+
+
+def rights_of(controller: Document | Unread | None) -> tuple[Right, ...]:
+    """What the controller needs, as it was started."""
+    if not isinstance(controller, dict):
+        return CONTROLLER_RIGHTS
+    containers = controller["spec"]["template"]["spec"]["containers"]
+    arguments = [argument for each in containers for argument in each.get("args") or ()]
+    repairs = any(argument.startswith("--repair") for argument in arguments)
+    return (*CONTROLLER_RIGHTS, REPAIR) if repairs else CONTROLLER_RIGHTS
+
+
+def controller_rights(snapshot: Snapshot) -> list[Finding]:
+    """Whether it has them."""
+    check = "controller"
+    if isinstance(snapshot.lacking, Unread):
+        return [_AREA.skipped(check, snapshot.lacking)]
+    if not snapshot.lacking:
+        return [_AREA.ok(check, "may do all that it needs")]
+    listed = ", ".join(str(right) for right in snapshot.lacking[:_SHOWN])
+    more = f" and {len(snapshot.lacking) - _SHOWN} more" if len(snapshot.lacking) > _SHOWN else ""
+    fix = "kubectl apply -k manifests/base"
+    if snapshot.lacking == [REPAIR]:
+        fix = "kubectl apply -k .  # with components: [manifests/components/repair] in kustomization.yaml"
+    return [_AREA.problem(check, f"it may not {listed}{more}", fix)]

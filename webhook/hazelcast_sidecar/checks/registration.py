@@ -1,0 +1,139 @@
+"""The MutatingWebhookConfiguration: whom the API server asks, about what, and what without an answer."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.selectors import selects
+from hazelcast_sidecar.checks.snapshot import Document, Snapshot
+from hazelcast_sidecar.injection import intact
+from hazelcast_sidecar.names import INJECTOR, POD_WEBHOOKS
+
+_AREA = Area("admission")
+_INSTALL = "kubectl apply -k manifests/base"
+_OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
+_SHOW = f"kubectl get mutatingwebhookconfiguration {INJECTOR} -o yaml"
+
+PODS, AGAIN, DECISIVE = POD_WEBHOOKS
+WORKLOADS = "workloads.sidecar.hazelcast.com"
+_ASKS_FOR_A_MEMBER = (
+    "has(object.metadata.annotations) && "
+    "object.metadata.annotations.exists(k, k.startsWith('sidecar.hazelcast.com/'))"
+)
+_STILL_WITHOUT = (
+    "(object.metadata.?annotations[?'sidecar.hazelcast.com/inject'].orValue('false') != 'false' || "
+    "object.metadata.?annotations[?'sidecar.hazelcast.com/status'].hasValue()) && "
+    "!object.metadata.?annotations[?'kubernetes.io/config.mirror'].hasValue() && "
+    f"!({intact.IS_INTACT})"
+)
+CONDITIONS = {
+    PODS: {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER},
+    AGAIN: {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER, "still-without-a-member": _STILL_WITHOUT},
+    DECISIVE: {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER, "still-without-a-member": _STILL_WITHOUT},
+    WORKLOADS: {
+        "annotated-for-sidecar": "[object, oldObject].exists(o, o != null && [o.metadata.?annotations, "
+        "o.spec.?template.?metadata.?annotations, o.spec.?jobTemplate.?metadata.?annotations, "
+        "o.spec.?jobTemplate.?spec.?template.?metadata.?annotations"
+        "].exists(a, a.orValue({}).exists(k, k.startsWith('sidecar.hazelcast.com/'))))",
+        "counts-itself": "!has(object.metadata.deletionTimestamp) && "
+        "!(request.kind.kind in ['ReplicaSet', 'Job'] && has(object.metadata.ownerReferences) && "
+        "object.metadata.ownerReferences.exists(r, has(r.controller) && r.controller))",
+    },
+}
+"""The match conditions of each webhook, as shipped; blanks and line ends do not count."""
+
+RESOURCES = {
+    **{name: {("", "pods", "CREATE")} for name in POD_WEBHOOKS},
+    WORKLOADS: {
+        (group, resource, operation)
+        for group, resources in (
+            ("apps", ("deployments", "statefulsets", "daemonsets", "replicasets")),
+            ("batch", ("jobs", "cronjobs")),
+        )
+        for resource in resources
+        for operation in ("CREATE", "UPDATE")
+    },
+}
+"""API group, resource and operation of what each webhook is asked about."""
+
+FAILURE_POLICIES = {PODS: "Ignore", AGAIN: "Ignore", DECISIVE: "Fail", WORKLOADS: "Fail"}
+_WITHOUT = {
+    PODS: "a Pod is refused where a connection to the webhook breaks",
+    AGAIN: "a Pod is refused where a connection to the webhook breaks",
+    DECISIVE: "while the webhook is away, Pods start without a member",
+    WORKLOADS: "annotations of workloads do nothing",
+}
+"""What it means that one of them is not there."""
+
+
+def registration(snapshot: Snapshot) -> list[Finding]:
+    """Everything about the configuration but its caBundle."""
+    check = "registration"
+    configuration = snapshot.configuration
+    if isinstance(configuration, Unread):
+        return [_AREA.skipped(check, configuration)]
+    if configuration is None:
+        message = f"there is no MutatingWebhookConfiguration {INJECTOR}: no Pod gets a member"
+        return [_AREA.problem(check, message, _INSTALL)]
+    webhooks = {each["name"]: each for each in configuration.get("webhooks") or []}
+    found: list[Finding] = []
+    for name, without in _WITHOUT.items():
+        if name not in webhooks:
+            found.append(_AREA.problem(check, f"the webhook {name} is not in it: {without}", _INSTALL))
+            continue
+        faults = list(_faults(webhooks[name], name, snapshot.namespace))
+        policy = FAILURE_POLICIES[name]
+        found += faults or [_AREA.ok(check, f"{name}, failurePolicy {policy}, conditions as shipped")]
+    return found
+
+
+def _faults(webhook: Document, name: str, namespace: str) -> Iterator[Finding]:
+    yield from _conditions(webhook, name)
+    if missing := sorted(RESOURCES[name] - _asked_about(webhook)):
+        _, resource, operation = missing[0]
+        message = f"{name} is not asked about every {operation} of {resource}, so some are passed by"
+        yield _AREA.problem("rules", message, _INSTALL)
+    if (policy := webhook.get("failurePolicy", "Fail")) != FAILURE_POLICIES[name]:
+        about = "while the webhook is away, it is passed by" if policy == "Ignore" else _WITHOUT[name]
+        yield _AREA.warning("failurePolicy", f"{name} has failurePolicy {policy}: {about}", _INSTALL)
+    for exempt in ("kube-system", namespace):
+        labels = {"kubernetes.io/metadata.name": exempt}
+        if selects(webhook.get("namespaceSelector") or {}, labels):
+            message = f"{name} does not exempt the namespace {exempt}, which must come up without it"
+            yield _AREA.warning("namespaceSelector", message, _INSTALL)
+
+
+def _conditions(webhook: Document, name: str) -> Iterator[Finding]:
+    """A condition that is missing has the API server ask about what is not ours, and wait."""
+    check = "match conditions"
+    given = {
+        each["name"]: "".join(each["expression"].split()) for each in webhook.get("matchConditions") or []
+    }
+    for condition, expression in CONDITIONS[name].items():
+        if condition not in given:
+            message = f"{name} lacks the match condition {condition}: it is asked about what it need not see"
+            yield _AREA.problem(check, message, _INSTALL)
+        elif given.pop(condition) != "".join(expression.split()):
+            message = f"{name} has another match condition {condition} than is shipped"
+            yield _AREA.warning(check, message, f"{_SHOW}; {_INSTALL}")
+    for condition in given:
+        message = f"{name} has the match condition {condition}, which is not shipped: some are passed by"
+        yield _AREA.warning(check, message, f"{_SHOW}; {_INSTALL}")
+
+
+def _asked_about(webhook: Document) -> set[tuple[str, str, str]]:
+    return {
+        (group, resource, operation)
+        for rule in webhook.get("rules") or []
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for operation in (_OPERATIONS if "*" in rule["operations"] else rule["operations"])
+    }
+
+
+def client_of(configuration: Document) -> dict[str, Any]:
+    """Where the API server finds the webhook for Pods, and whom it trusts."""
+    webhooks = configuration.get("webhooks") or [{}]
+    first = next((each for each in webhooks if each.get("name") == PODS), webhooks[0])
+    client: dict[str, Any] = first.get("clientConfig") or {}
+    return client

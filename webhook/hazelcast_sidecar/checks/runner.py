@@ -1,0 +1,68 @@
+"""All checks, in the order in which a person would look."""
+
+from collections.abc import Callable
+
+from hazelcast_sidecar.checks import (
+    cluster,
+    dry_run,
+    group_health,
+    installation,
+    networks,
+    pods,
+    preflight,
+    rbac,
+    registration,
+    serving_certificate,
+)
+from hazelcast_sidecar.checks.results import Area, Finding
+from hazelcast_sidecar.checks.snapshot import Snapshot
+
+Check = Callable[[Snapshot], list[Finding]]
+
+_EVERYWHERE: tuple[Check, ...] = (cluster.api_server, cluster.kubelets, cluster.operating_systems)
+
+OF_INSTALLATION: tuple[Check, ...] = (
+    *_EVERYWHERE,
+    installation.deployments,
+    installation.endpoints,
+    installation.lease,
+    installation.settings,
+    registration.registration,
+    serving_certificate.ca_bundle,
+    serving_certificate.expiry,
+    dry_run.injection,
+    dry_run.same_version,
+    rbac.controller_rights,
+    pods.missed,
+    pods.drifted,
+    pods.pod_security,
+    group_health.objects,
+    group_health.requests,
+    group_health.services,
+    networks.policies,
+)
+"""Whether what is installed is healthy."""
+
+BEFORE: tuple[Check, ...] = (
+    *_EVERYWHERE,
+    preflight.admission_api,
+    preflight.may_create,
+    preflight.other_installation,
+    preflight.target_namespace,
+    preflight.other_webhooks,
+)
+"""Whether an installation would work."""
+
+
+_AREA = Area("check")
+_REPORT = "hazelcast-sidecar --version  # this is a fault of this command: report it, with this line"
+
+
+def findings(snapshot: Snapshot, checks: tuple[Check, ...]) -> list[Finding]:
+    """What all of them say; where one fails, in whatever way, that is what it says."""
+    found: list[Finding] = []
+    for check in checks:
+        name = check.__name__.replace("_", " ")
+        with _AREA.passing_over(name, "something in the cluster", _REPORT, found):
+            found += check(snapshot)
+    return found

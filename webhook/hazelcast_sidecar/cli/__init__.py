@@ -1,0 +1,74 @@
+"""The command line: `hazelcast-sidecar`.
+
+Each command's module is imported only when it is called, so that `--help` is quick.
+"""
+
+import argparse
+import sys
+from collections.abc import Collection, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from hazelcast_sidecar.errors import InvalidSettingsError
+from hazelcast_sidecar.text import in_one_line
+from hazelcast_sidecar.version import __version__
+
+OK, MISUSE, INTERRUPTED = 0, 2, 130
+"""Exit statuses; commands that look for problems return 1 when they found some."""
+
+_PLUGIN = "kubectl-hazelcast_sidecar"
+
+_COMMANDS = {
+    "serve": "answer the API server's admission reviews",
+    "controller": "keep what injected Pods need beside them: ConfigMap, headless Service, Role",
+    "check": "say whether an installation is healthy, or would work here, and what to type where not",
+    "inject": "inject the Pods and workloads of manifests, without a webhook",
+    "uninject": "take out of manifests what was injected",
+    "explain": "say what would be injected into the Pods and workloads of manifests, and why",
+    "resources": "print what the controller would make beside injected Pods",
+    "policy": "print admission policies by which the API server injects members itself, without a webhook",
+    "completion": "print a script that completes this command line in a shell",
+    "demo": "run a cluster of two replicas on this machine: real members, the real webhook, no Kubernetes",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser(given[:1]).parse_args(given)
+    try:
+        return int(options.run(options))
+    except InvalidSettingsError as error:
+        for problem in error.problems:
+            line = in_one_line(f"hazelcast-sidecar {options.command}: {problem}")
+            print(line, file=sys.stderr)  # noqa: T201
+        return MISUSE
+    except BrokenPipeError:  # such as `| head`
+        return OK
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def parser(commands: Collection[str] | None = None) -> argparse.ArgumentParser:
+    """What the command line understands.
+
+    Args:
+        commands: those whose options are wanted; None: all of them.
+    """
+    made = argparse.ArgumentParser(prog=_program(), description="Hazelcast members as sidecars.")
+    made.add_argument("--version", action="version", version=__version__)
+    subparsers = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in _COMMANDS.items():
+        command = subparsers.add_parser(
+            name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if commands is None or name in commands:
+            module = import_module(f"hazelcast_sidecar.cli.{name}")
+            module.configure(command)
+            command.set_defaults(run=module.run)
+    return made
+
+
+def _program() -> str:
+    """The name that the person typed: kubectl runs its plugins by the name of their file."""
+    return "kubectl hazelcast-sidecar" if Path(sys.argv[0]).name == _PLUGIN else "hazelcast-sidecar"

@@ -1,0 +1,7 @@
+"""`python -m hazelcast_sidecar.cli`."""
+
+import sys
+
+from hazelcast_sidecar.cli import main
+
+sys.exit(main())

@@ -1,0 +1,103 @@
+"""`hazelcast-sidecar check`: is this installation healthy, and would one work here?"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from hazelcast_sidecar.cli.options import add_cluster, add_namespace
+from hazelcast_sidecar.cli.output import add_output, complain, values
+from hazelcast_sidecar.errors import InvalidSettingsError, Problem
+from hazelcast_sidecar.text import in_one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hazelcast_sidecar.checks.results import Finding
+    from hazelcast_sidecar.kube.objects import Kind
+
+_PROBLEMS = 1
+_EXAMPLES = """examples:
+  hazelcast-sidecar check                            is the installation healthy?
+  hazelcast-sidecar check --namespace team-a         would a Pod in that namespace get a member?
+  hazelcast-sidecar check --pre                      would an installation work here?
+  hazelcast-sidecar check -o json                    the findings, for a program
+
+Exit status: 0 without problems (warnings are none), 1 with some, 2 where no cluster answers.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("--pre", action="store_true", help="what can be known before an installation")
+    add_cluster(parser)
+    add_namespace(parser, "where an injection is tried, without storing a Pod")
+    parser.add_argument(
+        "--injector-namespace",
+        default="",
+        metavar="NS",
+        help="where the injector is (the one that its MutatingWebhookConfiguration names)",
+    )
+    add_output(parser, "table", "json", "yaml")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look, and say what was found."""
+    if options.kubeconfig and not options.kubeconfig.is_file():
+        raise InvalidSettingsError([Problem("--kubeconfig", f"there is no file {options.kubeconfig}")])
+    # Imported here and below: --help does without them.
+    from hazelcast_sidecar.checks.results import State  # noqa: PLC0415
+
+    findings = asyncio.run(_look(options))
+    if options.output == "table":
+        _print_report(findings)
+    else:
+        from msgspec import to_builtins  # noqa: PLC0415
+
+        print(values([to_builtins(findings)], options.output), end="")  # noqa: T201
+    return _PROBLEMS if any(finding.state == State.PROBLEM for finding in findings) else 0
+
+
+async def _look(options: argparse.Namespace) -> list[Finding]:
+    from kubernetes.aio.client import ApiClient  # noqa: PLC0415
+
+    from hazelcast_sidecar.checks.collector import Reader  # noqa: PLC0415
+    from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, findings  # noqa: PLC0415
+    from hazelcast_sidecar.kube.client import Api  # noqa: PLC0415
+    from hazelcast_sidecar.kube.kubeconfig import as_kubectl  # noqa: PLC0415
+
+    configuration = await as_kubectl(options.kubeconfig, options.context)
+    async with ApiClient(configuration) as client:
+        reader = Reader(Api(client, _pass_over), options.injector_namespace, _progress)
+        try:
+            if options.pre:
+                return findings(await reader.before(), BEFORE)
+            return findings(await reader.installation(options.namespace), OF_INSTALLATION)
+        finally:
+            _progress("")
+
+
+def _pass_over(kind: Kind, name: str, why: Exception) -> None:
+    """Say which object is left out of the findings."""
+    _progress("")
+    complain(f"{kind.name} {name or 'without a readable name'} cannot be read and is passed over: {why}")
+
+
+def _progress(what: str) -> None:
+    """A line on a terminal that says what is being looked at; the next one takes its place."""
+    if sys.stderr.isatty():
+        shown = in_one_line(what and f"looking at {what} ...")
+        print(f"\r\x1b[K{shown}", end="", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _print_report(findings: Sequence[Finding]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    from hazelcast_sidecar.checks.report import lines  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    for line in lines(findings):
+        console.print(line, soft_wrap=True)

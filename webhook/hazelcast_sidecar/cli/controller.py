@@ -1,0 +1,110 @@
+"""`hazelcast-sidecar controller`: keeps what injected Pods need beside them."""
+
+import argparse
+import os
+import socket
+from pathlib import Path
+
+from hazelcast_sidecar.cli.listen_options import add_admin_listen
+from hazelcast_sidecar.cli.options import add_settings, time_span
+from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED
+from hazelcast_sidecar.controller.controller import ControllerSettings
+from hazelcast_sidecar.controller.controller import run as run_controller
+from hazelcast_sidecar.controller.registration.rotation import Policy
+from hazelcast_sidecar.errors import InvalidSettingsError, Problem
+from hazelcast_sidecar.names import service_names
+
+_REPAIRS = {"none": (), "missed": (MISSED,), "all": (MISSED, DRIFTED)}
+_LOCAL_NAMESPACE = "hazelcast-sidecar-injector"
+_SHORTEST_LEASE = 3
+_EXAMPLES = """examples:
+  hazelcast-sidecar controller                                  in a Pod of the cluster
+  hazelcast-sidecar controller --kubeconfig ~/.kube/config      from anywhere
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = _EXAMPLES
+    add_admin_listen(parser)
+    parser.add_argument(
+        "--kubeconfig", type=Path, metavar="FILE", help="names the cluster (the one that this Pod runs in)"
+    )
+    parser.add_argument(
+        "--namespace",
+        default=os.environ.get("POD_NAMESPACE", _LOCAL_NAMESPACE),
+        help="where the Lease of the leader election is (%(default)s)",
+    )
+    parser.add_argument(
+        "--identity",
+        default=os.environ.get("POD_NAME", socket.gethostname()),
+        help="of this replica, in the Lease (%(default)s)",
+    )
+    parser.add_argument(
+        "--lease-seconds",
+        type=_lease,
+        default=15,
+        metavar="N",
+        help="how long a leader that is gone keeps the others waiting (%(default)s)",
+    )
+    parser.add_argument(
+        "--certificates",
+        choices=("manage", "leave"),
+        default="manage",
+        help="make and renew the webhook's certificates, or leave that to others (%(default)s)",
+    )
+    add_settings(parser)
+    parser.add_argument(
+        "--repair",
+        choices=_REPAIRS,
+        default="none",
+        help="evict Pods that have no member though they ask for one, or also those whose member is not what "
+        "today's settings would give (%(default)s)",
+    )
+    for name, default, what in (
+        ("--audit-interval", "5m", "from one look for Pods without a member to the next"),
+        (
+            "--repair-after",
+            "5m",
+            "of leading, and of the settings, before an eviction: longer than a ConfigMap needs to a Pod",
+        ),
+        ("--leaf-lifetime", "90d", "of the webhook's certificate, renewed at 2/3 of it"),
+        ("--ca-lifetime", "3650d", "of the authority, rotated at 2/3 of it"),
+        ("--overlap", "10m", "between the steps of a rotation: longer than a Secret takes to reach a Pod"),
+    ):
+        parser.add_argument(
+            name, type=time_span, default=default, metavar="SPAN", help=f"{what} (%(default)s)"
+        )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run until told to stop."""
+    if options.overlap * 3 > options.leaf_lifetime or options.overlap * 6 > options.ca_lifetime:
+        sentence = "must fit into the last third of a leaf's life, and twice into the last third of a CA's"
+        raise InvalidSettingsError([Problem("--overlap", sentence)])
+    policy = Policy(
+        names=service_names(options.namespace),
+        leaf_lifetime=options.leaf_lifetime,
+        authority_lifetime=options.ca_lifetime,
+        overlap=options.overlap,
+    )
+    settings = ControllerSettings(
+        admin_listen=options.admin_listen,
+        kubeconfig=options.kubeconfig,
+        namespace=options.namespace,
+        identity=options.identity,
+        lease_seconds=options.lease_seconds,
+        certificates=policy if options.certificates == "manage" else None,
+        settings=options.settings,
+        audit_seconds=options.audit_interval.total_seconds(),
+        repair=_REPAIRS[options.repair],
+        repair_seconds=options.repair_after.total_seconds(),
+    )
+    run_controller(settings)
+    return 0
+
+
+def _lease(text: str) -> int:
+    if not text.isdecimal() or int(text) < _SHORTEST_LEASE:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of seconds from {_SHORTEST_LEASE}')
+    return int(text)

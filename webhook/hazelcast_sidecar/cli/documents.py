@@ -1,0 +1,144 @@
+"""Files of manifests, read: each with its documents, or with what keeps one from being read."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from hazelcast_sidecar.cli.output import complain
+from hazelcast_sidecar.errors import InvalidSettingsError, Problem
+from hazelcast_sidecar.injection.manifests import Placed, objects_in
+from hazelcast_sidecar.manifest_text.document import Document, parts
+from hazelcast_sidecar.manifest_text.failures import UnreadableError
+
+SUFFIXES = (".yaml", ".yml", ".json")
+_STANDARD_INPUT = "-"
+
+
+class Source(NamedTuple):
+    """A file, or standard input, with its text."""
+
+    path: Path | None
+    """None: standard input."""
+    text: str
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return "standard input" if self.path is None else str(self.path)
+
+
+class Unread(NamedTuple):
+    """A document that cannot be read."""
+
+    text: str
+    line: int
+    sentence: str
+
+
+class Found(NamedTuple):
+    """An object in a file."""
+
+    source: Source
+    document: Document
+    placed: Placed
+
+    @property
+    def where(self) -> str:
+        """The file, the line, and the object's kind and name."""
+        return f"{self.source.name}:{self.document.line_at(self.placed.path)}: {self.placed.name}"
+
+
+class Reading:
+    """Reads what a command was given; what cannot be read is complained about and passed over.
+
+    Args:
+        paths: files and folders; - is standard input.
+        recursive: whether folders in folders are read, too.
+
+    Attributes:
+        failed: whether something could not be read.
+    """
+
+    def __init__(self, paths: Sequence[str], *, recursive: bool = False) -> None:
+        self._paths, self._recursive = paths, recursive
+        self.failed = False
+
+    def sources(self) -> Iterator[Source]:
+        """Yield each file that is named, or is in a folder that is."""
+        for given in self._paths:
+            if given == _STANDARD_INPUT:
+                yield from self._decoded(None, _standard_input())
+                continue
+            for path in self._listed(Path(given)):
+                try:
+                    yield from self._decoded(path, path.read_bytes())
+                except OSError as error:
+                    self.fail(f"{path}: cannot be read: {error.strerror or error}")
+                except ValueError as error:  # no file has such a name
+                    self.fail(f"{path}: cannot be read: {error}")
+
+    def objects(self) -> Iterator[Found]:
+        """Yield every object in these files."""
+        for source in self.sources():
+            for document in self.documents(source):
+                if isinstance(document, Document):
+                    for placed in objects_in(document.content):
+                        yield Found(source, document, placed)
+
+    def documents(self, source: Source) -> Iterator[Document | Unread]:
+        """Yield the documents of a file."""
+        for part in parts(source.text):
+            try:
+                document: Document | Unread = Document(*part)
+            except UnreadableError as error:
+                line = part.first_line + part.text.count("\n", 0, error.index)
+                document = Unread(part.text, line, str(error))
+                self.fail(f"{source.name}:{line}: cannot be read: {error}")
+            yield document
+
+    def fail(self, sentence: str) -> None:
+        """Say what went wrong, and remember it."""
+        self.failed = True
+        complain(sentence)
+
+    def _decoded(self, path: Path | None, content: bytes) -> Iterator[Source]:
+        try:
+            yield Source(path, content.decode())
+        except UnicodeDecodeError as error:
+            name = path or "standard input"
+            self.fail(f"{name}:{content.count(10, 0, error.start) + 1}: cannot be read: it is not UTF-8")
+
+    def _listed(self, given: Path) -> list[Path]:
+        if not given.is_dir():
+            return [given]
+        try:
+            inside = given.rglob("*") if self._recursive else given.iterdir()
+            listed = sorted(path for path in inside if path.suffix in SUFFIXES and path.is_file())
+        except OSError as error:
+            self.fail(f"{given}: cannot be read: {error.strerror or error}")
+            return []
+        if not listed:
+            deeper = "" if self._recursive else "; -R looks into the folders in it, too"
+            self.fail(f"{given}: has no manifest (*{', *'.join(SUFFIXES)}){deeper}")
+        return listed
+
+
+def _standard_input() -> bytes:
+    binary = getattr(sys.stdin, "buffer", None)
+    content: bytes = binary.read() if binary is not None else sys.stdin.read().encode()
+    return content
+
+
+def given_files(named: Sequence[str] | None, positional: Sequence[str] | None) -> list[str]:
+    """Return the files that a command was given, in the order of its arguments.
+
+    Raises:
+        InvalidSettingsError: there is none.
+    """
+    given = [*(positional or ()), *(named or ())]
+    if not given:
+        raise InvalidSettingsError(
+            [Problem("FILE", "name files or folders of manifests; - is standard input")]
+        )
+    return given

@@ -1,0 +1,220 @@
+"""Files of manifests, rewritten object by object: to standard output, in place, or shown as a difference."""
+
+import argparse
+import gc
+from collections import Counter
+from collections.abc import Callable, Sequence
+from difflib import unified_diff
+from typing import Any, NamedTuple
+
+from hazelcast_sidecar.cli.documents import Found, Reading, Source, Unread, given_files
+from hazelcast_sidecar.cli.options import add_files
+from hazelcast_sidecar.cli.output import complain, objects, plain, print_table, write_documents
+from hazelcast_sidecar.cli.writing import Rewritten, write_all
+from hazelcast_sidecar.errors import InvalidSettingsError, Problem
+from hazelcast_sidecar.injection.bystanders import remark
+from hazelcast_sidecar.injection.manifests import Placed, Result, Written, is_known, objects_in, unexpected
+from hazelcast_sidecar.injection.pod_decision import SENTENCES, Reason
+from hazelcast_sidecar.manifest_text.document import Change, Document
+from hazelcast_sidecar.manifest_text.failures import UneditableError, UnreadableError
+
+Rewrite = Callable[[Placed, Written], Result]
+
+_REFUSED = "refused"
+_UNCHANGED = "unchanged"
+
+
+class _File(NamedTuple):
+    """A file, before and after."""
+
+    source: Source
+    after: str
+    """With every object in it, for the file itself."""
+    piped: str
+    """Without what was refused, for a pipe."""
+    contents: list[Any]
+    """Its documents, for a pipe."""
+
+
+def add_rewriting(parser: argparse.ArgumentParser) -> None:
+    """What to read, and where the result goes."""
+    add_files(parser, positional=True)
+    parser.add_argument(
+        "--keep-refused",
+        action="store_true",
+        help="print objects that are refused as they are, instead of leaving them out of the output",
+    )
+    to = parser.add_mutually_exclusive_group()
+    to.add_argument("--in-place", action="store_true", help="write the result into the files")
+    to.add_argument("--diff", action="store_true", help="show what would change")
+    to.add_argument(
+        "-o",
+        "--output",
+        choices=("yaml", "json", "table"),
+        help="write all in this form, or list what happens to each object (as each file was written)",
+    )
+
+
+def rewrite(options: argparse.Namespace, one: Rewrite) -> int:
+    """Rewrite every file; 1 where there is a problem, which leaves its object as it is."""
+    given = given_files(options.filename, options.files)
+    if options.in_place and "-" in given:
+        raise InvalidSettingsError([Problem("--in-place", "standard input is not a file")])
+    reading = Reading(given, recursive=options.recursive)
+    rewriting = _Rewriting(
+        reading, one, keep_refused=options.keep_refused, keeps_contents=options.output in {"yaml", "json"}
+    )
+    # Trees of plain objects have no cycles, and looking for some takes a fifth of the time.
+    gc.disable()
+    rewritten = [rewriting.file(source) for source in reading.sources()]
+    gc.enable()
+    if options.output == "table":
+        print_table(("OBJECT", "OUTCOME", "MEANING"), rewriting.rows)
+    else:
+        _write(options, rewritten, reading)
+    if rewriting.left_out and not (options.in_place or options.diff or options.output == "table"):
+        complain("left out of the output: what was refused or could not be read; --keep-refused keeps it")
+    complain(rewriting.summary)
+    return 1 if reading.failed else 0
+
+
+class _Rewriting:
+    """Rewrites files, and counts what happens to their objects."""
+
+    def __init__(self, reading: Reading, one: Rewrite, *, keep_refused: bool, keeps_contents: bool) -> None:
+        self._reading, self._one = reading, one
+        self._keeps_refused, self._keeps_contents = keep_refused, keeps_contents
+        self.rows: list[tuple[str, str, str]] = []
+        self.left_out = False
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def summary(self) -> str:
+        """How many objects were changed, stayed and were refused."""
+        counted = self._counts.items() or [("no Pod or workload", 0)]
+        return ", ".join(f"{count} {outcome}" if count else outcome for outcome, count in sorted(counted))
+
+    def file(self, source: Source) -> _File:
+        """Rewrite a file."""
+        after, piped, contents = [], [], []
+        for document in self._reading.documents(source):
+            if isinstance(document, Unread):
+                after.append(document.text)
+                self.left_out = True
+                piped.append(document.text if self._keeps_refused else "")
+                continue
+            whole, text, content = self._document(source, document)
+            after.append(whole)
+            piped.append(text)
+            if self._keeps_contents:
+                contents.append(content)
+        return _File(source, "".join(after), "".join(piped), contents)
+
+    def _document(self, source: Source, document: Document) -> tuple[str, str, Any]:
+        """Rewrite a document: its text for the file, its text for a pipe, and its content for a pipe."""
+        changes: list[Change] = []
+        results: dict[str, tuple[Found, Result]] = {}
+        refused: list[str] = []
+        for placed in objects_in(document.content):
+            found = Found(source, document, placed)
+            if not is_known(placed.obj):
+                if (sentence := remark(placed.obj)) is not None:
+                    complain(f"{found.where}: {sentence}")
+                continue
+            result = self._result(found)
+            results[placed.path] = found, result
+            if result.operations and not result.problems:
+                changes.append(Change(placed.path, result.operations))
+        changed = document.changed(changes) if changes else None
+        for path, (found, result) in results.items():
+            problems = [str(problem) for problem in result.problems]
+            if changed and path in changed.refused:
+                problems.append(changed.refused[path])
+            self._report(found, result, problems)
+            if problems:
+                refused.append(path)
+        text = changed.text if changed else document.text
+        content = changed.content if changed else document.content
+        if not refused or self._keeps_refused:
+            return text, text, content
+        self.left_out = True
+        return text, *_without(text, document, refused)
+
+    def _result(self, found: Found) -> Result:
+        document, placed = found.document, found.placed
+
+        def written(steps: Sequence[str]) -> str | None:
+            try:
+                return document.written(placed.path, steps)
+            except (UneditableError, UnreadableError):
+                return None
+
+        try:
+            result = self._one(placed, written)
+        except InvalidSettingsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - in whatever way it fails, it is a problem of this object alone
+            return Result(Reason.INVALID, problems=[unexpected(error)])
+        if result.operations and (key := document.repeated_key(placed.path)) is not None:
+            sentence = "stands twice in one mapping, of which kubectl takes the last; remove one of them"
+            return result._replace(operations=(), problems=[Problem(key, sentence)])
+        return result
+
+    def _report(self, found: Found, result: Result, problems: list[str]) -> None:
+        for sentence in problems or result.warnings:
+            complain(f"{found.where}: {sentence}")
+        if problems:
+            self._reading.failed = True
+        done = str(result.reason) if result.operations else _UNCHANGED
+        self._counts[_REFUSED if problems else done] += 1
+        if problems and not result.problems:
+            self.rows.append((plain(found.placed.name), _REFUSED, problems[0]))
+        else:
+            self.rows.append((plain(found.placed.name), result.reason, SENTENCES[result.reason]))
+
+
+def _without(text: str, document: Document, refused: list[str]) -> tuple[str, Any]:
+    """Return the text and the content of a document without some of its objects; empty where none is left."""
+    if "" in refused:
+        return "", None
+    removal = [{"op": "remove", "path": path} for path in reversed(refused)]
+    changed = Document(text, document.first_line).changed([Change("", removal)])
+    return ("", None) if changed.refused else (changed.text, changed.content)
+
+
+def _write(options: argparse.Namespace, rewritten: list[_File], reading: Reading) -> None:
+    if options.in_place:
+        changed = [
+            Rewritten(file.source.path, file.after)
+            for file in rewritten
+            if file.source.path is not None and file.after != file.source.text
+        ]
+        try:
+            write_all(changed)
+        except OSError as error:
+            reading.fail(
+                f"{error.filename or 'the files'}: cannot be written: {error.strerror}; no file was changed"
+            )
+    elif options.diff:
+        for file in rewritten:
+            before, after = (text.splitlines(keepends=True) for text in (file.source.text, file.after))
+            write_documents(
+                "".join(unified_diff(before, after, fromfile=file.source.name, tofile=file.source.name))
+            )
+    elif options.output:
+        contents = [content for file in rewritten for content in file.contents if content is not None]
+        write_documents(objects(contents, options.output))
+    else:
+        write_documents(_joined([file.piped for file in rewritten]))
+
+
+def _joined(texts: list[str]) -> str:
+    """Several files as one stream."""
+    pieces: list[str] = []
+    for text in filter(None, texts):
+        if pieces and not pieces[-1].endswith("\n"):
+            pieces.append("\n")
+        if pieces and not text.startswith("---"):
+            pieces.append("---\n")
+        pieces.append(text)
+    return "".join(pieces)

@@ -1,0 +1,1 @@
+"""Pods without the member they ask for, or with an outdated one."""

@@ -1,0 +1,83 @@
+"""Injected Pods as far as drift concerns them; what is kept of them the Pods of a workload share."""
+
+import asyncio
+from collections.abc import Collection
+from typing import NamedTuple
+
+from hazelcast_sidecar.controller.audit.findings import Finding, selector_of
+from hazelcast_sidecar.controller.shared.controller_metrics import Where
+from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.injection.drift import Judge, Record, Verdict, record_of
+from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, owner_of
+from hazelcast_sidecar.names import INJECT, STATUS
+
+_AT_ONCE = 200
+
+
+class _Workload(NamedTuple):
+    """What Pods of one workload have in common."""
+
+    record: Record
+    owner: OwnerReference
+    selector: str
+
+
+class Injected:
+    """Every Pod with the label of a group."""
+
+    def __init__(self) -> None:
+        self._pods: dict[str, tuple[str, _Workload]] = {}
+        self._shared: dict[_Workload, _Workload] = {}
+        self.unrecorded: dict[str, Metadata] = {}
+        """Those that only bear the label, of their template, and ask for a member: by uid."""
+        self.changed = asyncio.Event()
+
+    def retain(self, uids: Collection[str]) -> None:
+        """Forget all Pods but these."""
+        for uid in [uid for uid in (*self._pods, *self.unrecorded) if uid not in uids]:
+            self._forget(uid)
+
+    def upsert(self, item: Metadata) -> None:
+        """A Pod is there; one on its way out has nothing to mend."""
+        record = None if item.deletion_timestamp else record_of(item)
+        if record is None:
+            self.remove(item)
+            if INJECT in item.annotations and STATUS not in item.annotations:
+                self.unrecorded[item.uid] = item
+            return
+        workload = _Workload(record, owner_of(item), selector_of(item))
+        known = self._pods.get(item.uid)
+        if known is None or known[1] != workload:
+            self._pods[item.uid] = (item.name, self._shared.setdefault(workload, workload))
+            self.changed.set()
+
+    def remove(self, item: Metadata) -> None:
+        """A Pod has gone."""
+        self._forget(item.uid)
+
+    def _forget(self, uid: str) -> None:
+        self.unrecorded.pop(uid, None)
+        if self._pods.pop(uid, None) is not None:
+            self.changed.set()
+
+    async def drifted(self, judge: Judge, faults: Faults) -> list[Finding]:
+        """Those whose member is not what they would get now; others may run between two lots of Pods.
+
+        Args:
+            judge: says so.
+            faults: takes what judging a record raises; such a one counts as not drifted.
+        """
+        self._shared = {workload: workload for _, workload in self._pods.values()}
+        verdicts: dict[Record, Verdict | None] = {}
+        found: list[Finding] = []
+        for number, (uid, (name, workload)) in enumerate(list(self._pods.items()), 1):
+            record = workload.record
+            if record not in verdicts:
+                verdicts[record] = None
+                with faults.pass_over(Where.AUDIT, namespace=record.namespace, name=name):
+                    verdicts[record] = judge.drifted(record)
+            if verdict := verdicts[record]:
+                found.append(Finding(record.namespace, name, uid, workload.owner, workload.selector, verdict))
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return found

@@ -1,0 +1,147 @@
+"""Pods with which something is the matter, gathered by owner, and told when that changes."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import NamedTuple, Protocol
+
+import msgspec
+from prometheus_client import Gauge
+
+from hazelcast_sidecar.injection.drift import Verdict
+from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, pod_reference
+from hazelcast_sidecar.model.pod import HASH_LABELS
+from hazelcast_sidecar.runtime.log import LogLine
+
+MISSED, DRIFTED = "Missed", "Drifted"
+_STATES = {MISSED: "without the member that is asked for", DRIFTED: "with a member unlike today's"}
+
+MAKES_AGAIN = frozenset(
+    (
+        ("apps/v1", "ReplicaSet"),
+        ("apps/v1", "StatefulSet"),
+        ("apps/v1", "DaemonSet"),
+        ("v1", "ReplicationController"),
+    )
+)
+"""apiVersion and kind of the owners that replace a Pod that has gone by one of the same template."""
+
+
+class Tell(Protocol):
+    """Tells whoever looks at an owner of Pods, such as by an Event."""
+
+    def __call__(  # noqa: PLR0913 - as Recorder.tell
+        self,
+        namespace: str,
+        owner: OwnerReference,
+        reason: str,
+        sentence: str,
+        *,
+        pod: OwnerReference | None,
+        warning: bool = False,
+    ) -> None:
+        """Say it; never wait, never fail."""
+
+
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """One Pod with which something is the matter."""
+
+    namespace: str
+    name: str
+    uid: str
+    owner: OwnerReference
+    selector: str
+    """Of labels that all Pods of the owner have, to list fewer; may be empty."""
+    verdict: Verdict
+
+    @property
+    def pod(self) -> OwnerReference:
+        """The Pod itself, as an Event names it."""
+        return pod_reference(self.name, self.uid)
+
+    @property
+    def repairable(self) -> bool:
+        """Whether evicting it would help."""
+        return self.verdict.curable and (self.owner.api_version, self.owner.kind) in MAKES_AGAIN
+
+
+def selector_of(pod: Metadata) -> str:
+    """The label of a ReplicaSet's Pods that no others have; empty where there is none."""
+    return next((f"{label}={pod.labels[label]}" for label in HASH_LABELS if label in pod.labels), "")
+
+
+class _Told(NamedTuple):
+    """What was last said of an owner."""
+
+    pods: int
+    sentence: str
+
+
+class Findings:
+    """All Pods with which one thing is the matter.
+
+    Args:
+        reason: MISSED or DRIFTED.
+        gauge: shows how many there are.
+        log: takes a line for each owner when it changes.
+        tell: likewise.
+    """
+
+    def __init__(self, reason: str, gauge: Gauge, log: LogLine, tell: Tell) -> None:
+        self.reason = reason
+        self._gauge, self._log, self._tell = gauge, log, tell
+        self._found: dict[str, Finding] = {}
+        self._told: dict[tuple[str, OwnerReference], _Told] = {}
+
+    def by_owner(self) -> Iterator[list[Finding]]:
+        """Those of each owner, in the order of namespaces and names."""
+        ordered = sorted(self._found.values(), key=lambda f: (f.namespace, f.owner.name, f.owner.uid, f.name))
+        for _, found in groupby(ordered, key=_owner):
+            yield list(found)
+
+    def replace(self, found: Iterable[Finding]) -> None:
+        """These are all."""
+        self._found = {finding.uid: finding for finding in found}
+        self._gauge.set(len(self._found))
+        old, self._told = self._told, {}
+        for findings in self.by_owner():
+            self._say_new(findings, old.pop(_owner(findings[0]), None))
+        for namespace, owner in old:
+            self._log(f"{self.reason}: none any more", namespace=namespace, owner=_shown(owner))
+
+    def forget(self, uid: str) -> None:
+        """This Pod has gone; the next look tells what became of its owner."""
+        self._found.pop(uid, None)
+        self._gauge.set(len(self._found))
+
+    def clear(self) -> None:
+        """Another replica looks after them now."""
+        self._found.clear()
+        self._told.clear()
+        self._gauge.set(0)
+
+    def _say_new(self, findings: list[Finding], old: _Told | None) -> None:
+        """Tell what is new; that they become fewer is no news until there are none."""
+        first, count = findings[0], len(findings)
+        self._told[_owner(first)] = _Told(count, first.verdict.sentence)
+        if old and old.pods >= count and old.sentence == first.verdict.sentence:
+            return
+        pods = f"{count} Pod runs" if count == 1 else f"{count} Pods run"
+        sentence = f"{pods} {_STATES[self.reason]}, such as {first.name}: {first.verdict.sentence}"
+        self._log(
+            self.reason,
+            level="warning",
+            namespace=first.namespace,
+            owner=_shown(first.owner),
+            pods=count,
+            sentence=sentence,
+        )
+        warning = self.reason == MISSED
+        self._tell(first.namespace, first.owner, self.reason, sentence, pod=first.pod, warning=warning)
+
+
+def _owner(finding: Finding) -> tuple[str, OwnerReference]:
+    return finding.namespace, finding.owner
+
+
+def _shown(owner: OwnerReference) -> str:
+    return f"{owner.kind}/{owner.name}"

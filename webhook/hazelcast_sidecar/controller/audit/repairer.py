@@ -1,0 +1,292 @@
+"""Repair by eviction: one Pod at a time in the whole cluster, so that its controller makes it again.
+
+A Pod without a member cannot be given one, nor can a member be changed: a Pod's containers are those that it
+was created with. Eviction honours PodDisruptionBudgets, and each step waits until the one before has healed.
+
+How long that takes, a tenant decides: by the grace period of Pods, and by replacements that never become
+Ready. So the wait is bounded, and namespaces take turns: Pods of one keep those of another waiting for no
+longer than one eviction takes.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from http import HTTPStatus
+from time import monotonic
+
+import msgspec
+
+from hazelcast_sidecar.controller.audit.findings import DRIFTED, Finding, Findings, Tell
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.injection.drift import Judge, Verdict, as_created, as_sent, record_of
+from hazelcast_sidecar.injection.patch import DEFAULT_GRACE_SECONDS
+from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError
+from hazelcast_sidecar.kube.objects import POD, RUNNING, Metadata, owner_of
+from hazelcast_sidecar.model.pod import Spec
+from hazelcast_sidecar.names import GROUP
+from hazelcast_sidecar.runtime.log import LogLine
+
+_LOOK_SECONDS = 2.0
+_LATER_SECONDS = 10.0
+"""After which an owner whose Pods cannot be evicted now is tried again."""
+_GIVE_UP_SECONDS = 300.0
+"""For the Pod that comes in place of an evicted one to be Ready, beyond the grace period of the latter."""
+_MOST_GRACE_SECONDS = 900.0
+"""As much of a grace period as is waited for; Kubernetes takes one of 68 years."""
+_ASIDE_SECONDS = 3600.0
+
+
+_Owner = tuple[str, str]
+"""Namespace and uid: tenants write the owner of Pods that they create, and may write another's uid."""
+
+
+def _owner(finding: Finding) -> _Owner:
+    return finding.namespace, finding.owner.uid
+
+
+class _Condition(msgspec.Struct, gc=False):
+    type: str
+    status: str
+
+
+class _Status(msgspec.Struct, gc=False):
+    conditions: list[_Condition] | None = None
+
+
+class LivePod(msgspec.Struct, gc=False):
+    """A Pod as far as repair reads it."""
+
+    metadata: Metadata
+    spec: Spec
+    status: _Status
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves: Ready, and not on its way out."""
+        conditions = self.status.conditions or ()
+        return self.metadata.deletion_timestamp is None and any(
+            condition.type == "Ready" and condition.status == "True" for condition in conditions
+        )
+
+
+class Repairer:
+    """Evicts while this replica leads.
+
+    Args:
+        api: to evict, and to see what comes of it.
+        judge: says what is the matter with a Pod.
+        repaired: what is repaired, in this order.
+        seconds: that it must have led, and the settings been in use, before the first eviction.
+        metrics: counts evictions.
+        log: takes each step.
+        tell: takes what a person must look at.
+        clock: seconds that only grow.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument for each thing it connects
+        self,
+        api: Api,
+        judge: Judge,
+        repaired: list[Findings],
+        *,
+        seconds: float,
+        metrics: Metrics,
+        log: LogLine,
+        tell: Tell,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._api, self._judge, self._repaired = api, judge, repaired
+        self._seconds, self._metrics, self._log, self._tell = seconds, metrics, log, tell
+        self._faults = Faults(metrics, log)
+        self._clock = clock
+        self._settled = clock()
+        self._not_before: dict[_Owner, float] = {}
+        """When an owner's Pods may be evicted again."""
+        self._blocked: set[_Owner] = set()
+        """Owners of which was said that a budget forbids the eviction: that may take days."""
+
+    def settle(self) -> None:
+        """Something has changed that may reach the webhook later than this replica: wait anew."""
+        self._settled = self._clock() + self._seconds
+
+    async def work(self) -> None:
+        """Until cancelled."""
+        self.settle()
+        while True:
+            for findings, found in self._next():
+                await self._try(findings, found)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _next(self) -> Iterator[tuple[Findings, list[Finding]]]:
+        """Yield one owner of each namespace, with those of its Pods that eviction would repair.
+
+        So an owner waits for one eviction in each other namespace, however many owners that has.
+        """
+        now = self._clock()
+        self._not_before = {owner: when for owner, when in self._not_before.items() if when > now}
+        turns: dict[str, tuple[Findings, list[Finding]]] = {}
+        for findings in self._repaired:
+            for found in findings.by_owner():
+                repairable = [finding for finding in found if finding.repairable]
+                if repairable and _owner(found[0]) not in self._not_before:
+                    turns.setdefault(found[0].namespace, (findings, repairable))
+        for turn in turns.values():
+            if self._clock() >= self._settled:
+                yield turn
+
+    async def _try(self, findings: Findings, found: list[Finding]) -> None:
+        try:
+            await self._repair(findings, found)
+        except (*CONNECTION_ERRORS, ApiError) as error:
+            self._later(found[0], _ASIDE_SECONDS if _is_forbidden(error) else _LATER_SECONDS)
+            self._say("repair failed", found[0], level="warning", error=str(error))
+        except Exception as error:  # noqa: BLE001 - one owner's must not keep the others from repair
+            self._later(found[0], _ASIDE_SECONDS)
+            self._faults.note(Where.REPAIR, error, namespace=found[0].namespace, pod=found[0].name)
+
+    async def _repair(self, findings: Findings, found: list[Finding]) -> None:
+        """Evict one Pod of an owner, if that takes nothing away now, and see what comes in its place."""
+        pods = {pod.metadata.uid: pod for pod in await self._pods_of(found[0])}
+        anew = {finding: self._anew(findings, pods.get(finding.uid)) for finding in found}
+        found = [finding for finding, verdict in anew.items() if verdict and verdict.curable]
+        if not found:
+            self._leave(anew)
+            return
+        # One that is not Ready goes first, and need not wait for others: it serves nobody.
+        chosen = min(found, key=lambda finding: pods[finding.uid].ready)
+        pod = pods.pop(chosen.uid)
+        if not await self._may_go(findings, pod, list(pods.values())):
+            self._later(chosen, _LATER_SECONDS)
+            return
+        if await self._evict(findings, chosen, pod):
+            await self._see(findings, chosen, pod, pods)
+
+    def _anew(self, findings: Findings, pod: LivePod | None) -> Verdict | None:
+        """What would become of a Pod made in the place of this one; None where this one is right, or going.
+
+        For a drifted Pod its annotations alone do not tell: a changed default may collide with what else is
+        in it.
+        """
+        if pod is None or pod.metadata.deletion_timestamp is not None or not self._is_wrong(findings, pod):
+            return None
+        return self._judge.missed(pod.metadata.namespace, as_sent(pod.metadata, pod.spec))
+
+    def _leave(self, anew: dict[Finding, Verdict | None]) -> None:
+        """None of an owner's Pods can be repaired: they are right by now, or would be refused."""
+        for finding, verdict in anew.items():
+            if verdict:
+                self._later(finding, _ASIDE_SECONDS)
+                self._say("not evicted", finding, level="warning", why=verdict.sentence)
+                return
+            self._later(finding, _LATER_SECONDS)
+
+    def _is_wrong(self, findings: Findings, pod: LivePod) -> bool:
+        metadata = pod.metadata
+        if self._judge.missed(metadata.namespace, as_created(metadata, pod.spec)):
+            return True
+        record = record_of(metadata) if findings.reason == DRIFTED else None
+        return record is not None and self._judge.drifted(record) is not None
+
+    async def _may_go(self, findings: Findings, pod: LivePod, others: list[LivePod]) -> bool:
+        """Whether a Pod may be evicted as far as the Pods beside it go.
+
+        A member hands over what it holds to the others of its group, so these must all be there.
+        """
+        if findings.reason == DRIFTED:
+            selector = f"{GROUP}={pod.metadata.labels.get(GROUP, '')}"
+            return all([member.ready async for member in self._list(pod.metadata.namespace, selector)])
+        if any(other.metadata.deletion_timestamp for other in others):
+            return False
+        return not pod.ready or all(other.ready for other in others)
+
+    async def _evict(self, findings: Findings, chosen: Finding, pod: LivePod) -> bool:
+        """Ask for it: whether the Pod goes."""
+        result, why = "evicted", chosen.verdict.sentence
+        try:
+            await self._api.evict(pod.metadata)
+        except ApiError as error:
+            result, why = _RESULTS.get(error.status, "error"), str(error)
+            self._metrics.evictions[result].inc()
+            if result == "error":
+                raise
+            self._later(chosen, max(_LATER_SECONDS, error.retry_after or 0))
+            if _owner(chosen) not in self._blocked:
+                self._blocked.add(_owner(chosen))
+                self._say("not evicted", chosen, result=result, why=why)
+            return False
+        self._metrics.evictions[result].inc()
+        self._blocked.discard(_owner(chosen))
+        self._say("evicted", chosen, why=why)
+        findings.forget(chosen.uid)
+        return True
+
+    async def _see(
+        self, findings: Findings, chosen: Finding, evicted: LivePod, others: dict[str, LivePod]
+    ) -> None:
+        """Wait until the owner's Pods are as Ready as before; put it aside where they do not become so."""
+        grace = evicted.spec.termination_grace_period_seconds
+        grace = DEFAULT_GRACE_SECONDS if grace is None else grace
+        seconds = _GIVE_UP_SECONDS + min(grace, _MOST_GRACE_SECONDS)
+        patience = self._clock() + seconds
+        while self._clock() < patience:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                pods = {pod.metadata.uid: pod for pod in await self._pods_of(chosen)}
+            except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError):
+                continue
+            new = [pod for uid, pod in pods.items() if uid not in others and uid != chosen.uid]
+            if wrong := next((pod for pod in new if self._is_wrong(findings, pod)), None):
+                self._put_aside(
+                    findings, chosen, f"{wrong.metadata.name}, which came in its place, is no better"
+                )
+                return
+            if len(pods) > len(others) and chosen.uid not in pods and _as_ready(pods, others):
+                self._say("replaced", chosen)
+                return
+        self._put_aside(findings, chosen, f"its Pods were not all Ready within {seconds:g} s")
+
+    def _put_aside(self, findings: Findings, chosen: Finding, why: str) -> None:
+        """No more of this owner's Pods for a while: an eviction that mends nothing only disturbs."""
+        self._later(chosen, _ASIDE_SECONDS)
+        sentence = (
+            f"{chosen.name} was evicted to repair it, but {why}; no further Pod is evicted for an hour. "
+            "See that the webhook runs and what it says of these Pods"
+        )
+        self._say("put aside", chosen, level="warning", why=why)
+        reason = findings.reason
+        self._tell(chosen.namespace, chosen.owner, reason, sentence, pod=chosen.pod, warning=True)
+
+    def _later(self, finding: Finding, seconds: float) -> None:
+        """Evict none of this owner's Pods for a while."""
+        self._not_before[_owner(finding)] = self._clock() + seconds
+
+    async def _pods_of(self, finding: Finding) -> list[LivePod]:
+        """The owner's Pods that have not finished."""
+        listed = self._list(finding.namespace, finding.selector)
+        return [pod async for pod in listed if owner_of(pod.metadata).uid == finding.owner.uid]
+
+    async def _list(self, namespace: str, selector: str) -> AsyncIterator[LivePod]:
+        query = {"labelSelector": selector, "fieldSelector": RUNNING}
+        async for page in self._api.pages(POD, LivePod, namespace, **query):
+            for pod in page.items:
+                yield pod
+
+    def _say(self, message: str, finding: Finding, *, level: str = "info", **fields: str) -> None:
+        owner = f"{finding.owner.kind}/{finding.owner.name}"
+        self._log(message, level=level, namespace=finding.namespace, owner=owner, pod=finding.name, **fields)
+
+
+_RESULTS = {
+    HTTPStatus.TOO_MANY_REQUESTS.value: "budget",
+    HTTPStatus.NOT_FOUND.value: "gone",
+    HTTPStatus.CONFLICT.value: "gone",
+}
+
+
+def _is_forbidden(error: Exception) -> bool:
+    return isinstance(error, ApiError) and error.status == HTTPStatus.FORBIDDEN
+
+
+def _as_ready(pods: dict[str, LivePod], before: dict[str, LivePod]) -> bool:
+    """Whether every Pod is Ready that is new or was so before."""
+    return all(pod.ready or (uid in before and not before[uid].ready) for uid, pod in pods.items())

@@ -1,0 +1,240 @@
+"""The controller's life: watch, take part in the election, work while leading, stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import uvloop
+from kubernetes.aio import client
+
+from hazelcast_sidecar.controller.audit.auditor import Auditor
+from hazelcast_sidecar.controller.audit.drift_index import Injected
+from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Findings
+from hazelcast_sidecar.controller.audit.repairer import Repairer
+from hazelcast_sidecar.controller.events.denials import Denials
+from hazelcast_sidecar.controller.events.recorder import Recorder
+from hazelcast_sidecar.controller.reconcile.groups import Groups, Kept, Key
+from hazelcast_sidecar.controller.reconcile.leftovers import Leftovers
+from hazelcast_sidecar.controller.reconcile.reconciler import Queue, Reconciler
+from hazelcast_sidecar.controller.registration.certificate_keeper import CertificateKeeper
+from hazelcast_sidecar.controller.registration.rotation import Policy
+from hazelcast_sidecar.controller.registration.webhook_owner import Belonging
+from hazelcast_sidecar.controller.shared.backoff import keep_up
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.election import lead
+from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.controller.shared.guarded import Guarded, GuardedIndex
+from hazelcast_sidecar.controller.shared.reflector import Both, Reflector
+from hazelcast_sidecar.controller.shared.unread import Unread
+from hazelcast_sidecar.group_objects.objects import OURS_SELECTOR
+from hazelcast_sidecar.injection.drift import Judge
+from hazelcast_sidecar.kube.client import Api
+from hazelcast_sidecar.kube.kubeconfig import configuration
+from hazelcast_sidecar.kube.objects import KEPT_KINDS, POD
+from hazelcast_sidecar.names import GROUP
+from hazelcast_sidecar.runtime.admin import Readiness, admin_application, stop_signals
+from hazelcast_sidecar.runtime.connections import Connections
+from hazelcast_sidecar.runtime.listening import ADMIN_BOUNDS, Address, listen
+from hazelcast_sidecar.runtime.log import LogLine, json_lines
+from hazelcast_sidecar.runtime.reload import follow
+from hazelcast_sidecar.runtime.settings_file import SettingsFile
+from hazelcast_sidecar.spec.settings import Settings
+from hazelcast_sidecar.version import __version__
+
+_WORKERS = 8
+_MISSED_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class ControllerSettings:
+    """How one controller runs.
+
+    Attributes:
+        kubeconfig: names the cluster; None: the one that this Pod runs in.
+        namespace: where the Lease is.
+        identity: this replica's, in the Lease.
+        lease_seconds: how long a leader that is gone keeps the others waiting.
+        certificates: how to keep the webhook's; None: somebody else does.
+        settings: the webhook's own file; None: the shipped ones.
+        audit_seconds: from one look at all Pods to the next.
+        repair: reasons for which Pods are evicted, in this order.
+        repair_seconds: that this replica must have led, and the settings been in use, before that.
+    """
+
+    admin_listen: Address
+    kubeconfig: Path | None
+    namespace: str
+    identity: str
+    lease_seconds: int = 15
+    certificates: Policy | None = None
+    settings: Path | None = None
+    audit_seconds: float = 300.0
+    repair: tuple[str, ...] = ()
+    repair_seconds: float = 300.0
+
+
+def run(settings: ControllerSettings) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        InvalidSettingsError: a setting cannot be used, or an address is taken.
+    """
+    uvloop.run(_run(settings))
+
+
+async def _run(settings: ControllerSettings) -> None:
+    log = json_lines()
+    stop, _ = stop_signals()
+    async with client.ApiClient(await configuration(settings.kubeconfig)) as api_client:
+        controller = Controller(api_client, settings, log)
+        readiness = Readiness()
+        app = admin_application(readiness, controller.metrics.exposition)
+        admin = await listen("--admin-listen", app, settings.admin_listen, Connections(ADMIN_BOUNDS))
+        election = lead(
+            api_client,
+            settings.namespace,
+            settings.identity,
+            settings.lease_seconds,
+            controller.work,
+            log,
+            controller.faults,
+        )
+        tasks = [asyncio.create_task(task) for task in (controller.watch(), election)]
+        readiness.obstacles.clear()
+        log("running", version=__version__, identity=settings.identity, admin=str(settings.admin_listen))
+        ended = await _first(stop, tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await admin.cleanup()
+    for task in ended:
+        task.result()  # none should end by itself: it has a fault to tell
+    log("stopped")
+
+
+class Controller:
+    """The parts, put together: every replica watches, and the one that leads works."""
+
+    def __init__(self, api_client: client.ApiClient, settings: ControllerSettings, log: LogLine) -> None:
+        self._log = log
+        self._queue = Queue()
+        self._groups = Groups(self._queue.add, log)
+        kept = {name: Kept(self._queue.add, self._miss) for name in KEPT_KINDS}
+        self.metrics = Metrics(
+            pods=lambda: self._groups.pods,
+            queue_depth=lambda: len(self._queue),
+            requests=lambda: api.requests,
+        )
+        api = self._api = Api(api_client, Unread(self.metrics, log).note)
+        faults = self.faults = Faults(self.metrics, log)
+        self._recorder = Recorder(api, self.metrics, log)
+        self._leftovers = Leftovers(api, self._groups, kept, log, faults)
+        self._reconciler = Reconciler(api, self._groups, kept, self._queue, self._recorder, self.metrics, log)
+        self._reflectors = [
+            Reflector(api, kind, OURS_SELECTOR, GuardedIndex(kept[name], faults), self.metrics, log)
+            for name, kind in KEPT_KINDS.items()
+        ]
+        injected = Injected()
+        indexes = Both(Guarded(self._groups, faults), Guarded(injected, faults))
+        pods = Reflector(api, POD, GROUP, indexes, self.metrics, log)
+        self._reflectors.append(pods)
+        self._pods_known = pods.synced
+        self._settings = SettingsFile(settings.settings)
+        judge = Judge(self._settings.load(), settings.namespace)
+        tell = self._recorder.tell
+        findings = {
+            MISSED: Findings(MISSED, self.metrics.missed, log, tell),
+            DRIFTED: Findings(DRIFTED, self.metrics.drifted, log, tell),
+        }
+        self._auditor = Auditor(
+            api, judge, injected, findings[MISSED], findings[DRIFTED], settings.audit_seconds, log, faults
+        )
+        self._repairer = None
+        if settings.repair:
+            self._repairer = Repairer(
+                api,
+                judge,
+                [findings[reason] for reason in settings.repair],
+                seconds=settings.repair_seconds,
+                metrics=self.metrics,
+                log=log,
+                tell=tell,
+            )
+        self._belonging = Belonging(api, settings.namespace, log, faults)
+        self._keeper = None
+        if settings.certificates:
+            self._keeper = CertificateKeeper(
+                api, settings.namespace, settings.certificates, self.metrics, log
+            )
+
+    def _miss(self, key: Key) -> None:
+        """Look at a group whose object has gone, but not at once.
+
+        With its workload the garbage collector removes Pods and objects in any order; what is made again for
+        Pods that are about to go would only have to be removed again.
+        """
+        self._queue.add_later(key, _MISSED_SECONDS)
+
+    async def watch(self) -> None:
+        """Keep the indexes like the API server's, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for reflector in self._reflectors:
+                group.create_task(self._keep_up(reflector.run, Where.WATCH))
+            reload = partial(self._settings.reload, self._use)
+            following = partial(follow, "settings", reload, self.metrics.settings, self._log)
+            group.create_task(self._keep_up(following, Where.SETTINGS))
+
+    async def work(self) -> None:
+        """What the leader does, until cancelled."""
+        self.metrics.leader.set(1)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._keep_up(self._recorder.work, Where.EVENT))
+                group.create_task(self._keep_up(self._reconcile, Where.RECONCILE))
+                # A new one for each term: it tells what happens from now on.
+                denials = Denials(self._api, self._recorder, self.metrics, self._log)
+                group.create_task(self._keep_up(denials.run, Where.DENIAL))
+                group.create_task(self._keep_up(self._belonging.work, Where.OWNER))
+                if self._keeper:
+                    group.create_task(self._keep_up(self._keeper.work, Where.CERTIFICATES))
+                group.create_task(self._keep_up(self._audit, Where.AUDIT))
+        finally:
+            self.metrics.leader.set(0)
+
+    async def _keep_up(self, work: Callable[[], Awaitable[None]], where: Where) -> None:
+        """Do one thing of several that go on beside each other: what ends it ends none of the others."""
+        await keep_up(work, self.faults, where)
+
+    async def _audit(self) -> None:
+        """What the audit finds stands on the index of injected Pods, so that must be there."""
+        await self._pods_known.wait()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_up(self._auditor.work, Where.AUDIT))
+            if self._repairer:
+                group.create_task(self._keep_up(self._repairer.work, Where.REPAIR))
+
+    def _use(self, settings: Settings) -> None:
+        self._auditor.use(settings)
+        if self._repairer:
+            self._repairer.settle()
+
+    async def _reconcile(self) -> None:
+        """First every group, since nobody may have done so for a while; then those that are touched."""
+        for reflector in self._reflectors:
+            await reflector.synced.wait()
+        for key in self._groups.keys():  # noqa: SIM118 - no mapping
+            self._queue.add(key)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._leftovers.work())
+            for _ in range(_WORKERS):
+                group.create_task(self._reconciler.work())
+
+
+async def _first(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> list[asyncio.Task[None]]:
+    """Wait for the signal to stop, or for a task that ended though none should."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    return [task for task in tasks if task.done()]

@@ -1,0 +1,177 @@
+"""Events on workloads: what `kubectl describe deployment` shows of what happened to its Pods.
+
+A dry run makes no Pods, so nothing is ever told of one.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from hazelcast_sidecar.controller.events.event import News, Told, can_be, cut, event, event_name
+from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
+from hazelcast_sidecar.controller.events.top_owner import Subjects
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, FIELD_MANAGER, Api, ApiError, in_words
+from hazelcast_sidecar.kube.objects import EVENT, OwnerReference
+from hazelcast_sidecar.runtime.log import LogLine
+
+_AGAIN = timedelta(minutes=5)
+"""How long what was told is not told again."""
+
+_BURST, _PER_SECOND = 50, 5.0
+_MAX_PENDING = 1000
+
+_MAX_TOLD = 4096
+
+_REMEMBER_SECONDS = 30.0
+"""How long Events wait for what former leaders told: anyone may create many, and large, that look like it."""
+
+
+class _Name(msgspec.Struct, gc=False):
+    name: str
+    namespace: str
+
+
+class _Recorded(msgspec.Struct, gc=False, rename="camel"):
+    """An Event of ours as it is stored."""
+
+    metadata: _Name
+    first_timestamp: datetime | None = None
+    last_timestamp: datetime | None = None
+    count: int | None = None
+
+
+class Recorder:
+    """Tells what happened to workloads, in the order in which it did, while this replica leads."""
+
+    def __init__(
+        self,
+        api: Api,
+        metrics: Metrics,
+        log: LogLine,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._api, self._metrics, self._log, self._clock = api, metrics, log, clock
+        self._faults = Faults(metrics, log)
+        self.subjects = Subjects(api)
+        self._bucket = TokenBucket(_BURST, _PER_SECOND)
+        self._pending: dict[News, int] = {}
+        self._some = asyncio.Event()
+        self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
+        self._failing = False
+
+    def tell(  # noqa: PLR0913 - an Event
+        self,
+        namespace: str,
+        owner: OwnerReference,
+        reason: str,
+        sentence: str,
+        *,
+        pod: OwnerReference | None,
+        warning: bool = False,
+    ) -> None:
+        """Have an Event recorded on the workload of an owner, soon; this neither waits nor raises.
+
+        The same Event is written at most once in five minutes; how often it was told in between shows in its
+        count when it is written next. Where too many wait, it is dropped, and so is one on what cannot be.
+
+        Args:
+            namespace: of the owner.
+            owner: what made the Pods, as they say; the Event is for its Deployment or CronJob, where it has
+                one.
+            reason: one word in CamelCase.
+            sentence: what happened, and what to do about it.
+            pod: what it is about where the API server has no such owner; None: then it is not written.
+            warning: something is wrong.
+        """
+        news = News(namespace, owner, reason, cut(sentence), warning, pod)
+        full = news not in self._pending and len(self._pending) >= _MAX_PENDING
+        if full or not can_be(owner):
+            self._metrics.events["dropped"].inc()
+            return
+        self._pending[news] = self._pending.get(news, 0) + 1
+        self._some.set()
+
+    async def work(self) -> None:
+        """Write Events until cancelled; what waits then is the next leader's to tell."""
+        try:
+            await self._try(self._remember())
+            while True:
+                news, times = await self._next()
+                await self._try(self._tell(news, times))
+        finally:
+            self._pending.clear()
+
+    async def _next(self) -> tuple[News, int]:
+        while not self._pending:
+            self._some.clear()
+            await self._some.wait()
+        news = next(iter(self._pending))
+        return news, self._pending.pop(news)
+
+    async def _try(self, step: Awaitable[None]) -> None:
+        """Do it once: Events are worth no second attempt. Failures in a row are logged as one."""
+        try:
+            await step
+            self._failing = False
+        except (*CONNECTION_ERRORS, ApiError) as error:
+            self._metrics.events["failed"].inc()
+            if not self._failing:
+                self._log("events fail", level="warning", error=in_words(error))
+            self._failing = True
+        except Exception as error:  # noqa: BLE001 - one that cannot be written must not keep the others
+            self._metrics.events["failed"].inc()
+            self._faults.note(Where.EVENT, error)
+
+    async def _remember(self) -> None:
+        """Read what former leaders told, so that none of it is told again as if it were new."""
+        query = {"fieldSelector": f"reportingComponent={FIELD_MANAGER}"}
+        async with asyncio.timeout(_REMEMBER_SECONDS):
+            async for page in self._api.pages(EVENT, _Recorded, **query):
+                for found in page.items:
+                    if found.first_timestamp and found.last_timestamp:
+                        told = Told(found.first_timestamp, found.last_timestamp, found.count or 1)
+                        self._note((found.metadata.namespace, found.metadata.name), told)
+
+    async def _tell(self, news: News, times: int) -> None:
+        known = self.subjects.is_known(news.namespace, news.owner)
+        if not known:
+            await asyncio.sleep(self._bucket.take())
+        subject = await self.subjects.find(news.namespace, news.owner, news.pod)
+        if subject is None:
+            self._metrics.events["unconfirmed"].inc()
+            return
+        if not can_be(subject):
+            self._metrics.events["dropped"].inc()
+            return
+        if self._repeats(news, subject, times):
+            return  # where the subject was known, it costs no token
+        if known:
+            await asyncio.sleep(self._bucket.take())
+        await self._write(news, subject, times)
+
+    def _repeats(self, news: News, subject: OwnerReference, times: int) -> bool:
+        """Whether it was told a short while ago; then only its count goes up."""
+        told = self._told.get((news.namespace, event_name(news, subject)))
+        if told is None or self._clock() - told.last >= _AGAIN:
+            return False
+        told.count += times
+        return True
+
+    async def _write(self, news: News, subject: OwnerReference, times: int) -> None:
+        now, key = self._clock(), (news.namespace, event_name(news, subject))
+        before = self._told.get(key) or Told(first=now, last=now, count=0)
+        told = Told(before.first, now, before.count + times)
+        await self._api.apply(EVENT, event(news, subject, told), force=True)
+        self._note(key, told)
+        self._metrics.events["sent"].inc()
+
+    def _note(self, key: tuple[str, str], told: Told) -> None:
+        self._told[key] = told
+        self._told.move_to_end(key)
+        if len(self._told) > _MAX_TOLD:
+            self._told.popitem(last=False)

@@ -1,0 +1,1 @@
+"""The objects beside the Pods of each group."""

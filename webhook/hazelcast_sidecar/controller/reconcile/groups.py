@@ -1,0 +1,405 @@
+"""The groups that injected Pods form, and what each needs; fed with Pods, without any I/O."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from hazelcast_sidecar.group_objects.claims import Facts
+from hazelcast_sidecar.group_objects.objects import (
+    Needs,
+    Participant,
+    Unmet,
+    Workload,
+    needs_of_group,
+    unmet_requests,
+)
+from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, is_older, owner_of, pod_reference
+from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.status import Status
+from hazelcast_sidecar.names import GROUP, STATUS, is_group, is_object_name, resource_name
+from hazelcast_sidecar.runtime.log import LogLine
+
+_MAX_OWNERS = 100
+"""Of a group's objects. Each Pod without a workload is one, and each further one changes all objects."""
+
+
+class Key(NamedTuple):
+    """A group in its namespace."""
+
+    namespace: str
+    group: str
+
+
+class Claim(msgspec.Struct, frozen=True, gc=False):
+    """What Pods say of themselves; anyone who may create or update Pods can have written it."""
+
+    key: Key
+    status: Status
+    owner: OwnerReference
+
+
+class Standing(NamedTuple):
+    """Whose Pods they are, as far as the API server says so."""
+
+    owner: OwnerReference
+    """What the group's objects belong to."""
+    workload: Workload
+
+
+@dataclass(slots=True, eq=False)
+class Bearers:
+    """The Pods that make one claim."""
+
+    claim: Claim
+    pods: dict[str, str] = field(default_factory=dict)
+    """Their names by uid."""
+    untried: dict[str, None] = field(default_factory=dict)
+    """The uids of those that may show whether it is true, as long as none has shown it."""
+    believed: bool = False
+    standing: Standing | None = None
+    """Only where it is believed; None there: each Pod is its own workload."""
+    news_since: datetime | None = None
+    """When the oldest of its Pods was created, as long as there was no Event about it."""
+
+
+class Newcomer(NamedTuple):
+    """A workload whose Pods carry a record that none of its Pods had before."""
+
+    owner: OwnerReference
+    status: Status
+    pod: OwnerReference
+
+
+class Asker(NamedTuple):
+    """A workload that gets Events about its group: the owner that its Pods name, and one of them."""
+
+    owner: OwnerReference
+    pod: OwnerReference
+
+
+class Wanted(NamedTuple):
+    """What a group's Pods want from the controller."""
+
+    needs: Needs
+    owners: list[OwnerReference]
+    """What its objects belong to."""
+    unmet: list[Unmet]
+
+
+Touch = Callable[[Key], None]
+
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+
+class Groups:
+    """Every Pod with a readable status by its group; what it claims counts once it is believed.
+
+    Args:
+        touch: called with each group that may need something else now.
+    """
+
+    def __init__(self, touch: Touch, log: LogLine) -> None:
+        self._touch, self._log = touch, log
+        self._pods: dict[str, Bearers] = {}
+        self._groups: dict[Key, dict[Claim, Bearers]] = defaultdict(dict)
+        self._facts: dict[str, Facts | None] = {}
+        """What Pods show of their members, where that contradicted what they claimed, by uid."""
+
+    @property
+    def pods(self) -> int:
+        """How many Pods are known."""
+        return len(self._pods)
+
+    def keys(self) -> list[Key]:
+        """Every group that has a Pod."""
+        return list(self._groups)
+
+    def needs(self, key: Key) -> Wanted | None:
+        """Say what a group needs, and what its objects belong to; None where no Pod of it is believed."""
+        standings = list(self._standings(key))
+        if not standings:
+            return None
+        participants = [Participant(standing.workload, claimed) for claimed, standing, _ in standings]
+        owners = {standing.owner.uid: standing.owner for _, standing, _ in standings}
+        ordered = sorted(owners.values(), key=lambda owner: (owner.kind == "Pod", owner.uid))
+        return Wanted(needs_of_group(participants), ordered[:_MAX_OWNERS], unmet_requests(participants))
+
+    def askers(self, key: Key, identities: frozenset[str] | None = None) -> list[Asker]:
+        """List the workloads of a group that get an Event, each once.
+
+        Args:
+            key: of the group.
+            identities: of the workloads among them; None: all.
+        """
+        found: dict[str, Asker] = {}
+        for _, standing, asker in self._standings(key):
+            if identities is None or standing.workload.identity in identities:
+                found.setdefault(standing.owner.uid, asker)
+        return list(found.values())[:_MAX_OWNERS]
+
+    def believed(self, key: Key) -> list[Bearers]:
+        """List the claims of a group that count."""
+        return [bearers for bearers in self._groups.get(key, {}).values() if bearers.believed]
+
+    def knows(self, item: Metadata) -> bool:
+        """Tell whether nothing more will be learned of a Pod that is there; else a watch is late."""
+        return item.uid in self._pods or self._read(item) is None
+
+    def doubtful(self, key: Key) -> Iterator[tuple[Bearers, str, str]]:
+        """Go through the claims of a group that must be verified, with the uid and the name of a Pod of each.
+
+        Where a Pod is refused or a claim believed in between, that is taken into account.
+        """
+        for bearers in list(self._groups.get(key, {}).values()):
+            while not bearers.believed and bearers.untried:
+                uid = next(iter(bearers.untried))
+                yield bearers, uid, bearers.pods[uid]
+
+    def facts(self, uid: str) -> Facts | None:
+        """Return what a Pod shows of its member, where a former claim of it was refused.
+
+        Raises:
+            KeyError: none was.
+        """
+        return self._facts[uid]
+
+    @staticmethod
+    def believe(bearers: Bearers, standing: Standing | None) -> None:
+        """Let a claim count, as one of the Pods has shown that it is true.
+
+        Args:
+            bearers: that make it.
+            standing: whose Pods they are; None: each is its own workload.
+        """
+        bearers.believed, bearers.standing = True, standing
+        bearers.untried.clear()
+
+    def refuse(self, bearers: Bearers, uid: str, facts: Facts | None) -> None:
+        """Pass over a Pod that contradicts its claim; that says nothing of others that make the same."""
+        bearers.untried.pop(uid, None)
+        if uid in self._pods:
+            self._facts[uid] = facts
+
+    @staticmethod
+    def skip(bearers: Bearers, uid: str) -> None:
+        """Pass over a Pod that could not be read, and so shows nothing."""
+        bearers.untried.pop(uid, None)
+
+    def news(self, key: Key, after: datetime) -> list[Newcomer]:
+        """The workloads of a group whose Pods have a new record, each once; none with an older Pod."""
+        found = []
+        for bearers in self.believed(key):
+            since, bearers.news_since = bearers.news_since, None
+            if since is not None and since > after:
+                found.append(Newcomer(bearers.claim.owner, bearers.claim.status, _first_pod(bearers)))
+        return found
+
+    def retain(self, uids: Collection[str]) -> None:
+        """Forget all Pods but these."""
+        for uid in [uid for uid in self._pods if uid not in uids]:
+            self._forget(uid)
+            self._facts.pop(uid, None)
+
+    def upsert(self, item: Metadata) -> None:
+        """A Pod is there; nothing happens where nothing of interest changed."""
+        claim = self._read(item)
+        known = self._pods.get(item.uid)
+        if claim == (known.claim if known else None):
+            return
+        self._forget(item.uid)
+        if claim is not None:
+            self._add(claim, item)
+            self._touch(claim.key)
+
+    def remove(self, item: Metadata) -> None:
+        """A Pod has gone."""
+        self._forget(item.uid)
+        self._facts.pop(item.uid, None)
+
+    def _standings(self, key: Key) -> Iterator[tuple[Status, Standing, Asker]]:
+        """What is believed in a group, a workload after the other."""
+        for bearers in self.believed(key):
+            claim = bearers.claim
+            if bearers.standing is not None:
+                yield claim.status, bearers.standing, Asker(claim.owner, _first_pod(bearers))
+                continue
+            for uid, name in bearers.pods.items():
+                pod = pod_reference(name, uid)
+                itself = Workload(identity=uid, name=f"Pod/{name}", scalable=False)
+                yield claim.status, Standing(pod, itself), Asker(pod, pod)
+
+    def _add(self, claim: Claim, item: Metadata) -> None:
+        """The first Pod with its record is news; that it is not the oldest may be seen until that is told."""
+        made = item.creation_timestamp or _LONG_AGO
+        bearers = self._groups[claim.key].get(claim)
+        if bearers is None:
+            bearers = self._groups[claim.key][claim] = Bearers(claim, news_since=made)
+        elif bearers.news_since is not None:
+            bearers.news_since = min(made, bearers.news_since)
+        bearers.pods[item.uid] = item.name
+        if not bearers.believed:
+            bearers.untried[item.uid] = None
+        self._pods[item.uid] = bearers
+
+    def _forget(self, uid: str) -> None:
+        bearers = self._pods.pop(uid, None)
+        if bearers is None:
+            return
+        key = bearers.claim.key
+        del bearers.pods[uid]
+        bearers.untried.pop(uid, None)
+        if not bearers.pods:
+            del self._groups[key][bearers.claim]
+            if not self._groups[key]:
+                del self._groups[key]
+        self._touch(key)
+
+    def _read(self, item: Metadata) -> Claim | None:
+        """A Pod as far as it concerns its group; None where it was not injected, or is on its way out.
+
+        A Pod that ends needs nothing any more, and when its workload is deleted its objects go before it
+        does: they must not be made again for it.
+        """
+        text = item.annotations.get(STATUS)
+        if text is None or item.deletion_timestamp is not None:
+            return None
+        owner = owner_of(item)
+        if (owner.api_version, owner.kind) == ("v1", "Node"):
+            return None  # a mirror of what a kubelet runs by itself: nothing can be injected into it
+        try:
+            found = status.decode(text)
+        except msgspec.MsgspecError as error:
+            self._log(
+                "unreadable status",
+                level="warning",
+                namespace=item.namespace,
+                pod=item.name,
+                error=str(error),
+            )
+            return None
+        if found.group != item.labels.get(GROUP) or not is_group(found.group):
+            self._log("status and label differ", level="warning", namespace=item.namespace, pod=item.name)
+            return None
+        if found.discovery == "api" and not is_object_name(found.service_account):
+            self._log(
+                "status without ServiceAccount", level="warning", namespace=item.namespace, pod=item.name
+            )
+            return None
+        return Claim(Key(item.namespace, found.group), found, owner)
+
+
+def _first_pod(bearers: Bearers) -> OwnerReference:
+    uid, name = next(iter(bearers.pods.items()))
+    return pod_reference(name, uid)
+
+
+class Kept:
+    """The objects that the controller keeps, of one kind, by group.
+
+    Two sources say what there is: the watch, and the answers to our own writes. An answer may come long after
+    the watch has said what became of the object. So what is known never goes back to an older version:
+    versions of one kind's objects are numbers that grow. Where they are none, the last word counts.
+    Source: Kubernetes documentation, "API Concepts" (resource versions, from 1.35 on).
+
+    Args:
+        touch: called with the group of an object that was changed.
+        miss: called with the group of an object that has gone.
+    """
+
+    def __init__(self, touch: Touch, miss: Touch) -> None:
+        self._touch, self._miss = touch, miss
+        self._objects: dict[Key, Metadata] = {}
+        self._passed = ""
+        """The version up to which the watch has said everything."""
+
+    def get(self, key: Key) -> Metadata | None:
+        """The object of a group, as last seen."""
+        return self._objects.get(key)
+
+    def keys(self) -> list[Key]:
+        """Every group that has one."""
+        return list(self._objects)
+
+    def note(self, item: Metadata) -> None:
+        """Take in what a write of ours left, so that the watch will say nothing new when it comes to it.
+
+        Where the watch has passed it already, it says nothing new itself: the object may have gone since.
+        """
+        if not _is_past(item, self._passed) and not self._is_known(item):
+            self._put(item)
+
+    def begin(self, version: str) -> None:
+        """A list begins, as of this version; an older one than before is of a store that was restored."""
+        if is_older(version, self._passed):
+            known, self._objects = self._objects, {}
+            for key in known:
+                self._touch(key)
+        self._passed = version
+
+    def retain(self, uids: Collection[str]) -> None:
+        """Forget all but these, and what a write of ours has left since the list began."""
+        for key, known in list(self._objects.items()):
+            if known.uid not in uids and not is_older(self._passed, known.resource_version):
+                del self._objects[key]
+                self._touch(key)
+
+    def upsert(self, item: Metadata) -> None:
+        """It is there; whoever changed it, its group is looked at unless it was us."""
+        self._pass(item)
+        if not _is_named_so(item):
+            return
+        if not self._is_known(item):
+            self._touch(self._put(item))
+
+    def remove(self, item: Metadata) -> None:
+        """It has gone, as of its version."""
+        self._pass(item)
+        if not _is_named_so(item):
+            return
+        key = _key_of(item)
+        known = self._objects.get(key)
+        if (
+            known is not None
+            and known.uid == item.uid
+            and not is_older(item.resource_version, known.resource_version)
+        ):
+            del self._objects[key]
+        self._miss(key)
+
+    def _pass(self, item: Metadata) -> None:
+        """Changes come in the order of their versions; objects of a list are not newer than the list."""
+        if not is_older(item.resource_version, self._passed):
+            self._passed = item.resource_version
+
+    def _is_known(self, item: Metadata) -> bool:
+        """Whether the object is known as it is here, or as it was later."""
+        known = self._objects.get(_key_of(item))
+        return known is not None and _is_past(item, known.resource_version)
+
+    def _put(self, item: Metadata) -> Key:
+        """Keep what is read of it: anyone may give an object our labels, and much beside them."""
+        key = _key_of(item)
+        self._objects[key] = Metadata(
+            name=item.name,
+            namespace=item.namespace,
+            uid=item.uid,
+            resource_version=item.resource_version,
+        )
+        return key
+
+
+def _is_past(item: Metadata, version: str) -> bool:
+    return item.resource_version == version or is_older(item.resource_version, version)
+
+
+def _is_named_so(item: Metadata) -> bool:
+    """Whether an object has the name that ours have; a copy of one has our labels too."""
+    return item.name == resource_name(item.labels.get(GROUP, ""))
+
+
+def _key_of(item: Metadata) -> Key:
+    return Key(item.namespace, item.labels.get(GROUP, ""))

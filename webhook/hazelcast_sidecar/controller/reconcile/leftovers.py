@@ -1,0 +1,157 @@
+"""Removes the objects of groups that have had no Pods for a while and belong to nothing that will make any.
+
+Mostly the garbage collector does, when the workload goes that they belong to. But what they belong to is what
+Pods said of themselves: an owner may live for ever, be of another group, or never have existed.
+"""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, is_well_formed
+from hazelcast_sidecar.controller.reconcile.groups import Groups, Kept, Key
+from hazelcast_sidecar.controller.shared.backoff import look_every
+from hazelcast_sidecar.controller.shared.controller_metrics import Where
+from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.kube.client import FIELD_MANAGER, Api
+from hazelcast_sidecar.kube.objects import KEPT_KINDS, POD, Kind, Metadata, OwnerReference, Partial
+from hazelcast_sidecar.model.pod import workload_name
+from hazelcast_sidecar.model.workload import KINDS, Workload, WorkloadMetadata, as_pod
+from hazelcast_sidecar.names import GROUP, INJECT, group_of_workload
+from hazelcast_sidecar.runtime.log import LogLine
+
+EMPTY_SECONDS = 600.0
+"""How long a group has no Pod before that is more than a pause: a rollout that recreates, a node that is
+drained, a workload that is scaled to zero and back, a controller that could not create Pods."""
+
+LOOK_SECONDS = 60.0
+_AGAIN_SECONDS = 3600.0
+"""Until a group is looked at again whose workload is scaled to zero, or whose objects have other owners,
+too."""
+
+
+class _ManagedFields(msgspec.Struct, gc=False, rename={"fields": "fieldsV1"}):
+    manager: str = ""
+    fields: dict[str, Any] = {}
+
+
+class _KeptMetadata(msgspec.Struct, gc=False, rename="camel"):
+    owner_references: tuple[OwnerReference, ...] = ()
+    managed_fields: tuple[_ManagedFields, ...] = ()
+
+    def is_owned_by_others(self) -> bool:
+        """Whether another than the controller has written an owner reference."""
+        return any(
+            entry.manager != FIELD_MANAGER and "f:ownerReferences" in entry.fields.get("f:metadata", {})
+            for entry in self.managed_fields
+        )
+
+
+class _Kept(msgspec.Struct, gc=False):
+    """An object that the controller keeps, and who says what it belongs to."""
+
+    metadata: _KeptMetadata
+
+
+class _OwnerMetadata(WorkloadMetadata, gc=False):
+    uid: str = ""
+
+
+class _Owner(Workload, gc=False):
+    """A workload, and which one it is."""
+
+    metadata: _OwnerMetadata
+
+
+class Leftovers:
+    """Looks for such groups while this replica leads; a new leader counts the time from its start.
+
+    Args:
+        api: to look up owners and Pods, and to delete.
+        groups: those that have Pods.
+        kept: the objects of all groups, by kind.
+        log: takes a line for each object.
+        faults: takes what a look raises.
+    """
+
+    def __init__(self, api: Api, groups: Groups, kept: dict[str, Kept], log: LogLine, faults: Faults) -> None:
+        self._faults = faults
+        self._api, self._groups, self._kept, self._log = api, groups, kept, log
+        self._due: dict[Key, float] = {}
+
+    async def work(self) -> None:
+        """Look until cancelled."""
+        self._due.clear()
+        trouble = "looking for leftovers failed"
+        await look_every(LOOK_SECONDS, self.look, self._log, trouble, self._faults, Where.LEFTOVERS)
+
+    async def look(self) -> None:
+        """Look once at every group that has objects and no Pods.
+
+        Raises:
+            ApiError: refused.
+        """
+        now = asyncio.get_running_loop().time()
+        known = {key for kept in self._kept.values() for key in kept.keys()}  # noqa: SIM118 - no mapping
+        empty = [key for key in known if self._groups.needs(key) is None]
+        self._due = {key: self._due.get(key, now + EMPTY_SECONDS) for key in empty}
+        for key in empty:
+            if self._due[key] <= now:
+                self._due[key] = now + EMPTY_SECONDS  # should this fail, others have their turn
+                await self._clear(key)
+                self._due[key] = now + _AGAIN_SECONDS
+
+    async def _clear(self, key: Key) -> None:
+        if await self._has_pods(key):
+            return
+        for name, kept in self._kept.items():
+            item = kept.get(key)
+            if item is None or await self._is_wanted(key, KEPT_KINDS[name], item):
+                continue
+            if self._groups.needs(key) is not None:
+                return  # a Pod came in between
+            await self._api.delete(KEPT_KINDS[name], item)
+            self._log("deleted", namespace=key.namespace, group=key.group, kind=name, why="no Pods")
+
+    async def _has_pods(self, key: Key) -> bool:
+        """Whether there are Pods that the index does not know of, as a watch may be late."""
+        selector = f"{GROUP}={key.group}"
+        async for page in self._api.pages(POD, Partial, key.namespace, labelSelector=selector):
+            for pod in page.items:
+                if not self._groups.knows(pod.metadata):
+                    return True
+        return False
+
+    async def _is_wanted(self, key: Key, kind: Kind, item: Metadata) -> bool:
+        """Whether an object is worth keeping without Pods: for its workload, or since others own it, too."""
+        document = await self._api.read_as(_Kept, kind, item.namespace, item.name)
+        if document is None:
+            return False
+        for owner in document.metadata.owner_references:
+            if await self._makes_pods_of(key, owner):
+                return True
+        return document.metadata.is_owned_by_others()
+
+    async def _makes_pods_of(self, key: Key, owner: OwnerReference) -> bool:
+        """Whether an owner exists, and Pods of its template would be of this group.
+
+        A namespace's default of the group is not known here; then the objects go, and come back with the
+        first Pod.
+        """
+        kind = CONFIRMABLE.get((owner.api_version, owner.kind))
+        api_group, _, _ = owner.api_version.rpartition("/")
+        workload_kind = KINDS.get((api_group, owner.kind))
+        if kind is None or workload_kind is None or not is_well_formed(owner):
+            return False
+        try:
+            found = await self._api.read_as(_Owner, kind, key.namespace, owner.name)
+        except msgspec.ValidationError:
+            return False
+        if found is None or found.metadata.uid != owner.uid:
+            return False
+        template = found.template
+        if template is None or INJECT not in template.annotations:
+            return False
+        pod = as_pod(workload_kind, found, template, template.annotations)
+        return key.group == template.annotations.get(GROUP, group_of_workload(workload_name(pod)))

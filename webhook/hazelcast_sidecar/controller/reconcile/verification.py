@@ -1,0 +1,121 @@
+"""Verifies what Pods claim of themselves before their group gets anything for it."""
+
+from contextlib import suppress
+
+import msgspec
+
+from hazelcast_sidecar.controller.events.recorder import Recorder
+from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
+from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, Subjects, is_well_formed
+from hazelcast_sidecar.controller.reconcile.groups import Bearers, Claim, Groups, Key, Standing
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.group_objects.claims import Facts, InjectedPod, contradiction, facts_of
+from hazelcast_sidecar.group_objects.objects import SCALABLE, Workload
+from hazelcast_sidecar.kube.client import Api
+from hazelcast_sidecar.kube.objects import POD, OwnerReference, pod_reference
+from hazelcast_sidecar.runtime.log import LogLine
+
+_AT_ONCE = 20
+"""How many Pods of a group are read before other groups have their turn."""
+
+_LINES, _LINES_PER_SECOND = 20, 0.2
+
+
+class Verifier:
+    """Reads one whole Pod for each claim, and looks up its owner; most Pods are never read."""
+
+    def __init__(self, api: Api, groups: Groups, recorder: Recorder, metrics: Metrics, log: LogLine) -> None:
+        self._api, self._groups, self._recorder = api, groups, recorder
+        self._metrics, self._log = metrics, log
+        self._subjects: Subjects = recorder.subjects
+        self._lines = TokenBucket(_LINES, _LINES_PER_SECOND)
+
+    async def verify(self, key: Key) -> bool:
+        """Verify the claims of a group; False where some are left for another time.
+
+        Raises:
+            ApiError: refused.
+        """
+        for number, (bearers, uid, name) in enumerate(self._groups.doubtful(key)):
+            if number == _AT_ONCE:
+                return False
+            await self._verify(bearers, uid, name)
+        return True
+
+    async def confirm_again(self, key: Key) -> None:
+        """Look up the owners of a group once more.
+
+        An object that belongs to what does not exist is changed or removed by the garbage collector: to put
+        such an owner back would go on for ever.
+
+        Raises:
+            ApiError: refused.
+        """
+        for bearers in self._groups.believed(key):
+            if bearers.standing is not None:
+                standing = await self._standing(bearers.claim, again=True)
+                self._groups.believe(bearers, standing)
+
+    async def _verify(self, bearers: Bearers, uid: str, name: str) -> None:
+        claim = bearers.claim
+        try:
+            facts = self._groups.facts(uid)
+        except KeyError:
+            try:
+                facts = await self._read(claim.key.namespace, uid, name)
+            except LookupError:
+                self._groups.skip(bearers, uid)
+                return
+        why = contradiction(facts, claim.status)
+        if why is None:
+            self._groups.believe(bearers, await self._standing(claim))
+        else:
+            self._groups.refuse(bearers, uid, facts)
+            self._say(claim, pod_reference(name, uid), why)
+
+    async def _read(self, namespace: str, uid: str, name: str) -> Facts | None:
+        """Read what a Pod shows of its member; None where it has none, or is not to be decoded.
+
+        Raises:
+            ApiError: refused.
+            LookupError: it has gone.
+        """
+        with suppress(msgspec.MsgspecError, RecursionError):
+            pod = await self._api.read_as(InjectedPod, POD, namespace, name)
+            if pod is None or pod.metadata.uid != uid:
+                raise LookupError(name)
+            return facts_of(pod)
+        return None
+
+    async def _standing(self, claim: Claim, *, again: bool = False) -> Standing | None:
+        """Find whose Pods they are; None where each is its own workload, as the owner does not exist."""
+        owner = claim.owner
+        found = await self._subjects.confirm(claim.key.namespace, owner, again=again)
+        if found is not None:
+            above = found.maker or found.reference
+            scalable = (owner.api_version, owner.kind) in SCALABLE
+            return Standing(found.reference, Workload(above.uid, _shown(above), scalable))
+        if (owner.api_version, owner.kind) in CONFIRMABLE or owner.kind == "Pod":
+            return None
+        if not is_well_formed(owner):
+            return None
+        # Of a kind that the controller may not read, such as a CloneSet. The garbage collector can: where it
+        # does not exist, that removes the Pods, too.
+        return Standing(owner, Workload(owner.uid, _shown(owner), scalable=False))
+
+    def _say(self, claim: Claim, pod: OwnerReference, why: str) -> None:
+        """Count it, and say it at a measured pace: forged Pods must not crowd out the Events of others."""
+        self._metrics.rejected.inc()
+        if not self._lines.take_if_there():
+            return
+        namespace = claim.key.namespace
+        self._log("status rejected", level="warning", namespace=namespace, pod=pod.name, why=why)
+        sentence = (
+            f"its status annotation is passed over: {why}. The webhook writes that annotation; "
+            "delete the Pod to have it made again"
+        )
+        self._recorder.tell(namespace, pod, "StatusRejected", sentence, pod=pod, warning=True)
+
+
+def _shown(owner: OwnerReference) -> str:
+    return f"{owner.kind}/{owner.name}"

@@ -1,0 +1,1 @@
+"""What the leader's jobs stand on: watches, back-off, the election, metrics."""

@@ -1,0 +1,89 @@
+"""How long to wait: after an attempt that failed, and between looks at what should stay in order."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+from hazelcast_sidecar.controller.shared.controller_metrics import Where
+from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, ApiError, in_words
+from hazelcast_sidecar.runtime.log import LogLine
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 15.0
+_MOST_ASKED = 300.0
+"""Seconds of patience that a server is granted; what stands in front of it may ask for years."""
+
+
+class Waits:
+    """Seconds to wait before each next attempt: doubling, with jitter, and as the server asks."""
+
+    def __init__(self) -> None:
+        self._next = _FIRST_WAIT
+
+    def reset(self) -> None:
+        """It worked."""
+        self._next = _FIRST_WAIT
+
+    def after(self, error: BaseException) -> float:
+        """How long to wait after this error."""
+        asked = error.retry_after if isinstance(error, ApiError) else None
+        least = min(asked or 0, _MOST_ASKED)
+        seconds = max(self._next * random.uniform(0.5, 1.5), least)  # noqa: S311 - no secret
+        self._next = min(self._next * 2, _LONGEST_WAIT)
+        return seconds
+
+
+async def look_every(  # noqa: PLR0913, PLR0917 - what, how often, and where its failures go
+    seconds: float,
+    look: Callable[[], Awaitable[None]],
+    log: LogLine,
+    trouble: str,
+    faults: Faults,
+    where: Where,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> NoReturn:
+    """Look again and again, until cancelled; a look that fails, in whatever way, is tried again.
+
+    Args:
+        seconds: between two looks that worked.
+        look: looks, and brings into order what is not.
+        log: takes a line for each look that the API server refused or could not answer.
+        trouble: what that line says.
+        faults: takes what else a look raises.
+        where: what it counts as.
+        pause: waits for so many seconds, or less.
+    """
+    waits = Waits()
+    while True:
+        try:
+            await look()
+            waits.reset()
+            wait = seconds
+        except (*CONNECTION_ERRORS, ApiError) as error:
+            wait = waits.after(error)
+            log(trouble, level="warning", error=in_words(error), seconds=wait)
+        except Exception as error:  # noqa: BLE001 - one look that fails must not end all further ones
+            wait = waits.after(error)
+            faults.note(where, error, seconds=wait)
+        await pause(wait)
+
+
+async def keep_up(work: Callable[[], Awaitable[None]], faults: Faults, where: Where) -> None:
+    """Do what goes on until cancelled, and begin it again if it ends by an exception nonetheless.
+
+    Args:
+        work: goes on until cancelled.
+        faults: takes what it raises.
+        where: what that counts as.
+    """
+    waits = Waits()
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - else it would end all that goes on beside it
+            seconds = waits.after(error)
+            faults.note(where, error, seconds=seconds)
+            await asyncio.sleep(seconds)
+        else:
+            return

@@ -1,0 +1,111 @@
+"""The controller's metrics."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from hazelcast_sidecar.runtime.reload import count_reloads
+
+_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+RESULTS = ("ok", "conflict", "error")
+EVICTION_RESULTS = ("evicted", "budget", "gone", "error")
+EVENT_RESULTS = ("sent", "failed", "dropped", "unconfirmed")
+
+
+class Where(StrEnum):
+    """What was being done when an unexpected exception was raised."""
+
+    INDEX = "index"  # an object was taken into an index
+    WATCH = "watch"
+    RECONCILE = "reconcile"
+    LEFTOVERS = "leftovers"  # objects of groups without Pods
+    EVENT = "event"  # an Event was written
+    DENIAL = "denial"  # an Event of others was read
+    AUDIT = "audit"
+    REPAIR = "repair"
+    CERTIFICATES = "certificates"
+    OWNER = "owner"  # of the webhook's configuration
+    ELECTION = "election"
+    SETTINGS = "settings"
+
+
+class Metrics:
+    """Reconciles, the queue, the watched Pods, Events, and who leads."""
+
+    def __init__(
+        self, *, pods: Callable[[], int], queue_depth: Callable[[], int], requests: Callable[[], int]
+    ) -> None:
+        registry = self._registry = CollectorRegistry()
+        prefix = "hazelcast_sidecar_controller"
+        reconciles = Counter(
+            f"{prefix}_reconciles", "Groups brought into shape, by result.", ["result"], registry=registry
+        )
+        self.reconciled = {result: reconciles.labels(result) for result in RESULTS}
+        events = Counter(
+            f"{prefix}_events",
+            "Events for workloads: sent, failed, dropped because too many waited, or about none that exists.",
+            ["result"],
+            registry=registry,
+        )
+        self.events = {result: events.labels(result) for result in EVENT_RESULTS}
+        self.seconds = Histogram(
+            f"{prefix}_reconcile_duration_seconds",
+            "Time to bring one group into shape.",
+            buckets=_SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.unread = Counter(
+            f"{prefix}_unread_objects",
+            "Objects that were passed over, as they could not be read: too long, or malformed.",
+            ["kind", "reason"],
+            registry=registry,
+        )
+        self.rejected = Counter(
+            f"{prefix}_statuses_rejected",
+            "Pods whose status annotation contradicts what they are.",
+            registry=registry,
+        )
+        self.leader = Gauge(f"{prefix}_leader", "1 while this replica leads.", registry=registry)
+        self.watch_restarts = Counter(
+            f"{prefix}_watch_restarts", "Watches that ended with an error.", registry=registry
+        )
+        Gauge(f"{prefix}_api_requests", "Requests made of the API server.", registry=registry).set_function(
+            requests
+        )
+        certificates = Gauge(
+            f"{prefix}_certificate_expiry_timestamp_seconds",
+            "Until when a certificate that this replica keeps is good.",
+            ["certificate"],
+            registry=registry,
+        )
+        self.certificate_expiry = {name: certificates.labels(name) for name in ("ca", "leaf")}
+        Gauge(f"{prefix}_watched_pods", "Injected Pods known.", registry=registry).set_function(pods)
+        Gauge(f"{prefix}_queue_depth", "Groups that wait to be looked at.", registry=registry).set_function(
+            queue_depth
+        )
+
+        self.missed = Gauge(
+            f"{prefix}_missed_pods", "Pods that ask for a member and run without one.", registry=registry
+        )
+        self.drifted = Gauge(
+            f"{prefix}_drifted_pods",
+            "Pods whose member is not what today's settings would give them.",
+            registry=registry,
+        )
+        evictions = Counter(
+            f"{prefix}_evictions", "Evictions asked for, by result.", ["result"], registry=registry
+        )
+        self.evictions = {result: evictions.labels(result) for result in EVICTION_RESULTS}
+        faults = Counter(
+            f"{prefix}_faults",
+            "Unexpected exceptions, each of an object or a step that was passed over, by where.",
+            ["where"],
+            registry=registry,
+        )
+        self.faults = {where: faults.labels(where.value) for where in Where}
+        self.settings = count_reloads(registry, "settings")
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)

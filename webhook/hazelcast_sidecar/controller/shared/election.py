@@ -1,0 +1,163 @@
+"""Leader election by a Lease: one replica works, the others watch and wait.
+
+The election is the library's (`kubernetes.aio.leaderelection`, after client-go's). Two leaders for a moment
+would do no harm: both would apply the same objects.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+from kubernetes.aio.client import ApiClient, V1Lease, V1ObjectMeta
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.leaderelection.electionconfig import Config
+from kubernetes.aio.leaderelection.leaderelection import LeaderElection
+from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
+from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
+
+from hazelcast_sidecar.controller.shared.backoff import Waits
+from hazelcast_sidecar.controller.shared.controller_metrics import Where
+from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, in_words
+from hazelcast_sidecar.names import CONTROLLER
+from hazelcast_sidecar.runtime.log import LogLine
+
+_REQUEST_SECONDS = 3
+
+
+async def lead(  # noqa: PLR0913, PLR0917 - the election's own parameters
+    client: ApiClient,
+    namespace: str,
+    identity: str,
+    lease_seconds: int,
+    work: Callable[[], Awaitable[None]],
+    log: LogLine,
+    faults: Faults,
+) -> None:
+    """Take part in the election until cancelled; run `work` while leading, and cancel it when that is lost.
+
+    Leadership counts as lost as soon as it cannot be renewed, be it that the API server is away: nobody else
+    can take the Lease then, and the work could do nothing either. At its end the Lease is given back, so that
+    nobody has to wait until it runs out. The same follows where `work`, which should not end, raises, or the
+    library does: the next term begins after a while, here or elsewhere.
+    """
+    # It logs a traceback for every failed request; what matters of it is logged here.
+    logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.CRITICAL)
+    waiting = Waits()
+    while True:
+        error: BaseException = RuntimeError("not renewed in time")
+        try:
+            await _one_term(_Lease(CONTROLLER, namespace, identity, client), lease_seconds, work, log)
+        except (*CONNECTION_ERRORS, _TakenError) as lost:
+            error = lost
+        except Exception as fault:  # noqa: BLE001 - it would end the watches, too, and come back with a restart
+            error = fault
+            faults.note(Where.ELECTION, fault)
+        else:
+            waiting.reset()
+        log("not leading", level="warning", identity=identity, error=in_words(error))
+        await asyncio.sleep(waiting.after(error))
+
+
+async def _one_term(
+    lease: "_Lease", lease_seconds: int, work: Callable[[], Awaitable[None]], log: LogLine
+) -> None:
+    """Wait for the Lease, and work until it is lost.
+
+    The library neither stops the work when a renewal raises nor notices when the work does; both end here.
+    """
+    term: list[asyncio.Task[None]] = []
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def leading() -> None:
+        lease.is_ours = True
+        log("leading", identity=lease.identity)
+        term.append(asyncio.ensure_future(work()))
+        try:
+            await term[0]
+        except Exception as error:  # noqa: BLE001 - handed on
+            failed.set_exception(error)
+
+    config = Config(
+        lease,
+        lease_duration=lease_seconds,
+        renew_deadline=lease_seconds * 2 / 3,
+        retry_period=max(1.0, lease_seconds / 7.5),
+        onstarted_leading=leading,
+        onstopped_leading=None,
+    )
+    election = asyncio.create_task(LeaderElection(config).run())
+    try:
+        await asyncio.wait([election, failed], return_when=asyncio.FIRST_COMPLETED)
+        (failed if failed.done() else election).result()
+    finally:
+        failed.cancel()
+        for task in (election, *term):
+            task.cancel()
+        await asyncio.gather(election, *term, return_exceptions=True)
+        if term:
+            await lease.release()
+
+
+class _TakenError(Exception):
+    """Somebody else has the Lease."""
+
+
+class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
+    """The library's lock, with a bound on the time of its requests (its own is five minutes), and an end."""
+
+    is_ours = False
+    """Whether it was taken. A leader that finds it in other hands has lost it: the library would go on trying
+    until its time to renew is over, and two would lead."""
+
+    async def release(self) -> None:
+        """Give it back, if it is ours: without a holder it is there to be taken.
+
+        It is written as of the version that was read, so nobody else's is taken away. A renewal of our own
+        may still be under way and come in between: then it is read once more. Failing that it runs out by
+        itself.
+        Source: client-go, `LeaderElectionConfig.ReleaseOnCancel`.
+        """
+        with suppress(ApiException, *CONNECTION_ERRORS):
+            async with asyncio.timeout(_REQUEST_SECONDS):
+                while not await self._released():
+                    pass
+
+    async def _released(self) -> bool:
+        """Try to give it back; False where it changed in between."""
+        lease = await self.api_instance.read_namespaced_lease(self.name, self.namespace)
+        if lease.spec.holder_identity != self.identity:
+            return True
+        lease.spec.holder_identity = None
+        try:
+            await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
+        except ApiException as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+            return False
+        return True
+
+    async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
+        async with asyncio.timeout(_REQUEST_SECONDS):
+            found: tuple[bool, Any] = await super().get(name, namespace)
+        is_there, record = found
+        if self.is_ours and is_there and record.holder_identity not in {None, self.identity}:
+            raise _TakenError(f"the Lease is held by {record.holder_identity}")
+        return found
+
+    async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
+        # 37.0 passes `pretty=True`, which the client's own validation refuses.
+        body = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
+        try:
+            async with asyncio.timeout(_REQUEST_SECONDS):
+                await self.api_instance.create_namespaced_lease(namespace, body)
+        except ApiException:  # somebody else was quicker
+            return False
+        return True
+
+    async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
+        async with asyncio.timeout(_REQUEST_SECONDS):
+            return bool(await super().update(name, namespace, updated_record))

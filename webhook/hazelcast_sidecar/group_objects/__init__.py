@@ -1,0 +1,1 @@
+"""What stands beside the Pods of a group: ConfigMap, headless Service and more."""

@@ -1,0 +1,313 @@
+"""What must exist beside the Pods of a group: their records -> ConfigMap, headless Service and more.
+
+The objects are the same whoever applies them: the controller that watches injected Pods, or a person.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from importlib.resources import files
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from hazelcast_sidecar.model.status import Status
+from hazelcast_sidecar.names import (
+    CONFIG_KEY,
+    DISCOVERY,
+    GROUP,
+    POD_CONFIG_KEY,
+    PORT_NAME,
+    PREFIX,
+    SECURITY_KEY,
+    resource_name,
+)
+
+HAZELCAST_YAML, _ADVANCED_NETWORK = (
+    files("hazelcast_sidecar.group_objects").joinpath(name).read_text(encoding="utf-8")
+    for name in ("hazelcast.yaml", "advanced-network.yaml")
+)
+"""The member's configuration file; part of the program like its code."""
+
+POD_YAML = re.sub(r"^  network:\n(?:    .*\n|\n)+", _ADVANCED_NETWORK, HAZELCAST_YAML, flags=re.MULTILINE)
+"""The same for members whose clients are in their own Pod; it differs in one section."""
+
+JAVA_SECURITY = """\
+# A Pod may start before the DNS knows its group: the JVM must not remember for 10 s that there is nobody. The
+# option -Dsun.net.inetaddr.negative.ttl would do nothing, as the JDK's own file sets this property.
+networkaddress.cache.negative.ttl=0
+"""
+"""The member's security properties, which is where a JVM is told this."""
+
+OURS = {"app.kubernetes.io/managed-by": "hazelcast-sidecar-injector"}
+"""The label of every object that the controller keeps; another one of the same name is somebody else's."""
+
+OURS_SELECTOR = ",".join([GROUP, *(f"{key}={value}" for key, value in OURS.items())])
+"""A label selector: what the controller keeps for any group."""
+
+_LABELS = {"app.kubernetes.io/name": "hazelcast", **OURS}
+
+_LAST_PORT = 65535
+_RBAC = "rbac.authorization.k8s.io"
+
+
+class Needs(NamedTuple):
+    """What the Pods of one group need together; during a rollout old and new ones may differ."""
+
+    config_map: bool
+    ports: tuple[int, ...]
+    """Of the Pods whose members find each other by DNS."""
+    service_accounts: tuple[str, ...]
+    """Of the Pods whose members ask the Kubernetes API."""
+    disruption_budget: bool
+    closed_ports: tuple[int, ...]
+    """Of all members, where others shall be kept from them."""
+
+
+SCALABLE = frozenset(
+    (
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "ReplicaSet"),
+        ("apps/v1", "StatefulSet"),
+        ("v1", "ReplicationController"),
+    )
+)
+"""apiVersion and kind of the workloads whose Pods a PodDisruptionBudget can count.
+
+It knows how many there should be by the scale of what controls them. Where one Pod's controller has no scale,
+such as a Job or a DaemonSet, or where no Pod has a controller, it lets none be evicted. Source: Kubernetes
+documentation, "Specifying a Disruption Budget for your Application", arbitrary workloads and selectors;
+`getExpectedScale` in pkg/controller/disruption.
+"""
+
+
+class Workload(NamedTuple):
+    """A workload that has Pods in a group."""
+
+    identity: str
+    """The same for all of its Pods, the old and the new ones of a rollout."""
+    name: str
+    """As people are shown it, such as Deployment/shop."""
+    scalable: bool
+    """Whether it is of a kind in SCALABLE."""
+
+
+class Participant(NamedTuple):
+    """A workload in a group, and the status of some of its Pods."""
+
+    workload: Workload
+    status: Status
+
+
+class Unmet(NamedTuple):
+    """An object that workloads of a group ask for, and that is not made."""
+
+    kind: str
+    askers: frozenset[str]
+    """The identities of the workloads that ask."""
+    reason: str
+    """Why it is not made, and what helps."""
+
+
+class _OnRequest(NamedTuple):
+    """A kind of objects that is there only where it is asked for, and that selects all Pods of the group."""
+
+    kind: str
+    annotation: str
+    is_asked_for: Callable[[Status], bool]
+    needs_scale: bool
+
+
+_ON_REQUEST = (
+    _OnRequest("PodDisruptionBudget", "disruption-budget", lambda s: s.disruption_budget, needs_scale=True),
+    _OnRequest("NetworkPolicy", "network-policy", lambda s: s.network_policy, needs_scale=False),
+)
+
+_SHOWN = 3
+
+
+def needs_of(statuses: Iterable[Status]) -> Needs:
+    """Say what the Pods of one Deployment need, which have these statuses."""
+    return needs_of_group([Participant(_ONE, status) for status in statuses])
+
+
+_ONE = Workload(identity="", name="", scalable=True)
+
+
+def needs_of_group(participants: Iterable[Participant]) -> Needs:
+    """Say what the workloads of a group need together.
+
+    What a Pod's own member needs to find the others is there as soon as one asks for it. What takes something
+    from all Pods of the group is there only where each workload asks for it: one that joins must not close
+    the ports of another, nor keep its Pods from being evicted.
+    """
+    listed = list(participants)
+    statuses = [participant.status for participant in listed]
+    refused = {unmet.kind for unmet in unmet_requests(listed)}
+    granted = {
+        each.kind
+        for each in _ON_REQUEST
+        if each.kind not in refused and any(each.is_asked_for(status) for status in statuses)
+    }
+    return Needs(
+        config_map=any(not status.config for status in statuses),
+        ports=tuple(sorted({status.ports.members for status in statuses if status.discovery == "dns"})),
+        service_accounts=tuple(
+            sorted({status.service_account for status in statuses if status.discovery == "api"})
+        ),
+        disruption_budget="PodDisruptionBudget" in granted,
+        closed_ports=(
+            tuple(sorted({status.ports.members for status in statuses})) if "NetworkPolicy" in granted else ()
+        ),
+    )
+
+
+def unmet_requests(participants: Iterable[Participant]) -> list[Unmet]:
+    """List what some workloads of a group ask for and do not get."""
+    listed = list(participants)
+    workloads = {participant.workload.identity: participant.workload for participant in listed}
+    found = []
+    for each in _ON_REQUEST:
+        askers = frozenset(p.workload.identity for p in listed if each.is_asked_for(p.status))
+        if not askers:
+            continue
+        unscaled = {w.name for w in workloads.values() if each.needs_scale and not w.scalable}
+        others = {workload.name for identity, workload in workloads.items() if identity not in askers}
+        if unscaled:
+            why = f"it counts by a scale, so with Pods of {_listed(unscaled)} it would let none be evicted; "
+            found.append(Unmet(each.kind, askers, f"{why}remove the annotation {PREFIX}{each.annotation}"))
+        elif others:
+            why = f"{_listed(others)} in the same group would be bound by it, too, without asking for it; "
+            remedy = (
+                f"annotate both with {PREFIX}{each.annotation}, or give them different groups with {GROUP}"
+            )
+            found.append(Unmet(each.kind, askers, why + remedy))
+    return found
+
+
+def _listed(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
+    return ", ".join(ordered[:_SHOWN]) + more
+
+
+def of_group(needs: Needs, group: str, namespace: str) -> list[dict[str, Any]]:
+    """Every object that a group's Pods need in their namespace, ready to be applied."""
+    objects = []
+    if needs.config_map:
+        objects.append(_config_map(group, namespace))
+    if needs.ports:
+        objects.append(_headless_service(needs.ports, group, namespace))
+    if needs.disruption_budget:
+        objects.append(_disruption_budget(group, namespace))
+    if needs.closed_ports:
+        objects.append(_network_policy(needs.closed_ports, group, namespace))
+    if needs.service_accounts:
+        objects.append(_role_binding(needs.service_accounts, group, namespace))
+    return objects
+
+
+def _metadata(group: str, namespace: str) -> dict[str, Any]:
+    return {"name": resource_name(group), "namespace": namespace, "labels": {**_LABELS, GROUP: group}}
+
+
+def _config_map(group: str, namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": _metadata(group, namespace),
+        "data": {CONFIG_KEY: HAZELCAST_YAML, POD_CONFIG_KEY: POD_YAML, SECURITY_KEY: JAVA_SECURITY},
+    }
+
+
+def _headless_service(ports: tuple[int, ...], group: str, namespace: str) -> dict[str, Any]:
+    """DNS records for every member, also before it is ready: members must meet to become ready."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(group, namespace),
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": {GROUP: group},
+            "ports": [
+                {
+                    "name": PORT_NAME if len(ports) == 1 else f"{PORT_NAME}-{port}",
+                    "port": port,
+                    "targetPort": port,
+                    # A service mesh must not take Hazelcast's protocol for HTTP.
+                    "appProtocol": "tcp",
+                }
+                for port in ports
+            ],
+        },
+    }
+
+
+def _disruption_budget(group: str, namespace: str) -> dict[str, Any]:
+    """One at a time: each entry has one backup, and two members could hold both."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": _metadata(group, namespace),
+        "spec": {
+            "maxUnavailable": 1,
+            # A replica that is broken anyway must not block the drain of its node.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": {GROUP: group}},
+        },
+    }
+
+
+def _network_policy(closed: tuple[int, ...], group: str, namespace: str) -> dict[str, Any]:
+    """The members' ports for the group itself, and everything else for everybody.
+
+    A Pod that a NetworkPolicy selects is denied all that none lists, so what shall stay open is listed too.
+    """
+    own = {"matchLabels": {GROUP: group}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": _metadata(group, namespace),
+        "spec": {
+            "podSelector": own,
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"ports": [*_ports_between(closed), {"protocol": "UDP"}, {"protocol": "SCTP"}]},
+                {
+                    "from": [{"podSelector": own}],
+                    "ports": [{"protocol": "TCP", "port": port} for port in closed],
+                },
+            ],
+        },
+    }
+
+
+def _ports_between(closed: tuple[int, ...]) -> list[dict[str, Any]]:
+    """All TCP ports but these, which are in order, as ranges."""
+    return [
+        {"protocol": "TCP", "port": before + 1, "endPort": after - 1}
+        for before, after in pairwise((0, *closed, _LAST_PORT + 1))
+        if before + 1 < after
+    ]
+
+
+def discovery_role() -> dict[str, Any]:
+    """Make the ClusterRole that the RoleBinding of each group refers to, as manifests/base has it."""
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": DISCOVERY},
+        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}],
+    }
+
+
+def _role_binding(service_accounts: tuple[str, ...], group: str, namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": _metadata(group, namespace),
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": DISCOVERY},
+        "subjects": [
+            {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+            for account in service_accounts
+        ],
+    }

@@ -1,0 +1,141 @@
+"""What today's settings say about Pods that run: that one has no member, or another than it would get now."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from hazelcast_sidecar.errors import in_one_sentence
+from hazelcast_sidecar.injection import pod_decision
+from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
+from hazelcast_sidecar.injection.pod_decision import Deny, Restore, Skip
+from hazelcast_sidecar.kube.objects import Metadata
+from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.pod import Metadata as PodMetadata
+from hazelcast_sidecar.model.pod import OwnerReference, Pod, Spec, workload_name
+from hazelcast_sidecar.names import (
+    CONFIG_VOLUME,
+    CONTAINER,
+    GROUP,
+    PREFIX,
+    STATUS,
+    TMP_VOLUME,
+    group_of_workload,
+)
+from hazelcast_sidecar.spec import annotations
+from hazelcast_sidecar.spec.annotations import DefaultSpecs
+from hazelcast_sidecar.spec.settings import Settings
+from hazelcast_sidecar.untrusted import UndecodableError
+
+_ANEW = "make its workload's Pods anew, such as with `kubectl rollout restart`"
+_MISSED = f"it was created while the webhook was not asked; {_ANEW}"
+_DRIFTED = f"the settings or the injector have changed; {_ANEW}"
+_UNRECORDED = f"an older version injected it; {_ANEW}"
+_REFUSED = "today it would be refused: {}; correct its workload's Pod template"
+_EXEMPT = (
+    "the webhook is not asked in the namespace {}; run it in another namespace, or remove the annotation"
+)
+
+
+class Verdict(NamedTuple):
+    """What is the matter with a Pod."""
+
+    sentence: str
+    """Why, and what to do."""
+    curable: bool
+    """Whether a Pod made in its place would be right."""
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """All that decides whether a Pod has drifted; the Pods of a workload have equal ones."""
+
+    namespace: str
+    ours: tuple[tuple[str, str], ...]
+    """Its annotations under our prefix."""
+    group: str
+    of_workload: str
+    """The group that it would have where neither annotations nor defaults name one."""
+    fingerprint: str
+
+
+def record_of(pod: Metadata) -> Record | None:
+    """The record of an injected Pod; None where it was not injected, or its status cannot be read."""
+    try:
+        found = status.decode(pod.annotations.get(STATUS, ""))
+    except UndecodableError:
+        return None
+    ours = sorted(
+        item for item in pod.annotations.items() if item[0].startswith(PREFIX) and item[0] != STATUS
+    )
+    made = any(owner.controller for owner in pod.owner_references)
+    # The name of a bare Pod may have been open when its group was made of it.
+    of_workload = group_of_workload(workload_name(as_created(pod))) if made else found.group
+    return Record(pod.namespace, tuple(ours), found.group, of_workload, found.fingerprint)
+
+
+def as_created(pod: Metadata, spec: Spec | None = None) -> Pod:
+    """A Pod that runs as the webhook would see it."""
+    owners = [OwnerReference(owner.kind, owner.name, owner.controller) for owner in pod.owner_references]
+    metadata = PodMetadata(
+        name=pod.name, annotations=pod.annotations, labels=pod.labels, owner_references=owners
+    )
+    return Pod(metadata, spec or Spec())
+
+
+def as_sent(pod: Metadata, spec: Spec) -> Pod:
+    """An injected Pod as its template has it: without what the webhook added."""
+    sent = as_created(pod, msgspec.structs.replace(spec))
+    sent.metadata.annotations = {key: text for key, text in pod.annotations.items() if key != STATUS}
+    sent.metadata.labels = {key: text for key, text in pod.labels.items() if key != GROUP}
+    sent.spec.init_containers = [c for c in spec.init_containers or () if c.name != CONTAINER]
+    sent.spec.containers = [c for c in spec.containers or () if c.name != CONTAINER]
+    sent.spec.volumes = [v for v in spec.volumes or () if v.name not in (CONFIG_VOLUME, TMP_VOLUME)]
+    return sent
+
+
+class Judge:
+    """Judges by one set of settings at a time.
+
+    Args:
+        settings: the first ones.
+        own_namespace: the injector's, which the webhook configuration exempts.
+
+    Raises:
+        InvalidSettingsError: the settings' defaults cannot be used.
+    """
+
+    def __init__(self, settings: Settings, own_namespace: str) -> None:
+        self._exempt = frozenset(("kube-system", own_namespace))
+        self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        """Judge by these settings from now on.
+
+        Raises:
+            InvalidSettingsError: their defaults cannot be used; the ones before are still in use.
+        """
+        self._defaults = DefaultSpecs(settings)
+        self._run_as_user = settings.run_as_user
+
+    def missed(self, namespace: str, pod: Pod) -> Verdict | None:
+        """Why a Pod should have a member that it does not have; None where it should not."""
+        decision = pod_decision.decide(pod, "CREATE", self._defaults.of(namespace))
+        if isinstance(decision, Skip | Restore):
+            # It has a member; what it lacks, such as our label, may have been removed by hand since.
+            return None
+        if namespace in self._exempt:
+            return Verdict(_EXEMPT.format(namespace), curable=False)
+        if isinstance(decision, Deny):
+            return Verdict(_REFUSED.format(in_one_sentence(decision.problems)), curable=False)
+        return Verdict(_MISSED, curable=True)
+
+    def drifted(self, record: Record) -> Verdict | None:
+        """Why an injected Pod's member is not what it would get now; None where it is."""
+        spec = annotations.parse(dict(record.ours), self._defaults.of(record.namespace))
+        if isinstance(spec, list):
+            return Verdict(_REFUSED.format(in_one_sentence(spec)), curable=False)
+        if not record.fingerprint:
+            return Verdict(_UNRECORDED, curable=True)
+        # What an admission policy could not record nobody can compare; the group it could.
+        known = record.fingerprint != UNKNOWN
+        now = fingerprint(spec, self._run_as_user) if known else UNKNOWN, spec.group or record.of_workload
+        return None if now == (record.fingerprint, record.group) else Verdict(_DRIFTED, curable=True)

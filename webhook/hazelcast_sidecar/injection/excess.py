@@ -1,0 +1,36 @@
+"""What a Pod that asks for a member may have too many of: far more than any kubelet runs."""
+
+from hazelcast_sidecar.errors import Problem
+from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.names import INJECT
+
+MAX_CONTAINERS = 1000
+"""Containers and init containers of a Pod that gets a member.
+
+The kubelet reports a status of some 500 bytes for each, all of them in one object, of which etcd takes
+1.5 MiB.
+"""
+
+MAX_VOLUMES = 1000
+"""Volumes of a Pod that gets a member; the kubelet mounts them one by one, and waits two minutes for all."""
+
+
+def excess(pod: Pod) -> list[Problem]:
+    """List what a Pod that asks for a member has too many of."""
+    spec = pod.spec
+    containers, volumes = (
+        len(spec.init_containers or ()) + len(spec.containers or ()),
+        len(spec.volumes or ()),
+    )
+    found = []
+    if containers > MAX_CONTAINERS:
+        what = f"{containers:,} containers and init containers"
+        found.append(_too_many("spec.containers", what, MAX_CONTAINERS))
+    if volumes > MAX_VOLUMES:
+        found.append(_too_many("spec.volumes", f"{volumes:,} volumes", MAX_VOLUMES))
+    return found
+
+
+def _too_many(where: str, what: str, limit: int) -> Problem:
+    sentence = f"has {what}; a Pod with a member can have {limit:,}: remove some, or {INJECT}"
+    return Problem(where, sentence)

@@ -1,0 +1,177 @@
+"""What would be injected into an object, and why: each setting, its value, and where that comes from."""
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from hazelcast_sidecar.errors import Problem
+from hazelcast_sidecar.injection import propagation
+from hazelcast_sidecar.injection.manifests import Object, as_stored, inject, kind_of, part
+from hazelcast_sidecar.injection.pod_decision import SENTENCES, Inject, Reason
+from hazelcast_sidecar.injection.renewal import before_injection
+from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.model.workload import Workload, written_by_users
+from hazelcast_sidecar.names import PREFIX
+from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs
+from hazelcast_sidecar.spec.settings import Settings
+
+
+class Setting(NamedTuple):
+    """One row of the table of annotations, for one object."""
+
+    name: str
+    value: str
+    origin: str
+    is_default: bool
+    """Whether the table's own default holds, and nobody said anything."""
+
+
+class Cost(NamedTuple):
+    """What members reserve in the cluster, beside the application."""
+
+    replicas: int | None
+    """None: as many as there are nodes, or Jobs, or what an autoscaler decides."""
+    cpu_request: str
+    memory_request: str
+    cpu_limit: str
+    memory_limit: str
+    sentence: str
+
+
+class Explanation(NamedTuple):
+    """Why an object is injected, or is not, or cannot be."""
+
+    outcome: str
+    """A reason code."""
+    sentence: str
+    settings: list[Setting]
+    """Empty where nothing is injected."""
+    cost: Cost | None
+    """None where nothing is injected."""
+    warnings: list[str]
+    problems: list[Problem]
+
+
+def explain(obj: Object, settings: Settings, namespace: str) -> Explanation:
+    """Why, and with which settings, a Pod or workload gets a member; an injected one as it was before.
+
+    Args:
+        obj: as `manifest.placed` finds them.
+        settings: of the installation.
+        namespace: that it is in.
+
+    Raises:
+        InvalidSettingsError: the settings' defaults cannot be used.
+    """
+    defaults = DefaultSpecs(settings).of(namespace)
+    now = inject(obj, defaults, settings.run_as_user)
+    if now.reason is Reason.NO_MEMBER:
+        # Without its status, as it is explained below, nothing would be wrong with it.
+        sentence = SENTENCES[now.reason]
+        return Explanation(now.reason, sentence, [], None, list(now.warnings), list(now.problems))
+    before = as_stored(before_injection(obj))
+    result = inject(before, defaults, settings.run_as_user)
+    found = list(_settings(before, settings, namespace, result.injection)) if result.injection else []
+    cost = _cost(before, result.injection) if result.injection else None
+    sentence = "a Hazelcast member is injected" if result.injection else SENTENCES[result.reason]
+    removed = now.warnings if now.reason is Reason.RESTORED else ()
+    warnings = [*removed, *result.warnings]
+    return Explanation(result.reason, sentence, found, cost, warnings, list(result.problems))
+
+
+def _cost(obj: Object, decision: Inject) -> Cost:
+    spec, replicas = decision.spec, _replicas(obj)
+    each = f"{spec.cpu_request} CPU and {spec.memory_request} of memory"
+    if replicas is None:
+        sentence = f"each member reserves {each}; how many there will be, the manifest does not say"
+        return Cost(None, spec.cpu_request, spec.memory_request, spec.cpu_limit, spec.memory_limit, sentence)
+    requests = _times(spec.cpu_request, replicas), _times(spec.memory_request, replicas)
+    limits = _times(spec.cpu_limit, replicas), _times(spec.memory_limit, replicas)
+    sentence = (
+        f"{replicas} x ({each}) = {requests[0]} CPU and {requests[1]} reserved, "
+        f"at most {limits[0]} CPU and {limits[1]}"
+    )
+    return Cost(replicas, *requests, *limits, sentence)
+
+
+def _replicas(obj: Object) -> int | None:
+    """Return how many Pods a workload will have; None where its manifest does not say it."""
+    kind = kind_of(obj)
+    if kind is None:
+        return 1
+    spec = part(obj, ("spec",))
+    if kind.name == "Job":
+        return _number(spec.get("parallelism", 1))
+    if kind.name in {"DaemonSet", "CronJob"}:
+        return None
+    return _number(spec.get("replicas", 1))
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _times(text: str, factor: int) -> str:
+    """Return a quantity of Kubernetes so many times, in its own unit."""
+    match = re.fullmatch(r"([0-9.]+)(.*)", text, re.ASCII)
+    if match is None:
+        return f"{factor} x {text}"
+    return f"{Decimal(match[1]) * factor:f}{match[2]}"
+
+
+def _settings(obj: Object, settings: Settings, namespace: str, decision: Inject) -> Iterator[Setting]:
+    layers = [*_annotations(obj), *_defaults(settings, namespace)]
+    for row in TABLE:
+        origin, value = next(
+            ((origin, texts[row.name]) for origin, texts in layers if row.name in texts), ("", "")
+        )
+        is_default = origin in ("", _DEFAULT)
+        if not origin:
+            origin, value = _DEFAULT, row.otherwise
+            if row.name == "group":
+                origin, value = _group(obj, decision)
+                is_default = False
+            elif row.name == "memory-request":
+                origin, value = "memory-limit", decision.spec.memory_request
+        elif row.name == "disruption-budget" and value == "true" and not decision.spec.disruption_budget:
+            origin, value = "no budget works for Pods of this kind", "false"
+        yield Setting(row.name, value, origin, is_default)
+
+
+_DEFAULT = "default"
+
+
+def _group(obj: Object, decision: Inject) -> tuple[str, str]:
+    """Return where the group comes from that no annotation names, and what it is."""
+    kind = kind_of(obj)
+    if kind is not None and kind.name == "CronJob":
+        return "the Job's name", "one for each Job"
+    return "the workload's name", decision.group
+
+
+def _defaults(settings: Settings, namespace: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    yield f"settings for namespace {namespace}", settings.namespaces.get(namespace, {})
+    yield "settings", settings.defaults
+    yield _DEFAULT, {row.name: row.default for row in TABLE if row.default is not None}
+
+
+def _annotations(obj: Object) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The annotations that count, those of the Pod or its template first."""
+    kind = kind_of(obj)
+    if kind is None:
+        yield "Pod", _ours(msgspec.convert(obj, Pod).metadata.annotations or {})
+        return
+    workload = msgspec.convert(obj, Workload)
+    of_template = workload.template.annotations if workload.template else {}
+    own = workload.metadata.annotations or {}
+    planned = propagation.plan(own, of_template, written_by_users(kind, workload))
+    copied = planned.copied
+    yield "Pod template", _ours({k: v for k, v in planned.annotations.items() if k not in copied})
+    yield kind.name, _ours(copied)
+
+
+def _ours(annotations: Mapping[str, str]) -> dict[str, str]:
+    return {key.removeprefix(PREFIX): value for key, value in annotations.items() if key.startswith(PREFIX)}

@@ -1,0 +1,162 @@
+"""What an injected Pod must still have of its injection when it is reviewed again, in Python and in CEL.
+
+Other webhooks change Pods behind ours: one whose client types are old drops the fields that these do not
+know, such as `restartPolicy` of an init container; another one replaces a list. What the API server then says
+of the Pod names neither webhook.
+"""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from hazelcast_sidecar.cel import source
+from hazelcast_sidecar.injection.member import TMP_DIRECTORY, TOKEN_DIRECTORY
+from hazelcast_sidecar.model.pod import Container, Pod
+from hazelcast_sidecar.names import CONFIG_DIRECTORY, CONFIG_VOLUME, CONTAINER, GROUP, STATUS, TMP_VOLUME
+
+VOLUMES = (CONFIG_VOLUME, TMP_VOLUME)
+
+DIRECTORIES = (CONFIG_DIRECTORY, TMP_DIRECTORY)
+"""What every member mounts a volume at; see also `TOKEN_DIRECTORY`."""
+
+CONFIG_VARIABLE = "HAZELCAST_CONFIG"
+
+VARIABLES = (CONFIG_VARIABLE, "HZ_CLUSTERNAME")
+"""What no member can do without. Not all that are set: another version may set others."""
+
+VARIABLE_OF_DISCOVERY = {
+    "dns": "HAZELCAST_KUBERNETES_SERVICE_DNS",
+    "api": "HAZELCAST_KUBERNETES_POD_LABEL_VALUE",
+}
+"""And the one by which it finds other members, by the kind of discovery."""
+
+NO_MEMBER = (
+    f'says that a member was injected, but there is none: no container "{CONTAINER}" that mounts '
+    f'the volume "{CONFIG_VOLUME}" or sets {CONFIG_VARIABLE}. Another webhook removed it, or the annotation '
+    "was copied from another Pod; remove the annotation, or keep the other webhook away from this Pod"
+)
+UNREADABLE = (
+    "cannot be read; remove it together with the container and the volumes that were injected "
+    "(`hazelcast-sidecar uninject` does so in manifests)"
+)
+
+
+class Member(NamedTuple):
+    """The member container of an injected Pod."""
+
+    container: Container
+    field: str
+    """The list in the Pod's spec that it is in."""
+    position: int
+
+    @property
+    def is_init_container(self) -> bool:
+        """Tell whether it is an init container, of which only native sidecars may go on running."""
+        return self.field == "initContainers"
+
+
+def member_of(pod: Pod) -> Member | None:
+    """Find the container that was injected, and not one that merely has its name."""
+    for field, containers in (
+        ("initContainers", pod.spec.init_containers),
+        ("containers", pod.spec.containers),
+    ):
+        for position, container in enumerate(containers or ()):
+            if container.name == CONTAINER and _reads_our_configuration(container):
+                return Member(container, field, position)
+    return None
+
+
+def _reads_our_configuration(container: Container) -> bool:
+    """Look for two signs, either of which suffices: another webhook may have removed the other."""
+    return any(mount.name == CONFIG_VOLUME for mount in container.volume_mounts or ()) or any(
+        variable.name == CONFIG_VARIABLE for variable in container.env or ()
+    )
+
+
+class Missing(NamedTuple):
+    """What an injected Pod has lost; every field is false where it is intact."""
+
+    status: bool
+    label: bool
+    restart_policy: bool
+    volumes: tuple[str, ...]
+    directories: tuple[str, ...]
+    """Where its member lacks a mount, or has the ServiceAccount's token instead of ours."""
+    variables: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(self._parts())
+
+    def _parts(self) -> Iterator[str]:
+        if self.status:
+            yield f"the annotation {STATUS}"
+        if self.label:
+            yield f"the label {GROUP}"
+        if self.restart_policy:
+            yield "restartPolicy"
+        for kind, names in (
+            ("volumes", self.volumes),
+            ("volumeMounts", self.directories),
+            ("env", self.variables),
+        ):
+            if names:
+                yield f"{kind} {' '.join(names)}"
+
+
+def missing(pod: Pod, member: Member, discovery: Literal["dns", "api"]) -> Missing:
+    """Find what a Pod lacks of its injection.
+
+    Args:
+        pod: as another webhook left it.
+        member: its member container.
+        discovery: how that one finds others.
+    """
+    container = member.container
+    volumes = {volume.name for volume in pod.spec.volumes or ()}
+    mounted = {mount.mount_path: mount.name for mount in container.volume_mounts or ()}
+    directories = [path for path in DIRECTORIES if path not in mounted]
+    if discovery == "dns" and mounted.get(TOKEN_DIRECTORY) != TMP_VOLUME:
+        directories.append(TOKEN_DIRECTORY)
+    variables = {variable.name for variable in container.env or ()}
+    wanted = (*VARIABLES, VARIABLE_OF_DISCOVERY[discovery])
+    return Missing(
+        status=STATUS not in (pod.metadata.annotations or {}),
+        label=GROUP not in (pod.metadata.labels or {}),
+        restart_policy=member.is_init_container and container.restart_policy != "Always",
+        volumes=tuple(name for name in VOLUMES if name not in volumes),
+        directories=tuple(directories),
+        variables=tuple(name for name in wanted if name not in variables),
+    )
+
+
+# --- the same in CEL ---------------------------------------------------------------------------------------
+
+RECORDED = f'object.metadata.?annotations[?{source(STATUS)}].orValue("")'
+LABEL = f'object.metadata.?labels[?{source(GROUP)}].orValue("")'
+_INIT_CONTAINERS = "object.spec.?initContainers.orValue([])"
+_CONTAINERS = "object.spec.?containers.orValue([])"
+
+
+DISCOVERED_BY_API = f'{RECORDED}.contains(\'"discovery":"api"\')'
+"""On the text alone, as CEL reads no JSON: within a value, a quotation mark has a backslash before it."""
+
+IS_MEMBER = (
+    f"c.name == {source(CONTAINER)} && "
+    f"(c.?volumeMounts.orValue([]).exists(m, m.name == {source(CONFIG_VOLUME)}) || "
+    f"c.?env.orValue([]).exists(e, e.name == {source(CONFIG_VARIABLE)}))"
+)
+"""As `member_of` has it, of a container `c`."""
+
+IS_INTACT = (
+    f"{RECORDED}.contains('\"group\":\"' + {LABEL} + '\"') && "
+    f"{source(list(VOLUMES))}.all(n, object.spec.?volumes.orValue([]).exists(v, v.name == n)) && "
+    f'({_INIT_CONTAINERS}.filter(c, c.?restartPolicy.orValue("") == "Always") + {_CONTAINERS})'
+    f".exists(c, c.name == {source(CONTAINER)} && "
+    f"{source(list(DIRECTORIES))}.all(p, c.?volumeMounts.orValue([]).exists(m, m.mountPath == p)) && "
+    f"({DISCOVERED_BY_API} || c.?volumeMounts.orValue([]).exists(m, "
+    f"m.mountPath == {source(TOKEN_DIRECTORY)} && m.name == {source(TMP_VOLUME)})) && "
+    f"{source([*VARIABLES])}.all(n, c.?env.orValue([]).exists(e, e.name == n)) && "
+    f"c.?env.orValue([]).exists(e, e.name == ({DISCOVERED_BY_API} "
+    f"? {source(VARIABLE_OF_DISCOVERY['api'])} : {source(VARIABLE_OF_DISCOVERY['dns'])})))"
+)
+"""Whether `missing` finds nothing; a condition on `object` alone, as match conditions know no variables."""

@@ -1,0 +1,281 @@
+"""Objects as they stand in manifests, injected without a webhook.
+
+The decisions and the operations are the webhook's own; here they apply to a workload's Pod template at once,
+instead of to each Pod that is made of it.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hazelcast_sidecar.errors import Problem, in_short
+from hazelcast_sidecar.injection import patch, pod_decision, workload_decision
+from hazelcast_sidecar.injection.patch import Operation
+from hazelcast_sidecar.injection.pod_decision import Deny, Inject, Reason, Restore, Skip
+from hazelcast_sidecar.injection.workload_decision import Copy
+from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.model.status import Status
+from hazelcast_sidecar.model.workload import KINDS, Kind, Workload, as_pod
+from hazelcast_sidecar.names import PREFIX, STATUS
+from hazelcast_sidecar.spec.annotations import Defaults
+from hazelcast_sidecar.untrusted import UndecodableError
+
+Object = Mapping[str, Any]
+
+
+class Placed(NamedTuple):
+    """An object in a document, which may be a List."""
+
+    path: str
+    """JSON pointer to it; empty for the document itself."""
+    obj: Object
+
+    @property
+    def kind(self) -> str:
+        """Its kind."""
+        return str(self.obj.get("kind", ""))
+
+    @property
+    def name(self) -> str:
+        """Kind and name, as in "Deployment/shop"."""
+        metadata = self.obj.get("metadata")
+        metadata = metadata if isinstance(metadata, Mapping) else {}
+        name = metadata.get("name") or f"{metadata.get('generateName', '')}*"
+        return f"{self.kind}/{name}"
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace, where it says one."""
+        metadata = self.obj.get("metadata")
+        return str(metadata.get("namespace", "")) if isinstance(metadata, Mapping) else ""
+
+
+class Result(NamedTuple):
+    """What comes of one object."""
+
+    reason: Reason
+    operations: Sequence[Operation] = ()
+    """From the object's root."""
+    warnings: Sequence[str] = ()
+    problems: Sequence[Problem] = ()
+    injection: Inject | None = None
+
+
+Written = Callable[[Sequence[str]], str | None]
+"""Says how the value at a path of an object is written; None where nobody knows."""
+
+
+def placed(document: Any) -> Iterator[Placed]:  # noqa: ANN401 - whatever a file contains
+    """Yield the Pods and workloads in a document, those of a List one by one, without other objects."""
+    return (found for found in objects_in(document) if is_known(found.obj))
+
+
+def objects_in(document: Any) -> Iterator[Placed]:  # noqa: ANN401 - as above
+    """Yield the objects in a document, those of a List one by one."""
+    waiting = [("", document)]  # no recursion: Lists of Lists may be nested deeper than Python allows
+    while waiting:
+        path, obj = waiting.pop()
+        if not isinstance(obj, Mapping):
+            continue
+        items = obj.get("items")
+        if isinstance(items, list) and str(obj.get("kind", "")).endswith("List"):
+            waiting += reversed([(f"{path}/items/{index}", item) for index, item in enumerate(items)])
+        else:
+            yield Placed(path, obj)
+
+
+def is_known(obj: Object) -> bool:
+    """Return whether an object is a Pod or a workload of a kind that is injected."""
+    return _is_pod(obj) or kind_of(obj) is not None
+
+
+def _is_pod(obj: Object) -> bool:
+    return (obj.get("apiVersion"), obj.get("kind")) == ("v1", "Pod")
+
+
+def kind_of(obj: Object) -> Kind | None:
+    """The kind of workload that an object is; None for a Pod, and for anything else."""
+    group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
+    return KINDS.get((group, str(obj.get("kind", "")))) if version == "v1" else None
+
+
+def asks(obj: Object) -> bool:
+    """Return whether an object or its Pod template has an annotation of ours, wherever it would count."""
+    kind = kind_of(obj)
+    places = (
+        [obj] if kind is None else [obj, *(part(obj, kind.template[:end]) for end in (2, len(kind.template)))]
+    )
+    return any(str(key).startswith(PREFIX) for place in places for key in annotations_of(place))
+
+
+def as_stored(obj: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return an object as the API server has it: null is absent, and empty in a mapping of texts."""
+    if isinstance(obj, Mapping):
+        return {
+            key: _texts(value) if key in _TEXTS else as_stored(value)
+            for key, value in obj.items()
+            if value is not None
+        }
+    return [as_stored(each) for each in obj] if isinstance(obj, list) else obj
+
+
+_TEXTS = frozenset(("annotations", "labels", "matchLabels", "nodeSelector"))
+"""Fields that are mappings of texts, wherever they are."""
+
+
+def _texts(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if not isinstance(value, Mapping):
+        return value
+    return {key: "" if each is None else each for key, each in value.items()}
+
+
+def inject(
+    obj: Object, defaults: Defaults, run_as_user: int | None, written: Written = lambda _: None
+) -> Result:
+    """What the webhook would do about an object, and about the Pods that would be made of it.
+
+    Args:
+        obj: a Pod or a workload, as `placed` finds them.
+        defaults: what holds in its namespace where its annotations say nothing.
+        run_as_user: as the settings have it.
+        written: how values in it are written, for the record of what was there.
+    """
+    if not asks(obj):
+        # It may be a part of an object, for a tool that puts parts together.
+        return Result(Reason.NOT_REQUESTED)
+    kind = kind_of(obj)
+    try:
+        if kind is None:
+            was = _written_over(obj, written)
+            return _inject_pod(msgspec.convert(as_stored(obj), Pod), "", defaults, run_as_user, was)
+        was = _written_over(part(obj, kind.template), lambda steps: written([*kind.template, *steps]))
+        return _inject_workload(kind, msgspec.convert(as_stored(obj), Workload), defaults, run_as_user, was)
+    except msgspec.ValidationError as error:
+        return Result(Reason.INVALID, problems=[malformed(error)])
+
+
+def malformed(error: msgspec.ValidationError) -> Problem:
+    """What is wrong with an object that is not of its own kind's shape."""
+    sentence, _, where = str(error).partition(" - at ")
+    hint = "; annotations are text: put the value in quotes" if "annotations" in where else ""
+    return Problem(where.strip("`") or "$", sentence + hint)
+
+
+def unexpected(error: Exception) -> Problem:
+    """Say that an object raised an unexpected exception; the others of its file go on."""
+    return Problem("$", f"cannot be read as what it says it is: {in_short(error)}")
+
+
+def _inject_pod(
+    pod: Pod, path: str, defaults: Defaults, run_as_user: int | None, was: Mapping[str, str]
+) -> Result:
+    decision = pod_decision.decide(pod, "CREATE", defaults)
+    match decision:
+        case Inject():
+            operations = patch.operations(decision, patch.shape_of(pod), run_as_user, was=was)
+            return Result(decision.reason, under(path, operations), decision.warnings, injection=decision)
+        case Restore(reason=reason, warnings=warnings):
+            operations = patch.restore_operations(decision, pod, run_as_user)
+            return Result(reason, under(path, operations), warnings)
+        case Skip(reason, warnings):
+            return Result(reason, warnings=warnings)
+        case Deny(reason, problems):
+            return Result(reason, problems=problems)
+
+
+def _inject_workload(
+    kind: Kind, workload: Workload, defaults: Defaults, run_as_user: int | None, was: Mapping[str, str]
+) -> Result:
+    decided = workload_decision.decide(kind, workload, None, defaults)
+    if isinstance(decided, Deny):
+        return Result(decided.reason, problems=decided.problems)
+    template = workload.template
+    copied: list[Operation] = []
+    annotations = template.annotations if template else {}
+    if isinstance(decided, Copy):
+        copied = patch.copy_operations(kind, workload, decided.copying)
+        annotations = decided.copying.annotations
+    result = Result(decided.reason)
+    if template is not None:
+        pod = as_pod(kind, workload, template, annotations)
+        result = _inject_pod(pod, patch.pointer(*kind.template), defaults, run_as_user, was)
+    return result._replace(operations=[*copied, *result.operations], warnings=decided.warnings)
+
+
+_EMPTY = re.compile(r"\[[ \t\r\n]*\]|\{[ \t\r\n]*\}|~|null|Null|NULL|")
+_GRACE = ("spec", "terminationGracePeriodSeconds")
+
+
+def _written_over(pod: Object, written: Written) -> dict[str, str]:
+    """Return how what injection writes over stands in a Pod or its template, by JSON pointer.
+
+    That is what is there and empty, and a grace period that is not simply a number.
+    """
+    found = {}
+    containers = part(pod, ("spec",)).get("containers")
+    in_containers = range(len(containers)) if isinstance(containers, list) else ()
+    for steps in (*_PLACES, *(("spec", "containers", str(index), "env") for index in in_containers)):
+        value = _value_at(pod, steps)
+        if value is None or value in ([], {}):
+            text = written(steps)
+            usual = "" if value is None else msgspec.json.encode(value).decode()
+            found[patch.pointer(*steps)] = text if text is not None and _EMPTY.fullmatch(text) else usual
+    grace = _value_at(pod, _GRACE)
+    if isinstance(grace, int) and (text := written(_GRACE)) not in (None, str(grace)):
+        found[patch.pointer(*_GRACE)] = str(text)
+    return found
+
+
+_PLACES = (
+    ("metadata",),
+    ("metadata", "annotations"),
+    ("metadata", "labels"),
+    ("spec", "initContainers"),
+    ("spec", "containers"),
+    ("spec", "volumes"),
+    _GRACE,
+)
+_NOTHING = object()
+
+
+def _value_at(obj: Any, steps: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
+    for step in steps:
+        if isinstance(obj, list) and step.isdigit():
+            obj = obj[int(step)]
+        elif isinstance(obj, Mapping) and step in obj:
+            obj = obj[step]
+        else:
+            return _NOTHING
+    return obj
+
+
+def under(path: str, operations: Iterable[Operation]) -> list[Operation]:
+    """Operations on a part of an object, as operations on the whole."""
+    return [{**operation, "path": path + operation["path"]} for operation in operations]
+
+
+def record_in(obj: Object) -> Status | None:
+    """The record of what was injected into a Pod or a workload's Pod template; None where there is none."""
+    kind = kind_of(obj)
+    pod = obj if kind is None else part(obj, kind.template)
+    text = annotations_of(pod).get(STATUS)
+    try:
+        return status.decode(text) if isinstance(text, str) else None
+    except UndecodableError:
+        return None  # not ours, or of a version that nobody knows
+
+
+def annotations_of(obj: Object) -> dict[str, str]:
+    """Return the annotations of an object, or of a Pod template; empty where it has no mapping of them."""
+    return dict(part(obj, ("metadata", "annotations")))
+
+
+def part(obj: Object, path: Sequence[str]) -> Object:
+    """Return a part of an object; empty where it has no mapping there."""
+    for step in path:
+        found = obj.get(step)
+        obj = found if isinstance(found, Mapping) else {}
+    return obj

@@ -1,0 +1,103 @@
+"""What is decided about an object that has too many elements to be decoded.
+
+Whether it asks for a member is read nevertheless, and nothing else of it: what does not ask is let through,
+however large it is.
+"""
+
+import msgspec
+
+from hazelcast_sidecar.errors import Problem
+from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Skip
+from hazelcast_sidecar.limits import MAX_VALUES
+from hazelcast_sidecar.model.admission_review import AdmissionRequest
+from hazelcast_sidecar.names import COPIED, INJECT
+
+
+class _Annotations(msgspec.Struct, gc=False, rename={"inject": INJECT, "copied": COPIED}):
+    """The annotations that say whether there is a member; decoders skip all others."""
+
+    inject: str | None = None
+    copied: str | None = None
+
+
+class _Metadata(msgspec.Struct, gc=False, rename="camel"):
+    name: str = ""
+    generate_name: str = ""
+    annotations: _Annotations | None = None
+    deletion_timestamp: str | None = None
+
+
+class _Template(msgspec.Struct, gc=False):
+    metadata: _Metadata | None = None
+
+
+class _JobSpec(msgspec.Struct, gc=False):
+    template: _Template | None = None
+
+
+class _JobTemplate(msgspec.Struct, gc=False):
+    spec: _JobSpec | None = None
+
+
+class _Spec(msgspec.Struct, gc=False, rename="camel"):
+    template: _Template | None = None
+    job_template: _JobTemplate | None = None
+
+
+class Outline(msgspec.Struct, gc=False):
+    """A Pod or a workload, as far as it matters whether it asks for a member."""
+
+    metadata: _Metadata
+    spec: _Spec
+
+    @property
+    def display_name(self) -> str:
+        """The name, or what the API server will make it of."""
+        return self.metadata.name or f"{self.metadata.generate_name}*"
+
+    @property
+    def inject(self) -> str | None:
+        """What it says itself."""
+        return self.metadata.annotations.inject if self.metadata.annotations else None
+
+    @property
+    def has_members(self) -> bool:
+        """Whether the Pods of a workload get a member, or annotations of it would be copied or taken away."""
+        job = self.spec.job_template.spec if self.spec.job_template else None
+        template = job.template if job else self.spec.template
+        for metadata in (self.metadata, template.metadata if template else None):
+            given = metadata.annotations if metadata else None
+            if given and (given.inject not in (None, "false") or given.copied is not None):
+                return True
+        return False
+
+
+_PROBLEM = Problem(
+    "$",
+    f"has more than {MAX_VALUES:,} elements (list items and fields, the metadata among them), too many for "
+    f"one whose Pods get a member; make it smaller, or remove {INJECT}",
+)
+
+
+def decide_pod(request: AdmissionRequest[Outline]) -> Skip | Deny:
+    """Decide about a Pod, as `policy.decide` would."""
+    pod = request.object
+    if pod is None or request.sub_resource or request.operation != "CREATE":
+        return Skip(Reason.NOT_A_CREATION)
+    if pod.inject is None:
+        return Skip(Reason.NOT_REQUESTED)
+    return Skip(Reason.DECLINED) if pod.inject == "false" else Deny(Reason.TOO_LARGE, [_PROBLEM])
+
+
+def decide_workload(request: AdmissionRequest[Outline]) -> Skip | Deny:
+    """Decide about a workload, as `workload_policy.decide` would; one that asked before is let through."""
+    now, before = request.object, request.old_object
+    if now is None or request.sub_resource or request.operation not in {"CREATE", "UPDATE"}:
+        return Skip(Reason.UNCHANGED)
+    if now.metadata.deletion_timestamp:
+        return Skip(Reason.UNCHANGED)
+    if not now.has_members:
+        return Skip(Reason.NOT_REQUESTED)
+    if before is not None and before.has_members:
+        return Skip(Reason.NO_WORSE, (f"no Pod can be created: {_PROBLEM}",))
+    return Deny(Reason.TOO_LARGE, [_PROBLEM])

@@ -1,0 +1,269 @@
+"""Decision -> JSON Patch operations (RFC 6902).
+
+What a Pod's patch looks like depends on little of the Pod: which of its lists are absent, which
+containers set which variable, and its grace period. That is its `Shape`. Pods of one workload have the
+same shape and spec, hence the very same patch, so that a caller can keep it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hazelcast_sidecar.injection import member
+from hazelcast_sidecar.injection.fingerprint import fingerprint as fingerprint_of
+from hazelcast_sidecar.injection.pod_decision import Inject, Restore
+from hazelcast_sidecar.injection.propagation import Copying, record
+from hazelcast_sidecar.model.pod import Container, Pod
+from hazelcast_sidecar.model.status import Status, encode
+from hazelcast_sidecar.model.workload import Kind, Workload
+from hazelcast_sidecar.names import COPIED, GROUP, STATUS
+from hazelcast_sidecar.spec.annotations import SidecarSpec
+from hazelcast_sidecar.version import __version__
+
+Operation = dict[str, Any]
+
+DEFAULT_GRACE_SECONDS = 30  # what the API server sets where a Pod says nothing
+
+
+class EnvShape(NamedTuple):
+    """What matters of a container's `env`."""
+
+    absent: bool
+    names: tuple[str, ...]
+    """Those of our variables that it sets itself."""
+
+
+class Shape(NamedTuple):
+    """All that a patch depends on beside the spec and the group; hashable."""
+
+    labels_absent: bool
+    init_containers_absent: bool
+    volumes_absent: bool
+    grace_seconds: int | None
+    env: tuple[EnvShape, ...] | None
+    """One for each of spec.containers; None where that is absent."""
+
+
+def shape_of(pod: Pod) -> Shape:
+    """The shape of a Pod."""
+    spec = pod.spec
+    return Shape(
+        pod.metadata.labels is None,
+        spec.init_containers is None,
+        spec.volumes is None,
+        spec.termination_grace_period_seconds,
+        None if spec.containers is None else tuple([_env_shape(container) for container in spec.containers]),
+    )
+
+
+APPLICATION_VARIABLES = frozenset(("HAZELCAST_ADDRESS", "HAZELCAST_CLUSTER_NAME"))
+"""What the application's containers are given, where they do not set it themselves."""
+
+
+def _env_shape(container: Container) -> EnvShape:
+    if container.env is None:
+        return EnvShape(absent=True, names=())
+    return EnvShape(
+        absent=False, names=tuple([v.name for v in container.env if v.name in APPLICATION_VARIABLES])
+    )
+
+
+def operations(
+    decision: Inject, shape: Shape, run_as_user: int | None, *, was: Mapping[str, str] | None = None
+) -> list[Operation]:
+    """The operations that inject a member into every Pod of that shape, for which it was so decided.
+
+    Each list is either made whole, where the Pod has none, or added to; never both, so no operation can
+    undo another.
+
+    Args:
+        decision: to inject.
+        shape: of the Pod.
+        run_as_user: as the settings have it.
+        was: for manifests: record also what was there before, for `uninjection`, and these values that are
+            written over as they stand there, by JSON pointer.
+    """
+    spec, group = decision.spec, decision.group
+    return [
+        *_record(decision, shape, run_as_user, was),
+        *_environment(spec, shape.env or ()),
+        _member(spec, group, shape, run_as_user),
+        *_appended("/spec/volumes", member.volumes(spec, group), absent=shape.volumes_absent),
+        *_grace_period(spec, shape),
+    ]
+
+
+def _record(
+    decision: Inject, shape: Shape, run_as_user: int | None, was: Mapping[str, str] | None
+) -> list[Operation]:
+    """The label that the headless Service selects, and what was done, for people and the controller."""
+    group = decision.group
+    status = status_of(decision, fingerprint_of(decision.spec, run_as_user))
+    if was is not None:
+        status = _with_what_was_there(status, decision.spec, shape, was)
+    label = _label(group, absent=shape.labels_absent)
+    return [_add(pointer("metadata", "annotations", STATUS), encode(status)), label]
+
+
+def _label(group: str, *, absent: bool) -> Operation:
+    if absent:
+        return _add("/metadata/labels", {GROUP: group})
+    return _add(pointer("metadata", "labels", GROUP), group)
+
+
+def status_of(decision: Inject, fingerprint: str) -> Status:
+    """The record of a decision.
+
+    Args:
+        decision: what was decided.
+        fingerprint: of what the Pod gains.
+    """
+    spec = decision.spec
+    return Status(
+        version=__version__,
+        group=decision.group,
+        cluster=spec.cluster_name,
+        image=spec.image,
+        discovery=spec.discovery,
+        port=spec.port,
+        pod_clients=spec.pod_clients,
+        config=spec.config is not None,
+        service_account=decision.service_account,
+        fingerprint=fingerprint,
+        disruption_budget=spec.disruption_budget,
+        network_policy=spec.network_policy,
+    )
+
+
+def _with_what_was_there(status: Status, spec: SidecarSpec, shape: Shape, was: Mapping[str, str]) -> Status:
+    return msgspec.structs.replace(
+        status,
+        manifest=True,
+        own_text=tuple(was.items()),
+        own_env=tuple(f"{index}/{name}" for index, env in enumerate(shape.env or ()) for name in env.names),
+        own_grace=msgspec.UNSET if _raised_grace(spec, shape) is None else shape.grace_seconds,
+    )
+
+
+def _environment(spec: SidecarSpec, shapes: tuple[EnvShape, ...]) -> list[Operation]:
+    """Our variables in front of the application's, so that its own may refer to them."""
+    variables = member.env_vars(member.application_env(spec.port, spec.cluster_name))
+    added: list[Operation] = []
+    for index, shape in enumerate(shapes):
+        path = f"/spec/containers/{index}/env"
+        if shape.absent:
+            added.append(_add(path, variables))
+        else:
+            missing = [variable for variable in variables if variable["name"] not in shape.names]
+            added += [_add(f"{path}/{position}", variable) for position, variable in enumerate(missing)]
+    return added
+
+
+def _member(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | None) -> Operation:
+    container = member.container(spec, group, run_as_user)
+    if not spec.native_sidecar:
+        # Last: the first container is the one that kubectl takes where none is named.
+        return (
+            _add("/spec/containers", [container])
+            if shape.env is None
+            else _add("/spec/containers/-", container)
+        )
+    if shape.init_containers_absent:
+        return _add("/spec/initContainers", [container])
+    # First: started before and stopped after everything else, so that init containers can use it too.
+    return _add("/spec/initContainers/0", container)
+
+
+def _appended(path: str, elements: list[dict[str, Any]], *, absent: bool) -> list[Operation]:
+    """Make the operations that append to a list, or create it where there is none."""
+    if absent:
+        return [_add(path, elements)] if elements else []
+    return [_add(f"{path}/-", element) for element in elements]
+
+
+def _grace_period(spec: SidecarSpec, shape: Shape) -> list[Operation]:
+    seconds = _raised_grace(spec, shape)
+    return [] if seconds is None else [_add("/spec/terminationGracePeriodSeconds", seconds)]
+
+
+def _raised_grace(spec: SidecarSpec, shape: Shape) -> int | None:
+    """The grace period in seconds where the member needs a longer one."""
+    own = DEFAULT_GRACE_SECONDS if shape.grace_seconds is None else shape.grace_seconds
+    seconds = member.grace_period(spec, own)
+    return seconds if seconds != own else None
+
+
+def restore_operations(decision: Restore, pod: Pod, run_as_user: int | None) -> list[Operation]:
+    """Make the operations that put back what a Pod has lost of its injection, and nothing else.
+
+    Args:
+        decision: to restore.
+        pod: for which it was so decided.
+        run_as_user: as the settings have it.
+    """
+    injection, missing = decision.injection, decision.missing
+    spec, group = injection.spec, injection.group
+    restored: list[Operation] = []
+    if missing.status:
+        status = status_of(injection, fingerprint_of(spec, run_as_user))
+        restored.append(_add(pointer("metadata", "annotations", STATUS), encode(status)))
+    if missing.label:
+        restored.append(_label(group, absent=pod.metadata.labels is None))
+    volumes = [volume for volume in member.volumes(spec, group) if volume["name"] in missing.volumes]
+    restored += _appended("/spec/volumes", volumes, absent=pod.spec.volumes is None)
+    at = pointer("spec", decision.member.field, str(decision.member.position))
+    if missing.restart_policy:
+        restored.append(_add(f"{at}/restartPolicy", "Always"))
+    return [*restored, *_restored_lists(decision, at, member.container(spec, group, run_as_user))]
+
+
+def _restored_lists(decision: Restore, path: str, wanted: Mapping[str, Any]) -> Iterator[Operation]:
+    """Make those on the lists of the member container; an element that is there stays as it is."""
+    container = decision.member.container
+    if decision.missing.variables:
+        names = {variable.name for variable in container.env or ()}
+        variables = [variable for variable in wanted["env"] if variable["name"] not in names]
+        yield from _appended(f"{path}/env", variables, absent=container.env is None)
+    positions = {mount.mount_path: index for index, mount in enumerate(container.volume_mounts or ())}
+    mounts = [mount for mount in wanted["volumeMounts"] if mount["mountPath"] in decision.missing.directories]
+    for mount in mounts:
+        # While our mount was away, the API server may have mounted its token there.
+        if (position := positions.get(mount["mountPath"])) is not None:
+            yield {"op": "replace", "path": f"{path}/volumeMounts/{position}", "value": mount}
+    lost = [mount for mount in mounts if mount["mountPath"] not in positions]
+    yield from _appended(f"{path}/volumeMounts", lost, absent=container.volume_mounts is None)
+
+
+def copy_operations(kind: Kind, workload: Workload, copying: Copying) -> list[Operation]:
+    """The operations that give a workload's template its annotations, and the workload its record."""
+    template = workload.template
+    assert template is not None  # noqa: S101 - nothing is copied otherwise
+    path = pointer(*kind.template, "metadata")
+    if template.metadata is None:
+        onto = [_add(path, {"annotations": copying.annotations})]
+    elif template.metadata.annotations is None:
+        onto = [_add(f"{path}/annotations", copying.annotations)]
+    else:
+        onto = _difference(f"{path}/annotations", template.annotations, copying.annotations)
+    own = workload.metadata.annotations or {}
+    recorded = {key: value for key, value in own.items() if key != COPIED}
+    if (text := record(copying)) is not None:
+        recorded[COPIED] = text
+    return [*onto, *_difference("/metadata/annotations", own, recorded)]
+
+
+def _difference(path: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[Operation]:
+    """The operations that make one mapping of texts the other; only what differs is named."""
+    removed = [{"op": "remove", "path": path + pointer(key)} for key in before if key not in after]
+    changed = [(key, value) for key, value in after.items() if before.get(key) != value]
+    return [*removed, *(_add(path + pointer(key), value) for key, value in changed)]
+
+
+def _add(path: str, value: object) -> Operation:
+    return {"op": "add", "path": path, "value": value}
+
+
+def pointer(*steps: str) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)

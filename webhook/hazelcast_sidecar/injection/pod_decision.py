@@ -1,0 +1,298 @@
+"""Pod + annotations -> a decision: inject, restore, skip or deny: a reason code and a sentence.
+
+| operation | inject    | status | member in the Pod        | other annotations | decision                  |
+|-----------|-----------|--------|--------------------------|-------------------|---------------------------|
+| not CREATE| any       | any    | any                      | any               | skip NOT_A_CREATION       |
+| CREATE    | any       | there  | none that was injected   | any               | deny NO_MEMBER (*)        |
+| CREATE    | absent    | either | any                      | none of ours      | skip NOT_REQUESTED        |
+| CREATE    | absent    | either | any                      | some of ours      | skip NOT_REQUESTED, warns |
+| CREATE    | "false"   | either | any                      | any               | skip DECLINED             |
+| CREATE    | otherwise | either | any                      | of a mirror Pod   | skip MIRROR, warns        |
+| CREATE    | otherwise | broken | injected by us           | any               | deny INVALID              |
+| CREATE    | otherwise | there  | injected, another label  | any               | deny COLLISION            |
+| CREATE    | otherwise | there  | injected, nothing lacks  | any               | skip ALREADY_INJECTED     |
+| CREATE    | otherwise | either | none, too many others    | any               | deny TOO_LARGE            |
+| CREATE    | otherwise | there  | injected, parts lack     | invalid           | deny INVALID              |
+| CREATE    | otherwise | there  | injected, parts lack     | valid             | restore                   |
+| CREATE    | neither   | absent | any                      | any               | deny INVALID              |
+| CREATE    | "true"    | absent | any                      | invalid           | deny INVALID              |
+| CREATE    | "true"    | absent | injected, with our label | valid             | restore                   |
+| CREATE    | "true"    | absent | somebody's own           | valid             | skip HAND_WRITTEN, warns  |
+| CREATE    | "true"    | absent | something in its place   | valid             | deny COLLISION            |
+| CREATE    | "true"    | absent | no                       | valid             | inject                    |
+
+(*) Except for a mirror Pod, whose denial would change nothing.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from hazelcast_sidecar.errors import Problem
+from hazelcast_sidecar.injection import intact
+from hazelcast_sidecar.injection.collisions import collisions, foreign_group
+from hazelcast_sidecar.injection.excess import excess
+from hazelcast_sidecar.injection.intact import Member, Missing
+from hazelcast_sidecar.injection.warnings import advise
+from hazelcast_sidecar.limits import shown
+from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.pod import Pod, is_controlled, is_scalable, workload_name
+from hazelcast_sidecar.model.status import Status
+from hazelcast_sidecar.names import (
+    DISRUPTION_BUDGET,
+    GROUP,
+    INJECT,
+    MIRROR,
+    PREFIX,
+    RECORDS,
+    STATUS,
+    group_of_workload,
+    is_group,
+)
+from hazelcast_sidecar.spec import annotations
+from hazelcast_sidecar.spec.annotations import Defaults, SidecarSpec
+from hazelcast_sidecar.spec.values import did_you_mean
+
+
+class Reason(StrEnum):
+    """Why it was decided so; the value is what logs and metrics carry."""
+
+    INJECTED = "injected"
+    RESTORED = "restored"
+    NOT_A_CREATION = "not-a-creation"
+    NOT_REQUESTED = "not-requested"
+    DECLINED = "declined"
+    ALREADY_INJECTED = "already-injected"
+    HAND_WRITTEN = "hand-written-member"
+    MIRROR = "mirror-pod"
+    NO_MEMBER = "status-without-member"
+    INVALID = "invalid-annotations"
+    COLLISION = "collision"
+    TOO_LARGE = "too-large"
+    COPIED = "annotations-copied"
+    UNCHANGED = "unchanged"
+    UNINJECTED = "uninjected"
+    NO_WORSE = "no-worse"
+
+
+SENTENCES = {
+    Reason.INJECTED: "a Hazelcast member was injected",
+    Reason.RESTORED: "what another webhook removed of the Hazelcast member was put back",
+    Reason.NOT_A_CREATION: "members are injected when a Pod is created",
+    Reason.NOT_REQUESTED: f"the Pod has no annotation {INJECT}",
+    Reason.DECLINED: f'the annotation {INJECT} is "false"',
+    Reason.ALREADY_INJECTED: "the Pod has its member already",
+    Reason.HAND_WRITTEN: "the Pod has a Hazelcast member of its own",
+    Reason.MIRROR: "a mirror Pod only shows what the kubelet runs from a file",
+    Reason.NO_MEMBER: f"the Pod has the annotation {STATUS} but no member",
+    Reason.INVALID: "the Pod's annotations cannot be used",
+    Reason.COLLISION: "something in the Pod stands in the member's way",
+    Reason.TOO_LARGE: "the object has more elements than one whose Pods get a member can have",
+    Reason.COPIED: "annotations of the workload were copied onto its Pod template",
+    Reason.UNCHANGED: "the Pod template has what it should have",
+    Reason.UNINJECTED: "what was injected was taken out",
+    Reason.NO_WORSE: "the Pod template could not be used before either",
+}
+
+
+class Inject(NamedTuple):
+    """The Pod gets a member."""
+
+    spec: SidecarSpec
+    group: str
+    service_account: str = ""
+    """As which its members look for each other; only with discovery by API."""
+    warnings: tuple[str, ...] = ()
+    reason: Reason = Reason.INJECTED
+
+
+class Restore(NamedTuple):
+    """The Pod gets back what another webhook removed of its member."""
+
+    injection: Inject
+    """The one that had been made."""
+    member: Member
+    missing: Missing
+    warnings: tuple[str, ...]
+    reason: Reason = Reason.RESTORED
+
+    @property
+    def group(self) -> str:
+        """The group of the member."""
+        return self.injection.group
+
+
+class Skip(NamedTuple):
+    """The Pod stays as it is."""
+
+    reason: Reason
+    warnings: tuple[str, ...] = ()
+
+
+class Deny(NamedTuple):
+    """The Pod cannot be created so."""
+
+    reason: Reason
+    problems: list[Problem]
+
+
+Decision = Inject | Restore | Skip | Deny
+
+
+def decide(pod: Pod, operation: str, defaults: Defaults) -> Decision:  # noqa: PLR0911 - a row, a return
+    """What to do about one Pod, by the table above.
+
+    Args:
+        pod: as it was sent; read only.
+        operation: of the admission request, such as CREATE.
+        defaults: what holds in its namespace where its annotations say nothing.
+    """
+    if operation != "CREATE":
+        return Skip(Reason.NOT_A_CREATION)
+    given = pod.metadata.annotations or {}
+    if STATUS in given:
+        return _review_again(pod, given, defaults)
+    if (skip := _not_asked(given)) is not None:
+        return skip
+    if too_many := excess(pod):
+        return Deny(Reason.TOO_LARGE, too_many)
+    spec = _read_spec(pod, given, defaults)
+    if not isinstance(spec, SidecarSpec):
+        return Deny(Reason.INVALID, spec)
+    group = spec.group or group_of_workload(workload_name(pod))
+    if (restore := _restore_status(pod, spec, group)) is not None:
+        return restore
+    if own := _own_member(pod):
+        return Skip(Reason.HAND_WRITTEN, (own,))
+    problems = collisions(pod, spec, group)
+    if problems:
+        return Deny(Reason.COLLISION, problems)
+    # Nobody reads what the controller of a workload is told about its Pods.
+    warnings = () if is_controlled(pod) else advise(pod, spec)
+    return Inject(spec, group, _service_account(pod, spec), warnings)
+
+
+def _not_asked(given: Mapping[str, str]) -> Skip | None:
+    """Say why a Pod with these annotations gets no member, whatever else it has; None where it may."""
+    if INJECT not in given:
+        return Skip(Reason.NOT_REQUESTED, forgotten(given))
+    if given[INJECT] == "false":
+        return Skip(Reason.DECLINED)
+    if MIRROR in given:
+        return Skip(Reason.MIRROR, (_MIRROR_WARNING,))
+    return None
+
+
+_MIRROR_WARNING = (
+    "no Hazelcast member is injected: this is the mirror Pod of a static Pod, which the kubelet runs as its "
+    f"file has it; use a DaemonSet, or remove {INJECT} from the file"
+)
+
+
+def _read_spec(pod: Pod, given: Mapping[str, str], defaults: Defaults) -> SidecarSpec | list[Problem]:
+    """Read what a Pod asks for, without a budget where only the defaults ask and none can work.
+
+    A default holds for Pods of every kind; a budget that blocks evictions for ever must not come of it.
+    """
+    spec = annotations.parse(given, defaults)
+    if (
+        isinstance(spec, SidecarSpec)
+        and spec.disruption_budget
+        and DISRUPTION_BUDGET not in given
+        and not is_scalable(pod)
+    ):
+        return msgspec.structs.replace(spec, disruption_budget=False)
+    return spec
+
+
+def _service_account(pod: Pod, spec: SidecarSpec) -> str:
+    return (pod.spec.service_account_name or "default") if spec.discovery == "api" else ""
+
+
+# --- Pods that are reviewed again --------------------------------------------------------------------------
+
+
+def _review_again(pod: Pod, given: Mapping[str, str], defaults: Defaults) -> Decision:  # noqa: PLR0911 - as above
+    """Decide about a Pod with a status annotation: one that was injected, or that says so."""
+    member = intact.member_of(pod)
+    if member is None and MIRROR not in given:
+        return Deny(Reason.NO_MEMBER, [_problem(intact.NO_MEMBER)])
+    if (skip := _not_asked(given)) is not None:
+        return skip
+    assert member is not None  # noqa: S101 - a mirror Pod, skipped just before, or denied
+    found = _read_status(given[STATUS])
+    if found is None:
+        return Deny(Reason.INVALID, [_problem(intact.UNREADABLE)])
+    if problems := foreign_group(pod, found.group):
+        return Deny(Reason.COLLISION, problems)
+    missing = intact.missing(pod, member, found.discovery)
+    if not any(missing):
+        return Skip(Reason.ALREADY_INJECTED)
+    if too_many := excess(pod):
+        return Deny(Reason.TOO_LARGE, too_many)
+    spec = _read_spec(pod, given, defaults)
+    if not isinstance(spec, SidecarSpec):
+        return Deny(Reason.INVALID, spec)
+    # The defaults may have changed since, where the Pod is a copy; its other parts find members as before.
+    spec = msgspec.structs.replace(spec, discovery=found.discovery)
+    return _restore(pod, spec, found.group, member, missing)
+
+
+def _restore_status(pod: Pod, spec: SidecarSpec, group: str) -> Restore | None:
+    """Put back the status of a Pod whose label and member show that it was injected; None for others."""
+    if (pod.metadata.labels or {}).get(GROUP) != group:
+        return None
+    member = intact.member_of(pod)
+    if member is None:
+        return None
+    return _restore(pod, spec, group, member, intact.missing(pod, member, spec.discovery))
+
+
+def _restore(pod: Pod, spec: SidecarSpec, group: str, member: Member, missing: Missing) -> Restore:
+    warning = f"another webhook removed from the Hazelcast member what is put back now: {missing}"
+    return Restore(Inject(spec, group, _service_account(pod, spec)), member, missing, (warning,))
+
+
+def _read_status(text: str) -> Status | None:
+    """Read a status annotation; None where it is none that an injection could have written."""
+    try:
+        found = status.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return found if is_group(found.group) else None
+
+
+def _problem(sentence: str) -> Problem:
+    return Problem(STATUS, sentence)
+
+
+def forgotten(given: Mapping[str, str]) -> tuple[str, ...]:
+    """A warning where annotations of ours do nothing, as inject is missing or misspelt."""
+    ours = [key for key in given if key.startswith(PREFIX) and key not in RECORDS]
+    if not ours:
+        return ()
+    misspelt = min((key for key in ours if key.removeprefix(PREFIX) not in annotations.NAMES), default=None)
+    guess = did_you_mean(misspelt.removeprefix(PREFIX), ["inject"]) if misspelt else ""
+    hint = guess or f'; add {INJECT}: "true"'
+    return (f"no Hazelcast member is injected: {shown(misspelt or min(ours))} is set, {INJECT} is not{hint}",)
+
+
+MEMBER_IMAGES = ("hazelcast", "hazelcast-enterprise")
+"""Repositories of members, whatever the registry."""
+
+
+def _own_member(pod: Pod) -> str | None:
+    """A warning where somebody gave the Pod a member by hand, as Hazelcast's guide has people do."""
+    for index, container in enumerate(pod.containers):
+        if MEMBER_IMAGES[0] not in container.image:
+            continue  # most images end here, without being taken apart
+        repository = container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+        if repository in MEMBER_IMAGES:
+            return (
+                f'no Hazelcast member is injected: {pod.path_at(index)} "{shown(container.name)}" is one '
+                f"already ({shown(container.image)}); remove it, with its volumes, to have one injected in "
+                "its place"
+            )
+    return None

@@ -1,0 +1,66 @@
+"""Objects in manifests, injected from what they were before: an injected one gets today's member.
+
+So an injected manifest whose annotations were edited says what its annotations say, and one without a change
+stays byte for byte as it is.
+"""
+
+from hazelcast_sidecar.errors import Problem
+from hazelcast_sidecar.injection.manifests import Object, Result, Written, inject, kind_of, record_in
+from hazelcast_sidecar.injection.patch import pointer
+from hazelcast_sidecar.injection.pod_decision import Reason
+from hazelcast_sidecar.injection.uninjection import uninject
+from hazelcast_sidecar.manifest_text.patching import patched, same
+from hazelcast_sidecar.names import GROUP
+from hazelcast_sidecar.spec.annotations import Defaults
+
+
+def before_injection(obj: Object) -> Object:
+    """Return an object as it was before it was injected, as far as its record tells."""
+    before: Object = patched(obj, uninject(obj).operations)
+    return before
+
+
+def renew(
+    obj: Object, defaults: Defaults, run_as_user: int | None, written: Written = lambda _: None
+) -> Result:
+    """What gives a Pod or a workload the member that its annotations ask for.
+
+    Args:
+        obj: a Pod or a workload, injected or not.
+        defaults: what holds in its namespace where its annotations say nothing.
+        run_as_user: as the settings have it.
+        written: how values in it are written, for the record of what was there.
+    """
+    record = record_in(obj)
+    if record is None or not record.reversible:
+        return _bounded(obj, inject(obj, defaults, run_as_user, written))
+    undone = uninject(obj)
+    if undone.problems:
+        return undone
+    kind = kind_of(obj)
+    depth = 0 if kind is None else len(kind.template)
+    was = dict(record.own_text)
+    before = patched(obj, undone.operations)
+    result = _bounded(
+        before, inject(before, defaults, run_as_user, lambda steps: was.get(pointer(*steps[depth:])))
+    )
+    if result.problems:
+        return result
+    operations = [*undone.operations, *result.operations]
+    if result.injection is not None and same(patched(obj, operations), obj):
+        return Result(Reason.ALREADY_INJECTED, injection=result.injection)
+    return result._replace(operations=operations)
+
+
+_EACH_JOB = (
+    "is not set: the webhook gives the Pods of each Job a group of their own, named after the Job, which no "
+    "manifest can name beforehand; set the annotation, or leave this CronJob to the webhook"
+)
+
+
+def _bounded(obj: Object, result: Result) -> Result:
+    """Refuse what only the webhook can do."""
+    kind = kind_of(obj)
+    if kind is None or kind.name != "CronJob" or result.injection is None or result.injection.spec.group:
+        return result
+    return Result(Reason.INVALID, problems=[Problem(GROUP, _EACH_JOB)])

@@ -1,0 +1,167 @@
+"""What injection put into a Pod or a workload, taken out again; what was written by hand stays.
+
+The record in the status annotation says what was done. Injection makes lists and mappings where there were
+none, and those go again when they are left empty.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from hazelcast_sidecar.injection.manifests import (
+    Object,
+    Result,
+    annotations_of,
+    as_stored,
+    asks,
+    kind_of,
+    malformed,
+    part,
+    record_in,
+    under,
+)
+from hazelcast_sidecar.injection.member import application_env, env_vars
+from hazelcast_sidecar.injection.patch import APPLICATION_VARIABLES, Operation, pointer
+from hazelcast_sidecar.injection.pod_decision import Reason
+from hazelcast_sidecar.injection.propagation import recorded
+from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.model.status import Status
+from hazelcast_sidecar.model.workload import Workload
+from hazelcast_sidecar.names import CONFIG_VOLUME, CONTAINER, COPIED, GROUP, STATUS, TMP_VOLUME
+
+
+def uninject(obj: Object) -> Result:
+    """What brings a Pod or a workload to what it was before `manifest.inject`."""
+    if not asks(obj):
+        return Result(Reason.UNCHANGED, [])
+    kind = kind_of(obj)
+    try:
+        msgspec.convert(as_stored(obj), Pod if kind is None else Workload)
+    except msgspec.ValidationError as error:
+        return Result(Reason.INVALID, problems=[malformed(error)])
+    record = record_in(obj)
+    if kind is None:
+        operations = list(_from_pod(obj, {}, record))
+    else:
+        copied = recorded(annotations_of(obj))
+        template = part(obj, kind.template)
+        operations = under(pointer(*kind.template), _from_pod(template, copied, record))
+        if COPIED in annotations_of(obj):
+            operations += _without("/metadata/annotations", annotations_of(obj), {COPIED}, {})
+    warnings = (
+        []
+        if record is None or record.reversible
+        else list(_untold(part(obj, () if kind is None else kind.template)))
+    )
+    return Result(Reason.UNINJECTED if operations else Reason.UNCHANGED, operations, warnings)
+
+
+def _untold(pod: Object) -> Iterator[str]:
+    """Say what stays, as the webhook's record does not tell what was there before it."""
+    variables = {
+        variable["name"]
+        for container in part(pod, ("spec",)).get("containers") or ()
+        for variable in container.get("env") or ()
+        if variable.get("name") in APPLICATION_VARIABLES
+    }
+    stays = [*sorted(variables), "terminationGracePeriodSeconds"]
+    yield (
+        "was injected by the webhook, whose record does not say what was there before: "
+        f"{', '.join(stays)} may be the Pod's own and stays; remove it by hand where it is not"
+    )
+
+
+def _from_pod(pod: Object, copied: Mapping[str, str], record: Status | None) -> Iterator[Operation]:
+    """Operations on a Pod or a Pod template; the last elements of lists first, so that indexes hold."""
+    annotations = annotations_of(pod)
+    was = dict(record.own_text) if record is not None else {}
+    copies = {key for key, value in copied.items() if annotations.get(key) == value}
+    if record is not None:
+        spec = part(pod, ("spec",))
+        if record.reversible:
+            yield from _environment(spec, record, was)
+        for key in ("initContainers", "containers"):
+            yield from _without_named(f"/spec/{key}", spec.get(key), {CONTAINER}, was)
+        yield from _without_named("/spec/volumes", spec.get("volumes"), {CONFIG_VOLUME, TMP_VOLUME}, was)
+        if "terminationGracePeriodSeconds" in spec:
+            yield from _grace_period(record, was)
+        copies.add(STATUS)
+    yield from _metadata(part(pod, ("metadata",)), copies, record, was)
+
+
+def _metadata(
+    metadata: Object, copies: set[str], record: Status | None, was: Mapping[str, str]
+) -> Iterator[Operation]:
+    """What is left of a Pod template's metadata; nothing, where it had none."""
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    added = {GROUP} if record is not None and labels.get(GROUP) == record.group else set()
+    gone = {"labels": added, "annotations": copies}
+    kept = any(f"/metadata/{key}" in was for key in gone)
+    if (
+        copies
+        and not kept
+        and all(gone.get(key, set()) >= set(value or ()) for key, value in metadata.items())
+    ):
+        yield _restored("/metadata", was)
+        return
+    yield from _without("/metadata/labels", labels, added, was)
+    yield from _without("/metadata/annotations", annotations, copies, was)
+
+
+def _environment(spec: Object, record: Status, was: Mapping[str, str]) -> Iterator[Operation]:
+    ours = {variable["name"]: variable for variable in env_vars(application_env(record.port, record.cluster))}
+    for index, container in enumerate(spec.get("containers") or ()):
+        env = container.get("env") or []
+        mine = {
+            position
+            for position, variable in enumerate(env)
+            if variable == ours.get(variable.get("name"))
+            and f"{index}/{variable['name']}" not in record.own_env
+        }
+        yield from _without_positions(f"/spec/containers/{index}/env", env, mine, was)
+
+
+def _grace_period(record: Status, was: Mapping[str, str]) -> Iterator[Operation]:
+    path = "/spec/terminationGracePeriodSeconds"
+    match record.own_grace:
+        case int(seconds):
+            yield {"op": "replace", "path": path, "value": seconds} | (
+                {"text": was[path]} if path in was else {}
+            )
+        case None:
+            yield _restored(path, was)
+
+
+def _without_named(path: str, elements: Any, names: set[str], was: Mapping[str, str]) -> Iterator[Operation]:  # noqa: ANN401 - JSON
+    found = {index for index, element in enumerate(elements or ()) if element.get("name") in names}
+    return _without_positions(path, elements or [], found, was)
+
+
+def _without_positions(
+    path: str, elements: list[Any], positions: set[int], was: Mapping[str, str]
+) -> Iterator[Operation]:
+    if positions and len(positions) == len(elements):
+        yield _restored(path, was)
+        return
+    for position in sorted(positions, reverse=True):
+        yield {"op": "remove", "path": f"{path}/{position}"}
+
+
+def _without(
+    path: str, mapping: Mapping[str, str], keys: set[str], was: Mapping[str, str]
+) -> Iterator[Operation]:
+    if keys and keys >= mapping.keys():
+        yield _restored(path, was)
+        return
+    for key in sorted(keys):
+        yield {"op": "remove", "path": path + pointer(key)}
+
+
+def _restored(path: str, was: Mapping[str, str]) -> Operation:
+    """Remove what injection made, or put back the empty value that it was written over."""
+    text = was.get(path)
+    if text is None:
+        return {"op": "remove", "path": path}
+    value: Any = [] if text.startswith("[") else {} if text.startswith("{") else None
+    return {"op": "replace", "path": path, "value": value, "text": text}

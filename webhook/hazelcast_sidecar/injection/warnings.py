@@ -1,0 +1,111 @@
+"""What works and deserves a word all the same: warnings about Pods and workloads that get a member.
+
+Each is one sentence that says what will happen and what to do instead; kubectl prints it.
+"""
+
+import re
+from decimal import Decimal
+
+from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.model.workload import Kind, Workload
+from hazelcast_sidecar.names import PREFIX
+from hazelcast_sidecar.spec.annotations import SidecarSpec
+from hazelcast_sidecar.spec.values import quantity
+
+MAX_REPLICAS = 100
+"""Members of one cluster whose applications connect to all of them, as clients do by default."""
+
+ROOM_BESIDE_HEAP = 160 * 2**20
+"""Bytes that a member's JVM needs beside its heap: 105 to 131 MiB were seen, by VmHWM of real members."""
+
+
+def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
+    """Warnings about a Pod."""
+    warnings = []
+    room = quantity(spec.memory_limit) * (100 - spec.heap_percentage) / 100
+    if room < ROOM_BESIDE_HEAP:
+        warnings.append(
+            f"{_mebibytes(room)} of {spec.memory_limit} are left beside the member's heap "
+            f"({spec.heap_percentage} %), and it needs about {_mebibytes(Decimal(ROOM_BESIDE_HEAP))}: raise "
+            f"{PREFIX}memory-limit or lower {PREFIX}heap-percentage"
+        )
+    if pod.spec.host_network:
+        warnings.append(
+            f"hostNetwork: the member takes port {spec.port} of the node, so a node runs one such Pod, and "
+            "whoever reaches the node reaches the cluster's entries"
+        )
+    if not spec.native_sidecar and pod.spec.restart_policy in ("Never", "OnFailure"):
+        warnings.append(
+            f'the Pod never completes: with {PREFIX}native-sidecar "false" the member goes on running after '
+            "the application has ended"
+        )
+    return tuple(warnings)
+
+
+def advise_workload(kind: Kind, workload: Workload, spec: SidecarSpec) -> tuple[str, ...]:
+    """Warnings about how a workload's Pods come and go."""
+    warnings = []
+    replicas = 1 if workload.spec.replicas is None else workload.spec.replicas
+    strategy = workload.strategy
+    if replicas > MAX_REPLICAS:
+        warnings.append(
+            f"{replicas} replicas: every application connects to every member, which suits some "
+            f"{MAX_REPLICAS}; for more, run a cluster of its own and connect to it"
+        )
+    if strategy.type == "Recreate":
+        warnings.append(
+            "strategy Recreate ends all Pods at once, and every entry is lost with each rollout; use "
+            "RollingUpdate"
+        )
+    if (at_once := _unavailable(workload, replicas)) > 1:
+        warnings.append(
+            f"a rollout may end {at_once} Pods at once (maxUnavailable): should one not get to hand its "
+            "entries over, they can be lost; set maxUnavailable to 1"
+        )
+    if strategy.type == "OnDelete" or kind.name == "ReplicaSet":
+        warnings.append("Pods that run stay as they are until they are deleted")
+    if kind.name == "CronJob" and spec.group is None:
+        warnings.append(f"each Job's Pods form a cluster of their own; set {PREFIX}group to share one")
+    return tuple(warnings)
+
+
+def advise_change(before: SidecarSpec, after: SidecarSpec) -> tuple[str, ...]:
+    """Warnings about what a rollout changes.
+
+    Source: Hazelcast documentation, "Rolling Upgrades": between minor versions they are for the Enterprise
+    edition.
+    """
+    if before.cluster_name != after.cluster_name:
+        return ()
+    warnings = []
+    lost = "so entries do not pass from the old Pods to the new"
+    old, new = _minor(before.image), _minor(after.image)
+    if old and new and old != new:
+        warnings.append(
+            f"members of Hazelcast {old} and {new} form no common cluster in the open-source edition, "
+            f"{lost}; give the new one a {PREFIX}cluster-name of its own"
+        )
+    if (was := before.ports.members) != (port := after.ports.members):
+        warnings.append(f"members on port {was} and members on port {port} do not find each other, {lost}")
+    return tuple(warnings)
+
+
+def _unavailable(workload: Workload, replicas: int) -> int:
+    """How many Pods a rollout may take down at once; percentages are rounded down, as Deployments do."""
+    rolling = workload.strategy.rolling_update
+    given = rolling.max_unavailable if rolling else None
+    if isinstance(given, str):
+        percent = re.fullmatch(r"([0-9]{1,3})%", given, re.ASCII)
+        return replicas * int(percent[1]) // 100 if percent else 0
+    return given or 0
+
+
+def _minor(image: str) -> str:
+    """5.7 of hazelcast/hazelcast:5.7.0-slim; nothing where the tag is no version."""
+    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    parts = tag.partition("-")[0].split(".")
+    return ".".join(parts[:2]) if len(parts) > 1 and all(part.isdecimal() for part in parts) else ""
+
+
+def _mebibytes(count: Decimal) -> str:
+    return f"{int(count) >> 20} MiB"

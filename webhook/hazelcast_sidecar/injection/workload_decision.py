@@ -1,0 +1,214 @@
+"""Workload + annotations -> a decision: copy annotations onto its Pod template, leave it, or deny it.
+
+A Pod that would be denied is told of at once, where somebody sits at the keyboard, rather than in the
+Events of a ReplicaSet; but a workload that was no better before is let through, so that nobody is kept from
+labelling or mending it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from hazelcast_sidecar.errors import Problem
+from hazelcast_sidecar.injection import pod_decision, propagation
+from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
+from hazelcast_sidecar.injection.pod_decision import Decision, Deny, Inject, Reason, Restore, Skip
+from hazelcast_sidecar.injection.propagation import Copying
+from hazelcast_sidecar.injection.warnings import advise, advise_change, advise_workload
+from hazelcast_sidecar.limits import MAX_ANNOTATIONS, fit, shown
+from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.pod import Pod, workload_name
+from hazelcast_sidecar.model.workload import Kind, Template, Workload, as_pod, written_by_users
+from hazelcast_sidecar.names import COPIED, INJECT, PREFIX, RECORDS, STATUS, group_of_workload
+from hazelcast_sidecar.spec import annotations
+from hazelcast_sidecar.spec.annotations import Defaults, SidecarSpec
+
+
+class Copy(NamedTuple):
+    """The Pod template's annotations change, and with them the record of what was copied."""
+
+    copying: Copying
+    warnings: tuple[str, ...] = ()
+    reason: Reason = Reason.COPIED
+
+
+WorkloadDecision = Copy | Skip | Deny
+
+
+class _State(NamedTuple):
+    """A workload at one moment, and what follows from it."""
+
+    kind: Kind
+    workload: Workload
+    template: Template
+    copying: Copying
+    pod: Pod
+    """As it would have them made."""
+    decision: Decision
+    """About these Pods."""
+    is_outdated: bool
+    """Whether the template has a member, and another one than its annotations ask for."""
+
+    @property
+    def own(self) -> Mapping[str, str]:
+        return self.workload.metadata.annotations or {}
+
+
+def decide(kind: Kind, workload: Workload, before: Workload | None, defaults: Defaults) -> WorkloadDecision:
+    """What to do about one workload that is created or updated.
+
+    Args:
+        kind: of both.
+        workload: as it was sent; read only.
+        before: as it is stored; None where it is created.
+        defaults: what holds in its namespace where its annotations say nothing.
+    """
+    now = _state(kind, workload, defaults)
+    if now is None:
+        return Skip(Reason.UNCHANGED, tuple(_without_effect(kind, workload)))
+    then = _state(kind, before, defaults) if before is not None else None
+    if isinstance(now.decision, Deny):
+        return _denial(now, now.decision, then)
+    if _changes(now):
+        if kind.name == "Job" and before is not None:
+            return Skip(Reason.UNCHANGED, ("a Job's Pods cannot be changed; delete it and create it anew",))
+        return Copy(now.copying, _warnings(now, then))
+    of_pods = isinstance(now.decision, Inject | Restore)  # decided about, and not about the workload
+    reason = Reason.UNCHANGED if of_pods else now.decision.reason
+    return Skip(reason, _warnings(now, then))
+
+
+def _state(kind: Kind, workload: Workload, defaults: Defaults) -> _State | None:
+    """None where there is nothing to decide: it is on its way out, or its owner's template counts."""
+    template = workload.template
+    controlled = kind.name in {"ReplicaSet", "Job"} and workload.is_controlled()
+    if template is None or controlled or workload.metadata.deletion_timestamp:
+        return None
+    own = workload.metadata.annotations or {}
+    # Who wrote what matters only where something was copied before.
+    written = written_by_users(kind, workload) if COPIED in own else ()
+    copied = propagation.plan(own, template.annotations, written)
+    pod = as_pod(kind, workload, template, copied.annotations)
+    decision = pod_decision.decide(pod, "CREATE", defaults)
+    if copied.copied and not isinstance(decision, Deny) and not fit(copied.annotations, MAX_ANNOTATIONS):
+        decision = Deny(Reason.TOO_LARGE, [_TOO_LARGE])
+    return _State(kind, workload, template, copied, pod, decision, _is_outdated(pod, decision, defaults))
+
+
+_TOO_LARGE = Problem(
+    "metadata.annotations",
+    f"are, with those of the Pod template, more than the {MAX_ANNOTATIONS} bytes that the API server takes; "
+    f"shorten them, or remove {INJECT}",
+)
+
+
+def _is_outdated(pod: Pod, decision: Decision, defaults: Defaults) -> bool:
+    """Return whether a Pod was injected in its manifest, whose annotations or settings have changed since."""
+    if decision.reason is not Reason.ALREADY_INJECTED:
+        return False
+    given = pod.metadata.annotations or {}
+    try:
+        record = status.decode(given[STATUS])
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    spec = annotations.parse(given, defaults)
+    if not isinstance(spec, SidecarSpec):
+        return True
+    group = spec.group or group_of_workload(workload_name(pod))
+    unchanged = record.fingerprint in ("", UNKNOWN, fingerprint(spec, defaults.run_as_user))
+    return record.group != group or not unchanged
+
+
+def _changes(state: _State) -> bool:
+    """Whether the template or the record is not yet as it should be."""
+    record = propagation.record(state.copying)
+    return state.copying.annotations != state.template.annotations or state.own.get(COPIED) != record
+
+
+def _denial(now: _State, denial: Deny, then: _State | None) -> WorkloadDecision:
+    problems = [_in_template(now.kind, problem) for problem in denial.problems]
+    known = then.decision.problems if then and isinstance(then.decision, Deny) else []
+    if set(denial.problems) <= set(known):
+        return Skip(Reason.NO_WORSE, tuple(f"no Pod can be created: {problem}" for problem in problems))
+    return Deny(denial.reason, problems)
+
+
+def _in_template(kind: Kind, problem: Problem) -> Problem:
+    """A problem of a Pod as one of the template that it is made from."""
+    if not problem.where.startswith("spec."):
+        return problem
+    return Problem(".".join((*kind.template, problem.where)), problem.sentence)
+
+
+def _warnings(now: _State, then: _State | None) -> tuple[str, ...]:
+    outcome = _outcome(now)
+    news = outcome if outcome != (_outcome(then) if then else _NO_MEMBERS) else ""
+    misplaced = _without_effect(now.kind, now.workload)
+    return (*filter(None, [news]), *_contradictions(now), *_advice(now, then), *misplaced)
+
+
+_NO_MEMBERS = "the Pods have no Hazelcast members, and what was in their cluster is lost"
+
+
+def _outcome(state: _State) -> str:
+    """What the Pods will have."""
+    match state.decision:
+        case Inject(spec=spec, group=group):
+            # A CronJob's Jobs have names of their own, and so have their groups.
+            named = "" if state.kind.name == "CronJob" and spec.group is None else f'group "{group}", '
+            return f'each Pod gets a Hazelcast member: {named}cluster "{spec.cluster_name}"'
+        case Skip(reason=Reason.ALREADY_INJECTED | Reason.HAND_WRITTEN) | Restore():
+            return ""
+        case _:
+            return _NO_MEMBERS
+
+
+_MAX_CONTRADICTIONS = 16
+"""So many warnings an answer has room for."""
+
+
+def _contradictions(state: _State) -> Iterator[str]:
+    for key in state.copying.contradictions[:_MAX_CONTRADICTIONS]:
+        own, counts = shown(state.own[key]), shown(state.copying.annotations[key])
+        yield (
+            f'{shown(key)} is "{own}" on the {state.kind.name} and "{counts}" on its Pod template, which '
+            "counts; remove one of them"
+        )
+
+
+def _without_effect(kind: Kind, workload: Workload) -> Iterator[str]:
+    """Annotations of ours in places where they do nothing, with the place that counts."""
+    if key := _first_of_ours(workload.job_annotations):
+        yield (
+            f"{key} does nothing in spec.jobTemplate.metadata; set it on the {kind.name} itself, or in "
+            f"{'.'.join(kind.template)}.metadata"
+        )
+    own = workload.metadata.annotations or {}
+    if kind.name == "Job" and workload.is_controlled() and (key := _first_of_ours(own)):
+        yield f"{key} does nothing on a Job that was made by another object; set it on that one"
+
+
+def _first_of_ours(given: Mapping[str, str]) -> str | None:
+    return next((key for key in given if key.startswith(PREFIX) and key not in RECORDS), None)
+
+
+_OUTDATED = (
+    "the member in the Pod template is not what its annotations and the settings ask for; run "
+    "`hazelcast-sidecar inject` on the manifest again"
+)
+
+
+def _advice(now: _State, then: _State | None) -> Iterator[str]:
+    match now.decision:
+        case Inject(spec=spec):
+            yield from advise(now.pod, spec)
+            yield from advise_workload(now.kind, now.workload, spec)
+            if then is not None and isinstance(then.decision, Inject):
+                yield from advise_change(then.decision.spec, spec)
+        case Skip(reason=Reason.NOT_REQUESTED) if INJECT not in now.own:
+            yield from pod_decision.forgotten({**now.own, **now.copying.annotations})
+        case Skip(reason=Reason.ALREADY_INJECTED) if now.is_outdated:
+            yield _OUTDATED
+        case Skip(warnings=warnings) | Restore(warnings=warnings):
+            yield from warnings

@@ -1,0 +1,484 @@
+"""The Kubernetes API: lists and watches, mostly of metadata, and server-side apply.
+
+`kubernetes.aio` brings configuration, authentication and the HTTP client. Its typed methods always decode
+whole objects, which for ten thousand Pods costs hundreds of MiB; asking for PartialObjectMetadata and
+decoding it into small structs costs a tenth of that.
+Source: Kubernetes documentation, "API Concepts" (metadata-only fetches, watches, server-side apply).
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+import aiohttp
+import msgspec
+from kubernetes.aio.client import ApiClient
+
+from hazelcast_sidecar.kube.bounded import (
+    HEAD_BYTES,
+    MAX_BYTES,
+    LineSplitter,
+    TooLongError,
+    UnreadableError,
+    chunks,
+    whole,
+)
+from hazelcast_sidecar.kube.objects import POD, Kind, Metadata, Partial
+
+FIELD_MANAGER = "hazelcast-sidecar-controller"
+
+
+REQUEST_SECONDS = 15
+
+
+WATCH_SECONDS = 60
+"""How long one watch lasts before it is made anew; only so a connection is noticed that died in silence."""
+
+
+_FIRST_PAGE, _LARGEST_PAGE = 50, 500
+"""Objects that the first page of a list is asked for, and any page at most."""
+
+
+_WANTED_PAGE_BYTES = MAX_BYTES // 2
+"""Pages grow up to this: the objects of the next one may be larger."""
+
+
+_MAX_REFUSAL_BYTES = 64 * 1024
+"""Of an answer that is an error: more is not worth reading."""
+
+
+class ListMetadata(msgspec.Struct, rename={"resource_version": "resourceVersion", "next": "continue"}):
+    """The version of a list, and where its next page begins."""
+
+    resource_version: str = ""
+    next: str = ""
+
+
+_Item = TypeVar("_Item")
+
+
+class _RawPage(msgspec.Struct):
+    """A page whose objects are not decoded yet."""
+
+    metadata: ListMetadata
+    items: list[msgspec.Raw] | None = None  # null in an empty list of metadata
+
+
+class Page(NamedTuple, Generic[_Item]):
+    """Some objects of a list."""
+
+    metadata: ListMetadata
+    items: Iterable[_Item]
+    """To be gone through once: each is decoded when it is asked for."""
+
+
+class _PageSize:
+    """How many objects to ask for: as many as make a page of a good length, judging by the one before."""
+
+    def __init__(self) -> None:
+        self.limit = _FIRST_PAGE
+
+    def shrink(self) -> None:
+        """Ask for fewer: this many were too long."""
+        self.limit = max(1, self.limit // 4)
+
+    def fit(self, objects: int, length: int) -> None:
+        """Learn from a page: how many objects it had, and how many bytes."""
+        if objects:
+            self.limit = max(1, min(_LARGEST_PAGE, _WANTED_PAGE_BYTES * objects // length))
+
+
+class _WatchEvent(msgspec.Struct):
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
+    object: msgspec.Raw
+
+
+class _Status(msgspec.Struct):
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+
+
+class ApiError(Exception):
+    """The API server refused a request."""
+
+    def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+        self.retry_after = retry_after
+        """Seconds, where the server asked for patience."""
+
+
+Unread = Callable[["Kind", str, Exception], None]
+"""Takes note of an object that was passed over: its kind, its name (empty where unknown), and why."""
+
+
+def _ignore(kind: "Kind", name: str, why: Exception) -> None:
+    del kind, name, why
+
+
+CONNECTION_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
+"""What a request raises when no API server answers."""
+
+
+def in_words(error: BaseException) -> str:
+    """An error as text; a timeout has none of its own."""
+    return str(error) or type(error).__name__
+
+
+class Api:
+    """Requests of one API server.
+
+    Whatever it sends is read within bounds (`kube/bounded.py`). In a list and in a watch, an object
+    that cannot be read is passed over.
+
+    Args:
+        client: sends them.
+        unread: told of each object that was passed over.
+    """
+
+    def __init__(self, client: ApiClient, unread: Unread = _ignore) -> None:
+        self._client, self._unread = client, unread
+        self._large = asyncio.Lock()
+        self.requests = 0
+        """How many were made, watches included."""
+
+    async def pages(
+        self, kind: Kind, item: type[_Item], namespace: str = "", **query: str
+    ) -> AsyncIterator[Page[_Item]]:
+        """All objects of a kind, a page at a time; one that cannot be read is passed over.
+
+        Args:
+            kind: of the objects.
+            item: what each is decoded as; only of `Partial` no more than the metadata is asked for.
+            namespace: where they are; all of them where it is empty.
+            query: `labelSelector` and `fieldSelector`.
+
+        Raises:
+            ApiError: refused, or the pages were asked for too slowly (410).
+            UnreadableError: what came is no list.
+        """
+        path, accept = kind.collection(namespace), _accepted(item, "List")
+        query = {name: text for name, text in query.items() if text}
+        decoder = msgspec.json.Decoder(item)
+        size = _PageSize()
+        while True:
+            found = await self._page(kind, path, query, accept, size)
+            metadata = found.metadata
+            page = Page(metadata, self._each(kind, decoder, found.items or []))
+            del found  # it is not needed while the next one comes
+            yield page
+            del page
+            if not metadata.next:
+                return
+            query["continue"] = metadata.next
+
+    async def _page(
+        self, kind: Kind, path: str, query: dict[str, str], accept: str, size: _PageSize
+    ) -> _RawPage:
+        """One page, asked for with a lower limit until it can be read."""
+        while True:
+            limited = query | {"limit": str(size.limit)}
+            try:
+                answer = await self._request("GET", path, limited, accept=accept)
+                found = _decode(answer, _RawPage)
+            except UnreadableError as error:
+                if size.limit > 1:
+                    size.shrink()
+                    continue
+                found = _without_items(error.head)
+                self._unread(kind, _name_in(error.head), error)
+                return found
+            size.fit(len(found.items or ()), len(answer))
+            return found
+
+    def _each(
+        self, kind: Kind, decoder: msgspec.json.Decoder[_Item], items: list[msgspec.Raw]
+    ) -> Iterator[_Item]:
+        for item in items:
+            try:
+                decoded = decoder.decode(item)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are served
+                self._unread(kind, _name_in(bytes(memoryview(item)[:HEAD_BYTES])), error)
+            else:
+                yield decoded
+
+    async def watch(
+        self, kind: Kind, item: type[_Item], version: str, **query: str
+    ) -> AsyncGenerator[tuple[str, _Item], None]:
+        """Changes since a version, for some minutes; BOOKMARK events only move the version on.
+
+        A change of an object that cannot be read is passed over, and the next one moves the version on.
+
+        Args:
+            kind: of the objects.
+            item: as for `pages`.
+            version: of a list, or of the last change.
+            query: `labelSelector` and `fieldSelector`.
+
+        Raises:
+            ApiError: refused, or the version is too old (410).
+        """
+        query |= {
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        timeout = aiohttp.ClientTimeout(
+            sock_connect=REQUEST_SECONDS, sock_read=WATCH_SECONDS + REQUEST_SECONDS
+        )
+        path, accept = kind.collection(), _accepted(item, "")
+        response = await self._send("GET", path, query, accept=accept, timeout=timeout)
+        decoder = msgspec.json.Decoder(item)
+        async with response:
+            await _refusal(response)
+            async with aclosing(self._lines(kind, response)) as lines:
+                async for line in lines:
+                    try:
+                        event = _decode_event(line)
+                        changed = decoder.decode(event.object)
+                    except ApiError:
+                        raise
+                    except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on behind it
+                        self._unread(kind, _name_in(bytes(line[:HEAD_BYTES])), error)
+                        continue
+                    change = event.type
+                    del line, event  # neither is needed while the next one comes
+                    yield change, changed
+
+    async def _lines(self, kind: Kind, response: aiohttp.ClientResponse) -> AsyncGenerator[bytearray, None]:
+        def skipped(head: bytes) -> None:
+            self._unread(kind, _name_in(head), TooLongError(f"it has more than {MAX_BYTES:,} bytes", head))
+
+        splitter = LineSplitter(MAX_BYTES, skipped)
+        parts = chunks(response.content, lambda: splitter.held, self._large, REQUEST_SECONDS)
+        async with aclosing(parts):
+            async for part in parts:
+                for line in splitter.feed(part):
+                    yield line
+                    del line  # else it is there until the next one comes
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Partial | None:
+        """The metadata of one object; None where there is none.
+
+        Raises:
+            ApiError: refused.
+        """
+        answer = await self._find(kind, namespace, name, accept=_metadata_only(""))
+        return None if answer is None else _decode(answer, Partial)
+
+    async def read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        """One whole object; None where there is none.
+
+        Raises:
+            ApiError: refused.
+        """
+        return await self.read_as(dict[str, Any], kind, namespace, name)
+
+    async def read_as(self, item: type[_Item], kind: Kind, namespace: str, name: str) -> _Item | None:
+        """Read one whole object, of which no more is kept than a type asks for; None where there is none.
+
+        Raises:
+            ApiError: refused.
+            msgspec.MsgspecError: it is not of that type.
+        """
+        answer = await self._find(kind, namespace, name, accept="application/json")
+        return None if answer is None else _decode(answer, item)
+
+    async def _find(self, kind: Kind, namespace: str, name: str, *, accept: str) -> bytearray | None:
+        try:
+            return await self._request("GET", f"{kind.collection(namespace)}/{name}", {}, accept=accept)
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    async def document(self, path: str) -> dict[str, Any]:
+        """What stands under a path that is no object's, such as /version.
+
+        Raises:
+            ApiError: refused, or there is none.
+        """
+        answer = await self._request("GET", path, {}, accept="application/json")
+        return _decode(answer, dict[str, Any])
+
+    async def create(
+        self, kind: Kind, namespace: str, obj: dict[str, Any], *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Create an object; what stands there afterwards, or with a dry run would.
+
+        Raises:
+            ApiError: refused.
+        """
+        query = {"dryRun": "All"} if dry_run else {}
+        path = kind.collection(namespace)
+        answer = await self._request("POST", path, query, accept="application/json", body=obj)
+        return _decode(answer, dict[str, Any])
+
+    async def apply(
+        self, kind: Kind, obj: dict[str, Any], *, force: bool, field_manager: str = FIELD_MANAGER
+    ) -> Partial:
+        """Server-side apply; what stands there afterwards.
+
+        Args:
+            kind: of the object.
+            obj: all fields that are ours.
+            force: take over fields that others have set to other values.
+            field_manager: as whom they are ours.
+
+        Raises:
+            ApiError: refused; 409 where, without force, others hold the fields.
+        """
+        metadata = obj["metadata"]
+        path = f"{kind.collection(metadata.get('namespace', ''))}/{metadata['name']}"
+        query = {"fieldManager": field_manager, "force": "true" if force else "false"}
+        answer = await self._request("PATCH", path, query, accept=_metadata_only(""), body=obj)
+        return _decode(answer, Partial)
+
+    async def delete(self, kind: Kind, metadata: Metadata) -> None:
+        """Delete exactly this object; one that has gone already is no error.
+
+        Raises:
+            ApiError: refused.
+        """
+        path = f"{kind.collection(metadata.namespace)}/{metadata.name}"
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": metadata.uid}}
+        try:
+            await self._request("DELETE", path, {}, accept="application/json", body=body)
+        except ApiError as error:
+            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                raise
+
+    async def evict(self, metadata: Metadata) -> None:
+        """Ask for the eviction of exactly this Pod.
+
+        Source: Kubernetes documentation, "API-initiated Eviction".
+
+        Raises:
+            ApiError: refused; 429 where a PodDisruptionBudget forbids it now, 404 where it has gone, 409
+                where another has its name.
+        """
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": metadata.name, "namespace": metadata.namespace},
+            "deleteOptions": {"preconditions": {"uid": metadata.uid}},
+        }
+        path = f"{POD.collection(metadata.namespace)}/{metadata.name}/eviction"
+        await self._request("POST", path, {}, accept="application/json", body=body)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        *,
+        accept: str,
+        body: dict[str, Any] | None = None,
+    ) -> bytearray:
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        response = await self._send(method, path, query, accept=accept, body=body, timeout=timeout)
+        async with response:
+            await _refusal(response)
+            return await whole(response.content, self._large, REQUEST_SECONDS)
+
+    async def _send(  # noqa: PLR0913 - an HTTP request
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        *,
+        accept: str,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own kind
+        body: dict[str, Any] | None = None,
+    ) -> aiohttp.ClientResponse:
+        self.requests += 1
+        content_type = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
+        method, url, headers, body, _ = await self._client.param_serialize(
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": accept, "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        sent = await self._client.call_api(method, url, headers, body, _request_timeout=timeout)
+        response: aiohttp.ClientResponse = sent.response
+        return response
+
+
+def _metadata_only(suffix: str) -> str:
+    return f"application/json;as=PartialObjectMetadata{suffix};g=meta.k8s.io;v=v1"
+
+
+def _accepted(item: type, suffix: str) -> str:
+    return _metadata_only(suffix) if item is Partial else "application/json"
+
+
+def _decode(answer: bytes | bytearray | msgspec.Raw, form: type[_Item]) -> _Item:
+    """Decode JSON.
+
+    Raises:
+        UnreadableError: it is none of this form, or nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(answer, type=form)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise UnreadableError(in_words(error), bytes(memoryview(answer)[:HEAD_BYTES])) from error
+
+
+def _decode_event(line: bytearray) -> _WatchEvent:
+    """Decode a line of a watch.
+
+    Raises:
+        ApiError: it ends the watch.
+        UnreadableError: it is no event.
+    """
+    event = _decode(line, _WatchEvent)
+    if event.type == "ERROR":
+        status = _decode(event.object, _Status)
+        raise ApiError(status.code, status.message)
+    return event
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> None:
+    """Raise what the API server said, where it did not answer with success."""
+    if response.status < HTTPStatus.BAD_REQUEST:
+        return
+    try:
+        text = await whole(response.content, asyncio.Lock(), REQUEST_SECONDS, _MAX_REFUSAL_BYTES)
+        message = _decode(text, _Status).message
+    except UnreadableError as error:
+        message = error.head.decode(errors="replace")[:200]
+    patience = response.headers.get("Retry-After", "")
+    raise ApiError(response.status, message, float(patience) if patience.isdecimal() else None)
+
+
+_ITEMS = b'"items":'
+
+
+def _without_items(head: bytes) -> _RawPage:
+    """A page of which only the first bytes can be read: the API server writes the objects last.
+
+    Raises:
+        UnreadableError: where they begin cannot be seen.
+    """
+    before, _, _ = head.partition(_ITEMS)
+    return _decode(before + _ITEMS + b"null}", _RawPage)
+
+
+_NAME = re.compile(
+    rb'"metadata":\{"name":"([^"\\]{1,253})",(?:"generateName":"[^"\\]*",)?(?:"namespace":"([^"\\]{1,63})",)?'
+)
+
+
+def _name_in(text: bytes) -> str:
+    """The namespace and name of an object by its first bytes; empty where they are not seen."""
+    found = _NAME.search(text)
+    parts = reversed(found.groups()) if found else ()
+    return "/".join(part.decode(errors="replace") for part in parts if part)

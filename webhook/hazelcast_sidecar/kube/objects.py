@@ -1,0 +1,151 @@
+"""Kubernetes objects as far as they are read: metadata, owners, and where the API has each kind."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from hazelcast_sidecar.names import PREFIX
+
+_READ = (PREFIX, "openshift.io/")
+
+
+_MAX_TEXT, _MAX_LABELS, _MAX_OWNERS = 16 * 1024, 256, 100
+"""What is kept of one object's metadata: characters of labels and annotations together, labels, owners."""
+
+
+MAX_OWNER_TEXT = 1024
+"""Characters of an owner reference: a group and a name have 253 at most, all else is shorter."""
+
+
+class OwnerReference(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """What an object belongs to; Kubernetes' garbage collector removes it with the last one."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool | None = None
+
+
+class Metadata(msgspec.Struct, gc=False, rename="camel"):
+    """The metadata that the controller reads."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    """Those that are read here; with the others a list of ten thousand Pods would be all text."""
+    owner_references: tuple[OwnerReference, ...] = ()
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: str | None = None
+
+    def __post_init__(self) -> None:
+        """Drop what is not read.
+
+        Raises:
+            ValueError: what is left is more than any honest object has. Many such are in memory at a time.
+        """
+        if self.annotations:
+            self.annotations = {k: text for k, text in self.annotations.items() if k.startswith(_READ)}
+        texts = (*self.labels, *self.labels.values(), *self.annotations, *self.annotations.values())
+        if len(self.labels) > _MAX_LABELS or sum(map(len, texts)) > _MAX_TEXT:
+            raise ValueError(
+                f"it has more than {_MAX_LABELS} labels or {_MAX_TEXT} characters in them and ours"
+            )
+        if len(self.owner_references) > _MAX_OWNERS:
+            first = sorted(self.owner_references, key=lambda owner: not owner.controller)
+            self.owner_references = tuple(first[:_MAX_OWNERS])
+        if any(map(_is_too_long, self.owner_references)):
+            raise ValueError("an owner reference is longer than that of any object")
+
+
+def _is_too_long(owner: OwnerReference) -> bool:
+    return len(owner.api_version) + len(owner.kind) + len(owner.name) + len(owner.uid) > MAX_OWNER_TEXT
+
+
+def owner_of(pod: Metadata) -> OwnerReference:
+    """What made a Pod; a Pod that nothing made belongs to itself."""
+    owner = next((reference for reference in pod.owner_references if reference.controller), None)
+    if owner is None:
+        return pod_reference(pod.name, pod.uid)
+    return msgspec.structs.replace(owner, controller=None)
+
+
+_VERSION_DIGITS = 40
+
+
+def is_older(version: str, other: str) -> bool:
+    """Whether a version comes before another one of the same kind; no where one is no number.
+
+    Source: Kubernetes documentation, "API Concepts" (resource versions): from 1.35 on they are numbers that
+    grow, as they had long been.
+    """
+    both = (version, other)
+    if not all(each.isascii() and each.isdecimal() and len(each) <= _VERSION_DIGITS for each in both):
+        return False
+    return int(version) < int(other)
+
+
+def pod_reference(name: str, uid: str) -> OwnerReference:
+    """A Pod as the owner of what belongs to it."""
+    return OwnerReference(api_version="v1", kind="Pod", name=name, uid=uid)
+
+
+class Partial(msgspec.Struct, gc=False):
+    """An object as PartialObjectMetadata."""
+
+    metadata: Metadata
+
+
+class Kind(NamedTuple):
+    """A kind of objects, and where the API has them."""
+
+    name: str
+    path: str
+    plural: str
+
+    def collection(self, namespace: str = "") -> str:
+        """The path of all of them, in one namespace or in all."""
+        return (
+            f"{self.path}/namespaces/{namespace}/{self.plural}" if namespace else f"{self.path}/{self.plural}"
+        )
+
+
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
+"""A field selector: Pods that have not ended."""
+
+
+POD = Kind("Pod", "/api/v1", "pods")
+
+
+EVENT = Kind("Event", "/api/v1", "events")
+
+
+NAMESPACE = Kind("Namespace", "/api/v1", "namespaces")
+
+
+SECRET = Kind("Secret", "/api/v1", "secrets")
+
+
+WEBHOOK_CONFIGURATION = Kind(
+    "MutatingWebhookConfiguration", "/apis/admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations"
+)
+
+
+KEPT_KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("ConfigMap", "/api/v1", "configmaps"),
+        Kind("Service", "/api/v1", "services"),
+        Kind("PodDisruptionBudget", "/apis/policy/v1", "poddisruptionbudgets"),
+        Kind("NetworkPolicy", "/apis/networking.k8s.io/v1", "networkpolicies"),
+        Kind("RoleBinding", _RBAC, "rolebindings"),
+    )
+}
+"""What the controller keeps for a group."""

@@ -1,0 +1,311 @@
+"""The documents of a file, and what becomes of the text of one when its objects change.
+
+A change is verified before anybody gets it: the new text is read, and must say what the old one says with the
+operations done on it. What does not is refused, and its object stays as it is.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from hazelcast_sidecar.manifest_text.content import Content, Json, read_yaml
+from hazelcast_sidecar.manifest_text.edit import Splice, spliced, splices_of
+from hazelcast_sidecar.manifest_text.events import BYTE_ORDER_MARK
+from hazelcast_sidecar.manifest_text.failures import UneditableError, UnreadableError
+from hazelcast_sidecar.manifest_text.json_text import json_nodes, json_style, read_json
+from hazelcast_sidecar.manifest_text.nodes import Kind, Node
+from hazelcast_sidecar.manifest_text.patching import patched, same
+from hazelcast_sidecar.manifest_text.yaml_nodes import key_text, yaml_nodes
+
+_START = re.compile(rf"^(?={BYTE_ORDER_MARK}?---(?:\s|\Z))", re.MULTILINE)
+_PREFACE = re.compile(rf"{BYTE_ORDER_MARK}?(?:[ \t]*(?:#[^\n]*)?(?:\n|\Z)|%[^\n]*(?:\n|\Z))*")
+_HEAD = re.compile(rf"{BYTE_ORDER_MARK}?(?:---[ \t]*(?:#[^\n]*)?\n)?[ \t\r\n]*")
+_SPACE = re.compile(r"[ \t\r\n]*")
+_ITEM = re.compile(r"/items/(\d+)")
+
+_MAX_TRIALS = 32
+"""How often the text of a document is read to find the objects whose change does not verify."""
+
+
+class Change(NamedTuple):
+    """Operations on one object of a document."""
+
+    path: str
+    """JSON pointer to the object."""
+    operations: Sequence[Mapping[str, Any]]
+    """By paths from there."""
+
+    @property
+    def from_root(self) -> list[Mapping[str, Any]]:
+        """Return the operations by paths from the document's root."""
+        return [{**each, "path": self.path + each["path"]} for each in self.operations]
+
+
+class Changed(NamedTuple):
+    """The outcome of changes."""
+
+    text: str
+    content: Json
+    refused: dict[str, str]
+    """Why an object stays as it is, by its path."""
+
+
+class Document:
+    """One document of a file.
+
+    Args:
+        text: as it stands there, with the line that begins it.
+        first_line: its number in the file.
+
+    Raises:
+        UnreadableError: kubectl would not read it either, or it is refused for its size.
+    """
+
+    def __init__(self, text: str, first_line: int = 1) -> None:
+        self.text, self.first_line = text, first_line
+        head = _HEAD.match(text)
+        self._start = head.end() if head else 0
+        self._shift = 1 if text.startswith(BYTE_ORDER_MARK) else 0
+        self.is_json = False
+        self._counted = 0, first_line
+        self._read = self._content(text)
+
+    @property
+    def content(self) -> Json:
+        """Return what the document says, as plain objects."""
+        return self._read.value
+
+    def line_of(self, index: int) -> int:
+        """Return the number of a line in the file; the next one is counted from there."""
+        start, line = self._counted if self._counted[0] <= index else (0, self.first_line)
+        self._counted = index, line + self.text.count("\n", start, index)
+        return self._counted[1]
+
+    def line_at(self, path: str) -> int:
+        """Return in which line of the file an object begins."""
+        item = _ITEM.fullmatch(path)
+        if item and int(item[1]) < len(self._read.items):
+            return self.line_of(self._read.items[int(item[1])].start)
+        preface = _PREFACE.match(self.text, self._shift)
+        start = preface.end() if preface else 0
+        if self.text.startswith("---", start):
+            after = re.compile(r"---[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*").match(self.text, start)
+            start = after.end() if after else start
+        return self.line_of(start)
+
+    def repeated_key(self, path: str) -> str | None:
+        """Return a key that stands twice in one mapping of an object; None where there is none."""
+        item = _ITEM.match(path)
+        start, end = 0, len(self.text)
+        if item and int(item[1]) < len(self._read.items):
+            start, end, _ = self._read.items[int(item[1])]
+        return next((key for index, key in self._read.repeated if start <= index < end), None)
+
+    def written(self, path: str, steps: Sequence[str]) -> str | None:
+        """Return how a value of an object is written; None where it stands nowhere by itself."""
+        root, _ = self._root(Change(path, ()))
+        node: Node | None = root
+        above = path.split("/")[1:] if self._item(path) is None else []
+        for step in (*above, *steps):
+            node = _child(node, step) if node else None
+        return None if node is None or node.kind is Kind.ALIAS else self.text[node.start : node.end]
+
+    def changed(self, changes: Sequence[Change]) -> Changed:
+        """Return the document with operations done on its objects, on each all of them or none."""
+        refused: dict[str, str] = {}
+        splices: dict[str, list[Splice]] = {}
+        for change in changes:
+            try:
+                splices[change.path] = self._splices(change)
+            except (UneditableError, UnreadableError) as error:
+                refused[change.path] = str(error)
+        possible = [change for change in changes if change.path in splices]
+        done = _Trials(self, splices).verified(possible)
+        refused |= {change.path: _UNVERIFIED for change in possible if change not in done}
+        text = self._spliced(done, splices)
+        return Changed(text, self._expected(done), refused)
+
+    # --- reading
+
+    def _content(self, text: str) -> Content:
+        sentence = ""
+        if text.startswith("{", self._start):
+            try:
+                found, end = read_json(text, self._start)
+            except UnreadableError as error:
+                # YAML has braces, too, with more inside them than JSON allows.
+                sentence = f"as JSON: {error}; as YAML: "
+            else:
+                if _SPACE.fullmatch(text, end):
+                    self.is_json = True
+                    return found
+        try:
+            found = read_yaml(text[self._shift :])
+        except UnreadableError as error:
+            raise UnreadableError(f"{sentence}{error}", error.index + self._shift) from error
+        return found if not self._shift else _moved(found)
+
+    # --- changing
+
+    def _item(self, path: str) -> int | None:
+        """Return which element of `items` an object is, where that can be read alone."""
+        item = _ITEM.fullmatch(path)
+        if item is None or self._read.has_anchors or int(item[1]) >= len(self._read.items):
+            return None
+        return int(item[1])
+
+    @cached_property
+    def _whole(self) -> Node:
+        if self.is_json:
+            return json_nodes(self.text, self._start)
+        found = yaml_nodes(self.text[self._shift :], 0, self._shift)
+        if found is None:
+            raise UneditableError("the document is empty")
+        return found
+
+    def _root(self, change: Change) -> tuple[Node, Sequence[Mapping[str, Any]]]:
+        """Return the node that operations are done on, and the operations by paths from there."""
+        item = self._item(change.path)
+        if item is None:
+            return self._whole, change.from_root
+        span = self._read.items[item]
+        if self.is_json:
+            return json_nodes(self.text, span.start), change.operations
+        node = yaml_nodes(self.text[span.start : span.end], span.column, span.start)
+        if node is None:
+            raise UneditableError("the object is empty")
+        return node, change.operations
+
+    def _splices(self, change: Change) -> list[Splice]:
+        root, operations = self._root(change)
+        style = json_style(self.text, self._start) if self.is_json else None
+        return splices_of(self.text, root, operations, style)
+
+    def _spliced(self, changes: Sequence[Change], splices: Mapping[str, list[Splice]]) -> str:
+        return spliced(self.text, [splice for change in changes for splice in splices[change.path]])
+
+    def _expected(self, changes: Sequence[Change]) -> Json:
+        """Return the content with operations done; of a List, the elements without a copy for each."""
+        expected = self.content
+        elements: list[Json] | None = None
+        for change in changes:
+            item = _ITEM.fullmatch(change.path)
+            if item is None:
+                expected = patched(expected, change.from_root)
+                continue
+            if elements is None:
+                elements = list(expected["items"])
+                expected = {**expected, "items": elements}
+            elements[int(item[1])] = patched(elements[int(item[1])], change.operations)
+        return expected
+
+    def verifies(self, changes: Sequence[Change], splices: Mapping[str, list[Splice]]) -> bool:
+        """Return whether the changed text says what it should."""
+        text = self._spliced(changes, splices)
+        try:
+            found = Document(text)
+        except UnreadableError:
+            return False
+        return found.is_json == self.is_json and _equal(found.content, self._expected(changes))
+
+
+_UNVERIFIED = "is written in a way in which it cannot be changed safely"
+
+
+class _Trials:
+    """Finds the changes that can be done, by halves where not all of them can."""
+
+    def __init__(self, document: Document, splices: Mapping[str, list[Splice]]) -> None:
+        self._document, self._splices = document, splices
+        self._left = _MAX_TRIALS
+
+    def verified(self, changes: Sequence[Change]) -> list[Change]:
+        """Return those of the changes that can be done together."""
+        if not changes or self._left == 0:
+            return []
+        self._left -= 1
+        if self._document.verifies(changes, self._splices):
+            return list(changes)
+        if len(changes) == 1:
+            return []
+        half = len(changes) // 2
+        found = [*self.verified(changes[:half]), *self.verified(changes[half:])]
+        return found if self._document.verifies(found, self._splices) else []
+
+
+def _equal(found: Json, expected: Json) -> bool:
+    """Return whether two documents say the same, a List element by element, to need less memory."""
+    if not isinstance(found, dict) or not isinstance(expected, dict):
+        return same(found, expected)
+    some, others = found.get("items"), expected.get("items")
+    if not isinstance(some, list) or not isinstance(others, list) or len(some) != len(others):
+        return same(found, expected)
+    rest = [{key: value for key, value in each.items() if key != "items"} for each in (found, expected)]
+    return same(*rest) and all(map(same, some, others))
+
+
+def _moved(content: Content) -> Content:
+    """Count indexes with the byte order mark."""
+    return content._replace(
+        items=[span._replace(start=span.start + 1, end=span.end + 1) for span in content.items],
+        repeated=[(index + 1, key) for index, key in content.repeated],
+    )
+
+
+def _child(node: Node, step: str) -> Node | None:
+    if node.kind is Kind.SEQUENCE:
+        return node.children[int(step)] if int(step) < len(node.children) else None
+    if node.kind is Kind.MAPPING:
+        return next((value for key, value in reversed(node.pairs) if key_text(key) == step), None)
+    return None
+
+
+# --- the documents of a file -------------------------------------------------------------------------------
+
+
+class Part(NamedTuple):
+    """The text of a document, and the number of its first line."""
+
+    text: str
+    first_line: int
+
+
+def parts(text: str) -> Iterator[Part]:
+    """Yield the documents of a file, whose texts together are the file's.
+
+    Comments and directives belong to the document behind them; JSON values may follow each other.
+    """
+    line, preface = 1, ""
+    for piece in _START.split(text):
+        whole = preface + piece
+        if _PREFACE.fullmatch(whole) and "%" in whole and _directives(whole):
+            preface = whole
+            continue
+        preface = ""
+        for part in _values(whole) if whole else []:
+            yield Part(part, line)
+            line += part.count("\n")
+    if preface:
+        yield Part(preface, line)
+
+
+def _directives(text: str) -> bool:
+    return any(line.startswith("%") for line in text.lstrip(BYTE_ORDER_MARK).splitlines())
+
+
+def _values(text: str) -> Iterator[str]:
+    """Yield the JSON values of a text, or the text where it is not just such values."""
+    head = _HEAD.match(text)
+    at, start = head.end() if head else 0, 0
+    while text.startswith("{", at):
+        try:
+            _, end = read_json(text, at)
+        except UnreadableError:
+            break
+        at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+        if not text.startswith("{", at):
+            break
+        yield text[start:end]
+        start = end
+    yield text[start:]

@@ -1,0 +1,72 @@
+"""The record on an injected Pod: what the webhook did, and all that the controller needs to know of it."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from hazelcast_sidecar import untrusted
+from hazelcast_sidecar.model.pod import Int64
+from hazelcast_sidecar.names import MAX_PORT, Ports, ports_of
+
+_MAX_LETTERS = 64 * 1024
+"""A longer status is not read. The webhook's own has less than 2 KiB (`collisions.py`); in manifests it also
+lists variables, of hundreds of containers at most."""
+
+
+class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """The annotation's value, as JSON.
+
+    Anyone who may create Pods can write it, so a reader trusts nothing in it beyond its types.
+    """
+
+    version: str
+    group: str
+    cluster: str
+    image: str
+    discovery: Literal["dns", "api"]
+    port: Annotated[int, msgspec.Meta(ge=1024, le=MAX_PORT)]
+    pod_clients: bool = False
+    """Whether only containers of the member's own Pod can be its clients."""
+    config: bool = False
+    """Whether the Pod mounts a ConfigMap of the user's own."""
+    service_account: str = ""
+    """The one that its members look for each other as; only with discovery by API."""
+    fingerprint: str = ""
+    """Of what the Pod gained, or UNKNOWN (`fingerprint.py`); empty from versions that wrote none."""
+    disruption_budget: bool = False
+    network_policy: bool = False
+    manifest: bool = False
+    """Whether it stands in a manifest, and the following says what was there before."""
+    own_env: tuple[str, ...] = ()
+    """In manifests: the application's variables that its containers set themselves, as index/NAME."""
+    own_grace: Int64 | msgspec.UnsetType | None = msgspec.UNSET
+    """In manifests: the grace period in seconds before it was raised; None: absent; unset: not raised."""
+    own_text: tuple[tuple[str, str], ...] = ()
+    """In manifests: JSON pointers to values that were written over, and how they were written."""
+
+    @property
+    def ports(self) -> Ports:
+        """Where the member listens."""
+        return ports_of(self.port, pod_clients=self.pod_clients)
+
+    @property
+    def reversible(self) -> bool:
+        """Whether it says all that was there before."""
+        return self.manifest or bool(self.own_env) or self.own_grace is not msgspec.UNSET
+
+
+def encode(status: Status) -> str:
+    """The annotation's text."""
+    return msgspec.json.encode(status).decode()
+
+
+def decode(text: str) -> Status:
+    """Read a status from the annotation's text.
+
+    Raises:
+        UndecodableError: it is none, whatever it is instead; a msgspec.MsgspecError, and never another one.
+    """
+    return _decode(text)
+
+
+_decode = untrusted.decoder(Status, _MAX_LETTERS)

@@ -1,0 +1,215 @@
+"""The parts of a workload that decide about its Pods: its annotations, its Pod template, how it rolls out.
+
+Source: Kubernetes API reference, apps/v1 and batch/v1.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hazelcast_sidecar.limits import MAX_ANNOTATIONS
+from hazelcast_sidecar.model.pod import Int64, Metadata, OwnerReference, Pod, Spec
+from hazelcast_sidecar.untrusted import UndecodableError, decoder
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class Kind(NamedTuple):
+    """A kind of workload."""
+
+    group: str
+    name: str
+    template: tuple[str, ...] = ("spec", "template")
+    """Where its Pod template stands."""
+
+
+KINDS = {
+    (kind.group, kind.name): kind
+    for kind in (
+        Kind("apps", "Deployment"),
+        Kind("apps", "StatefulSet"),
+        Kind("apps", "DaemonSet"),
+        Kind("apps", "ReplicaSet"),
+        Kind("batch", "Job"),
+        Kind("batch", "CronJob", ("spec", "jobTemplate", "spec", "template")),
+    )
+}
+"""Every kind of workload that has a Pod template, by API group and name, all of them of version v1."""
+
+
+class RollingUpdate(msgspec.Struct, gc=False, rename="camel"):
+    """How many Pods a rollout may take down at a time: a number, or a percentage as text."""
+
+    max_unavailable: Int64 | str | None = None
+
+
+class Strategy(msgspec.Struct, gc=False, rename="camel"):
+    """How Pods are replaced."""
+
+    type: str = ""
+    rolling_update: RollingUpdate | None = None
+
+
+class Template(msgspec.Struct, gc=False):
+    """A Pod template."""
+
+    spec: Spec
+    metadata: Metadata | None = None
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Its annotations; empty where it has none."""
+        return (self.metadata.annotations if self.metadata else None) or {}
+
+
+class _JobSpec(msgspec.Struct, gc=False):
+    template: Template | None = None
+
+
+class _JobTemplate(msgspec.Struct, gc=False):
+    spec: _JobSpec | None = None
+    metadata: Metadata | None = None
+
+
+class WorkloadSpec(msgspec.Struct, gc=False, rename="camel"):
+    """The spec, with what any of the kinds has."""
+
+    replicas: Int64 | None = None
+    strategy: Strategy | None = None
+    update_strategy: Strategy | None = None
+    template: Template | None = None
+    job_template: _JobTemplate | None = None
+
+
+class _Managed(msgspec.Struct, gc=False, rename=lambda name: f"f:{name}"):
+    """A part of the fields that one manager owns, as far as it leads to the template's annotations.
+
+    The API server writes nothing but objects there; other values are refused.
+    """
+
+
+class _Leaf(msgspec.Struct, gc=False):
+    """One annotation that is owned."""
+
+
+class _ManagedMetadata(_Managed, gc=False):
+    annotations: dict[str, _Leaf] | None = None
+
+
+class _ManagedTemplate(_Managed, gc=False):
+    metadata: _ManagedMetadata | None = None
+
+
+class _ManagedJobSpec(_Managed, gc=False):
+    template: _ManagedTemplate | None = None
+
+
+class _ManagedJobTemplate(_Managed, gc=False):
+    spec: _ManagedJobSpec | None = None
+
+
+class _ManagedSpec(_Managed, gc=False, rename={"template": "f:template", "job_template": "f:jobTemplate"}):
+    template: _ManagedTemplate | None = None
+    job_template: _ManagedJobTemplate | None = None
+
+
+class _ManagedObject(_Managed, gc=False):
+    spec: _ManagedSpec | None = None
+
+
+class _ManagedFields(msgspec.Struct, gc=False, rename={"fields": "fieldsV1"}):
+    fields: _ManagedObject | None = None
+
+    @property
+    def annotations(self) -> Iterable[str]:
+        """The annotations of the Pod template that the manager owns."""
+        spec = self.fields.spec if self.fields else None
+        if spec is None:
+            return ()
+        job = spec.job_template.spec if spec.job_template else None
+        template = job.template if job else spec.template
+        metadata = template.metadata if template else None
+        return (metadata.annotations if metadata else None) or ()
+
+
+class WorkloadMetadata(Metadata, gc=False, rename="camel"):
+    """The workload's metadata."""
+
+    deletion_timestamp: str | None = None
+    managed_fields: list[_ManagedFields] | None = None
+
+
+class Workload(msgspec.Struct, gc=False):
+    """A workload as far as injection reads it."""
+
+    metadata: WorkloadMetadata
+    spec: WorkloadSpec
+
+    @property
+    def template(self) -> Template | None:
+        """Its Pod template; None where it has none, which the API server refuses."""
+        if self.spec.job_template is not None:
+            return self.spec.job_template.spec.template if self.spec.job_template.spec else None
+        return self.spec.template
+
+    @property
+    def job_annotations(self) -> dict[str, str]:
+        """Return the annotations that a CronJob gives its Jobs; empty where it has none."""
+        job = self.spec.job_template
+        return (job.metadata.annotations if job and job.metadata else None) or {}
+
+    @property
+    def strategy(self) -> Strategy:
+        """How its Pods are replaced."""
+        return self.spec.strategy or self.spec.update_strategy or Strategy()
+
+    @property
+    def display_name(self) -> str:
+        """The name, or what the API server will make it of."""
+        return self.metadata.name or f"{self.metadata.generate_name}*"
+
+    def is_controlled(self) -> bool:
+        """Whether another workload made it, as a Deployment makes its ReplicaSets."""
+        return any(owner.controller for owner in self.metadata.owner_references or ())
+
+
+def as_pod(kind: Kind, workload: Workload, template: Template, annotations: dict[str, str]) -> Pod:
+    """The Pod that a workload will have made from its template, with these annotations."""
+    own = workload.metadata
+    owner = OwnerReference(kind.name, own.name or own.generate_name.rstrip("-"), controller=True)
+    labels = template.metadata.labels if template.metadata else None
+    metadata = Metadata(
+        generate_name=f"{own.name}-", annotations=annotations, labels=labels, owner_references=[owner]
+    )
+    return Pod(metadata, template.spec)
+
+
+def written_by_users(kind: Kind, workload: Workload) -> frozenset[str]:
+    """The annotations of the Pod template that somebody wrote there, and will miss when they are gone.
+
+    What a webhook adds belongs to nobody; the fields of server-side apply and of updates are in
+    `managedFields`, those of client-side apply in an annotation of kubectl's.
+    Source: Kubernetes documentation, "Server-Side Apply", field management.
+    """
+    path = (*kind.template, "metadata", "annotations")
+    written: set[str] = set()
+    for entry in workload.metadata.managed_fields or ():
+        written.update(key.removeprefix("f:") for key in entry.annotations)
+    applied = (workload.metadata.annotations or {}).get(LAST_APPLIED)
+    if applied is not None and len(applied) <= MAX_ANNOTATIONS:  # the API server takes no larger one
+        # Nobody but kubectl should write it, yet anyone can.
+        with suppress(UndecodableError):
+            written.update(_at(_decode_applied(applied), path))
+    return frozenset(written)
+
+
+_decode_applied = decoder(dict[str, Any], MAX_ANNOTATIONS)
+
+
+def _at(document: Any, path: tuple[str, ...] | list[str]) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """The mapping at a path; empty where there is none."""
+    for step in path:
+        document = document.get(step) if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}

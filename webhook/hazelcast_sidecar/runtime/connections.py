@@ -1,0 +1,289 @@
+"""How many connections a port holds, for how long, and with how many bytes, whatever is sent or is not.
+
+Refusing newcomers when all places are taken would let anyone lock the API server out by holding them. Here a
+newcomer always gets in, and another connection is evicted, which `fairness` chooses. A request that an API
+server sends is whole within milliseconds, so what is slow goes first.
+
+asyncio's own server makes connections known after their TLS handshake only, when they have long cost memory;
+so `listening` accepts them itself, and each is counted here from accept to end.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import cast
+
+from hazelcast_sidecar.model.admission_review import MAX_REVIEW_BYTES
+from hazelcast_sidecar.runtime.fairness import Places, evicted_for_bytes
+
+KEEPALIVE_SECONDS = 120
+"""How long a connection may be idle.
+
+The API server drops its idle connections after 90 s (Go's http.DefaultTransport). It must be the one to
+close: a review written to a connection that we are closing fails, and with it the Pod's creation.
+"""
+
+_SWEEP_SECONDS = 1
+_SMALL_READ = 16 * 1024
+"""Bytes; most reviews are smaller, and 1,000 connections with such buffers are not too many."""
+_CONTINUE = b"HTTP/1.1 100 "  # no answer, but an invitation to send the body
+_GRACE_SECONDS = 10  # aiohttp closes idle connections itself, in order; the sweep is for those it waits on
+
+
+class Closed(StrEnum):
+    """Why a connection was closed that its client might have kept."""
+
+    HANDSHAKE = "handshake"  # the TLS handshake failed, or took too long
+    SLOW = "slow"  # a request did not arrive, or its answer was not taken, in time
+    CROWDED_OUT = "crowded-out"  # a newcomer needed its place
+    MEMORY = "memory"  # the requests under way held too many bytes
+    UNKNOWN = "unknown-client"  # its certificate names another client
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a port takes upon itself.
+
+    Attributes:
+        connections: open ones, those in their TLS handshake among them.
+        handshake_seconds: from accept to the end of the TLS handshake.
+        request_seconds: from a request's first byte to its answer, and for the client to take that.
+        request_bytes: what one connection may send before it is answered.
+        held_bytes: what all connections together may have sent and not been answered.
+        buffer_bytes: the largest reads of all connections together, apart from small ones. uvloop and
+            OpenSSL keep buffers for the next one of that size, three times as much, while a connection is
+            open: 1,000 that were answered once would have half a gigabyte.
+    """
+
+    connections: int = 1000
+    handshake_seconds: float = 10
+    request_seconds: float = 10
+    # More than twice the largest review: a loop's turn may bring that much before it is refused by its size.
+    request_bytes: int = 2 * MAX_REVIEW_BYTES + 2 * 1024 * 1024
+    held_bytes: int = 32 * 1024 * 1024
+    buffer_bytes: int = 8 * 1024 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """One connection from accept to end; it passes everything on to aiohttp's protocol.
+
+    Attributes:
+        source: where it comes from.
+        reason: why it was closed against its client's will, if it was.
+        since: when its request began; without one, when it was last answered, or came.
+        held: how many bytes of it are not answered.
+        stuck: whether its client does not take its answers.
+        hang_up: closes it while TLS is not agreed on.
+    """
+
+    def __init__(self, all_of_them: "Connections", source: str) -> None:
+        self.reason: Closed | None = None
+        self.since = all_of_them.now()
+        self.source = all_of_them.places.add(self, source, self.since)
+        self._established = self.source.established
+        self.held = 0
+        self.largest_read = _SMALL_READ
+        self.stuck = False
+        self._all = all_of_them
+        self.hang_up: Callable[[], object] = lambda: None
+        self._transport: asyncio.Transport | None = None
+        self.ended = False
+
+    def serve(self, protocol: asyncio.Protocol) -> "Connection":
+        """Pass on what comes to a protocol."""
+        self._protocol = protocol
+        self._pass_on = protocol.data_received
+        return self
+
+    def abort(self, reason: Closed) -> None:
+        """End it without waiting for anything, once."""
+        if not self.reason:
+            self.reason = reason
+            self._all.closed(reason)
+            self.end()
+            if self._transport:
+                self._transport.abort()
+            else:
+                self.hang_up()
+
+    def end(self) -> None:
+        """Give up the place."""
+        if not self.ended:
+            self.ended = True
+            self.release()
+            self._all.places.remove(self, self.source)
+            self._all.forget_buffers(self)
+
+    def hold(self, count: int) -> None:
+        """Take this many bytes into account; too many end this connection, or others."""
+        if self.ended:
+            return
+        self.held += count
+        self._all.held += count
+        if self.held > self._all.bounds.request_bytes:
+            self.abort(Closed.MEMORY)
+        elif self._all.held > self._all.bounds.held_bytes:
+            self._all.forget_bytes()
+
+    def release(self) -> None:
+        """What it sent is answered, or nobody will answer it any more."""
+        self._all.held -= self.held
+        self.held = 0
+
+    def overdue(self, now: float) -> Closed | None:
+        """Return why to close it, if it has taken longer than any well-behaved client needs."""
+        bounds = self._all.bounds
+        if not self._transport:
+            return Closed.HANDSHAKE if now - self.since > bounds.handshake_seconds else None
+        busy = self.held or self.stuck
+        patience = bounds.request_seconds if busy else KEEPALIVE_SECONDS + _GRACE_SECONDS
+        return Closed.SLOW if now - self.since > patience else None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """TLS is agreed on."""
+        self._transport = plain = cast(asyncio.Transport, transport)
+        if self.ended:  # in the moment between the last byte of the handshake and this call
+            plain.abort()
+        elif not self._all.admits(plain):
+            self.abort(Closed.UNKNOWN)
+        self.since = self._all.now()
+        self._protocol.connection_made(cast(asyncio.Transport, _Answers(plain, self)))
+
+    def data_received(self, data: bytes) -> None:
+        """Count what is held until it is answered."""
+        if not self.held:
+            self.since = self._all.now()
+        self.hold(len(data))
+        if len(data) > self.largest_read:
+            self._all.note_buffers(self, len(data))
+        if not self.ended:
+            self._pass_on(data)
+
+    def has_answered(self) -> None:
+        """Something was written to the client."""
+        if not self.ended:
+            self.release()
+            self.since = self._all.now()
+            if self in self._established:
+                self._established.move_to_end(self)
+            else:
+                self._all.places.establish(self, self.source)
+
+    def eof_received(self) -> bool | None:
+        """The client will send no more."""
+        return self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        """The client does not take its answers."""
+        self.stuck = True
+        if self._transport:
+            self.hold(self._transport.get_write_buffer_size())
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self.stuck = False
+        self.release()
+        self._protocol.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is over."""
+        self.end()
+        self._protocol.connection_lost(error)
+
+
+class _Answers:
+    """The transport as aiohttp sees it: one that tells when something is written."""
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        self._transport, self._has_answered = transport, connection.has_answered
+        self._write, self._writelines = transport.write, transport.writelines
+        self.is_closing, self.get_extra_info = transport.is_closing, transport.get_extra_info
+        self.get_write_buffer_size = transport.get_write_buffer_size
+
+    def write(self, data: bytes) -> None:
+        if not data.startswith(_CONTINUE):
+            self._has_answered()
+        self._write(data)
+
+    def writelines(self, data: list[bytes]) -> None:
+        self._has_answered()
+        self._writelines(data)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+
+class Connections:
+    """All connections of a port.
+
+    Args:
+        bounds: what they may take.
+        closed: told of each that is closed against its client's will.
+        admits: whether to serve a client, asked once TLS is agreed on.
+    """
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        closed: Callable[[Closed], None] = lambda _: None,
+        admits: Callable[[asyncio.BaseTransport], bool] = lambda _: True,
+    ) -> None:
+        self.bounds, self.closed, self.admits = bounds, closed, admits
+        self.held = 0
+        self.now = asyncio.get_running_loop().time
+        self.places: Places[Connection] = Places()
+        # Largest reads, by source; in there the connection in front was the first to have a large one.
+        self._buffers: dict[str, dict[Connection, int]] = defaultdict(dict)
+        self._buffered = 0
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def add(self, source: str) -> Connection:
+        """Return the connection of a newcomer, for which another is closed if all places are taken.
+
+        Args:
+            source: its client's address, or network.
+        """
+        if len(self.places) >= self.bounds.connections:
+            self.places.first_to_go(self.now()).abort(Closed.CROWDED_OUT)
+        return Connection(self, source)
+
+    def forget_bytes(self) -> None:
+        """Close connections with requests under way until what is held is little enough."""
+        holders = [connection for connection in self.places if connection.held]
+        for connection in evicted_for_bytes(holders, self.held - self.bounds.held_bytes):
+            connection.abort(Closed.MEMORY)
+
+    def note_buffers(self, connection: Connection, size: int) -> None:
+        """Take into account that a connection has had a read of this size; too many of them end some.
+
+        They end where the most are, idle ones first: an API server that sends large reviews keeps its own.
+        """
+        if not connection.ended:
+            crowd = self._buffers[connection.source.name]
+            self._buffered += size - crowd.get(connection, 0)
+            crowd[connection] = connection.largest_read = size
+        while self._buffered > self.bounds.buffer_bytes:
+            crowd = max(self._buffers.values(), key=lambda crowd: sum(crowd.values()))
+            idle = (each for each in crowd if not each.held)
+            next(idle, next(iter(crowd))).abort(Closed.MEMORY)
+
+    def forget_buffers(self, connection: Connection) -> None:
+        """Take into account that a connection has ended, and its buffers with it."""
+        if (crowd := self._buffers.get(connection.source.name)) and connection in crowd:
+            self._buffered -= crowd.pop(connection)
+            if not crowd:
+                del self._buffers[connection.source.name]
+
+    async def sweep(self) -> None:
+        """Close what takes too long, until cancelled."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = self.now()
+            for connection in list(self.places):
+                if reason := connection.overdue(now):
+                    connection.abort(reason)

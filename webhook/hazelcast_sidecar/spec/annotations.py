@@ -1,0 +1,374 @@
+"""The one table of annotations: what a user can say, and how text becomes a SidecarSpec.
+
+The README's table, the parser and the error sentences all come from `TABLE`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from hazelcast_sidecar.cache import Cache
+from hazelcast_sidecar.errors import InvalidSettingsError, Problem
+from hazelcast_sidecar.limits import AND_MORE, MAX_PROBLEMS
+from hazelcast_sidecar.names import (
+    CONFIG_KEY,
+    MAX_PORT,
+    POD_CLIENTS,
+    POD_CONFIG_KEY,
+    PREFIX,
+    RECORDS,
+    Ports,
+    ports_of,
+)
+from hazelcast_sidecar.spec import values
+from hazelcast_sidecar.spec.settings import Settings
+from hazelcast_sidecar.spec.values import MAX_SHOWN, ValueType, did_you_mean, quantity
+
+
+class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """What the annotations ask for, checked; one attribute for each row of `TABLE`.
+
+    Attributes without a comment of their own mean what the table says. Quantities are kept as written.
+    """
+
+    inject: bool
+    group: str | None
+    """None: the workload that the Pod belongs to."""
+    cluster_name: str
+    image: str
+    config: str | None
+    """None: the ConfigMap of the group."""
+    discovery: Literal["dns", "api"]
+    port: int
+    clients: Literal["any", "pod"]
+    cpu_request: str
+    cpu_limit: str
+    memory_request: str
+    memory_limit: str
+    heap_percentage: int
+    java_opts: tuple[str, ...]
+    native_sidecar: bool
+    shutdown_timeout: int
+    """Seconds."""
+    disruption_budget: bool
+    network_policy: bool
+    metrics: bool
+    metrics_port: int
+    log_format: Literal["text", "json"]
+    log_level: str
+
+    @property
+    def pod_clients(self) -> bool:
+        """Whether only containers of the member's own Pod can be its clients."""
+        return self.clients == POD_CLIENTS
+
+    @property
+    def ports(self) -> Ports:
+        """Where the member listens."""
+        return ports_of(self.port, pod_clients=self.pod_clients)
+
+
+class Annotation(NamedTuple):
+    """A row of the table."""
+
+    name: str
+    type: ValueType
+    default: str | None
+    """The text it has where nobody sets it; None: see `otherwise`."""
+    meaning: str
+    otherwise: str = ""
+    """What holds without a value, where that is not a constant."""
+
+    @property
+    def key(self) -> str:
+        """The annotation's whole key."""
+        return PREFIX + self.name
+
+    @property
+    def field(self) -> str:
+        """The attribute of SidecarSpec that it sets."""
+        return self.name.replace("-", "_")
+
+
+TABLE = (
+    Annotation("inject", values.boolean_type(), "false", "Give this Pod a Hazelcast member."),
+    Annotation(
+        "group",
+        values.group_type(),
+        None,
+        "Pods of one group, in one namespace, form one cluster.",
+        otherwise="the workload's name (see below)",
+    ),
+    Annotation(
+        "cluster-name",
+        values.cluster_name_type(),
+        "dev",
+        "Hazelcast's cluster name. With the default, clients connect without any configuration.",
+    ),
+    Annotation("image", values.image_type(), "hazelcast/hazelcast:5.7.0", "The member's container image."),
+    Annotation(
+        "config",
+        values.object_name_type(),
+        None,
+        f"A ConfigMap of your own with the key `{CONFIG_KEY}` (for `clients: {POD_CLIENTS}`, "
+        f"`{POD_CONFIG_KEY}` with an `advanced-network`). Name, port, discovery and health checks come "
+        "from these annotations all the same; settings under `properties` in the file outrank them.",
+        otherwise="the group's ConfigMap",
+    ),
+    Annotation(
+        "discovery",
+        values.choice_type("dns", "api"),
+        "dns",
+        "How members find each other: by the headless Service's DNS records, which needs no rights, or by "
+        "the Kubernetes API, for which the Pod's ServiceAccount needs to list Pods.",
+    ),
+    Annotation(
+        "port", values.integer_type(1024, MAX_PORT), "5701", "The port of the member and its clients."
+    ),
+    Annotation(
+        "clients",
+        values.choice_type("any", POD_CLIENTS),
+        "any",
+        "Who can be a client of the member: `any` that reaches its port, or the containers of its own `pod`. "
+        "Then the port is open on 127.0.0.1 alone, members meet on the next one, and the kubelet's probes "
+        "have the one after. Such clients must not look for other members: switch smart routing off.",
+    ),
+    Annotation(
+        "cpu-request",
+        values.quantity_type("CPU", "1m"),
+        "100m",
+        "CPU reserved for the member.",
+    ),
+    Annotation(
+        "cpu-limit",
+        values.quantity_type("CPU", "100m"),
+        "2",
+        "CPU limit. It also bounds the threads that the JVM starts.",
+    ),
+    Annotation(
+        "memory-request",
+        values.quantity_type("memory", "256Mi"),
+        None,
+        "Memory reserved for the member.",
+        otherwise="the memory limit",
+    ),
+    Annotation("memory-limit", values.quantity_type("memory", "256Mi"), "512Mi", "Memory limit."),
+    Annotation(
+        "heap-percentage",
+        values.integer_type(10, 80),
+        "50",
+        "Part of the memory limit that the Java heap may take.",
+    ),
+    Annotation(
+        "java-opts",
+        values.java_options_type(),
+        "",
+        "Further JVM options, behind our own.",
+        otherwise="none",
+    ),
+    Annotation(
+        "native-sidecar",
+        values.boolean_type(),
+        "true",
+        "Run the member as a native sidecar (Kubernetes 1.29 and newer): ready before the application "
+        "starts, stopped after it has ended. `false`: as an ordinary container.",
+    ),
+    Annotation(
+        "shutdown-timeout",
+        values.seconds_type(1, 3600),
+        "60s",
+        "Time for a member to hand over its entries when its Pod ends. The Pod's grace period is raised to "
+        "leave room for it.",
+    ),
+    Annotation(
+        "disruption-budget",
+        values.boolean_type(),
+        "false",
+        "A PodDisruptionBudget for the group: evictions take one Pod at a time. For Deployments, ReplicaSets "
+        "and StatefulSets (Pods of Jobs and DaemonSets, and those without a workload, are denied), and only "
+        "where no other budget selects the Pods: with two, evictions fail.",
+    ),
+    Annotation(
+        "network-policy",
+        values.boolean_type(),
+        "false",
+        "A NetworkPolicy for the group: only its own Pods reach its members' ports, and all other ports are "
+        "open. Policies add up, so only where no other selects the Pods: this one opens what that closes.",
+    ),
+    Annotation(
+        "metrics",
+        values.boolean_type(),
+        "false",
+        "Serve the member's metrics for Prometheus.",
+    ),
+    Annotation("metrics-port", values.integer_type(1024, 65535), "9701", "The port of these metrics."),
+    Annotation("log-format", values.choice_type("text", "json"), "text", "Format of the member's log."),
+    Annotation(
+        "log-level",
+        values.choice_type("ERROR", "WARN", "INFO", "DEBUG"),
+        "INFO",
+        "Level of the member's log.",
+    ),
+)
+
+_SHIPPED = {annotation.name: annotation.default for annotation in TABLE if annotation.default is not None}
+
+_BY_NAME = {annotation.name: annotation for annotation in TABLE}
+
+NAMES = frozenset(_BY_NAME)
+"""Every annotation's name, without the prefix."""
+
+
+_Ours = tuple[tuple[str, str], ...]
+"""Key and text of each annotation of ours."""
+
+_Specs = Cache[tuple[str, _Ours], SidecarSpec]
+"""Specs by the namespace whose defaults they are on top of, and by annotations."""
+
+_KEPT_SPECS = 1024
+_KEPT_SPECS_BYTES = 8 * 1024 * 1024
+
+
+class Defaults:
+    """What holds for a Pod without annotations, and the specs of those with some that were read on top.
+
+    All Pods of a workload have the same annotations of ours, so they are read once for all of them.
+
+    Args:
+        values: of every attribute of SidecarSpec.
+        kept: specs that were read, of all namespaces.
+        namespace: whose defaults these are; empty: of all that have none of their own.
+        run_as_user: as the settings have it.
+    """
+
+    def __init__(
+        self, values: Mapping[str, Any], kept: _Specs, namespace: str = "", run_as_user: int | None = None
+    ) -> None:
+        self.values, self.run_as_user = values, run_as_user
+        self._kept, self._namespace = kept, namespace
+
+    def read(self, ours: _Ours) -> SidecarSpec | list[Problem]:
+        """What annotations of ours ask for; see `parse`.
+
+        Args:
+            ours: key and text of each.
+        """
+        key = self._namespace, ours
+        if (kept := self._kept.get(key)) is not None:
+            return kept
+        spec = _read_all(ours, self.values)
+        if isinstance(spec, SidecarSpec):
+            self._kept.put(key, spec)
+        return spec
+
+
+class DefaultSpecs:
+    """What holds where a Pod says nothing, in each namespace.
+
+    Raises:
+        InvalidSettingsError: a default names no annotation, or its text is not of its type.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        problems: list[Problem] = []
+        nothing = dict.fromkeys(annotation.field for annotation in TABLE)
+        shipped = _read_defaults(nothing, _SHIPPED, problems, where="default ")
+        everywhere = _read_defaults(shipped, settings.defaults, problems, where="default ")
+        kept = _Specs(_KEPT_SPECS, _KEPT_SPECS_BYTES)
+        self._everywhere = Defaults(everywhere, kept, run_as_user=settings.run_as_user)
+        self._namespaces = {
+            namespace: Defaults(
+                _read_defaults(everywhere, own, problems, where=f"default for namespace {namespace}: "),
+                kept,
+                namespace,
+                settings.run_as_user,
+            )
+            for namespace, own in settings.namespaces.items()
+        }
+        if problems:
+            raise InvalidSettingsError(problems)
+
+    def of(self, namespace: str) -> Defaults:
+        """What holds in this namespace."""
+        return self._namespaces.get(namespace, self._everywhere)
+
+
+def _read_defaults(
+    under: Mapping[str, Any], overrides: Mapping[str, str], problems: list[Problem], *, where: str
+) -> dict[str, Any]:
+    """Defaults on top of others; what is wrong with them goes to the problems."""
+    found: list[Problem] = []
+    defaults = dict(under)
+    for name, text in overrides.items():
+        _read(name, text, defaults, found, prefix=where)
+    if defaults["inject"]:
+        found.append(Problem(f"{where}inject", "every workload asks for its member itself"))
+    problems += found or _contradictions(SidecarSpec(**_completed(defaults)))
+    return defaults
+
+
+def parse(annotations: Mapping[str, str], defaults: Defaults) -> SidecarSpec | list[Problem]:
+    """A Pod's annotations as a spec, or everything that is wrong with them.
+
+    Args:
+        annotations: of the Pod; those without our prefix are passed over.
+        defaults: what holds where they say nothing.
+    """
+    return defaults.read(tuple([item for item in annotations.items() if item[0].startswith(PREFIX)]))
+
+
+def _read_all(ours: _Ours, defaults: Mapping[str, Any]) -> SidecarSpec | list[Problem]:
+    problems: list[Problem] = []
+    fields = dict(defaults)
+    for key, text in ours:
+        if key not in RECORDS:
+            _read(key.removeprefix(PREFIX), text, fields, problems, prefix=PREFIX)
+            if len(problems) == MAX_PROBLEMS:
+                return [*problems, Problem(PREFIX + "*", AND_MORE)]
+    if problems:
+        return problems
+    spec = SidecarSpec(**_completed(fields))
+    return _contradictions(spec) or spec
+
+
+def _read(name: str, text: str, fields: dict[str, Any], problems: list[Problem], *, prefix: str) -> None:
+    annotation = _BY_NAME.get(name)
+    if annotation is None:
+        # The whole list once is help; behind every one of sixty unknown keys it would bury the rest.
+        known = "" if problems else f"; known are {', '.join(_BY_NAME)}"
+        hint = did_you_mean(name, [*_BY_NAME]) or known
+        problems.append(Problem(prefix + name[:MAX_SHOWN], f"no such annotation{hint}"))
+        return
+    try:
+        fields[annotation.field] = annotation.type.parse(text)
+    except ValueError as error:
+        shown = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
+        problems.append(Problem(prefix + name, f"{msgspec.json.encode(shown).decode()} {error}"))
+
+
+def _completed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with what follows from others where nobody set it."""
+    completed = dict(fields)
+    completed["memory_request"] = fields["memory_request"] or fields["memory_limit"]
+    return completed
+
+
+def _contradictions(spec: SidecarSpec) -> list[Problem]:
+    problems = []
+    for resource in ("cpu", "memory"):
+        request, limit = getattr(spec, f"{resource}_request"), getattr(spec, f"{resource}_limit")
+        if quantity(request) > quantity(limit):
+            problems.append(
+                Problem(
+                    f"{PREFIX}{resource}-request",
+                    f"{request} is more than the limit of {limit} ({PREFIX}{resource}-limit)",
+                )
+            )
+    if spec.metrics and spec.metrics_port in spec.ports:
+        problems.append(
+            Problem(
+                f"{PREFIX}metrics-port", f"{spec.metrics_port} is a port of the member's own ({PREFIX}port)"
+            )
+        )
+    return problems

@@ -1,0 +1,102 @@
+"""What whoever runs the injector decides once, for all Pods or for those of a namespace.
+
+Written in YAML, every key optional:
+
+    defaults:                   # annotations, without the prefix, where a Pod says nothing
+      image: registry.example/hazelcast:5.7.0
+    namespaces:                 # the same for the Pods of one namespace, before the above
+      team-a:
+        memory-limit: 1Gi
+    runAsUser: 65534            # of the member container; or platform, to leave it open, for OpenShift
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import yaml
+
+from hazelcast_sidecar.errors import InvalidSettingsError, Problem
+from hazelcast_sidecar.names import SETTINGS_KEY
+from hazelcast_sidecar.untrusted import UNDECODABLE
+
+Defaults = Mapping[str, str]
+"""Annotation name (without the prefix) to the value it has where a Pod does not set it."""
+
+_MAX_USER = 2**31 - 1  # what the API server takes
+_SHOWN = 64  # characters of a wrong value that a sentence repeats
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Settings of one installation; the shipped ones when made without arguments.
+
+    Attributes:
+        defaults: for all Pods.
+        namespaces: namespace to the defaults of the Pods in it, which outrank those for all.
+        run_as_user: numeric user and group of the member container; None leaves the choice to the
+            platform, as OpenShift wants it.
+    """
+
+    defaults: Defaults = MappingProxyType({})
+    namespaces: Mapping[str, Defaults] = MappingProxyType({})
+    run_as_user: int | None = 65534
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """The document, each scalar as it was written: `true` and `2` are texts, like in an annotation."""
+
+    defaults: dict[str, str] = {}
+    namespaces: dict[str, dict[str, str]] = {}
+    run_as_user: str = str(Settings().run_as_user)
+
+
+def read(text: str) -> Settings:
+    """Settings from YAML; an empty document is the shipped ones.
+
+    Whether the defaults are annotations, with values of their types, `annotations.DefaultSpecs` says.
+
+    Raises:
+        InvalidSettingsError: it is no such document.
+    """
+    try:
+        document = yaml.load(text, _EveryScalarIsText)  # noqa: S506 - builds texts, lists and mappings only
+        found = msgspec.convert(document or {}, _File)
+    except (yaml.YAMLError, *UNDECODABLE) as error:
+        raise InvalidSettingsError([Problem("settings", " ".join(str(error).split()))]) from error
+    return Settings(found.defaults, found.namespaces, _user(found.run_as_user))
+
+
+def installed(config_map: Mapping[str, Any] | None) -> Settings:
+    """The settings in the installation's ConfigMap; the shipped ones where there is none.
+
+    Raises:
+        InvalidSettingsError: as `read`.
+    """
+    return read(((config_map or {}).get("data") or {}).get(SETTINGS_KEY, ""))
+
+
+class _EveryScalarIsText(yaml.BaseLoader):
+    """Base loader that refuses a key that stands twice, of which YAML's silently wins the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the library's
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := _first_repeated(keys):
+            raise yaml.constructor.ConstructorError(None, None, f"{twice} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _first_repeated(keys: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    return next((key for key in keys if key in seen or seen.add(key)), None)  # type: ignore[func-returns-value]
+
+
+def _user(text: str) -> int | None:
+    if text == "platform":
+        return None
+    # Python refuses to read an integer of thousands of digits.
+    digits = text if text.isascii() and text.isdecimal() and len(text) <= len(str(_MAX_USER)) else "0"
+    if not 0 < int(digits) <= _MAX_USER:
+        sentence = f'"{text[:_SHOWN]}" is neither a user from 1 to {_MAX_USER} nor "platform"'
+        raise InvalidSettingsError([Problem("runAsUser", sentence)])
+    return int(text)
