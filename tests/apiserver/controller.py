@@ -23,7 +23,7 @@ import msgspec
 import pytest
 import yaml
 
-from hazelcast_sidecar.group_objects.objects import needs_of, of_group
+from hazelcast_sidecar.group_objects.objects import of_group, requirements_of
 from hazelcast_sidecar.injection import member
 from hazelcast_sidecar.injection.fingerprint import fingerprint
 from hazelcast_sidecar.model.status import decode
@@ -470,7 +470,7 @@ def wanted(namespace: str, group: str, discovery: str, *accounts: str) -> dict[s
 
 def wanted_by(namespace: str, group: str, *records: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Render what Pods of one Deployment with these records need, by kind."""
-    needs = needs_of(decode(json.dumps(record)) for record in records)
+    needs = requirements_of(decode(json.dumps(record)) for record in records)
     return {o["kind"]: o for o in of_group(needs, group, namespace)}
 
 

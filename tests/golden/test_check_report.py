@@ -15,7 +15,7 @@ from hazelcast_sidecar.checks.rbac import CONTROLLER_RIGHTS
 from hazelcast_sidecar.checks.report import lines
 from hazelcast_sidecar.checks.results import Unread
 from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, Check, findings
-from hazelcast_sidecar.checks.snapshot import ObjectName, Snapshot, Trial
+from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Snapshot
 from hazelcast_sidecar.kube.objects import Metadata
 from tests.unit.snapshots import (
     EMPTY,
@@ -54,7 +54,7 @@ def broken() -> Snapshot:
         controller=deployment("controller.yaml", 1),
         endpoints=[],
         lease=lease(NOW),
-        trial=Trial("default", refusal=refusal),
+        trial=DryRun("default", refusal=refusal),
         lacking=list(CONTROLLER_RIGHTS[-2:]),
         asking=[asking("till-1")],
         standing={**used.standing, shop: Metadata(), cart: None},

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hazelcast_sidecar.controller.reconcile.groups import Kept, Key
+from hazelcast_sidecar.controller.reconcile.groups import Key, ManagedObjects
 from hazelcast_sidecar.kube.objects import Metadata
 
 KEY = Key("ns", "shop")
@@ -66,7 +66,7 @@ class History:
     def __init__(self, first_version: int, data: st.DataObject) -> None:
         self.server, self._data = Server(first_version), data
         self.touched: list[Key] = []
-        self.known = Kept(self.touched.append, self.touched.append)
+        self.known = ManagedObjects(self.touched.append, self.touched.append)
         self._list()
 
     def run(self) -> None:
@@ -101,7 +101,7 @@ class History:
         """Any of them: two writes of one object do not overlap, and yet their answers may."""
         if self.server.answers:
             index = self._data.draw(st.integers(0, len(self.server.answers) - 1))
-            self.known.note(self.server.answers.pop(index))
+            self.known.observe(self.server.answers.pop(index))
 
     def _list(self) -> None:
         """Begin a watch as of now; while the list comes, writes and their answers go on."""
@@ -131,7 +131,7 @@ def test_it_ends_as_the_api_server_has_it(data: st.DataObject, first_version: in
 def test_a_store_that_was_restored_is_believed(data: st.DataObject) -> None:
     """Its versions are older than what is known, and so they stay for long."""
     touched: list[Key] = []
-    known = Kept(touched.append, touched.append)
+    known = ManagedObjects(touched.append, touched.append)
     late, early = Server(1000), Server(10)
     late.apply()
     known.begin("1000")

@@ -13,8 +13,8 @@ import yaml
 from hazelcast_sidecar.certificates import make_authority, make_leaf
 from hazelcast_sidecar.checks import dry_run
 from hazelcast_sidecar.checks.group_health import groups_of, needed, unmet
-from hazelcast_sidecar.checks.snapshot import Asking, Snapshot, Trial
-from hazelcast_sidecar.group_objects.objects import OURS, needs_of, of_group
+from hazelcast_sidecar.checks.snapshot import Asking, DryRun, Snapshot
+from hazelcast_sidecar.group_objects.objects import OURS, of_group, requirements_of
 from hazelcast_sidecar.injection.drift import as_created
 from hazelcast_sidecar.injection.fingerprint import fingerprint
 from hazelcast_sidecar.kube.objects import Metadata, OwnerReference
@@ -115,13 +115,13 @@ def asking(name: str = "shop-1", namespace: str = "team-a", alike: int = 1, **an
     return Asking(pod, as_created(pod), alike)
 
 
-def tried(version: str = __version__, *, member: bool = True, seconds: float = 0.02) -> Trial:
+def tried(version: str = __version__, *, member: bool = True, seconds: float = 0.02) -> DryRun:
     """A Pod that came back."""
     pod = deepcopy(dry_run.POD)
     if member:
         pod["metadata"]["annotations"][STATUS] = encode(record(version=version))
         pod["spec"]["initContainers"] = [{"name": "hazelcast"}]
-    return Trial("default", (seconds, seconds, seconds), pod)
+    return DryRun("default", (seconds, seconds, seconds), pod)
 
 
 def with_pods(snapshot: Snapshot, *pods: Metadata) -> Snapshot:
@@ -130,7 +130,7 @@ def with_pods(snapshot: Snapshot, *pods: Metadata) -> Snapshot:
     services = {
         (group.namespace, obj["metadata"]["name"]): obj
         for group in groups
-        for obj in of_group(needs_of(group.statuses), group.name, group.namespace)
+        for obj in of_group(requirements_of(group.statuses), group.name, group.namespace)
         if obj["kind"] == "Service"
     }
     return replace(

@@ -10,12 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from hazelcast_sidecar.controller.audit import repairer
-from hazelcast_sidecar.controller.audit.drift_index import Injected
+from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Finding, Findings
 from hazelcast_sidecar.controller.audit.repairer import LivePod, Repairer
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.injection.drift import Judge, Record, Verdict, record_of
+from hazelcast_sidecar.injection.drift import DriftDetector, Record, Verdict, record_of
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.kube.client import ApiError, ListMetadata, Page
@@ -57,8 +57,8 @@ def faults() -> Faults:
     return Faults(metrics, lambda *_, **__: None)
 
 
-def judge(**settings: Any) -> Judge:
-    return Judge(Settings(**settings), "own")
+def detector(**settings: Any) -> DriftDetector:
+    return DriftDetector(Settings(**settings), "own")
 
 
 # --- what is the matter with a Pod -------------------------------------------------------------------------
@@ -66,59 +66,59 @@ def judge(**settings: Any) -> Judge:
 
 def test_a_pod_drifts_with_the_settings_that_hold_for_it() -> None:
     plain = record("1")
-    assert judge().drifted(plain) is None
-    assert judge(defaults={"port": "6000"}).drifted(plain)
-    assert judge(namespaces={"ns": {"port": "6000"}}).drifted(plain)
-    assert judge(namespaces={"other": {"port": "6000"}}).drifted(plain) is None
-    assert judge(run_as_user=None).drifted(plain)
-    assert judge(defaults={"port": "6000"}).drifted(record("1", port="5701")) is None
+    assert detector().drifted(plain) is None
+    assert detector(defaults={"port": "6000"}).drifted(plain)
+    assert detector(namespaces={"ns": {"port": "6000"}}).drifted(plain)
+    assert detector(namespaces={"other": {"port": "6000"}}).drifted(plain) is None
+    assert detector(run_as_user=None).drifted(plain)
+    assert detector(defaults={"port": "6000"}).drifted(record("1", port="5701")) is None
 
 
 def test_a_group_that_is_a_default_today_is_another() -> None:
-    assert judge(defaults={"group": "all"}).drifted(record("1"))
-    assert judge().drifted(record("1", Settings({"group": "all"}))), "today it is the workload's"
-    assert judge().drifted(record("1", group="mine")) is None
+    assert detector(defaults={"group": "all"}).drifted(record("1"))
+    assert detector().drifted(record("1", Settings({"group": "all"}))), "today it is the workload's"
+    assert detector().drifted(record("1", group="mine")) is None
 
 
 def test_a_pod_that_a_policy_injected_drifts_with_its_group_alone() -> None:
     """An admission policy cannot make a fingerprint: nothing is said of the rest."""
     unknown = msgspec.structs.replace(record("1", port="6000"), fingerprint=UNKNOWN)
-    assert judge().drifted(unknown) is None
-    assert judge(defaults={"image": "hazelcast:6"}).drifted(unknown) is None
-    assert judge(defaults={"group": "all"}).drifted(unknown)
-    assert judge().drifted(msgspec.structs.replace(unknown, fingerprint="")), "an older version's"
+    assert detector().drifted(unknown) is None
+    assert detector(defaults={"image": "hazelcast:6"}).drifted(unknown) is None
+    assert detector(defaults={"group": "all"}).drifted(unknown)
+    assert detector().drifted(msgspec.structs.replace(unknown, fingerprint="")), "an older version's"
 
 
 def test_what_the_annotations_mean_today_may_be_no_member_at_all() -> None:
-    contradiction = judge(defaults={"metrics": "true", "metrics-port": "6000"})
+    contradiction = detector(defaults={"metrics": "true", "metrics-port": "6000"})
     verdict = contradiction.drifted(record("1", port="6000"))
     assert verdict
-    assert not verdict.curable
+    assert not verdict.repairable
     assert "today it would be refused: sidecar.hazelcast.com/metrics-port: 6000" in verdict.sentence
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", "own"])
 def test_an_exempt_namespace_has_its_own_sentence(namespace: str) -> None:
     asks = msgspec.convert(sent(), Pod)
-    verdict = judge().missed(namespace, asks)
+    verdict = detector().missed(namespace, asks)
     assert verdict == Verdict(
         f"the webhook is not asked in the namespace {namespace}; run it in another namespace, or remove the "
         "annotation",
-        curable=False,
+        repairable=False,
     )
-    assert judge().missed("ns", asks) != verdict
+    assert detector().missed("ns", asks) != verdict
 
 
 def test_mirror_pods_and_members_that_lack_something_are_not_missed() -> None:
     """The first cannot have a member, and what the second lacks may have been removed by hand since."""
     mirror = msgspec.convert(sent(ours() | {"kubernetes.io/config.mirror": "0f0f0f"}), Pod)
-    assert judge().missed("ns", mirror) is None
+    assert detector().missed("ns", mirror) is None
     response = response_in(Reviewer().review_pod(json.dumps(review_of(sent())).encode()))
     whole = patched(sent(), response)
     del whole["metadata"]["labels"]
-    assert judge().missed("ns", msgspec.convert(whole, Pod)) is None
+    assert detector().missed("ns", msgspec.convert(whole, Pod)) is None
     del whole["spec"]["initContainers"]
-    verdict = judge().missed("ns", msgspec.convert(whole, Pod))
+    verdict = detector().missed("ns", msgspec.convert(whole, Pod))
     assert verdict
     assert "today it would be refused: sidecar.hazelcast.com/status: says that" in verdict.sentence
 
@@ -134,7 +134,7 @@ def test_a_pod_without_a_readable_status_has_no_record(text: str | None) -> None
 
 
 async def test_pods_come_and_go() -> None:
-    index, today = Injected(), judge(defaults={"port": "6000"})
+    index, today = DriftIndex(), detector(defaults={"port": "6000"})
     index.upsert(injected("1"))
     index.upsert(injected("2", port="6000"))
     assert [finding.uid for finding in await index.drifted(today, faults())] == ["1"]
@@ -148,7 +148,7 @@ async def test_pods_come_and_go() -> None:
 
 
 async def test_only_what_matters_counts_as_a_change() -> None:
-    index = Injected()
+    index = DriftIndex()
     index.upsert(injected("1"))
     assert index.changed.is_set()
     index.changed.clear()
@@ -163,7 +163,7 @@ async def test_only_what_matters_counts_as_a_change() -> None:
 async def test_ten_thousand_pods_of_many_workloads_take_little_room() -> None:
     template = injected("0", java_opts="-Dx=" + "y" * 1000)
     encoded = msgspec.json.encode(template)
-    index = Injected()
+    index = DriftIndex()
     tracemalloc.start()
     try:
         for number in range(10_000):
@@ -171,7 +171,7 @@ async def test_ten_thousand_pods_of_many_workloads_take_little_room() -> None:
             pod.name, pod.uid = f"shop-6d4b75cb6d-{number}", f"0d5f1b3a-1c55-4b6c-9d1c-{number:012}"
             pod.namespace = f"ns-{number // 20}"
             index.upsert(pod)
-        found = await index.drifted(judge(defaults={"port": "6000"}), faults())
+        found = await index.drifted(detector(defaults={"port": "6000"}), faults())
         room, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -217,7 +217,7 @@ class Told:
 
 
 def finding(uid: str, why: str = "why") -> Finding:
-    return Finding("ns", f"shop-{uid}", uid, SHOP, "", Verdict(why, curable=True))
+    return Finding("ns", f"shop-{uid}", uid, SHOP, "", Verdict(why, repairable=True))
 
 
 def test_an_owner_is_told_once_and_again_when_there_are_more() -> None:
@@ -299,7 +299,7 @@ class Repair:
         self.metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
         self.repairer = Repairer(
             cluster,  # type: ignore[arg-type]
-            judge(**settings),
+            detector(**settings),
             [self.told.findings],
             seconds=300,
             metrics=self.metrics,
@@ -367,7 +367,7 @@ async def test_namespaces_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda *_, **__: None,
     )
     found = [
-        Finding(pod.metadata.namespace, uid, uid, owner_of(pod.metadata), "", Verdict("why", curable=True))
+        Finding(pod.metadata.namespace, uid, uid, owner_of(pod.metadata), "", Verdict("why", repairable=True))
         for uid, pod in pods.items()
     ]
     repair.told.findings.replace(found)
@@ -383,7 +383,7 @@ async def test_an_owner_whose_repair_raises_is_put_off_and_the_others_are_repair
     cluster = Cluster(live("m1"))
     cluster.replacement = live("n1", annotated=False)
     repair = Repair(cluster, monkeypatch)
-    missed = repair.repairer._judge.missed  # noqa: SLF001
+    missed = repair.repairer._detector.missed  # noqa: SLF001
     broken = True
 
     def judged(*arguments: Any) -> Verdict | None:
@@ -391,7 +391,7 @@ async def test_an_owner_whose_repair_raises_is_put_off_and_the_others_are_repair
             raise RecursionError
         return missed(*arguments)
 
-    monkeypatch.setattr(repair.repairer._judge, "missed", judged)  # noqa: SLF001
+    monkeypatch.setattr(repair.repairer._detector, "missed", judged)  # noqa: SLF001
     assert await repair.sweep() == []
     assert await repair.sweep() == []
     assert repair.told.log == ["Missed", "passed over"]

@@ -21,10 +21,10 @@ from hazelcast_sidecar.checks import (
     registration,
     serving_certificate,
 )
-from hazelcast_sidecar.checks.results import Finding, State, Unread
+from hazelcast_sidecar.checks.results import CheckResult, State, Unread
 from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, findings
 from hazelcast_sidecar.checks.selectors import selects
-from hazelcast_sidecar.checks.snapshot import ObjectName, Right, Snapshot, Trial
+from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Right, Snapshot
 from hazelcast_sidecar.group_objects.objects import OURS
 from hazelcast_sidecar.kube.objects import Metadata, OwnerReference
 from hazelcast_sidecar.names import CONTROLLER, GROUP
@@ -53,7 +53,7 @@ from tests.unit.snapshots import (
 LABEL = "kubernetes.io/metadata.name"
 
 
-def one(found: list[Finding], state: State) -> str:
+def one(found: list[CheckResult], state: State) -> str:
     """The message of the only finding, which is in this state and tells what to type."""
     (finding,) = found
     assert finding.state == state, finding
@@ -280,8 +280,8 @@ def test_a_blank_ca_bundle() -> None:
     assert "is empty" in one(serving_certificate.ca_bundle(blank), State.PROBLEM)
 
 
-@pytest.mark.parametrize(("trial", "state"), [(tried(), State.WARNING), (Trial("x"), State.PROBLEM)])
-def test_a_ca_bundle_of_another_authority(trial: Trial, state: State) -> None:
+@pytest.mark.parametrize(("trial", "state"), [(tried(), State.WARNING), (DryRun("x"), State.PROBLEM)])
+def test_a_ca_bundle_of_another_authority(trial: DryRun, state: State) -> None:
     other = replace(EMPTY, leaf=_leaf_of_another(), trial=trial)
     assert "does not verify" in one(serving_certificate.ca_bundle(other), state)
 
@@ -295,7 +295,7 @@ def test_a_ca_bundle_that_is_none(bundle: str) -> None:
     def change(webhooks: Webhooks) -> None:
         webhooks[0]["clientConfig"]["caBundle"] = bundle
 
-    snapshot = replace(changed_configuration(change), trial=Trial("default", refusal="x509: unknown"))
+    snapshot = replace(changed_configuration(change), trial=DryRun("default", refusal="x509: unknown"))
     assert "does not verify" in one(serving_certificate.ca_bundle(snapshot), State.PROBLEM)
 
 
@@ -356,7 +356,7 @@ _CALL = 'Internal error occurred: failed calling webhook "decisive.pods.sidecar.
     ],
 )
 def test_a_refusal_has_its_way_out(refusal: str, fix: str) -> None:
-    (finding,) = dry_run.injection(replace(EMPTY, trial=Trial("default", refusal=refusal)))
+    (finding,) = dry_run.injection(replace(EMPTY, trial=DryRun("default", refusal=refusal)))
     assert refusal in one([finding], State.PROBLEM)
     assert fix in finding.fix
 

@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from hazelcast_sidecar.controller.reconcile.groups import Groups, Kept, Key, Standing
-from hazelcast_sidecar.controller.reconcile.reconciler import Queue
+from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, ManagedObjects, Standing
+from hazelcast_sidecar.controller.reconcile.reconciler import WorkQueue
 from hazelcast_sidecar.controller.shared import reflector as reflector_module
-from hazelcast_sidecar.controller.shared.backoff import Waits
+from hazelcast_sidecar.controller.shared.backoff import Backoff
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
 from hazelcast_sidecar.controller.shared.reflector import Reflector
 from hazelcast_sidecar.controller.shared.unread import Unread
 from hazelcast_sidecar.group_objects.claims import Facts
-from hazelcast_sidecar.group_objects.objects import Needs, Workload
+from hazelcast_sidecar.group_objects.objects import Requirements, Workload
 from hazelcast_sidecar.kube.bounded import TooLongError
 from hazelcast_sidecar.kube.client import Api, ApiError, ListMetadata, Page
 from hazelcast_sidecar.kube.objects import EVENT, POD, Kind, Metadata, OwnerReference, Partial
@@ -24,7 +24,9 @@ from hazelcast_sidecar.model.status import Status, encode
 from hazelcast_sidecar.names import STATUS
 
 SHOP = Key("ns", "shop")
-DNS = Needs(config_map=True, ports=(5701,), service_accounts=(), disruption_budget=False, closed_ports=())
+DNS = Requirements(
+    config_map=True, ports=(5701,), service_accounts=(), disruption_budget=False, closed_ports=()
+)
 
 
 def pod(
@@ -86,7 +88,7 @@ def test_a_group_is_touched_when_what_it_needs_may_change_and_only_then() -> Non
     assert set(seen.take()) == {SHOP}
     seen.groups.remove(pod("1"))
     assert seen.take() == [SHOP]
-    assert seen.groups.needs(SHOP) is None
+    assert seen.groups.requirements(SHOP) is None
     assert seen.groups.keys() == []
 
 
@@ -94,9 +96,9 @@ def test_a_group_belongs_to_what_made_its_pods() -> None:
     seen = Recorder()
     for metadata in (pod("1", owner="old"), pod("2", owner="new"), pod("3", owner="new"), pod("4")):
         seen.groups.upsert(metadata)
-    assert seen.groups.needs(SHOP) is None, "nothing of it was verified"
+    assert seen.groups.requirements(SHOP) is None, "nothing of it was verified"
     seen.believe()
-    found = seen.groups.needs(SHOP)
+    found = seen.groups.requirements(SHOP)
     assert found is not None
     needs, owners, _ = found
     assert needs == DNS
@@ -147,7 +149,7 @@ def test_a_pod_that_ends_needs_nothing_any_more() -> None:
     ending = pod("1")
     ending.deletion_timestamp = "2026-01-01T00:00:00Z"
     seen.groups.upsert(ending)
-    assert seen.groups.needs(SHOP) is None
+    assert seen.groups.requirements(SHOP) is None
     seen.groups.remove(ending)
     assert seen.groups.pods == 0
 
@@ -194,7 +196,7 @@ def test_a_forged_pod_takes_belief_from_no_other_and_is_asked_once() -> None:
         else:
             seen.groups.believe(bearers, None)
     assert asked == ["forged-1", "forged-2", "honest"]
-    assert seen.groups.needs(SHOP) is not None
+    assert seen.groups.requirements(SHOP) is not None
     seen.groups.upsert(pod("forged-1", owner="a", port=6000))
     assert seen.groups.facts("forged-1") is None, "it is known, so it is not read again"
     with pytest.raises(KeyError):
@@ -209,7 +211,7 @@ def test_a_group_of_refused_pods_needs_nothing() -> None:
     seen.groups.upsert(pod("1", owner="a"))
     bearers, uid, _ = next(seen.groups.doubtful(SHOP))
     seen.groups.refuse(bearers, uid, FACTS)
-    assert seen.groups.needs(SHOP) is None
+    assert seen.groups.requirements(SHOP) is None
     assert seen.groups.news(SHOP, MONDAY) == []
     assert list(seen.groups.doubtful(SHOP)) == []
     assert seen.groups.facts("1") == FACTS
@@ -221,7 +223,7 @@ def test_a_record_that_no_pod_bears_any_more_is_verified_again() -> None:
     seen.believe()
     seen.groups.remove(pod("1", owner="a"))
     seen.groups.upsert(pod("2", owner="a"))
-    assert seen.groups.needs(SHOP) is None
+    assert seen.groups.requirements(SHOP) is None
 
 
 def test_a_mirror_of_a_static_pod_has_no_group() -> None:
@@ -238,7 +240,7 @@ def test_a_group_has_a_bounded_number_of_owners_and_workloads_come_first() -> No
         seen.groups.upsert(pod(f"{number:03}"))
     seen.groups.upsert(pod("last", owner="z"))
     seen.believe()
-    found = seen.groups.needs(SHOP)
+    found = seen.groups.requirements(SHOP)
     assert found is not None
     assert (len(found.owners), found.owners[0].name) == (100, "z")
 
@@ -298,8 +300,8 @@ def service(name: str = "hazelcast-shop", version: str = "1", uid: str = "u") ->
 def test_what_we_made_ourselves_touches_nothing_and_what_others_did_does() -> None:
     touched: list[Key] = []
     missed: list[Key] = []
-    kept = Kept(touched.append, missed.append)
-    kept.note(service(version="7"))
+    kept = ManagedObjects(touched.append, missed.append)
+    kept.observe(service(version="7"))
     kept.upsert(service(version="7"))
     assert touched == []
     kept.upsert(service(version="8"))
@@ -310,7 +312,7 @@ def test_what_we_made_ourselves_touches_nothing_and_what_others_did_does() -> No
 
 def test_a_copy_under_another_name_is_not_taken_for_ours() -> None:
     touched: list[Key] = []
-    kept = Kept(touched.append, touched.append)
+    kept = ManagedObjects(touched.append, touched.append)
     kept.upsert(service("a-copy"))
     kept.retain({"u"})
     kept.remove(service("a-copy"))
@@ -318,36 +320,36 @@ def test_a_copy_under_another_name_is_not_taken_for_ours() -> None:
 
 
 def test_an_old_objects_end_does_not_hide_its_successor() -> None:
-    kept = Kept(lambda _: None, lambda _: None)
-    kept.note(service(uid="new"))
+    kept = ManagedObjects(lambda _: None, lambda _: None)
+    kept.observe(service(uid="new"))
     kept.remove(service(uid="old"))
     assert kept.get(SHOP) is not None
 
 
 async def test_a_group_waits_once_and_is_looked_at_by_one_worker_at_a_time() -> None:
-    queue = Queue()
+    queue = WorkQueue()
     queue.add(SHOP)
     queue.add(SHOP)
     assert len(queue) == 1
-    assert await queue.take() == SHOP
+    assert await queue.get() == SHOP
     queue.add(SHOP)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(queue.take(), 0.05)
+        await asyncio.wait_for(queue.get(), 0.05)
     queue.done(SHOP)
-    assert await asyncio.wait_for(queue.take(), 1) == SHOP
+    assert await asyncio.wait_for(queue.get(), 1) == SHOP
 
 
 def test_waits_grow_up_to_a_bound_and_start_anew() -> None:
-    waits = Waits()
-    seconds = [waits.after(OSError()) for _ in range(12)]
+    waits = Backoff()
+    seconds = [waits.next_delay(OSError()) for _ in range(12)]
     assert 0.1 <= seconds[0] <= 0.3
     assert 7.5 <= seconds[-1] <= 22.5
     waits.reset()
-    assert waits.after(OSError()) <= 0.3
+    assert waits.next_delay(OSError()) <= 0.3
 
 
 def test_the_server_is_waited_for_as_long_as_it_asks() -> None:
-    assert Waits().after(ApiError(429, "slow down", retry_after=5.0)) == 5.0
+    assert Backoff().next_delay(ApiError(429, "slow down", retry_after=5.0)) == 5.0
 
 
 class Forgetful(Api):
@@ -486,7 +488,7 @@ async def test_lists_that_no_watch_follows_grow_fewer() -> None:
         if len(seconds) == 4:
             enough.set()
 
-    kept = Kept(lambda _: None, lambda _: None)
+    kept = ManagedObjects(lambda _: None, lambda _: None)
     reflector = Reflector(api, POD, "group", kept, metrics, log)
     running = asyncio.create_task(reflector.run())
     await asyncio.wait_for(enough.wait(), 10)

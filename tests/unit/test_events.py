@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from hazelcast_sidecar.controller.events.event import MAX_MESSAGE, News, cut, event_name
+from hazelcast_sidecar.controller.events.event import MAX_MESSAGE, EventNotice, cut, event_name
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
@@ -22,7 +22,7 @@ from hazelcast_sidecar.names import is_object_name
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SHOP = OwnerReference("apps/v1", "Deployment", "shop", "uid-shop")
-NEWS = News("ns", SHOP, "Injected", "it is there", warning=False)
+NEWS = EventNotice("ns", SHOP, "Injected", "it is there", warning=False)
 
 
 # --- names and sentences -----------------------------------------------------------------------------------
@@ -31,7 +31,9 @@ NEWS = News("ns", SHOP, "Injected", "it is there", warning=False)
 @given(name=st.text(max_size=300), uid=st.text(max_size=50), sentence=st.text(max_size=100))
 def test_every_event_has_a_name_that_the_api_server_takes(name: str, uid: str, sentence: str) -> None:
     subject = OwnerReference("apps/v1", "Deployment", name, uid)
-    assert is_object_name(event_name(News("ns", subject, "Injected", sentence, warning=False), subject))
+    assert is_object_name(
+        event_name(EventNotice("ns", subject, "Injected", sentence, warning=False), subject)
+    )
 
 
 @pytest.mark.parametrize(

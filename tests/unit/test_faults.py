@@ -12,25 +12,25 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from hazelcast_sidecar.checks.pods import drifted, missed
-from hazelcast_sidecar.checks.results import Finding, State
+from hazelcast_sidecar.checks.results import CheckResult, State
 from hazelcast_sidecar.checks.runner import OF_INSTALLATION, findings
 from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.controller.audit.auditor import Auditor
-from hazelcast_sidecar.controller.audit.drift_index import Injected
+from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.audit.findings import Findings
 from hazelcast_sidecar.controller.controller import Controller
 from hazelcast_sidecar.controller.events.denials import Denials
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key
-from hazelcast_sidecar.controller.reconcile.reconciler import Queue, Reconciler
+from hazelcast_sidecar.controller.reconcile.reconciler import Reconciler, WorkQueue
 from hazelcast_sidecar.controller.shared import election
-from hazelcast_sidecar.controller.shared.backoff import Waits, keep_up, look_every
+from hazelcast_sidecar.controller.shared.backoff import Backoff, keep_up, run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.guarded import GuardedIndex
 from hazelcast_sidecar.controller.shared.reflector import Watcher
 from hazelcast_sidecar.errors import InvalidSettingsError
-from hazelcast_sidecar.injection.drift import Judge, Record, Verdict
+from hazelcast_sidecar.injection.drift import DriftDetector, Record, Verdict
 from hazelcast_sidecar.kube.client import Api, ApiError, Page
 from hazelcast_sidecar.kube.objects import POD, Metadata, OwnerReference, Partial
 from hazelcast_sidecar.names import INJECT
@@ -199,7 +199,7 @@ async def test_a_look_that_fails_in_any_way_is_followed_by_another(seen: Seen) -
     async def pause(_: float) -> None:
         await asyncio.sleep(0)
 
-    async with running(look_every(1, look, seen.log, "trouble", seen.faults, Where.AUDIT, pause)):
+    async with running(run_periodically(1, look, seen.log, "trouble", seen.faults, Where.AUDIT, pause)):
         await asyncio.wait_for(worked.wait(), 30)
     assert seen.count(Where.AUDIT) == 3
     assert [line["message"] for line in seen.lines].count("trouble") == 1
@@ -262,7 +262,7 @@ async def test_files_are_looked_at_again_whatever_taking_them_up_raised(
 
 
 def test_a_server_that_asks_for_years_of_patience_gets_minutes() -> None:
-    assert Waits().after(ApiError(429, "slow down", retry_after=float("inf"))) == 300
+    assert Backoff().next_delay(ApiError(429, "slow down", retry_after=float("inf"))) == 300
 
 
 # --- groups ------------------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def test_a_server_that_asks_for_years_of_patience_gets_minutes() -> None:
 EVIL, HONEST = Key("evil", "shop"), Key("honest", "shop")
 
 
-class Needs:
+class Requirements:
     """Groups of which one raises."""
 
     def __init__(self) -> None:
@@ -292,7 +292,7 @@ class Needs:
 
 
 async def test_a_group_that_cannot_be_reconciled_is_tried_again_and_the_others_are_served(seen: Seen) -> None:
-    groups, queue = Needs(), Queue()
+    groups, queue = Requirements(), WorkQueue()
     recorder = Recorder(cast("Api", None), seen.metrics, seen.log)
     reconciler = Reconciler(
         cast("Api", None), cast("Groups", groups), {}, queue, recorder, seen.metrics, seen.log
@@ -372,7 +372,7 @@ def test_what_cannot_be_an_owner_gets_no_event(seen: Seen, part: str) -> None:
 # --- the audit ---------------------------------------------------------------------------------------------
 
 
-class Picky(Judge):
+class Picky(DriftDetector):
     """Cannot judge what is named evil."""
 
     def __init__(self) -> None:
@@ -381,11 +381,11 @@ class Picky(Judge):
     def drifted(self, record: Record) -> Verdict | None:
         if record.namespace == "evil":
             raise DEEP
-        return Verdict("drifted", curable=True)
+        return Verdict("drifted", repairable=True)
 
 
 async def test_a_record_that_cannot_be_judged_costs_no_other_its_verdict(seen: Seen) -> None:
-    index = Injected()
+    index = DriftIndex()
     for each in (injected("a", "evil"), injected("b", "honest")):
         index.upsert(each)
     assert [found.name for found in await index.drifted(Picky(), seen.faults)] == ["b"]
@@ -406,8 +406,10 @@ class Pods:
 
 async def test_a_pod_that_cannot_be_read_costs_no_other_the_audit(seen: Seen) -> None:
     findings = cast("Findings", None)
-    judge = Judge(Settings(), "own")
-    auditor = Auditor(cast("Api", Pods()), judge, Injected(), findings, findings, 300, seen.log, seen.faults)
+    detector = DriftDetector(Settings(), "own")
+    auditor = Auditor(
+        cast("Api", Pods()), detector, DriftIndex(), findings, findings, 300, seen.log, seen.faults
+    )
     found = [finding.name async for finding in auditor._without_member()]  # noqa: SLF001 - one look
     assert found == ["honest"]
     assert seen.count(Where.AUDIT) == 1
@@ -436,7 +438,7 @@ async def test_a_part_of_the_leaders_work_that_ends_ends_no_other(
 
     controller._api = controller._recorder = controller._log = None  # noqa: SLF001
     controller._recorder = SimpleNamespace(work=part("events", 2))  # noqa: SLF001
-    controller._belonging = SimpleNamespace(work=part("owner"))  # noqa: SLF001
+    controller._webhook_owner = SimpleNamespace(work=part("owner"))  # noqa: SLF001
     controller._keeper = SimpleNamespace(work=part("certificates", 1))  # noqa: SLF001
     controller._reconcile = part("reconcile")  # noqa: SLF001
     controller._audit = part("audit", 1)  # noqa: SLF001
@@ -454,7 +456,7 @@ async def test_a_part_of_the_leaders_work_that_ends_ends_no_other(
 
 
 def test_a_check_that_fails_says_so_and_the_others_go_on() -> None:
-    def broken(_: Snapshot) -> list[Finding]:
+    def broken(_: Snapshot) -> list[CheckResult]:
         raise DEEP
 
     found = findings(HEALTHY, (broken, *OF_INSTALLATION))
@@ -465,15 +467,15 @@ def test_a_check_that_fails_says_so_and_the_others_go_on() -> None:
 
 @pytest.mark.parametrize("check", [missed, drifted])
 def test_a_pod_that_cannot_be_judged_is_a_finding_and_the_others_are_judged(
-    monkeypatch: pytest.MonkeyPatch, check: Callable[[Snapshot], list[Finding]]
+    monkeypatch: pytest.MonkeyPatch, check: Callable[[Snapshot], list[CheckResult]]
 ) -> None:
-    def judged(_: Judge, first: Any, *_rest: Any) -> Verdict:
+    def judged(_: DriftDetector, first: Any, *_rest: Any) -> Verdict:
         if (first if isinstance(first, str) else first.namespace) == "evil":
             raise DEEP
-        return Verdict("because", curable=True)
+        return Verdict("because", repairable=True)
 
-    monkeypatch.setattr(Judge, "missed", judged)
-    monkeypatch.setattr(Judge, "drifted", judged)
+    monkeypatch.setattr(DriftDetector, "missed", judged)
+    monkeypatch.setattr(DriftDetector, "drifted", judged)
     pods = [injected("a", "evil"), injected("b", "honest")]
     both = [asking("a", "evil"), asking("b", "honest")]
     found = check(replace(HEALTHY, pods=pods, asking=both))

@@ -12,9 +12,9 @@ from hazelcast_sidecar.group_objects.objects import (
     Participant,
     Workload,
     discovery_role,
-    needs_of,
     needs_of_group,
     of_group,
+    requirements_of,
     unmet_requests,
 )
 from hazelcast_sidecar.model.status import Status
@@ -38,7 +38,7 @@ def status(**fields: Any) -> Status:
 
 
 def objects(*statuses: Status) -> dict[str, Any]:
-    return {found["kind"]: found for found in of_group(needs_of(statuses), "g", "ns")}
+    return {found["kind"]: found for found in of_group(requirements_of(statuses), "g", "ns")}
 
 
 def test_discovery_by_dns_needs_no_rights() -> None:

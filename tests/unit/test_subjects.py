@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, Owner, Subjects, is_well_formed
+from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, Owner, TopOwners, is_well_formed
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import Kind, Metadata, OwnerReference, Partial
 from hazelcast_sidecar.names import is_object_name
@@ -38,8 +38,8 @@ class Server:
         return Partial(found) if found else None
 
 
-def subjects(server: Server) -> Subjects:
-    return Subjects(cast("Api", server))
+def subjects(server: Server) -> TopOwners:
+    return TopOwners(cast("Api", server))
 
 
 async def test_an_owner_is_looked_up_once_until_it_is_wanted_again() -> None:

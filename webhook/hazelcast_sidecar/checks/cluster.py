@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.names import SETTINGS
 
@@ -14,7 +14,7 @@ _MATCH_CONDITIONS = (1, 30)
 _NATIVE_SIDECARS = (1, 29)
 
 
-def api_server(snapshot: Snapshot) -> list[Finding]:
+def api_server(snapshot: Snapshot) -> list[CheckResult]:
     """Whether the API server knows match conditions: without them the webhook stands in every Pod's way."""
     check = "API server"
     if isinstance(snapshot.version, Unread):
@@ -28,7 +28,7 @@ def api_server(snapshot: Snapshot) -> list[Finding]:
     return [_AREA.ok(check, f"{version} answers")]
 
 
-def kubelets(snapshot: Snapshot) -> list[Finding]:
+def kubelets(snapshot: Snapshot) -> list[CheckResult]:
     """Whether the nodes know native sidecars."""
     check = "kubelets"
     if isinstance(snapshot.nodes, Unread):
@@ -50,7 +50,7 @@ def kubelets(snapshot: Snapshot) -> list[Finding]:
     return [_AREA.ok(check, _shown(versions.values()))]
 
 
-def operating_systems(snapshot: Snapshot) -> list[Finding]:
+def operating_systems(snapshot: Snapshot) -> list[CheckResult]:
     """Whether there are nodes that members run on."""
     check = "node systems"
     if isinstance(snapshot.nodes, Unread):

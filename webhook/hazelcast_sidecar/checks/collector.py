@@ -19,7 +19,7 @@ from hazelcast_sidecar.checks.preflight import PARTS
 from hazelcast_sidecar.checks.rbac import rights_of
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Unread
-from hazelcast_sidecar.checks.snapshot import Asking, Document, ObjectName, Right, Snapshot, Trial
+from hazelcast_sidecar.checks.snapshot import Asking, Document, DryRun, ObjectName, Right, Snapshot
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem, in_short
 from hazelcast_sidecar.group_objects.objects import OURS_SELECTOR
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
@@ -207,7 +207,7 @@ class Reader:
 
     async def _try(
         self, namespace: str, configuration: Document | Unread | None, exempt: tuple[str, ...]
-    ) -> Trial | Unread:
+    ) -> DryRun | Unread:
         """An injection through the API server, which stores nothing."""
         if configuration is None:
             return Unread("no webhook is registered")
@@ -221,11 +221,11 @@ class Reader:
             except ApiError as error:
                 if error.status == HTTPStatus.FORBIDDEN and "cannot create resource" in error.message:
                     return Unread(f"you may not create pods in {namespace}")
-                return Trial(namespace, refusal=error.message)
+                return DryRun(namespace, refusal=error.message)
             except CONNECTION_ERRORS as error:
-                return Trial(namespace, refusal=in_words(error))
+                return DryRun(namespace, refusal=in_words(error))
             seconds.append(perf_counter() - started)
-        return Trial(namespace, tuple(seconds), pod)
+        return DryRun(namespace, tuple(seconds), pod)
 
     async def _workloads(self) -> dict[str, Any]:
         """Pods with annotations of ours, and all that is beside them."""

@@ -3,8 +3,8 @@
 import re
 from statistics import median
 
-from hazelcast_sidecar.checks.results import Area, Finding, Unread
-from hazelcast_sidecar.checks.snapshot import Document, Snapshot, Trial
+from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
+from hazelcast_sidecar.checks.snapshot import Document, DryRun, Snapshot
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import CONTAINER, CONTROLLER, INJECT, INJECTOR, STATUS
@@ -41,7 +41,7 @@ POD: Document = {
 """What is created for show: it passes the strictest Pod Security level and fits into any quota."""
 
 
-def injection(snapshot: Snapshot) -> list[Finding]:
+def injection(snapshot: Snapshot) -> list[CheckResult]:
     """Whether a Pod that asks for a member gets one."""
     check = "dry run"
     trial = snapshot.trial
@@ -66,7 +66,7 @@ def injection(snapshot: Snapshot) -> list[Finding]:
     return [_AREA.ok(check, message)]
 
 
-def same_version(snapshot: Snapshot) -> list[Finding]:
+def same_version(snapshot: Snapshot) -> list[CheckResult]:
     """Whether what runs there is what judges here: another version may give another member."""
     if isinstance(snapshot.trial, Unread) or (made := member_of(snapshot.trial)) is None:
         return []
@@ -76,7 +76,7 @@ def same_version(snapshot: Snapshot) -> list[Finding]:
     return [_AREA.warning("version", message, f"pip install hazelcast-sidecar-injector=={made.version}")]
 
 
-def member_of(trial: Trial) -> Status | None:
+def member_of(trial: DryRun) -> Status | None:
     """The record on the Pod that came back, where it has its member."""
     if trial.pod is None:
         return None
@@ -90,7 +90,7 @@ def member_of(trial: Trial) -> Status | None:
         return None
 
 
-def _way_out(snapshot: Snapshot, trial: Trial) -> str:
+def _way_out(snapshot: Snapshot, trial: DryRun) -> str:
     """What to do about a refusal, by what the API server says of it."""
     in_own = f"kubectl -n {snapshot.namespace}"
     reach = (

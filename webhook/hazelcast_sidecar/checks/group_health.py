@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Document, ObjectName, Snapshot
 from hazelcast_sidecar.group_objects.objects import (
     OURS,
@@ -97,7 +97,7 @@ def _name_of(request: Unmet, group: Group) -> ObjectName:
     return ObjectName(request.kind, group.namespace, resource_name(group.name))
 
 
-def requests(snapshot: Snapshot) -> list[Finding]:
+def requests(snapshot: Snapshot) -> list[CheckResult]:
     """Whether every group gets what some of its Pods ask for, and none has what it must not have."""
     check = "requests"
     if isinstance(snapshot.pods, Unread):
@@ -111,7 +111,7 @@ def requests(snapshot: Snapshot) -> list[Finding]:
     return found or [_AREA.ok(check, "every PodDisruptionBudget and NetworkPolicy that is asked for is made")]
 
 
-def _unmet(check: str, group: Group, request: Unmet, snapshot: Snapshot) -> list[Finding]:
+def _unmet(check: str, group: Group, request: Unmet, snapshot: Snapshot) -> list[CheckResult]:
     name = _name_of(request, group)
     fix = f"kubectl -n {group.namespace} get pods -l {GROUP}={group.name}  # whose they are"
     found = [_AREA.warning(check, f"the group {group} gets no {request.kind}: {request.reason}", fix)]
@@ -125,12 +125,12 @@ def _unmet(check: str, group: Group, request: Unmet, snapshot: Snapshot) -> list
     return found
 
 
-def objects(snapshot: Snapshot) -> list[Finding]:
+def objects(snapshot: Snapshot) -> list[CheckResult]:
     """Whether all that the groups need is there, and ours."""
     check = "objects"
     if isinstance(snapshot.standing, Unread):
         return [_AREA.skipped(check, snapshot.standing)]
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     unread: dict[str, Unread] = {}
     for name, metadata in snapshot.standing.items():
         if isinstance(metadata, Unread):
@@ -145,7 +145,7 @@ def objects(snapshot: Snapshot) -> list[Finding]:
     return found or [_AREA.ok(check, f"{len(snapshot.standing)} stand beside injected Pods, all ours")]
 
 
-def _conflict(name: ObjectName) -> Finding:
+def _conflict(name: ObjectName) -> CheckResult:
     group = name.name.removeprefix(resource_name(""))
     message = (
         f"the {name.kind} {name.name} in {name.namespace} is there and not ours, but the members of the "
@@ -163,7 +163,7 @@ class _Dns(NamedTuple):
     running: frozenset[str]
 
 
-def services(snapshot: Snapshot) -> list[Finding]:
+def services(snapshot: Snapshot) -> list[CheckResult]:
     """Whether each headless Service says what DNS needs, and has addresses."""
     check = "headless Services"
     parts = snapshot.pods, snapshot.services, snapshot.group_endpoints, snapshot.running

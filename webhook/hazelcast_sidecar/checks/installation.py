@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from hazelcast_sidecar.checks.registration import client_of
-from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Document, Snapshot
 from hazelcast_sidecar.errors import InvalidSettingsError
 from hazelcast_sidecar.names import CONTROLLER, INJECTOR, SETTINGS, SETTINGS_KEY
@@ -16,7 +16,7 @@ _LEASE_PATIENCE = timedelta(minutes=1)
 """Beside the Lease's own life: the clock here may differ from the controller's."""
 
 
-def deployments(snapshot: Snapshot) -> list[Finding]:
+def deployments(snapshot: Snapshot) -> list[CheckResult]:
     """Whether the webhook and the controller are available."""
     found = [_availability("controller", CONTROLLER, snapshot.controller, snapshot.namespace)]
     if not (snapshot.webhook is None and _by_url(snapshot)):
@@ -24,7 +24,7 @@ def deployments(snapshot: Snapshot) -> list[Finding]:
     return found
 
 
-def _availability(check: str, name: str, deployment: Document | Unread | None, namespace: str) -> Finding:
+def _availability(check: str, name: str, deployment: Document | Unread | None, namespace: str) -> CheckResult:
     if isinstance(deployment, Unread):
         return _AREA.skipped(check, deployment)
     if deployment is None:
@@ -40,7 +40,7 @@ def _availability(check: str, name: str, deployment: Document | Unread | None, n
     return _AREA.warning(check, message, fix) if there < wanted else _AREA.ok(check, message)
 
 
-def endpoints(snapshot: Snapshot) -> list[Finding]:
+def endpoints(snapshot: Snapshot) -> list[CheckResult]:
     """Whether the webhook's Service leads to somebody."""
     check = "endpoints"
     if _by_url(snapshot):
@@ -60,7 +60,7 @@ def endpoints(snapshot: Snapshot) -> list[Finding]:
     return [_AREA.ok(check, f"the Service {INJECTOR} has {len(ready)} ready")]
 
 
-def lease(snapshot: Snapshot) -> list[Finding]:
+def lease(snapshot: Snapshot) -> list[CheckResult]:
     """Whether a controller leads."""
     check = "lease"
     if isinstance(snapshot.lease, Unread):
@@ -78,7 +78,7 @@ def lease(snapshot: Snapshot) -> list[Finding]:
     return [_AREA.ok(check, f"{holder} leads")]
 
 
-def settings(snapshot: Snapshot) -> list[Finding]:
+def settings(snapshot: Snapshot) -> list[CheckResult]:
     """Whether the settings can be used."""
     check = "settings"
     if isinstance(snapshot.settings, Unread):

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from hazelcast_sidecar.checks.group_health import Group, groups_of
-from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.selectors import selects
 from hazelcast_sidecar.checks.snapshot import Document, Snapshot
 from hazelcast_sidecar.kube.objects import Metadata
@@ -22,7 +22,7 @@ _AT_MOST = 10
 _DIRECTIONS = (("Ingress", "ingress", "from"), ("Egress", "egress", "to"))
 
 
-def policies(snapshot: Snapshot) -> list[Finding]:
+def policies(snapshot: Snapshot) -> list[CheckResult]:
     """Whether members reach each other, as far as policies say."""
     check = "NetworkPolicies"
     for part in (snapshot.pods, snapshot.policies, snapshot.namespaces):
@@ -31,7 +31,7 @@ def policies(snapshot: Snapshot) -> list[Finding]:
     assert not isinstance(snapshot.pods, Unread)  # noqa: S101 - looked at just before
     assert not isinstance(snapshot.policies, Unread)  # noqa: S101
     assert not isinstance(snapshot.namespaces, Unread)  # noqa: S101
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     for group in groups_of(snapshot.pods):
         there = [each for each in snapshot.policies if each["metadata"]["namespace"] == group.namespace]
         labels = snapshot.namespaces.get(group.namespace, Metadata()).labels

@@ -5,9 +5,9 @@ from shlex import quote
 
 from hazelcast_sidecar.checks.dry_run import member_of
 from hazelcast_sidecar.checks.installation import todays_settings
-from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Snapshot
-from hazelcast_sidecar.injection.drift import Judge, Verdict, as_created, record_of
+from hazelcast_sidecar.injection.drift import DriftDetector, Verdict, as_created, record_of
 from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, owner_of
 from hazelcast_sidecar.model.pod import workload_name
 from hazelcast_sidecar.spec.settings import Settings
@@ -19,26 +19,26 @@ _USER_RANGE = "openshift.io/sa.scc.uid-range"
 """OpenShift's annotation on a namespace: the platform gives a user to what names none."""
 
 
-def missed(snapshot: Snapshot) -> list[Finding]:
+def missed(snapshot: Snapshot) -> list[CheckResult]:
     """Those without a member, a line for each owner."""
     check = "missed"
     if isinstance(snapshot.asking, Unread):
         return [_AREA.skipped(check, snapshot.asking)]
-    judge = Judge(todays_settings(snapshot) or Settings(), snapshot.namespace)
-    found: list[Finding] = []
+    detector = DriftDetector(todays_settings(snapshot) or Settings(), snapshot.namespace)
+    found: list[CheckResult] = []
     for asking in snapshot.asking:
         pod = asking.metadata
         with _AREA.passing_over(check, f"the Pod {_named(pod)}", _show(pod), found):
             if isinstance(asking.pod, Unread):
                 found.append(_AREA.problem(check, f"{_named(pod)}: {asking.pod.why}", _show(pod)))
-            elif verdict := judge.missed(pod.namespace, asking.pod):
+            elif verdict := detector.missed(pod.namespace, asking.pod):
                 pods = _counted(asking.alike)
                 message = f"{pods} without a member, such as {_named(pod)}: {verdict.sentence}"
                 found.append(_AREA.problem(check, message, _remedy(pod, verdict)))
     return found or [_AREA.ok(check, "every Pod that asks for a member has one")]
 
 
-def drifted(snapshot: Snapshot) -> list[Finding]:
+def drifted(snapshot: Snapshot) -> list[CheckResult]:
     """Those whose member is not today's, a line for each owner."""
     check = "drifted"
     if isinstance(snapshot.pods, Unread):
@@ -49,13 +49,13 @@ def drifted(snapshot: Snapshot) -> list[Finding]:
     made = None if isinstance(snapshot.trial, Unread) else member_of(snapshot.trial)
     if made and made.version != __version__:
         return [_AREA.skipped(check, Unread(f"the webhook is {made.version}, this command {__version__}"))]
-    judge = Judge(today, snapshot.namespace)
+    detector = DriftDetector(today, snapshot.namespace)
     owners: defaultdict[tuple[str, OwnerReference], list[tuple[Metadata, Verdict]]] = defaultdict(list)
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     for pod in snapshot.pods:
         with _AREA.passing_over(check, f"the Pod {_named(pod)}", _show(pod), found):
             record = None if pod.deletion_timestamp else record_of(pod)
-            if record and (verdict := judge.drifted(record)):
+            if record and (verdict := detector.drifted(record)):
                 owners[pod.namespace, owner_of(pod)].append((pod, verdict))
     for alike in owners.values():
         pod, verdict = alike[0]
@@ -65,7 +65,7 @@ def drifted(snapshot: Snapshot) -> list[Finding]:
     return found or [_AREA.ok(check, "every member is what today's settings would give")]
 
 
-def pod_security(snapshot: Snapshot) -> list[Finding]:
+def pod_security(snapshot: Snapshot) -> list[CheckResult]:
     """Whether the namespaces' Pod Security levels let the member in."""
     check = "Pod Security"
     for part in (snapshot.pods, snapshot.namespaces):
@@ -99,7 +99,7 @@ def _remedy(pod: Metadata, verdict: Verdict) -> str:
     kind = "Deployment" if owner.kind == "ReplicaSet" and name != owner.name else owner.kind
     workload = quote(f"{kind.lower()}/{name}")
     in_namespace = f"kubectl -n {pod.namespace}"
-    if not verdict.curable:
+    if not verdict.repairable:
         return f"{in_namespace} edit {workload}"
     if kind in _RESTARTABLE:
         return f"{in_namespace} rollout restart {workload}"

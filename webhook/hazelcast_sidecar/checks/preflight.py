@@ -1,7 +1,7 @@
 """What can be known before an installation: whether it could be made, and would work."""
 
 from hazelcast_sidecar.checks.registration import client_of
-from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.selectors import selects
 from hazelcast_sidecar.checks.snapshot import Document, Right, Snapshot
 from hazelcast_sidecar.names import INJECTOR
@@ -35,7 +35,7 @@ PARTS = tuple(
 """What manifests/base consists of."""
 
 
-def admission_api(snapshot: Snapshot) -> list[Finding]:
+def admission_api(snapshot: Snapshot) -> list[CheckResult]:
     """Whether webhooks can be registered."""
     check = "admission API"
     if isinstance(snapshot.admission_api, Unread):
@@ -53,7 +53,7 @@ def admission_api(snapshot: Snapshot) -> list[Finding]:
     return [_AREA.ok(check, "admissionregistration.k8s.io/v1 is there")]
 
 
-def may_create(snapshot: Snapshot) -> list[Finding]:
+def may_create(snapshot: Snapshot) -> list[CheckResult]:
     """Whether whoever asks may install."""
     check = "your rights"
     if isinstance(snapshot.refused, Unread):
@@ -65,7 +65,7 @@ def may_create(snapshot: Snapshot) -> list[Finding]:
     return [_AREA.ok(check, "you may create all of manifests/base")]
 
 
-def other_installation(snapshot: Snapshot) -> list[Finding]:
+def other_installation(snapshot: Snapshot) -> list[CheckResult]:
     """Whether there is one of the same name."""
     check = "name"
     if isinstance(snapshot.configuration, Unread):
@@ -81,7 +81,7 @@ def other_installation(snapshot: Snapshot) -> list[Finding]:
     return [_AREA.problem(check, message, f"kubectl delete mutatingwebhookconfiguration {INJECTOR}")]
 
 
-def target_namespace(snapshot: Snapshot) -> list[Finding]:
+def target_namespace(snapshot: Snapshot) -> list[CheckResult]:
     """Whether the Pod Security level of the namespace lets our own Pods in."""
     check = "namespace"
     if isinstance(snapshot.namespaces, Unread):
@@ -96,7 +96,7 @@ def target_namespace(snapshot: Snapshot) -> list[Finding]:
     return [_AREA.ok(check, f"{snapshot.namespace} enforces {level}, which our Pods pass")]
 
 
-def other_webhooks(snapshot: Snapshot) -> list[Finding]:
+def other_webhooks(snapshot: Snapshot) -> list[CheckResult]:
     """Mutating webhooks of others that our own Pods would have to wait for."""
     check = "other webhooks"
     if isinstance(snapshot.configurations, Unread):

@@ -1,6 +1,6 @@
 """What the controller must be allowed to do; the manifests give exactly this."""
 
-from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Document, Right, Snapshot
 from hazelcast_sidecar.names import AUTHORITY_SECRET, CONTROLLER, INJECTOR, LEAF_SECRET
 
@@ -54,7 +54,7 @@ def rights_of(controller: Document | Unread | None) -> tuple[Right, ...]:
     return (*CONTROLLER_RIGHTS, REPAIR) if repairs else CONTROLLER_RIGHTS
 
 
-def controller_rights(snapshot: Snapshot) -> list[Finding]:
+def controller_rights(snapshot: Snapshot) -> list[CheckResult]:
     """Whether it has them."""
     check = "controller"
     if isinstance(snapshot.lacking, Unread):

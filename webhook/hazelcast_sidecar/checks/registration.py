@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.selectors import selects
 from hazelcast_sidecar.checks.snapshot import Document, Snapshot
 from hazelcast_sidecar.injection import intact
@@ -66,7 +66,7 @@ _WITHOUT = {
 """What it means that one of them is not there."""
 
 
-def registration(snapshot: Snapshot) -> list[Finding]:
+def registration(snapshot: Snapshot) -> list[CheckResult]:
     """Everything about the configuration but its caBundle."""
     check = "registration"
     configuration = snapshot.configuration
@@ -76,7 +76,7 @@ def registration(snapshot: Snapshot) -> list[Finding]:
         message = f"there is no MutatingWebhookConfiguration {INJECTOR}: no Pod gets a member"
         return [_AREA.problem(check, message, _INSTALL)]
     webhooks = {each["name"]: each for each in configuration.get("webhooks") or []}
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     for name, without in _WITHOUT.items():
         if name not in webhooks:
             found.append(_AREA.problem(check, f"the webhook {name} is not in it: {without}", _INSTALL))
@@ -87,7 +87,7 @@ def registration(snapshot: Snapshot) -> list[Finding]:
     return found
 
 
-def _faults(webhook: Document, name: str, namespace: str) -> Iterator[Finding]:
+def _faults(webhook: Document, name: str, namespace: str) -> Iterator[CheckResult]:
     yield from _conditions(webhook, name)
     if missing := sorted(RESOURCES[name] - _asked_about(webhook)):
         _, resource, operation = missing[0]
@@ -103,7 +103,7 @@ def _faults(webhook: Document, name: str, namespace: str) -> Iterator[Finding]:
             yield _AREA.warning("namespaceSelector", message, _INSTALL)
 
 
-def _conditions(webhook: Document, name: str) -> Iterator[Finding]:
+def _conditions(webhook: Document, name: str) -> Iterator[CheckResult]:
     """A condition that is missing has the API server ask about what is not ours, and wait."""
     check = "match conditions"
     given = {

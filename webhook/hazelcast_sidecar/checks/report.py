@@ -6,14 +6,14 @@ from itertools import groupby
 
 from rich.text import Text
 
-from hazelcast_sidecar.checks.results import Finding, State
+from hazelcast_sidecar.checks.results import CheckResult, State
 from hazelcast_sidecar.text import in_one_line
 
 _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.PROBLEM: "red", State.SKIPPED: "dim"}
 _WIDTH = max(len(state) for state in State)
 
 
-def lines(findings: Sequence[Finding]) -> Iterator[Text]:
+def lines(findings: Sequence[CheckResult]) -> Iterator[Text]:
     """The report, a line at a time; names in it are of others, so none is taken for markup."""
     for area, of_area in _by_area(findings):
         yield Text(area, style="bold")
@@ -28,7 +28,7 @@ def lines(findings: Sequence[Finding]) -> Iterator[Text]:
     yield Text(summary(findings))
 
 
-def summary(findings: Iterable[Finding]) -> str:
+def summary(findings: Iterable[CheckResult]) -> str:
     """How many there are of each state."""
     numbers = Counter(finding.state for finding in findings)
     words = [
@@ -43,7 +43,7 @@ def summary(findings: Iterable[Finding]) -> str:
     )
 
 
-def _by_area(findings: Sequence[Finding]) -> Iterator[tuple[str, Iterable[Finding]]]:
+def _by_area(findings: Sequence[CheckResult]) -> Iterator[tuple[str, Iterable[CheckResult]]]:
     """Each area once, where it comes first."""
     order = list(dict.fromkeys(finding.area for finding in findings))
     ordered = sorted(findings, key=lambda finding: order.index(finding.area))

@@ -25,7 +25,7 @@ class Unread(NamedTuple):
     why: str
 
 
-class Finding(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """One line of the report."""
 
     check: str
@@ -42,24 +42,24 @@ class Area(NamedTuple):
 
     name: str
 
-    def ok(self, check: str, message: str) -> Finding:
+    def ok(self, check: str, message: str) -> CheckResult:
         """It is as it should be."""
-        return Finding(check, self.name, State.OK, message)
+        return CheckResult(check, self.name, State.OK, message)
 
-    def warning(self, check: str, message: str, fix: str) -> Finding:
+    def warning(self, check: str, message: str, fix: str) -> CheckResult:
         """It works, and yet."""
-        return Finding(check, self.name, State.WARNING, message, fix)
+        return CheckResult(check, self.name, State.WARNING, message, fix)
 
-    def problem(self, check: str, message: str, fix: str) -> Finding:
+    def problem(self, check: str, message: str, fix: str) -> CheckResult:
         """It does not work."""
-        return Finding(check, self.name, State.PROBLEM, message, fix)
+        return CheckResult(check, self.name, State.PROBLEM, message, fix)
 
-    def skipped(self, check: str, unread: Unread) -> Finding:
+    def skipped(self, check: str, unread: Unread) -> CheckResult:
         """Nobody looked."""
-        return Finding(check, self.name, State.SKIPPED, f"not looked at: {unread.why}")
+        return CheckResult(check, self.name, State.SKIPPED, f"not looked at: {unread.why}")
 
     @contextmanager
-    def passing_over(self, check: str, which: str, fix: str, found: list[Finding]) -> Iterator[None]:
+    def passing_over(self, check: str, which: str, fix: str, found: list[CheckResult]) -> Iterator[None]:
         """Look at one object; where that fails, in whatever way, a finding says so, and the next one follows.
 
         Args:

@@ -14,10 +14,10 @@ from hazelcast_sidecar.checks import (
     registration,
     serving_certificate,
 )
-from hazelcast_sidecar.checks.results import Area, Finding
+from hazelcast_sidecar.checks.results import Area, CheckResult
 from hazelcast_sidecar.checks.snapshot import Snapshot
 
-Check = Callable[[Snapshot], list[Finding]]
+Check = Callable[[Snapshot], list[CheckResult]]
 
 _EVERYWHERE: tuple[Check, ...] = (cluster.api_server, cluster.kubelets, cluster.operating_systems)
 
@@ -58,9 +58,9 @@ _AREA = Area("check")
 _REPORT = "hazelcast-sidecar --version  # this is a fault of this command: report it, with this line"
 
 
-def findings(snapshot: Snapshot, checks: tuple[Check, ...]) -> list[Finding]:
+def findings(snapshot: Snapshot, checks: tuple[Check, ...]) -> list[CheckResult]:
     """What all of them say; where one fails, in whatever way, that is what it says."""
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     for check in checks:
         name = check.__name__.replace("_", " ")
         with _AREA.passing_over(name, "something in the cluster", _REPORT, found):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from hazelcast_sidecar.certificates import mistrust, validity
 from hazelcast_sidecar.checks.dry_run import member_of
 from hazelcast_sidecar.checks.registration import client_of
-from hazelcast_sidecar.checks.results import Area, Finding, Unread
+from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Document, Snapshot
 from hazelcast_sidecar.names import CONTROLLER, INJECTOR, LEAF_SECRET
 
@@ -17,7 +17,7 @@ _AREA = Area("certificates")
 _CERT_MANAGER = "cert-manager.io/inject-ca-from"
 
 
-def ca_bundle(snapshot: Snapshot) -> list[Finding]:
+def ca_bundle(snapshot: Snapshot) -> list[CheckResult]:
     """Whether every webhook of the configuration trusts somebody, and that is who signed the certificate."""
     configuration = snapshot.configuration
     if configuration is None:
@@ -31,7 +31,7 @@ def ca_bundle(snapshot: Snapshot) -> list[Finding]:
     return _trust(snapshot, configuration, bundles)
 
 
-def _trust(snapshot: Snapshot, configuration: Document, bundles: list[str]) -> list[Finding]:
+def _trust(snapshot: Snapshot, configuration: Document, bundles: list[str]) -> list[CheckResult]:
     chain, where = _chain(snapshot)
     if chain is None:
         return []  # `expiry` tells
@@ -47,7 +47,7 @@ def _trust(snapshot: Snapshot, configuration: Document, bundles: list[str]) -> l
     return [tell("caBundle", message, _fix(snapshot, configuration))]
 
 
-def expiry(snapshot: Snapshot) -> list[Finding]:
+def expiry(snapshot: Snapshot) -> list[CheckResult]:
     """How long the certificate is still good for."""
     check = "expiry"
     chain, where = _chain(snapshot)

@@ -14,7 +14,7 @@ Document = dict[str, Any]
 _NOT_ASKED = Unread("nothing asked for it")
 
 
-class Trial(NamedTuple):
+class DryRun(NamedTuple):
     """A Pod that asks for a member, created for show."""
 
     namespace: str
@@ -80,7 +80,7 @@ class Snapshot:
     """The certificate chain in the Secret, PEM; the key beside it is not kept."""
     served: bytes | Unread | None = _NOT_ASKED
     """What the server shows, PEM; None where it is no URL and so cannot be asked from outside."""
-    trial: Trial | Unread = _NOT_ASKED
+    trial: DryRun | Unread = _NOT_ASKED
     lacking: list[Right] | Unread = _NOT_ASKED
     """What the controller may not do of what it needs."""
 

@@ -15,7 +15,7 @@ from hazelcast_sidecar.text import in_one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hazelcast_sidecar.checks.results import Finding
+    from hazelcast_sidecar.checks.results import CheckResult
     from hazelcast_sidecar.kube.objects import Kind
 
 _PROBLEMS = 1
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     return _PROBLEMS if any(finding.state == State.PROBLEM for finding in findings) else 0
 
 
-async def _look(options: argparse.Namespace) -> list[Finding]:
+async def _look(options: argparse.Namespace) -> list[CheckResult]:
     from kubernetes.aio.client import ApiClient  # noqa: PLC0415
 
     from hazelcast_sidecar.checks.collector import Reader  # noqa: PLC0415
@@ -93,7 +93,7 @@ def _progress(what: str) -> None:
         print(f"\r\x1b[K{shown}", end="", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _print_report(findings: Sequence[Finding]) -> None:
+def _print_report(findings: Sequence[CheckResult]) -> None:
     from rich.console import Console  # noqa: PLC0415
 
     from hazelcast_sidecar.checks.report import lines  # noqa: PLC0415

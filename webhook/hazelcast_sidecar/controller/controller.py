@@ -10,26 +10,26 @@ import uvloop
 from kubernetes.aio import client
 
 from hazelcast_sidecar.controller.audit.auditor import Auditor
-from hazelcast_sidecar.controller.audit.drift_index import Injected
+from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Findings
 from hazelcast_sidecar.controller.audit.repairer import Repairer
 from hazelcast_sidecar.controller.events.denials import Denials
 from hazelcast_sidecar.controller.events.recorder import Recorder
-from hazelcast_sidecar.controller.reconcile.groups import Groups, Kept, Key
+from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, ManagedObjects
 from hazelcast_sidecar.controller.reconcile.leftovers import Leftovers
-from hazelcast_sidecar.controller.reconcile.reconciler import Queue, Reconciler
+from hazelcast_sidecar.controller.reconcile.reconciler import Reconciler, WorkQueue
 from hazelcast_sidecar.controller.registration.certificate_keeper import CertificateKeeper
 from hazelcast_sidecar.controller.registration.rotation import Policy
-from hazelcast_sidecar.controller.registration.webhook_owner import Belonging
+from hazelcast_sidecar.controller.registration.webhook_owner import WebhookOwner
 from hazelcast_sidecar.controller.shared.backoff import keep_up
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
 from hazelcast_sidecar.controller.shared.election import lead
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.guarded import Guarded, GuardedIndex
-from hazelcast_sidecar.controller.shared.reflector import Both, Reflector
+from hazelcast_sidecar.controller.shared.reflector import FanOut, Reflector
 from hazelcast_sidecar.controller.shared.unread import Unread
 from hazelcast_sidecar.group_objects.objects import OURS_SELECTOR
-from hazelcast_sidecar.injection.drift import Judge
+from hazelcast_sidecar.injection.drift import DriftDetector
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.kubeconfig import configuration
 from hazelcast_sidecar.kube.objects import KEPT_KINDS, POD
@@ -119,9 +119,9 @@ class Controller:
 
     def __init__(self, api_client: client.ApiClient, settings: ControllerSettings, log: LogLine) -> None:
         self._log = log
-        self._queue = Queue()
+        self._queue = WorkQueue()
         self._groups = Groups(self._queue.add, log)
-        kept = {name: Kept(self._queue.add, self._miss) for name in KEPT_KINDS}
+        kept = {name: ManagedObjects(self._queue.add, self._miss) for name in KEPT_KINDS}
         self.metrics = Metrics(
             pods=lambda: self._groups.pods,
             queue_depth=lambda: len(self._queue),
@@ -136,33 +136,33 @@ class Controller:
             Reflector(api, kind, OURS_SELECTOR, GuardedIndex(kept[name], faults), self.metrics, log)
             for name, kind in KEPT_KINDS.items()
         ]
-        injected = Injected()
-        indexes = Both(Guarded(self._groups, faults), Guarded(injected, faults))
+        injected = DriftIndex()
+        indexes = FanOut(Guarded(self._groups, faults), Guarded(injected, faults))
         pods = Reflector(api, POD, GROUP, indexes, self.metrics, log)
         self._reflectors.append(pods)
         self._pods_known = pods.synced
         self._settings = SettingsFile(settings.settings)
-        judge = Judge(self._settings.load(), settings.namespace)
+        detector = DriftDetector(self._settings.load(), settings.namespace)
         tell = self._recorder.tell
         findings = {
             MISSED: Findings(MISSED, self.metrics.missed, log, tell),
             DRIFTED: Findings(DRIFTED, self.metrics.drifted, log, tell),
         }
         self._auditor = Auditor(
-            api, judge, injected, findings[MISSED], findings[DRIFTED], settings.audit_seconds, log, faults
+            api, detector, injected, findings[MISSED], findings[DRIFTED], settings.audit_seconds, log, faults
         )
         self._repairer = None
         if settings.repair:
             self._repairer = Repairer(
                 api,
-                judge,
+                detector,
                 [findings[reason] for reason in settings.repair],
                 seconds=settings.repair_seconds,
                 metrics=self.metrics,
                 log=log,
                 tell=tell,
             )
-        self._belonging = Belonging(api, settings.namespace, log, faults)
+        self._webhook_owner = WebhookOwner(api, settings.namespace, log, faults)
         self._keeper = None
         if settings.certificates:
             self._keeper = CertificateKeeper(
@@ -196,7 +196,7 @@ class Controller:
                 # A new one for each term: it tells what happens from now on.
                 denials = Denials(self._api, self._recorder, self.metrics, self._log)
                 group.create_task(self._keep_up(denials.run, Where.DENIAL))
-                group.create_task(self._keep_up(self._belonging.work, Where.OWNER))
+                group.create_task(self._keep_up(self._webhook_owner.work, Where.OWNER))
                 if self._keeper:
                     group.create_task(self._keep_up(self._keeper.work, Where.CERTIFICATES))
                 group.create_task(self._keep_up(self._audit, Where.AUDIT))

@@ -15,7 +15,7 @@ import jsonpatch
 import yaml
 
 from hazelcast_sidecar.demo.failure import DemoError
-from hazelcast_sidecar.group_objects.objects import needs_of, of_group
+from hazelcast_sidecar.group_objects.objects import of_group, requirements_of
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.names import STATUS
 
@@ -58,7 +58,7 @@ def read_deployment(folder: Path) -> tuple[Document, str]:
 def beside(pods: Iterable[Document], namespace: str) -> Beside:
     """What the controller makes for the members of one group, from the record that each Pod carries."""
     statuses = [status.decode(pod["metadata"]["annotations"][STATUS]) for pod in pods]
-    objects = {obj["kind"]: obj for obj in of_group(needs_of(statuses), statuses[0].group, namespace)}
+    objects = {obj["kind"]: obj for obj in of_group(requirements_of(statuses), statuses[0].group, namespace)}
     return Beside(objects["ConfigMap"], objects["Service"])
 
 

@@ -49,7 +49,7 @@ _LAST_PORT = 65535
 _RBAC = "rbac.authorization.k8s.io"
 
 
-class Needs(NamedTuple):
+class Requirements(NamedTuple):
     """What the Pods of one group need together; during a rollout old and new ones may differ."""
 
     config_map: bool
@@ -124,7 +124,7 @@ _ON_REQUEST = (
 _SHOWN = 3
 
 
-def needs_of(statuses: Iterable[Status]) -> Needs:
+def requirements_of(statuses: Iterable[Status]) -> Requirements:
     """Say what the Pods of one Deployment need, which have these statuses."""
     return needs_of_group([Participant(_ONE, status) for status in statuses])
 
@@ -132,7 +132,7 @@ def needs_of(statuses: Iterable[Status]) -> Needs:
 _ONE = Workload(identity="", name="", scalable=True)
 
 
-def needs_of_group(participants: Iterable[Participant]) -> Needs:
+def needs_of_group(participants: Iterable[Participant]) -> Requirements:
     """Say what the workloads of a group need together.
 
     What a Pod's own member needs to find the others is there as soon as one asks for it. What takes something
@@ -147,7 +147,7 @@ def needs_of_group(participants: Iterable[Participant]) -> Needs:
         for each in _ON_REQUEST
         if each.kind not in refused and any(each.is_asked_for(status) for status in statuses)
     }
-    return Needs(
+    return Requirements(
         config_map=any(not status.config for status in statuses),
         ports=tuple(sorted({status.ports.members for status in statuses if status.discovery == "dns"})),
         service_accounts=tuple(
@@ -189,7 +189,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(ordered[:_SHOWN]) + more
 
 
-def of_group(needs: Needs, group: str, namespace: str) -> list[dict[str, Any]]:
+def of_group(needs: Requirements, group: str, namespace: str) -> list[dict[str, Any]]:
     """Every object that a group's Pods need in their namespace, ready to be applied."""
     objects = []
     if needs.config_map:

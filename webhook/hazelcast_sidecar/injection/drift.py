@@ -41,7 +41,7 @@ class Verdict(NamedTuple):
 
     sentence: str
     """Why, and what to do."""
-    curable: bool
+    repairable: bool
     """Whether a Pod made in its place would be right."""
 
 
@@ -92,8 +92,8 @@ def as_sent(pod: Metadata, spec: Spec) -> Pod:
     return sent
 
 
-class Judge:
-    """Judges by one set of settings at a time.
+class DriftDetector:
+    """Compare running Pods with one set of settings at a time.
 
     Args:
         settings: the first ones.
@@ -108,7 +108,7 @@ class Judge:
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
-        """Judge by these settings from now on.
+        """Compare with these settings from now on.
 
         Raises:
             InvalidSettingsError: their defaults cannot be used; the ones before are still in use.
@@ -123,19 +123,19 @@ class Judge:
             # It has a member; what it lacks, such as our label, may have been removed by hand since.
             return None
         if namespace in self._exempt:
-            return Verdict(_EXEMPT.format(namespace), curable=False)
+            return Verdict(_EXEMPT.format(namespace), repairable=False)
         if isinstance(decision, Deny):
-            return Verdict(_REFUSED.format(in_one_sentence(decision.problems)), curable=False)
-        return Verdict(_MISSED, curable=True)
+            return Verdict(_REFUSED.format(in_one_sentence(decision.problems)), repairable=False)
+        return Verdict(_MISSED, repairable=True)
 
     def drifted(self, record: Record) -> Verdict | None:
         """Why an injected Pod's member is not what it would get now; None where it is."""
         spec = annotations.parse(dict(record.ours), self._defaults.of(record.namespace))
         if isinstance(spec, list):
-            return Verdict(_REFUSED.format(in_one_sentence(spec)), curable=False)
+            return Verdict(_REFUSED.format(in_one_sentence(spec)), repairable=False)
         if not record.fingerprint:
-            return Verdict(_UNRECORDED, curable=True)
+            return Verdict(_UNRECORDED, repairable=True)
         # What an admission policy could not record nobody can compare; the group it could.
         known = record.fingerprint != UNKNOWN
         now = fingerprint(spec, self._run_as_user) if known else UNKNOWN, spec.group or record.of_workload
-        return None if now == (record.fingerprint, record.group) else Verdict(_DRIFTED, curable=True)
+        return None if now == (record.fingerprint, record.group) else Verdict(_DRIFTED, repairable=True)

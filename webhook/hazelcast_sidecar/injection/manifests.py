@@ -18,7 +18,7 @@ from hazelcast_sidecar.injection.workload_decision import Copy
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.status import Status
-from hazelcast_sidecar.model.workload import KINDS, Kind, Workload, as_pod
+from hazelcast_sidecar.model.workload import KINDS, Workload, WorkloadKind, as_pod
 from hazelcast_sidecar.names import PREFIX, STATUS
 from hazelcast_sidecar.spec.annotations import Defaults
 from hazelcast_sidecar.untrusted import UndecodableError
@@ -96,7 +96,7 @@ def _is_pod(obj: Object) -> bool:
     return (obj.get("apiVersion"), obj.get("kind")) == ("v1", "Pod")
 
 
-def kind_of(obj: Object) -> Kind | None:
+def kind_of(obj: Object) -> WorkloadKind | None:
     """The kind of workload that an object is; None for a Pod, and for anything else."""
     group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
     return KINDS.get((group, str(obj.get("kind", "")))) if version == "v1" else None
@@ -187,7 +187,11 @@ def _inject_pod(
 
 
 def _inject_workload(
-    kind: Kind, workload: Workload, defaults: Defaults, run_as_user: int | None, was: Mapping[str, str]
+    kind: WorkloadKind,
+    workload: Workload,
+    defaults: Defaults,
+    run_as_user: int | None,
+    was: Mapping[str, str],
 ) -> Result:
     decided = workload_decision.decide(kind, workload, None, defaults)
     if isinstance(decided, Deny):

@@ -16,7 +16,7 @@ from hazelcast_sidecar.injection.pod_decision import Inject, Restore
 from hazelcast_sidecar.injection.propagation import Copying, record
 from hazelcast_sidecar.model.pod import Container, Pod
 from hazelcast_sidecar.model.status import Status, encode
-from hazelcast_sidecar.model.workload import Kind, Workload
+from hazelcast_sidecar.model.workload import Workload, WorkloadKind
 from hazelcast_sidecar.names import COPIED, GROUP, STATUS
 from hazelcast_sidecar.spec.annotations import SidecarSpec
 from hazelcast_sidecar.version import __version__
@@ -235,7 +235,7 @@ def _restored_lists(decision: Restore, path: str, wanted: Mapping[str, Any]) -> 
     yield from _appended(f"{path}/volumeMounts", lost, absent=container.volume_mounts is None)
 
 
-def copy_operations(kind: Kind, workload: Workload, copying: Copying) -> list[Operation]:
+def copy_operations(kind: WorkloadKind, workload: Workload, copying: Copying) -> list[Operation]:
     """The operations that give a workload's template its annotations, and the workload its record."""
     template = workload.template
     assert template is not None  # noqa: S101 - nothing is copied otherwise

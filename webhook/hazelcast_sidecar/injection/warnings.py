@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 
 from hazelcast_sidecar.model.pod import Pod
-from hazelcast_sidecar.model.workload import Kind, Workload
+from hazelcast_sidecar.model.workload import Workload, WorkloadKind
 from hazelcast_sidecar.names import PREFIX
 from hazelcast_sidecar.spec.annotations import SidecarSpec
 from hazelcast_sidecar.spec.values import quantity
@@ -42,7 +42,7 @@ def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def advise_workload(kind: Kind, workload: Workload, spec: SidecarSpec) -> tuple[str, ...]:
+def advise_workload(kind: WorkloadKind, workload: Workload, spec: SidecarSpec) -> tuple[str, ...]:
     """Warnings about how a workload's Pods come and go."""
     warnings = []
     replicas = 1 if workload.spec.replicas is None else workload.spec.replicas

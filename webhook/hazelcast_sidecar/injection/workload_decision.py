@@ -19,7 +19,7 @@ from hazelcast_sidecar.injection.warnings import advise, advise_change, advise_w
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS, fit, shown
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod, workload_name
-from hazelcast_sidecar.model.workload import Kind, Template, Workload, as_pod, written_by_users
+from hazelcast_sidecar.model.workload import Template, Workload, WorkloadKind, as_pod, written_by_users
 from hazelcast_sidecar.names import COPIED, INJECT, PREFIX, RECORDS, STATUS, group_of_workload
 from hazelcast_sidecar.spec import annotations
 from hazelcast_sidecar.spec.annotations import Defaults, SidecarSpec
@@ -39,7 +39,7 @@ WorkloadDecision = Copy | Skip | Deny
 class _State(NamedTuple):
     """A workload at one moment, and what follows from it."""
 
-    kind: Kind
+    kind: WorkloadKind
     workload: Workload
     template: Template
     copying: Copying
@@ -55,7 +55,9 @@ class _State(NamedTuple):
         return self.workload.metadata.annotations or {}
 
 
-def decide(kind: Kind, workload: Workload, before: Workload | None, defaults: Defaults) -> WorkloadDecision:
+def decide(
+    kind: WorkloadKind, workload: Workload, before: Workload | None, defaults: Defaults
+) -> WorkloadDecision:
     """What to do about one workload that is created or updated.
 
     Args:
@@ -79,7 +81,7 @@ def decide(kind: Kind, workload: Workload, before: Workload | None, defaults: De
     return Skip(reason, _warnings(now, then))
 
 
-def _state(kind: Kind, workload: Workload, defaults: Defaults) -> _State | None:
+def _state(kind: WorkloadKind, workload: Workload, defaults: Defaults) -> _State | None:
     """None where there is nothing to decide: it is on its way out, or its owner's template counts."""
     template = workload.template
     controlled = kind.name in {"ReplicaSet", "Job"} and workload.is_controlled()
@@ -134,7 +136,7 @@ def _denial(now: _State, denial: Deny, then: _State | None) -> WorkloadDecision:
     return Deny(denial.reason, problems)
 
 
-def _in_template(kind: Kind, problem: Problem) -> Problem:
+def _in_template(kind: WorkloadKind, problem: Problem) -> Problem:
     """A problem of a Pod as one of the template that it is made from."""
     if not problem.where.startswith("spec."):
         return problem
@@ -177,7 +179,7 @@ def _contradictions(state: _State) -> Iterator[str]:
         )
 
 
-def _without_effect(kind: Kind, workload: Workload) -> Iterator[str]:
+def _without_effect(kind: WorkloadKind, workload: Workload) -> Iterator[str]:
     """Annotations of ours in places where they do nothing, with the place that counts."""
     if key := _first_of_ours(workload.job_annotations):
         yield (

@@ -96,7 +96,7 @@ class _WatchEvent(msgspec.Struct):
     object: msgspec.Raw
 
 
-class _Status(msgspec.Struct):
+class _ApiStatus(msgspec.Struct):
     message: str = ""
     reason: str = ""
     code: int = 0
@@ -441,7 +441,7 @@ def _decode_event(line: bytearray) -> _WatchEvent:
     """
     event = _decode(line, _WatchEvent)
     if event.type == "ERROR":
-        status = _decode(event.object, _Status)
+        status = _decode(event.object, _ApiStatus)
         raise ApiError(status.code, status.message)
     return event
 
@@ -452,7 +452,7 @@ async def _refusal(response: aiohttp.ClientResponse) -> None:
         return
     try:
         text = await whole(response.content, asyncio.Lock(), REQUEST_SECONDS, _MAX_REFUSAL_BYTES)
-        message = _decode(text, _Status).message
+        message = _decode(text, _ApiStatus).message
     except UnreadableError as error:
         message = error.head.decode(errors="replace")[:200]
     patience = response.headers.get("Retry-After", "")

@@ -39,7 +39,7 @@ Quantity = str | Int64 | float
 """A resource quantity: text when the API server sends it; in a manifest it may be a number."""
 
 
-class Requirements(msgspec.Struct, gc=False):
+class ResourceRequirements(msgspec.Struct, gc=False):
     """Resource requests and limits, by resource name."""
 
     requests: dict[str, Quantity] | None = None
@@ -73,7 +73,7 @@ class Container(msgspec.Struct, gc=False, rename="camel"):
     restart_policy: str | None = None
     """"Always" makes a native sidecar of an init container."""
     security_context: SecurityContext | None = None
-    resources: Requirements | None = None
+    resources: ResourceRequirements | None = None
     volume_mounts: list[VolumeMount] | None = None
 
 
@@ -111,7 +111,7 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     node_selector: dict[str, str] | None = None
     os: Named | None = None
     security_context: SecurityContext | None = None
-    resources: Requirements | None = None
+    resources: ResourceRequirements | None = None
     """Of the whole Pod (KEP-2837)."""
 
 

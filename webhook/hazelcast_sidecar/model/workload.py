@@ -16,7 +16,7 @@ from hazelcast_sidecar.untrusted import UndecodableError, decoder
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-class Kind(NamedTuple):
+class WorkloadKind(NamedTuple):
     """A kind of workload."""
 
     group: str
@@ -28,12 +28,12 @@ class Kind(NamedTuple):
 KINDS = {
     (kind.group, kind.name): kind
     for kind in (
-        Kind("apps", "Deployment"),
-        Kind("apps", "StatefulSet"),
-        Kind("apps", "DaemonSet"),
-        Kind("apps", "ReplicaSet"),
-        Kind("batch", "Job"),
-        Kind("batch", "CronJob", ("spec", "jobTemplate", "spec", "template")),
+        WorkloadKind("apps", "Deployment"),
+        WorkloadKind("apps", "StatefulSet"),
+        WorkloadKind("apps", "DaemonSet"),
+        WorkloadKind("apps", "ReplicaSet"),
+        WorkloadKind("batch", "Job"),
+        WorkloadKind("batch", "CronJob", ("spec", "jobTemplate", "spec", "template")),
     )
 }
 """Every kind of workload that has a Pod template, by API group and name, all of them of version v1."""
@@ -175,7 +175,7 @@ class Workload(msgspec.Struct, gc=False):
         return any(owner.controller for owner in self.metadata.owner_references or ())
 
 
-def as_pod(kind: Kind, workload: Workload, template: Template, annotations: dict[str, str]) -> Pod:
+def as_pod(kind: WorkloadKind, workload: Workload, template: Template, annotations: dict[str, str]) -> Pod:
     """The Pod that a workload will have made from its template, with these annotations."""
     own = workload.metadata
     owner = OwnerReference(kind.name, own.name or own.generate_name.rstrip("-"), controller=True)
@@ -186,7 +186,7 @@ def as_pod(kind: Kind, workload: Workload, template: Template, annotations: dict
     return Pod(metadata, template.spec)
 
 
-def written_by_users(kind: Kind, workload: Workload) -> frozenset[str]:
+def written_by_users(kind: WorkloadKind, workload: Workload) -> frozenset[str]:
     """The annotations of the Pod template that somebody wrote there, and will miss when they are gone.
 
     What a webhook adds belongs to nobody; the fields of server-side apply and of updates are in

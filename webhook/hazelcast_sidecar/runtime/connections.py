@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
         reason: why it was closed against its client's will, if it was.
         since: when its request began; without one, when it was last answered, or came.
         held: how many bytes of it are not answered.
-        stuck: whether its client does not take its answers.
+        write_blocked: whether its client does not take its answers.
         hang_up: closes it while TLS is not agreed on.
     """
 
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._established = self.source.established
         self.held = 0
         self.largest_read = _SMALL_READ
-        self.stuck = False
+        self.write_blocked = False
         self._all = all_of_them
         self.hang_up: Callable[[], object] = lambda: None
         self._transport: asyncio.Transport | None = None
@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
         bounds = self._all.bounds
         if not self._transport:
             return Closed.HANDSHAKE if now - self.since > bounds.handshake_seconds else None
-        busy = self.held or self.stuck
+        busy = self.held or self.write_blocked
         patience = bounds.request_seconds if busy else KEEPALIVE_SECONDS + _GRACE_SECONDS
         return Closed.SLOW if now - self.since > patience else None
 
@@ -177,14 +177,14 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not take its answers."""
-        self.stuck = True
+        self.write_blocked = True
         if self._transport:
             self.hold(self._transport.get_write_buffer_size())
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
         """It does again."""
-        self.stuck = False
+        self.write_blocked = False
         self.release()
         self._protocol.resume_writing()
 

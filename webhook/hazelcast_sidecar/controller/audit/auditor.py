@@ -10,12 +10,12 @@ from contextlib import suppress
 
 import msgspec
 
-from hazelcast_sidecar.controller.audit.drift_index import Injected
+from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.audit.findings import Finding, Findings, selector_of
-from hazelcast_sidecar.controller.shared.backoff import keep_up, look_every
+from hazelcast_sidecar.controller.shared.backoff import keep_up, run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.injection.drift import Judge, as_created
+from hazelcast_sidecar.injection.drift import DriftDetector, as_created
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import POD, RUNNING, Metadata, Partial, owner_of
 from hazelcast_sidecar.model.pod import Pod
@@ -44,8 +44,8 @@ class Auditor:
     def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
         self,
         api: Api,
-        judge: Judge,
-        injected: Injected,
+        detector: DriftDetector,
+        injected: DriftIndex,
         missed: Findings,
         drifted: Findings,
         seconds: float,
@@ -53,18 +53,18 @@ class Auditor:
         faults: Faults,
     ) -> None:
         self._faults = faults
-        self._api, self._judge, self._injected = api, judge, injected
+        self._api, self._detector, self._injected = api, detector, injected
         self._missed, self._drifted = missed, drifted
         self._seconds, self._log = seconds, log
         self._due = asyncio.Event()
 
     def use(self, settings: Settings) -> None:
-        """Judge by these settings from now on, and look at once.
+        """Compare with these settings from now on, and look at once.
 
         Raises:
             InvalidSettingsError: their defaults cannot be used; the ones before are still in use.
         """
-        self._judge.use(settings)
+        self._detector.use(settings)
         self._injected.changed.set()
         self._due.set()
 
@@ -74,7 +74,7 @@ class Auditor:
             async with asyncio.TaskGroup() as group:
                 group.create_task(keep_up(self._look_for_drifted, self._faults, Where.AUDIT))
                 group.create_task(
-                    look_every(
+                    run_periodically(
                         self._seconds,
                         self._look_for_missed,
                         self._log,
@@ -93,7 +93,7 @@ class Auditor:
         while True:
             await self._injected.changed.wait()
             self._injected.changed.clear()
-            self._drifted.replace(await self._injected.drifted(self._judge, self._faults))
+            self._drifted.replace(await self._injected.drifted(self._detector, self._faults))
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _look_for_missed(self) -> None:
@@ -123,12 +123,12 @@ class Auditor:
 
     async def _judged(self, pod: Metadata) -> Finding | None:
         """One Pod by the webhook's own decision, which needs all of it unless the annotations decline."""
-        if self._judge.missed(pod.namespace, as_created(pod)) is None:
+        if self._detector.missed(pod.namespace, as_created(pod)) is None:
             return None
         document = await self._api.read(POD, pod.namespace, pod.name)
         if document is None or document["metadata"]["uid"] != pod.uid:
             return None
-        verdict = self._judge.missed(pod.namespace, msgspec.convert(document, Pod))
+        verdict = self._detector.missed(pod.namespace, msgspec.convert(document, Pod))
         if verdict is None:
             return None
         return Finding(pod.namespace, pod.name, pod.uid, owner_of(pod), selector_of(pod), verdict)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hazelcast_sidecar.controller.audit.findings import Finding, selector_of
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.injection.drift import Judge, Record, Verdict, record_of
+from hazelcast_sidecar.injection.drift import DriftDetector, Record, Verdict, record_of
 from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, owner_of
 from hazelcast_sidecar.names import INJECT, STATUS
 
@@ -22,7 +22,7 @@ class _Workload(NamedTuple):
     selector: str
 
 
-class Injected:
+class DriftIndex:
     """Every Pod with the label of a group."""
 
     def __init__(self) -> None:
@@ -60,11 +60,11 @@ class Injected:
         if self._pods.pop(uid, None) is not None:
             self.changed.set()
 
-    async def drifted(self, judge: Judge, faults: Faults) -> list[Finding]:
+    async def drifted(self, detector: DriftDetector, faults: Faults) -> list[Finding]:
         """Those whose member is not what they would get now; others may run between two lots of Pods.
 
         Args:
-            judge: says so.
+            detector: says so.
             faults: takes what judging a record raises; such a one counts as not drifted.
         """
         self._shared = {workload: workload for _, workload in self._pods.values()}
@@ -75,7 +75,7 @@ class Injected:
             if record not in verdicts:
                 verdicts[record] = None
                 with faults.pass_over(Where.AUDIT, namespace=record.namespace, name=name):
-                    verdicts[record] = judge.drifted(record)
+                    verdicts[record] = detector.drifted(record)
             if verdict := verdicts[record]:
                 found.append(Finding(record.namespace, name, uid, workload.owner, workload.selector, verdict))
             if number % _AT_ONCE == 0:

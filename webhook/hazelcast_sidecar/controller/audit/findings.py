@@ -61,7 +61,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     @property
     def repairable(self) -> bool:
         """Whether evicting it would help."""
-        return self.verdict.curable and (self.owner.api_version, self.owner.kind) in MAKES_AGAIN
+        return self.verdict.repairable and (self.owner.api_version, self.owner.kind) in MAKES_AGAIN
 
 
 def selector_of(pod: Metadata) -> str:
@@ -69,7 +69,7 @@ def selector_of(pod: Metadata) -> str:
     return next((f"{label}={pod.labels[label]}" for label in HASH_LABELS if label in pod.labels), "")
 
 
-class _Told(NamedTuple):
+class _LastNotice(NamedTuple):
     """What was last said of an owner."""
 
     pods: int
@@ -90,7 +90,7 @@ class Findings:
         self.reason = reason
         self._gauge, self._log, self._tell = gauge, log, tell
         self._found: dict[str, Finding] = {}
-        self._told: dict[tuple[str, OwnerReference], _Told] = {}
+        self._told: dict[tuple[str, OwnerReference], _LastNotice] = {}
 
     def by_owner(self) -> Iterator[list[Finding]]:
         """Those of each owner, in the order of namespaces and names."""
@@ -119,10 +119,10 @@ class Findings:
         self._told.clear()
         self._gauge.set(0)
 
-    def _say_new(self, findings: list[Finding], old: _Told | None) -> None:
+    def _say_new(self, findings: list[Finding], old: _LastNotice | None) -> None:
         """Tell what is new; that they become fewer is no news until there are none."""
         first, count = findings[0], len(findings)
-        self._told[_owner(first)] = _Told(count, first.verdict.sentence)
+        self._told[_owner(first)] = _LastNotice(count, first.verdict.sentence)
         if old and old.pods >= count and old.sentence == first.verdict.sentence:
             return
         pods = f"{count} Pod runs" if count == 1 else f"{count} Pods run"

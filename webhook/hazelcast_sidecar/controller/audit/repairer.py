@@ -18,7 +18,7 @@ import msgspec
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, Finding, Findings, Tell
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.injection.drift import Judge, Verdict, as_created, as_sent, record_of
+from hazelcast_sidecar.injection.drift import DriftDetector, Verdict, as_created, as_sent, record_of
 from hazelcast_sidecar.injection.patch import DEFAULT_GRACE_SECONDS
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError
 from hazelcast_sidecar.kube.objects import POD, RUNNING, Metadata, owner_of
@@ -49,7 +49,7 @@ class _Condition(msgspec.Struct, gc=False):
     status: str
 
 
-class _Status(msgspec.Struct, gc=False):
+class _PodStatus(msgspec.Struct, gc=False):
     conditions: list[_Condition] | None = None
 
 
@@ -58,7 +58,7 @@ class LivePod(msgspec.Struct, gc=False):
 
     metadata: Metadata
     spec: Spec
-    status: _Status
+    status: _PodStatus
 
     @property
     def ready(self) -> bool:
@@ -86,7 +86,7 @@ class Repairer:
     def __init__(  # noqa: PLR0913 - one argument for each thing it connects
         self,
         api: Api,
-        judge: Judge,
+        detector: DriftDetector,
         repaired: list[Findings],
         *,
         seconds: float,
@@ -95,7 +95,7 @@ class Repairer:
         tell: Tell,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._api, self._judge, self._repaired = api, judge, repaired
+        self._api, self._detector, self._repaired = api, detector, repaired
         self._seconds, self._metrics, self._log, self._tell = seconds, metrics, log, tell
         self._faults = Faults(metrics, log)
         self._clock = clock
@@ -148,7 +148,7 @@ class Repairer:
         """Evict one Pod of an owner, if that takes nothing away now, and see what comes in its place."""
         pods = {pod.metadata.uid: pod for pod in await self._pods_of(found[0])}
         anew = {finding: self._anew(findings, pods.get(finding.uid)) for finding in found}
-        found = [finding for finding, verdict in anew.items() if verdict and verdict.curable]
+        found = [finding for finding, verdict in anew.items() if verdict and verdict.repairable]
         if not found:
             self._leave(anew)
             return
@@ -169,7 +169,7 @@ class Repairer:
         """
         if pod is None or pod.metadata.deletion_timestamp is not None or not self._is_wrong(findings, pod):
             return None
-        return self._judge.missed(pod.metadata.namespace, as_sent(pod.metadata, pod.spec))
+        return self._detector.missed(pod.metadata.namespace, as_sent(pod.metadata, pod.spec))
 
     def _leave(self, anew: dict[Finding, Verdict | None]) -> None:
         """None of an owner's Pods can be repaired: they are right by now, or would be refused."""
@@ -182,10 +182,10 @@ class Repairer:
 
     def _is_wrong(self, findings: Findings, pod: LivePod) -> bool:
         metadata = pod.metadata
-        if self._judge.missed(metadata.namespace, as_created(metadata, pod.spec)):
+        if self._detector.missed(metadata.namespace, as_created(metadata, pod.spec)):
             return True
         record = record_of(metadata) if findings.reason == DRIFTED else None
-        return record is not None and self._judge.drifted(record) is not None
+        return record is not None and self._detector.drifted(record) is not None
 
     async def _may_go(self, findings: Findings, pod: LivePod, others: list[LivePod]) -> bool:
         """Whether a Pod may be evicted as far as the Pods beside it go.

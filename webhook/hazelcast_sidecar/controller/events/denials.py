@@ -23,7 +23,7 @@ _DENIED = re.compile(
 )
 
 
-class _Subject(msgspec.Struct, gc=False, rename="camel"):
+class _InvolvedObject(msgspec.Struct, gc=False, rename="camel"):
     """What an Event is about."""
 
     api_version: str = ""
@@ -45,7 +45,7 @@ class _FailedCreate(Partial, gc=False, rename="camel"):
     """An Event as far as a denial shows in it."""
 
     message: str = ""
-    involved_object: _Subject = msgspec.field(default_factory=_Subject)
+    involved_object: _InvolvedObject = msgspec.field(default_factory=_InvolvedObject)
 
 
 class Denials(Watcher):

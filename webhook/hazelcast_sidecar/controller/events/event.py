@@ -21,7 +21,7 @@ _MAX_NAME = 253
 _HASH_LENGTH = 16
 
 
-class News(NamedTuple):
+class EventNotice(NamedTuple):
     """What happened to the workload that an owner of Pods belongs to; the same twice is one."""
 
     namespace: str
@@ -35,7 +35,7 @@ class News(NamedTuple):
     exists."""
 
 
-class Told(msgspec.Struct, gc=False):
+class EventSeries(msgspec.Struct, gc=False):
     """When and how often it was told."""
 
     first: datetime
@@ -51,14 +51,14 @@ def can_be(owner: OwnerReference) -> bool:
     return all(text.isprintable() for text in (owner.api_version, owner.kind, owner.name, owner.uid))
 
 
-def event_name(news: News, subject: OwnerReference) -> str:
+def event_name(news: EventNotice, subject: OwnerReference) -> str:
     """One name for one thing that happens to one workload, whoever tells it and however often."""
     digest = sha256(f"{subject.uid}\n{news.reason}\n{news.sentence}".encode()).hexdigest()[:_HASH_LENGTH]
     stem = subject.name[: _MAX_NAME - _HASH_LENGTH - 1].rstrip("-.")
     return f"{stem}.{digest}" if is_object_name(stem) else digest
 
 
-def event(news: News, subject: OwnerReference, told: Told) -> dict[str, Any]:
+def event(news: EventNotice, subject: OwnerReference, told: EventSeries) -> dict[str, Any]:
     """The Event, ready to be applied.
 
     Args:

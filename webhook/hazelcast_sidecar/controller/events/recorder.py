@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from hazelcast_sidecar.controller.events.event import News, Told, can_be, cut, event, event_name
+from hazelcast_sidecar.controller.events.event import EventNotice, EventSeries, can_be, cut, event, event_name
 from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
-from hazelcast_sidecar.controller.events.top_owner import Subjects
+from hazelcast_sidecar.controller.events.top_owner import TopOwners
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, FIELD_MANAGER, Api, ApiError, in_words
@@ -57,11 +57,11 @@ class Recorder:
     ) -> None:
         self._api, self._metrics, self._log, self._clock = api, metrics, log, clock
         self._faults = Faults(metrics, log)
-        self.subjects = Subjects(api)
+        self.subjects = TopOwners(api)
         self._bucket = TokenBucket(_BURST, _PER_SECOND)
-        self._pending: dict[News, int] = {}
+        self._pending: dict[EventNotice, int] = {}
         self._some = asyncio.Event()
-        self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str], EventSeries] = OrderedDict()
         self._failing = False
 
     def tell(  # noqa: PLR0913 - an Event
@@ -88,7 +88,7 @@ class Recorder:
             pod: what it is about where the API server has no such owner; None: then it is not written.
             warning: something is wrong.
         """
-        news = News(namespace, owner, reason, cut(sentence), warning, pod)
+        news = EventNotice(namespace, owner, reason, cut(sentence), warning, pod)
         full = news not in self._pending and len(self._pending) >= _MAX_PENDING
         if full or not can_be(owner):
             self._metrics.events["dropped"].inc()
@@ -106,7 +106,7 @@ class Recorder:
         finally:
             self._pending.clear()
 
-    async def _next(self) -> tuple[News, int]:
+    async def _next(self) -> tuple[EventNotice, int]:
         while not self._pending:
             self._some.clear()
             await self._some.wait()
@@ -134,10 +134,10 @@ class Recorder:
             async for page in self._api.pages(EVENT, _Recorded, **query):
                 for found in page.items:
                     if found.first_timestamp and found.last_timestamp:
-                        told = Told(found.first_timestamp, found.last_timestamp, found.count or 1)
+                        told = EventSeries(found.first_timestamp, found.last_timestamp, found.count or 1)
                         self._note((found.metadata.namespace, found.metadata.name), told)
 
-    async def _tell(self, news: News, times: int) -> None:
+    async def _tell(self, news: EventNotice, times: int) -> None:
         known = self.subjects.is_known(news.namespace, news.owner)
         if not known:
             await asyncio.sleep(self._bucket.take())
@@ -154,7 +154,7 @@ class Recorder:
             await asyncio.sleep(self._bucket.take())
         await self._write(news, subject, times)
 
-    def _repeats(self, news: News, subject: OwnerReference, times: int) -> bool:
+    def _repeats(self, news: EventNotice, subject: OwnerReference, times: int) -> bool:
         """Whether it was told a short while ago; then only its count goes up."""
         told = self._told.get((news.namespace, event_name(news, subject)))
         if told is None or self._clock() - told.last >= _AGAIN:
@@ -162,15 +162,15 @@ class Recorder:
         told.count += times
         return True
 
-    async def _write(self, news: News, subject: OwnerReference, times: int) -> None:
+    async def _write(self, news: EventNotice, subject: OwnerReference, times: int) -> None:
         now, key = self._clock(), (news.namespace, event_name(news, subject))
-        before = self._told.get(key) or Told(first=now, last=now, count=0)
-        told = Told(before.first, now, before.count + times)
+        before = self._told.get(key) or EventSeries(first=now, last=now, count=0)
+        told = EventSeries(before.first, now, before.count + times)
         await self._api.apply(EVENT, event(news, subject, told), force=True)
         self._note(key, told)
         self._metrics.events["sent"].inc()
 
-    def _note(self, key: tuple[str, str], told: Told) -> None:
+    def _note(self, key: tuple[str, str], told: EventSeries) -> None:
         self._told[key] = told
         self._told.move_to_end(key)
         if len(self._told) > _MAX_TOLD:

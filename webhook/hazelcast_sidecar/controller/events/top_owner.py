@@ -48,7 +48,7 @@ class Owner(NamedTuple):
     """What its own controller reference names; not confirmed."""
 
 
-class Subjects:
+class TopOwners:
     """Confirms owners, and finds the workloads that Events are about.
 
     The last answers are kept, each under its namespace.

@@ -10,8 +10,8 @@ import msgspec
 
 from hazelcast_sidecar.group_objects.claims import Facts
 from hazelcast_sidecar.group_objects.objects import (
-    Needs,
     Participant,
+    Requirements,
     Unmet,
     Workload,
     needs_of_group,
@@ -84,7 +84,7 @@ class Asker(NamedTuple):
 class Wanted(NamedTuple):
     """What a group's Pods want from the controller."""
 
-    needs: Needs
+    needs: Requirements
     owners: list[OwnerReference]
     """What its objects belong to."""
     unmet: list[Unmet]
@@ -118,7 +118,7 @@ class Groups:
         """Every group that has a Pod."""
         return list(self._groups)
 
-    def needs(self, key: Key) -> Wanted | None:
+    def requirements(self, key: Key) -> Wanted | None:
         """Say what a group needs, and what its objects belong to; None where no Pod of it is believed."""
         standings = list(self._standings(key))
         if not standings:
@@ -297,7 +297,7 @@ def _first_pod(bearers: Bearers) -> OwnerReference:
     return pod_reference(name, uid)
 
 
-class Kept:
+class ManagedObjects:
     """The objects that the controller keeps, of one kind, by group.
 
     Two sources say what there is: the watch, and the answers to our own writes. An answer may come long after
@@ -324,7 +324,7 @@ class Kept:
         """Every group that has one."""
         return list(self._objects)
 
-    def note(self, item: Metadata) -> None:
+    def observe(self, item: Metadata) -> None:
         """Take in what a write of ours left, so that the watch will say nothing new when it comes to it.
 
         Where the watch has passed it already, it says nothing new itself: the object may have gone since.

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, is_well_formed
-from hazelcast_sidecar.controller.reconcile.groups import Groups, Kept, Key
-from hazelcast_sidecar.controller.shared.backoff import look_every
+from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, ManagedObjects
+from hazelcast_sidecar.controller.shared.backoff import run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.kube.client import FIELD_MANAGER, Api
@@ -75,7 +75,9 @@ class Leftovers:
         faults: takes what a look raises.
     """
 
-    def __init__(self, api: Api, groups: Groups, kept: dict[str, Kept], log: LogLine, faults: Faults) -> None:
+    def __init__(
+        self, api: Api, groups: Groups, kept: dict[str, ManagedObjects], log: LogLine, faults: Faults
+    ) -> None:
         self._faults = faults
         self._api, self._groups, self._kept, self._log = api, groups, kept, log
         self._due: dict[Key, float] = {}
@@ -84,7 +86,7 @@ class Leftovers:
         """Look until cancelled."""
         self._due.clear()
         trouble = "looking for leftovers failed"
-        await look_every(LOOK_SECONDS, self.look, self._log, trouble, self._faults, Where.LEFTOVERS)
+        await run_periodically(LOOK_SECONDS, self.look, self._log, trouble, self._faults, Where.LEFTOVERS)
 
     async def look(self) -> None:
         """Look once at every group that has objects and no Pods.
@@ -94,7 +96,7 @@ class Leftovers:
         """
         now = asyncio.get_running_loop().time()
         known = {key for kept in self._kept.values() for key in kept.keys()}  # noqa: SIM118 - no mapping
-        empty = [key for key in known if self._groups.needs(key) is None]
+        empty = [key for key in known if self._groups.requirements(key) is None]
         self._due = {key: self._due.get(key, now + EMPTY_SECONDS) for key in empty}
         for key in empty:
             if self._due[key] <= now:
@@ -109,7 +111,7 @@ class Leftovers:
             item = kept.get(key)
             if item is None or await self._is_wanted(key, KEPT_KINDS[name], item):
                 continue
-            if self._groups.needs(key) is not None:
+            if self._groups.requirements(key) is not None:
                 return  # a Pod came in between
             await self._api.delete(KEPT_KINDS[name], item)
             self._log("deleted", namespace=key.namespace, group=key.group, kind=name, why="no Pods")

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from hazelcast_sidecar.controller.events.recorder import Recorder
-from hazelcast_sidecar.controller.reconcile.groups import Groups, Kept, Key, Wanted
+from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, ManagedObjects, Wanted
 from hazelcast_sidecar.controller.reconcile.verification import Verifier
-from hazelcast_sidecar.controller.shared.backoff import Waits
+from hazelcast_sidecar.controller.shared.backoff import Backoff
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.group_objects.objects import OURS, of_group
@@ -29,7 +29,7 @@ _NEWS = timedelta(minutes=2)
 """How old a workload's first Pod may be for its injection to be told: a new leader finds older ones too."""
 
 
-class Queue:
+class WorkQueue:
     """Groups that wait to be looked at, each at most once, and none by two workers at a time."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Queue:
         """Look at a group after a while."""
         asyncio.get_running_loop().call_later(seconds, self.add, key)
 
-    async def take(self) -> Key:
+    async def get(self) -> Key:
         """The next group that nobody is looking at; give it back with `done`."""
         while True:
             for key in self._waiting:
@@ -66,11 +66,11 @@ class Queue:
         self._some.set()
 
 
-class _Pause:
+class _GlobalBackoff:
     """A time in which all workers leave the API server alone: else each group would try for itself."""
 
     def __init__(self) -> None:
-        self._waits = Waits()
+        self._waits = Backoff()
         self._end = 0.0
 
     def begin(self, error: Exception) -> float | None:
@@ -78,7 +78,7 @@ class _Pause:
         now = asyncio.get_running_loop().time()
         if now < self._end:
             return None
-        seconds = self._waits.after(error)
+        seconds = self._waits.next_delay(error)
         self._end = now + seconds
         return seconds
 
@@ -98,8 +98,8 @@ class Reconciler:
         self,
         api: Api,
         groups: Groups,
-        kept: dict[str, Kept],
-        queue: Queue,
+        kept: dict[str, ManagedObjects],
+        queue: WorkQueue,
         recorder: Recorder,
         metrics: Metrics,
         log: LogLine,
@@ -108,16 +108,16 @@ class Reconciler:
         self._recorder = recorder
         self._metrics, self._log = metrics, log
         self._faults = Faults(metrics, log)
-        self._waits: dict[Key, Waits] = {}
-        self._pause = _Pause()
+        self._waits: dict[Key, Backoff] = {}
+        self._pause = _GlobalBackoff()
         self._verifier = Verifier(api, groups, recorder, metrics, log)
-        self._shapes: dict[Key, tuple[Wanted, list[str | None]]] = {}
+        self._last_applied: dict[Key, tuple[Wanted, list[str | None]]] = {}
         """What each group needed, and the versions of what was made for it."""
 
     async def work(self) -> None:
         """Until cancelled."""
         while True:
-            key = await self._queue.take()
+            key = await self._queue.get()
             started = perf_counter()
             try:
                 await self._pause.over()
@@ -142,7 +142,7 @@ class Reconciler:
             if seconds := self._pause.begin(error):
                 self._log("reconciling paused", level="warning", error=in_words(error), seconds=seconds)
         else:
-            seconds = self._waits.setdefault(key, Waits()).after(error)
+            seconds = self._waits.setdefault(key, Backoff()).next_delay(error)
             self._queue.add_later(key, seconds)
             if isinstance(error, (*CONNECTION_ERRORS, ApiError)):
                 self._say("reconcile failed", key, level="warning", error=in_words(error), seconds=seconds)
@@ -158,21 +158,21 @@ class Reconciler:
         if not await self._verifier.verify(key):
             self._queue.add(key)
         self._tell_injected(key)
-        wanted = self._groups.needs(key)
+        wanted = self._groups.requirements(key)
         if wanted is None:
-            self._shapes.pop(key, None)
+            self._last_applied.pop(key, None)
             return "ok"
-        known, versions = self._shapes.get(key, (None, []))
+        known, versions = self._last_applied.get(key, (None, []))
         if known == wanted:
             if versions == self._versions(key):
                 return "ok"  # one more Pod like the others
             await self._verifier.confirm_again(key)
-            wanted = self._groups.needs(key) or wanted
+            wanted = self._groups.requirements(key) or wanted
         left: dict[str, str] = {}
         result = await self._bring_into_shape(key, wanted, left)
         if result == "ok":
             # Not as the watch has them: what it said meanwhile is for the next look.
-            self._shapes[key] = (wanted, [left.get(name) for name in self._kept])
+            self._last_applied[key] = (wanted, [left.get(name) for name in self._kept])
         if known is None or known.unmet != wanted.unmet:
             self._tell_unmet(key, wanted)
         return result
@@ -212,7 +212,7 @@ class Reconciler:
             if error.status == HTTPStatus.CONFLICT and known is None:
                 return self._conflict(key, kind, str(error))
             raise
-        kept.note(applied.metadata)
+        kept.observe(applied.metadata)
         left[kind.name] = applied.metadata.resource_version
         if known is None or known.resource_version != applied.metadata.resource_version:
             self._say("applied", key, kind=kind.name)

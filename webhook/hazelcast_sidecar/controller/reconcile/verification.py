@@ -6,7 +6,7 @@ import msgspec
 
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
-from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, Subjects, is_well_formed
+from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, TopOwners, is_well_formed
 from hazelcast_sidecar.controller.reconcile.groups import Bearers, Claim, Groups, Key, Standing
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
 from hazelcast_sidecar.group_objects.claims import Facts, InjectedPod, contradiction, facts_of
@@ -27,7 +27,7 @@ class Verifier:
     def __init__(self, api: Api, groups: Groups, recorder: Recorder, metrics: Metrics, log: LogLine) -> None:
         self._api, self._groups, self._recorder = api, groups, recorder
         self._metrics, self._log = metrics, log
-        self._subjects: Subjects = recorder.subjects
+        self._subjects: TopOwners = recorder.subjects
         self._lines = TokenBucket(_LINES, _LINES_PER_SECOND)
 
     async def verify(self, key: Key) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from hazelcast_sidecar.certificates import KeyPair
 from hazelcast_sidecar.controller.registration.rotation import Certificates, Policy, expiry, plan
-from hazelcast_sidecar.controller.shared.backoff import look_every
+from hazelcast_sidecar.controller.shared.backoff import run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.group_objects.objects import OURS
@@ -46,7 +46,9 @@ class CertificateKeeper:
     async def work(self) -> None:
         """Until cancelled."""
         trouble = "certificates not in order"
-        await look_every(_LOOK_SECONDS, self._look, self._log, trouble, self._faults, Where.CERTIFICATES)
+        await run_periodically(
+            _LOOK_SECONDS, self._look, self._log, trouble, self._faults, Where.CERTIFICATES
+        )
 
     async def _look(self) -> None:
         authority, leaf = await self._content(AUTHORITY_SECRET), await self._content(LEAF_SECRET)

@@ -8,7 +8,7 @@ Source: Kubernetes documentation, "Garbage Collection" (cluster-scoped dependent
 
 import msgspec
 
-from hazelcast_sidecar.controller.shared.backoff import look_every
+from hazelcast_sidecar.controller.shared.backoff import run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.kube.client import Api
@@ -19,7 +19,7 @@ from hazelcast_sidecar.runtime.log import LogLine
 _LOOK_SECONDS = 5
 
 
-class Belonging:
+class WebhookOwner:
     """Keeps the owner reference from the configuration to the namespace."""
 
     def __init__(self, api: Api, namespace: str, log: LogLine, faults: Faults) -> None:
@@ -29,7 +29,7 @@ class Belonging:
     async def work(self) -> None:
         """Until cancelled."""
         trouble = "the configuration does not belong to its namespace"
-        await look_every(_LOOK_SECONDS, self._look, self._log, trouble, self._faults, Where.OWNER)
+        await run_periodically(_LOOK_SECONDS, self._look, self._log, trouble, self._faults, Where.OWNER)
 
     async def _look(self) -> None:
         configuration = await self._api.get(WEBHOOK_CONFIGURATION, "", INJECTOR)

@@ -15,7 +15,7 @@ _MOST_ASKED = 300.0
 """Seconds of patience that a server is granted; what stands in front of it may ask for years."""
 
 
-class Waits:
+class Backoff:
     """Seconds to wait before each next attempt: doubling, with jitter, and as the server asks."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Waits:
         """It worked."""
         self._next = _FIRST_WAIT
 
-    def after(self, error: BaseException) -> float:
+    def next_delay(self, error: BaseException) -> float:
         """How long to wait after this error."""
         asked = error.retry_after if isinstance(error, ApiError) else None
         least = min(asked or 0, _MOST_ASKED)
@@ -34,7 +34,7 @@ class Waits:
         return seconds
 
 
-async def look_every(  # noqa: PLR0913, PLR0917 - what, how often, and where its failures go
+async def run_periodically(  # noqa: PLR0913, PLR0917 - what, how often, and where its failures go
     seconds: float,
     look: Callable[[], Awaitable[None]],
     log: LogLine,
@@ -54,17 +54,17 @@ async def look_every(  # noqa: PLR0913, PLR0917 - what, how often, and where its
         where: what it counts as.
         pause: waits for so many seconds, or less.
     """
-    waits = Waits()
+    waits = Backoff()
     while True:
         try:
             await look()
             waits.reset()
             wait = seconds
         except (*CONNECTION_ERRORS, ApiError) as error:
-            wait = waits.after(error)
+            wait = waits.next_delay(error)
             log(trouble, level="warning", error=in_words(error), seconds=wait)
         except Exception as error:  # noqa: BLE001 - one look that fails must not end all further ones
-            wait = waits.after(error)
+            wait = waits.next_delay(error)
             faults.note(where, error, seconds=wait)
         await pause(wait)
 
@@ -77,12 +77,12 @@ async def keep_up(work: Callable[[], Awaitable[None]], faults: Faults, where: Wh
         faults: takes what it raises.
         where: what that counts as.
     """
-    waits = Waits()
+    waits = Backoff()
     while True:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - else it would end all that goes on beside it
-            seconds = waits.after(error)
+            seconds = waits.next_delay(error)
             faults.note(where, error, seconds=seconds)
             await asyncio.sleep(seconds)
         else:

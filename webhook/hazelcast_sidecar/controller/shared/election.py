@@ -18,7 +18,7 @@ from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
-from hazelcast_sidecar.controller.shared.backoff import Waits
+from hazelcast_sidecar.controller.shared.backoff import Backoff
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, in_words
@@ -46,7 +46,7 @@ async def lead(  # noqa: PLR0913, PLR0917 - the election's own parameters
     """
     # It logs a traceback for every failed request; what matters of it is logged here.
     logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.CRITICAL)
-    waiting = Waits()
+    waiting = Backoff()
     while True:
         error: BaseException = RuntimeError("not renewed in time")
         try:
@@ -59,7 +59,7 @@ async def lead(  # noqa: PLR0913, PLR0917 - the election's own parameters
         else:
             waiting.reset()
         log("not leading", level="warning", identity=identity, error=in_words(error))
-        await asyncio.sleep(waiting.after(error))
+        await asyncio.sleep(waiting.next_delay(error))
 
 
 async def _one_term(

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import msgspec
 
-from hazelcast_sidecar.controller.shared.backoff import Waits
+from hazelcast_sidecar.controller.shared.backoff import Backoff
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
@@ -51,7 +51,7 @@ class Index(Watched, Protocol):
         """A list begins, as of this version; its objects follow, each as a change."""
 
 
-class Both:
+class FanOut:
     """Two indexes that are fed with the same objects."""
 
     def __init__(self, first: Watched, second: Watched) -> None:
@@ -83,7 +83,7 @@ class Watcher(ABC):
         self._api, self._kind, self._metrics, self._log = api, kind, metrics, log
         self._faults = Faults(metrics, log)
         self._version = ""
-        self._waits = Waits()
+        self._waits = Backoff()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -98,7 +98,7 @@ class Watcher(ABC):
                 if isinstance(error, ApiError) and error.status == HTTPStatus.GONE:
                     self._version = ""
                 self._metrics.watch_restarts.inc()
-                seconds = self._waits.after(error)
+                seconds = self._waits.next_delay(error)
                 self._log(
                     "watch interrupted",
                     level="warning",
@@ -110,7 +110,7 @@ class Watcher(ABC):
             except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on
                 # Not where it was: there it may meet the same again.
                 self._version = ""
-                seconds = self._waits.after(error)
+                seconds = self._waits.next_delay(error)
                 self._faults.note(Where.WATCH, error, kind=self._kind.name, seconds=seconds)
                 await asyncio.sleep(seconds)
 
