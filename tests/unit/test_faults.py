@@ -270,7 +270,7 @@ def test_a_server_that_asks_for_years_of_patience_gets_minutes() -> None:
 EVIL, HONEST = Key("evil", "shop"), Key("honest", "shop")
 
 
-class Requirements:
+class PickyGroups:
     """Groups of which one raises."""
 
     def __init__(self) -> None:
@@ -285,14 +285,14 @@ class Requirements:
     def believed(self, _: Key) -> list[Any]:
         return []
 
-    def needs(self, key: Key) -> None:
+    def requirements(self, key: Key) -> None:
         self.asked.append(key)
         if key == EVIL:
             raise DEEP
 
 
 async def test_a_group_that_cannot_be_reconciled_is_tried_again_and_the_others_are_served(seen: Seen) -> None:
-    groups, queue = Requirements(), WorkQueue()
+    groups, queue = PickyGroups(), WorkQueue()
     recorder = Recorder(cast("Api", None), seen.metrics, seen.log)
     reconciler = Reconciler(
         cast("Api", None), cast("Groups", groups), {}, queue, recorder, seen.metrics, seen.log
