@@ -237,7 +237,7 @@ FORGED_OWNERS: dict[str, dict[str, Any]] = {
     "none of that name": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "payroll", "uid": "forged"},
     "a Pod": {"apiVersion": "v1", "kind": "Pod", "name": "payroll", "uid": "forged"},
     "no name": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "../\x1b[2J", "uid": "forged"},
-    "no kind": {"apiVersion": "x", "kind": "\x1b[2Jfoo bar", "name": "x" * 3000, "uid": "forged"},
+    "no kind": {"apiVersion": "x", "kind": "\x1b[2Jfoo bar", "name": "x" * 900, "uid": "forged"},
 }
 
 

@@ -77,7 +77,8 @@ class Recorder:
         """Have an Event recorded on the workload of an owner, soon; this neither waits nor raises.
 
         The same Event is written at most once in five minutes; how often it was told in between shows in its
-        count when it is written next. Where too many wait, it is dropped, and so is one on what cannot be.
+        count when it is written next. Where too many wait, it is dropped, and so is one
+        that could only be on what cannot be.
 
         Args:
             namespace: of the owner.
@@ -90,7 +91,7 @@ class Recorder:
         """
         news = EventNotice(namespace, owner, reason, cut(sentence), warning, pod)
         full = news not in self._pending and len(self._pending) >= _MAX_PENDING
-        if full or not can_be(owner):
+        if full or (pod is None and not can_be(owner)):
             self._metrics.events["dropped"].inc()
             return
         self._pending[news] = self._pending.get(news, 0) + 1
