@@ -32,7 +32,7 @@ ADDRESSES = ("127.0.0.2", "127.0.0.3")
 
 T = TypeVar("T")
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
+_CHECKOUT = Path(__file__).resolve().parents[3]
 _PORTS = (5701, 5000)
 _WEBHOOK_START_SECONDS = 20
 _MEMBERS_SECONDS = 60
