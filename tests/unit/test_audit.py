@@ -147,6 +147,14 @@ async def test_pods_come_and_go() -> None:
     assert await index.drifted(today, faults()) == []
 
 
+async def test_a_pod_that_changes_again_and_again_leaves_nothing() -> None:
+    """A replica that does not lead never looks, so what is shared must not wait for that."""
+    index = DriftIndex()
+    for number in range(2000):
+        index.upsert(injected("1", port=str(2000 + number)))
+    assert len(index._shared) <= 110  # noqa: SLF001 - what is kept is the point
+
+
 async def test_only_what_matters_counts_as_a_change() -> None:
     index = DriftIndex()
     index.upsert(injected("1"))
@@ -202,7 +210,7 @@ class Told:
         pod: OwnerReference | None,
         warning: bool = False,
     ) -> None:
-        assert (namespace, owner, reason) == ("ns", SHOP, self.findings.reason)
+        assert (namespace, owner.uid, reason) == ("ns", SHOP.uid, self.findings.reason)
         assert (pod.kind if pod else "") == "Pod"
         assert warning or reason == DRIFTED
         self.sentences.append(sentence)
@@ -218,6 +226,19 @@ class Told:
 
 def finding(uid: str, why: str = "why") -> Finding:
     return Finding("ns", f"shop-{uid}", uid, SHOP, "", Verdict(why, repairable=True))
+
+
+def test_owners_of_one_name_and_uid_are_told_once_each() -> None:
+    """A tenant may write any owner: those that differ in their kind alone came out once for each Pod."""
+    twin = msgspec.structs.replace(SHOP, kind="StatefulSet")
+    found = [
+        msgspec.structs.replace(finding(f"{number:02}"), owner=(SHOP, twin)[number % 2])
+        for number in range(20)
+    ]
+    seen = Told()
+    seen.findings.replace(found)
+    assert len(seen.take()) == 2
+    assert [len(each) for each in seen.findings.by_owner()] == [10, 10]
 
 
 def test_an_owner_is_told_once_and_again_when_there_are_more() -> None:

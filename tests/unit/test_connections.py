@@ -136,6 +136,22 @@ def test_a_source_is_an_ipv4_address_or_an_ipv6_network(one: str, other: str, sa
     assert (source_of(one) == source_of(other)) is same
 
 
+async def test_large_reads_of_others_cost_no_review_under_way(
+    connections: Connections, closed: Counter[Closed]
+) -> None:
+    connections.bounds = Bounds(connections=90, buffer_bytes=200_000)
+    busy = [connections.add("server") for _ in range(12)]
+    for connection in busy:
+        connection.hold(1)
+        connections.note_buffers(connection, 30_000)
+    assert not fallen(busy), "what is under way is bounded by its own bytes"
+    idle = [connections.add(f"a-{number}") for number in range(8)]
+    for connection in idle:
+        connections.note_buffers(connection, 50_000)
+    assert not fallen(busy)
+    assert closed == {Closed.MEMORY: 8}
+
+
 async def test_large_reads_are_kept_by_few(connections: Connections, closed: Counter[Closed]) -> None:
     """Buffers of that size stay with a connection until it ends."""
     connections.bounds = Bounds(connections=6, buffer_bytes=200_000)

@@ -310,6 +310,21 @@ def test_what_we_made_ourselves_touches_nothing_and_what_others_did_does() -> No
     assert kept.get(SHOP) is None
 
 
+def test_one_of_ours_that_is_given_the_label_of_another_group_is_still_ours() -> None:
+    touched: list[Key] = []
+    missed: list[Key] = []
+    kept = ManagedObjects(touched.append, missed.append)
+    kept.observe(service(version="7"))
+    relabelled = msgspec.structs.replace(service(version="8"), labels={"sidecar.hazelcast.com/group": "evil"})
+    kept.upsert(relabelled)
+    assert touched == [SHOP]
+    known = kept.get(SHOP)
+    assert known is not None
+    assert known.resource_version == "8"
+    kept.remove(msgspec.structs.replace(relabelled, resource_version="9"))
+    assert (missed, kept.get(SHOP)) == ([SHOP], None)
+
+
 def test_a_copy_under_another_name_is_not_taken_for_ours() -> None:
     touched: list[Key] = []
     kept = ManagedObjects(touched.append, touched.append)
@@ -337,6 +352,20 @@ async def test_a_group_waits_once_and_is_looked_at_by_one_worker_at_a_time() -> 
         await asyncio.wait_for(queue.get(), 0.05)
     queue.done(SHOP)
     assert await asyncio.wait_for(queue.get(), 1) == SHOP
+
+
+async def test_of_several_delays_of_a_group_the_shortest_counts_and_one_is_left() -> None:
+    """Each touch of a group in conflict used to start one more chain of delays that never ended."""
+    queue = WorkQueue()
+    for seconds in (60, 0.05, 60, 60):
+        queue.add_later(SHOP, seconds)
+    assert len(queue._later) == 1  # noqa: SLF001 - what waits is not seen otherwise
+    assert await asyncio.wait_for(queue.get(), 30) == SHOP
+    assert not queue._later  # noqa: SLF001
+    queue.add_later(SHOP, 60)
+    queue.add(Key("ns", "other"))
+    queue.clear()
+    assert (len(queue), queue._later) == (0, {})  # noqa: SLF001
 
 
 def test_waits_grow_up_to_a_bound_and_start_anew() -> None:

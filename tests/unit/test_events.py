@@ -114,7 +114,7 @@ class Server:
             yield page
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Partial | None:
-        assert (kind.name, namespace) == ("Deployment", "ns")
+        assert (kind.name, bool(namespace)) == ("Deployment", True)
         if self.error:
             raise self.error
         return Partial(Metadata(name=name, uid=SHOP.uid)) if name == SHOP.name else None
@@ -139,8 +139,8 @@ class Telling:
     def _log(self, message: str, **_: object) -> None:
         self.logged.append(message)
 
-    def tell(self, sentence: str, *, warning: bool = False) -> None:
-        self.recorder.tell("ns", SHOP, "Injected", sentence, pod=None, warning=warning)
+    def tell(self, sentence: str, *, namespace: str = "ns", warning: bool = False) -> None:
+        self.recorder.tell(namespace, SHOP, "Injected", sentence, pod=None, warning=warning)
 
     async def settle(self) -> None:
         """Let it work until nothing is left to do."""
@@ -203,13 +203,25 @@ async def test_failures_are_counted_logged_once_and_not_tried_again(telling: Tel
 
 async def test_so_many_wait_and_no_more(telling: Telling) -> None:
     for number in range(1100):
-        telling.tell(str(number))
-    telling.tell("1")  # it waits already
+        telling.tell(str(number), namespace=f"ns-{number % 10}")
+    telling.tell("1", namespace="ns-1")  # it waits already
     assert telling.count("dropped") == 100
     await telling.settle()
     assert len(telling.server.applied) == 50, "the burst"
     await telling.settle()
     assert len(telling.server.applied) == 50, "what waits for one who does not lead any more is not told"
+
+
+async def test_one_namespace_neither_fills_the_places_nor_keeps_the_turns_of_others(telling: Telling) -> None:
+    for number in range(1100):
+        telling.tell(str(number), namespace="loud")
+    assert telling.count("dropped") == 900
+    for number in range(3):
+        telling.tell(f"honest {number}", namespace=f"quiet-{number % 2}")
+    await telling.settle()
+    assert [found["message"] for found in telling.server.applied[:7]] == [
+        *("0", "honest 0", "honest 1", "1", "honest 2", "2", "3")
+    ]
 
 
 POD = OwnerReference("v1", "Pod", "shop-1", "uid-pod")

@@ -52,6 +52,16 @@ async def test_an_owner_is_looked_up_once_until_it_is_wanted_again() -> None:
     assert len(server.asked) == 3
 
 
+async def test_an_owner_whose_metadata_cannot_be_read_is_none() -> None:
+    """It would keep every other claim of its group from being believed."""
+
+    class Unreadable(Server):
+        async def get(self, *_: object) -> Partial | None:
+            raise msgspec.ValidationError("more labels than any object has")
+
+    assert await subjects(Unreadable()).confirm("ns", REPLICAS) is None
+
+
 async def test_what_has_gone_is_known_to_have_gone() -> None:
     server = Server()
     known = subjects(server)

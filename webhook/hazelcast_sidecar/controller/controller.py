@@ -120,8 +120,9 @@ class Controller:
     def __init__(self, api_client: client.ApiClient, settings: ControllerSettings, log: LogLine) -> None:
         self._log = log
         self._queue = WorkQueue()
-        self._groups = Groups(self._queue.add, log)
-        kept = {name: ManagedObjects(self._queue.add, self._miss) for name in KEPT_KINDS}
+        self._reconciling = False
+        self._groups = Groups(self._touch, log)
+        kept = {name: ManagedObjects(self._touch, self._miss) for name in KEPT_KINDS}
         self.metrics = Metrics(
             pods=lambda: self._groups.pods,
             queue_depth=lambda: len(self._queue),
@@ -169,13 +170,19 @@ class Controller:
                 api, settings.namespace, settings.certificates, self.metrics, log
             )
 
+    def _touch(self, key: Key) -> None:
+        """Enqueue a group, if this replica works on groups: else they would only become more."""
+        if self._reconciling:
+            self._queue.add(key)
+
     def _miss(self, key: Key) -> None:
         """Look at a group whose object has gone, but not at once.
 
         With its workload the garbage collector removes Pods and objects in any order; what is made again for
         Pods that are about to go would only have to be removed again.
         """
-        self._queue.add_later(key, _MISSED_SECONDS)
+        if self._reconciling:
+            self._queue.add_later(key, _MISSED_SECONDS)
 
     async def watch(self) -> None:
         """Keep the indexes like the API server's, until cancelled."""
@@ -222,14 +229,20 @@ class Controller:
 
     async def _reconcile(self) -> None:
         """First every group, since nobody may have done so for a while; then those that are touched."""
-        for reflector in self._reflectors:
-            await reflector.synced.wait()
-        for key in self._groups.keys():  # noqa: SIM118 - no mapping
-            self._queue.add(key)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._leftovers.work())
-            for _ in range(_WORKERS):
-                group.create_task(self._reconciler.work())
+        self._reconciler.forget()
+        self._reconciling = True
+        try:
+            for reflector in self._reflectors:
+                await reflector.synced.wait()
+            for key in self._groups.keys():  # noqa: SIM118 - no mapping
+                self._queue.add(key)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._leftovers.work())
+                for _ in range(_WORKERS):
+                    group.create_task(self._reconciler.work())
+        finally:
+            self._reconciling = False
+            self._queue.clear()
 
 
 async def _first(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> list[asyncio.Task[None]]:

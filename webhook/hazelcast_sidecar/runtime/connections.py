@@ -261,16 +261,18 @@ class Connections:
     def note_buffers(self, connection: Connection, size: int) -> None:
         """Take into account that a connection has had a read of this size; too many of them end some.
 
-        They end where the most are, idle ones first: an API server that sends large reviews keeps its own.
+        Only idle ones end, where the most are: what is under way is bounded by its own bytes.
         """
         if not connection.ended:
             crowd = self._buffers[connection.source.name]
             self._buffered += size - crowd.get(connection, 0)
             crowd[connection] = connection.largest_read = size
         while self._buffered > self.bounds.buffer_bytes:
-            crowd = max(self._buffers.values(), key=lambda crowd: sum(crowd.values()))
-            idle = (each for each in crowd if not each.held)
-            next(idle, next(iter(crowd))).abort(Closed.MEMORY)
+            idle = [crowd for crowd in self._buffers.values() if any(not each.held for each in crowd)]
+            if not idle:
+                return
+            crowd = max(idle, key=lambda crowd: sum(crowd.values()))
+            next(each for each in crowd if not each.held).abort(Closed.MEMORY)
 
     def forget_buffers(self, connection: Connection) -> None:
         """Take into account that a connection has ended, and its buffers with it."""

@@ -149,7 +149,12 @@ class Port:
         arriving = self._loop.create_task(self._arrive(accepted, connection))
         connection.hang_up = arriving.cancel
         self._arriving.add(arriving)
-        arriving.add_done_callback(self._arriving.discard)
+        arriving.add_done_callback(partial(self._begun, accepted))
+
+    def _begun(self, accepted: socket.socket, arriving: asyncio.Task[None]) -> None:
+        self._arriving.discard(arriving)
+        if arriving.cancelled():
+            accepted.close()  # a task that is cancelled before its first step has passed it on to nobody
 
     async def _arrive(self, accepted: socket.socket, connection: Connection) -> None:
         """Agree on TLS, and have the server answer what comes."""

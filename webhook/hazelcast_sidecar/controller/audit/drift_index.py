@@ -12,6 +12,7 @@ from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, owner_of
 from hazelcast_sidecar.names import INJECT, STATUS
 
 _AT_ONCE = 200
+_SPARE = 100
 
 
 class _Workload(NamedTuple):
@@ -50,6 +51,8 @@ class DriftIndex:
         if known is None or known[1] != workload:
             self._pods[item.uid] = (item.name, self._shared.setdefault(workload, workload))
             self.changed.set()
+            if len(self._shared) > 2 * len(self._pods) + _SPARE:
+                self._share()  # Pods can be changed again and again, and a standby never looks
 
     def remove(self, item: Metadata) -> None:
         """A Pod has gone."""
@@ -60,6 +63,10 @@ class DriftIndex:
         if self._pods.pop(uid, None) is not None:
             self.changed.set()
 
+    def _share(self) -> None:
+        """Keep what the Pods of today have in common, and nothing of those before."""
+        self._shared = {workload: workload for _, workload in self._pods.values()}
+
     async def drifted(self, detector: DriftDetector, faults: Faults) -> list[Finding]:
         """Those whose member is not what they would get now; others may run between two lots of Pods.
 
@@ -67,7 +74,7 @@ class DriftIndex:
             detector: says so.
             faults: takes what judging a record raises; such a one counts as not drifted.
         """
-        self._shared = {workload: workload for _, workload in self._pods.values()}
+        self._share()
         verdicts: dict[Record, Verdict | None] = {}
         found: list[Finding] = []
         for number, (uid, (name, workload)) in enumerate(list(self._pods.items()), 1):

@@ -4,9 +4,10 @@ A dry run makes no Pods, so nothing is ever told of one.
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import msgspec
 
@@ -23,7 +24,7 @@ _AGAIN = timedelta(minutes=5)
 """How long what was told is not told again."""
 
 _BURST, _PER_SECOND = 50, 5.0
-_MAX_PENDING = 1000
+_MAX_PENDING, _MAX_PENDING_OF_NAMESPACE = 1000, 200
 
 _MAX_TOLD = 4096
 
@@ -60,6 +61,11 @@ class Recorder:
         self.subjects = TopOwners(api)
         self._bucket = TokenBucket(_BURST, _PER_SECOND)
         self._pending: dict[EventNotice, int] = {}
+        self._waiting: Counter[str] = Counter()
+        """How many of each namespace wait."""
+        self._served: dict[str, int] = {}
+        """When those of them that had a turn had it last."""
+        self._turns = count(1)
         self._some = asyncio.Event()
         self._told: OrderedDict[tuple[str, str], EventSeries] = OrderedDict()
         self._failing = False
@@ -90,12 +96,21 @@ class Recorder:
             warning: something is wrong.
         """
         news = EventNotice(namespace, owner, reason, cut(sentence), warning, pod)
-        full = news not in self._pending and len(self._pending) >= _MAX_PENDING
-        if full or (pod is None and not can_be(owner)):
+        if self._is_full(news) or (pod is None and not can_be(owner)):
             self._metrics.events["dropped"].inc()
             return
+        if news not in self._pending:
+            self._waiting[news.namespace] += 1
         self._pending[news] = self._pending.get(news, 0) + 1
         self._some.set()
+
+    def _is_full(self, news: EventNotice) -> bool:
+        """Tell whether there is no place for a notice: one namespace's leave some for those of others."""
+        if news in self._pending:
+            return False
+        return (
+            len(self._pending) >= _MAX_PENDING or self._waiting[news.namespace] >= _MAX_PENDING_OF_NAMESPACE
+        )
 
     async def work(self) -> None:
         """Write Events until cancelled; what waits then is the next leader's to tell."""
@@ -106,12 +121,21 @@ class Recorder:
                 await self._try(self._tell(news, times))
         finally:
             self._pending.clear()
+            self._waiting.clear()
+            self._served.clear()
 
     async def _next(self) -> tuple[EventNotice, int]:
         while not self._pending:
             self._some.clear()
             await self._some.wait()
-        news = next(iter(self._pending))
+        # Namespaces take turns: many notices of one keep those of the others waiting for one each.
+        news = min(self._pending, key=lambda notice: self._served.get(notice.namespace, 0))
+        self._waiting[news.namespace] -= 1
+        if self._waiting[news.namespace]:
+            self._served[news.namespace] = next(self._turns)
+        else:
+            del self._waiting[news.namespace]
+            self._served.pop(news.namespace, None)
         return news, self._pending.pop(news)
 
     async def _try(self, step: Awaitable[None]) -> None:

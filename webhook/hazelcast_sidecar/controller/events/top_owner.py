@@ -82,7 +82,10 @@ class TopOwners:
         return found
 
     async def _read(self, kind: Kind, namespace: str, claimed: OwnerReference) -> Owner | None:
-        found = await self._api.get(kind, namespace, claimed.name)
+        try:
+            found = await self._api.get(kind, namespace, claimed.name)
+        except msgspec.MsgspecError:
+            return None  # no more than a name, and that says nothing
         if found is None or found.metadata.uid != claimed.uid:
             return None
         maker = next((each for each in found.metadata.owner_references if each.controller), None)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
 from hazelcast_sidecar.group_objects.claims import Facts
 from hazelcast_sidecar.group_objects.objects import (
     Participant,
@@ -18,11 +19,13 @@ from hazelcast_sidecar.group_objects.objects import (
     unmet_requests,
 )
 from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, is_older, owner_of, pod_reference
+from hazelcast_sidecar.limits import shown
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.status import Status
-from hazelcast_sidecar.names import GROUP, STATUS, is_group, is_object_name, resource_name
+from hazelcast_sidecar.names import GROUP, RESOURCE_PREFIX, STATUS, is_group, is_object_name, resource_name
 from hazelcast_sidecar.runtime.log import LogLine
 
+_LINES, _LINES_PER_SECOND = 20, 0.2
 _MAX_OWNERS = 100
 """Of a group's objects. Each Pod without a workload is one, and each further one changes all objects."""
 
@@ -104,6 +107,7 @@ class Groups:
 
     def __init__(self, touch: Touch, log: LogLine) -> None:
         self._touch, self._log = touch, log
+        self._lines = TokenBucket(_LINES, _LINES_PER_SECOND)
         self._pods: dict[str, Bearers] = {}
         self._groups: dict[Key, dict[Claim, Bearers]] = defaultdict(dict)
         self._facts: dict[str, Facts | None] = {}
@@ -159,6 +163,10 @@ class Groups:
                 uid = next(iter(bearers.untried))
                 yield bearers, uid, bearers.pods[uid]
 
+    def is_doubtful(self, key: Key) -> bool:
+        """Tell whether a claim of a group is still to be verified."""
+        return next(self.doubtful(key), None) is not None
+
     def facts(self, uid: str) -> Facts | None:
         """Return what a Pod shows of its member, where a former claim of it was refused.
 
@@ -202,7 +210,8 @@ class Groups:
         """Forget all Pods but these."""
         for uid in [uid for uid in self._pods if uid not in uids]:
             self._forget(uid)
-            self._facts.pop(uid, None)
+        for uid in [uid for uid in self._facts if uid not in uids]:
+            del self._facts[uid]
 
     def upsert(self, item: Metadata) -> None:
         """A Pod is there; nothing happens where nothing of interest changed."""
@@ -273,23 +282,20 @@ class Groups:
         try:
             found = status.decode(text)
         except msgspec.MsgspecError as error:
-            self._log(
-                "unreadable status",
-                level="warning",
-                namespace=item.namespace,
-                pod=item.name,
-                error=str(error),
-            )
+            self._say("unreadable status", item, error=shown(str(error)))
             return None
         if found.group != item.labels.get(GROUP) or not is_group(found.group):
-            self._log("status and label differ", level="warning", namespace=item.namespace, pod=item.name)
+            self._say("status and label differ", item)
             return None
         if found.discovery == "api" and not is_object_name(found.service_account):
-            self._log(
-                "status without ServiceAccount", level="warning", namespace=item.namespace, pod=item.name
-            )
+            self._say("status without ServiceAccount", item)
             return None
         return Claim(Key(item.namespace, found.group), found, owner)
+
+    def _say(self, message: str, item: Metadata, **fields: str) -> None:
+        """Log what is wrong with a Pod, at a measured pace: it may change again and again."""
+        if self._lines.take_if_there():
+            self._log(message, level="warning", namespace=item.namespace, pod=item.name, **fields)
 
 
 def _first_pod(bearers: Bearers) -> OwnerReference:
@@ -329,8 +335,9 @@ class ManagedObjects:
 
         Where the watch has passed it already, it says nothing new itself: the object may have gone since.
         """
-        if not _is_past(item, self._passed) and not self._is_known(item):
-            self._put(item)
+        key = _key_of(item)
+        if not _is_past(item, self._passed) and not self._is_known(key, item):
+            self._put(key, item)
 
     def begin(self, version: str) -> None:
         """A list begins, as of this version; an older one than before is of a store that was restored."""
@@ -350,17 +357,17 @@ class ManagedObjects:
     def upsert(self, item: Metadata) -> None:
         """It is there; whoever changed it, its group is looked at unless it was us."""
         self._pass(item)
-        if not _is_named_so(item):
-            return
-        if not self._is_known(item):
-            self._touch(self._put(item))
+        key = self._place_of(item)
+        if key is not None and not self._is_known(key, item):
+            self._put(key, item)
+            self._touch(key)
 
     def remove(self, item: Metadata) -> None:
         """It has gone, as of its version."""
         self._pass(item)
-        if not _is_named_so(item):
+        key = self._place_of(item)
+        if key is None:
             return
-        key = _key_of(item)
         known = self._objects.get(key)
         if (
             known is not None
@@ -375,21 +382,31 @@ class ManagedObjects:
         if not is_older(item.resource_version, self._passed):
             self._passed = item.resource_version
 
-    def _is_known(self, item: Metadata) -> bool:
+    def _place_of(self, item: Metadata) -> Key | None:
+        """Find the group whose object it is; None where it is none of ours.
+
+        It has the name that ours have: a copy of one has our labels, too. But one of ours may have been given
+        the label of another group.
+        """
+        if _is_named_so(item):
+            return _key_of(item)
+        key = Key(item.namespace, item.name.removeprefix(RESOURCE_PREFIX))
+        known = self._objects.get(key)
+        return key if known is not None and known.uid == item.uid else None
+
+    def _is_known(self, key: Key, item: Metadata) -> bool:
         """Whether the object is known as it is here, or as it was later."""
-        known = self._objects.get(_key_of(item))
+        known = self._objects.get(key)
         return known is not None and _is_past(item, known.resource_version)
 
-    def _put(self, item: Metadata) -> Key:
+    def _put(self, key: Key, item: Metadata) -> None:
         """Keep what is read of it: anyone may give an object our labels, and much beside them."""
-        key = _key_of(item)
         self._objects[key] = Metadata(
             name=item.name,
             namespace=item.namespace,
             uid=item.uid,
             resource_version=item.resource_version,
         )
-        return key
 
 
 def _is_past(item: Metadata, version: str) -> bool:
@@ -397,7 +414,7 @@ def _is_past(item: Metadata, version: str) -> bool:
 
 
 def _is_named_so(item: Metadata) -> bool:
-    """Whether an object has the name that ours have; a copy of one has our labels too."""
+    """Whether an object has the name that ours of its group have."""
     return item.name == resource_name(item.labels.get(GROUP, ""))
 
 

@@ -105,7 +105,7 @@ class Leftovers:
                 self._due[key] = now + _AGAIN_SECONDS
 
     async def _clear(self, key: Key) -> None:
-        if await self._has_pods(key):
+        if self._groups.is_doubtful(key) or await self._has_pods(key):
             return
         for name, kept in self._kept.items():
             item = kept.get(key)
@@ -148,7 +148,7 @@ class Leftovers:
             return False
         try:
             found = await self._api.read_as(_Owner, kind, key.namespace, owner.name)
-        except msgspec.ValidationError:
+        except msgspec.MsgspecError:
             return False
         if found is None or found.metadata.uid != owner.uid:
             return False

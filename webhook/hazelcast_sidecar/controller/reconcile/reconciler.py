@@ -35,6 +35,7 @@ class WorkQueue:
     def __init__(self) -> None:
         self._waiting: dict[Key, None] = {}
         self._taken: set[Key] = set()
+        self._later: dict[Key, asyncio.TimerHandle] = {}
         self._some = asyncio.Event()
 
     def __len__(self) -> int:
@@ -46,8 +47,25 @@ class WorkQueue:
         self._some.set()
 
     def add_later(self, key: Key, seconds: float) -> None:
-        """Look at a group after a while."""
-        asyncio.get_running_loop().call_later(seconds, self.add, key)
+        """Enqueue a group after a delay in seconds; of several delays of one group the shortest counts."""
+        loop = asyncio.get_running_loop()
+        known = self._later.get(key)
+        if known is not None:
+            if known.when() <= loop.time() + seconds:
+                return
+            known.cancel()
+        self._later[key] = loop.call_later(seconds, self._is_due, key)
+
+    def _is_due(self, key: Key) -> None:
+        del self._later[key]
+        self.add(key)
+
+    def clear(self) -> None:
+        """Forget all groups that wait: the next leader begins with every group there is."""
+        for handle in self._later.values():
+            handle.cancel()
+        self._later.clear()
+        self._waiting.clear()
 
     async def get(self) -> Key:
         """The next group that nobody is looking at; give it back with `done`."""
@@ -113,6 +131,11 @@ class Reconciler:
         self._verifier = Verifier(api, groups, recorder, metrics, log)
         self._last_applied: dict[Key, tuple[Wanted, list[str | None]]] = {}
         """What each group needed, and the versions of what was made for it."""
+
+    def forget(self) -> None:
+        """Forget what an earlier term of this leader has found."""
+        self._last_applied.clear()
+        self._waits.clear()
 
     async def work(self) -> None:
         """Until cancelled."""

@@ -51,9 +51,12 @@ class Verifier:
         Raises:
             ApiError: refused.
         """
-        for bearers in self._groups.believed(key):
+        seen: set[OwnerReference] = set()
+        for bearers in list(self._groups.believed(key)):
             if bearers.standing is not None:
-                standing = await self._standing(bearers.claim, again=True)
+                owner = bearers.claim.owner
+                standing = await self._standing(bearers.claim, again=owner not in seen)
+                seen.add(owner)
                 self._groups.believe(bearers, standing)
 
     async def _verify(self, bearers: Bearers, uid: str, name: str) -> None:
