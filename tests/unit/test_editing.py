@@ -210,6 +210,11 @@ def test_a_key_beside_a_merge_key_is_added() -> None:
     assert changed(text, [{"op": "add", "path": "/c/b", "value": "x"}]) == f"{text}  b: x\n"
 
 
+def test_a_comment_without_a_line_break_behind_a_text_is_no_part_of_it() -> None:
+    added: Operation = {"op": "add", "path": "/list/-", "value": "b"}
+    assert changed("list:\n- |\n  a\n# end", [added]) == "list:\n- |\n  a\n- b\n# end"
+
+
 def test_a_text_that_ends_the_file_without_a_line_break_is_not_made_longer() -> None:
     text = "list:\n- |\n  a"
     assert "put a line break at its end" in refusal(text, {"op": "add", "path": "/list/-", "value": "b"})

@@ -350,9 +350,13 @@ class _Writer:
         colon = _COLON.match(self._text, key.end)
         return Splice(colon.end() if colon else node.start, node.end, "")
 
+    def line_below(self, index: int) -> int:
+        """Return where the line below begins of what ends at an index, which may be there already."""
+        return index if index and _BREAK.match(self._text[index - 1]) else self.next_line(index)
+
     def below(self, index: int, lines: list[str]) -> Splice:
         """Put lines below the one of an index."""
-        at = index if index and _BREAK.match(self._text[index - 1]) else self.next_line(index)
+        at = self.line_below(index)
         newline = self.newline(index)
         if self.is_open(at):
             return Splice(at, at, newline + newline.join(lines))
@@ -473,7 +477,7 @@ class _Block:
             return self._in_front(self._overlay.originals[0], entries, above_comments=True)
         start = self._starts[id(before)]
         column = start - writer.line_start(start)
-        if _last_leaf(before).is_block_text and writer.is_open(writer.next_line(before.end)):
+        if _last_leaf(before).is_block_text and writer.is_open(writer.line_below(before.end)):
             # A line break behind it would be a part of that text.
             if self._node.kind is Kind.SEQUENCE:
                 raise UneditableError("the file ends within a text; put a line break at its end")
