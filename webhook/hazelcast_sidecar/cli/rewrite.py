@@ -138,7 +138,11 @@ class _Rewriting:
         if not refused or self._keeps_refused:
             return text, text, content
         self.left_out = True
-        return text, *_without(text, document, refused)
+        left, content = _without(text, document, refused)
+        if content is None and "" not in refused:
+            sentence = "the whole list is left out, as it cannot be read without what was refused"
+            complain(f"{source.name}:{document.first_line}: {sentence}")
+        return text, left, content
 
     def _result(self, found: Found) -> Result:
         document, placed = found.document, found.placed
@@ -197,7 +201,7 @@ def _write(options: argparse.Namespace, rewritten: list[_File], reading: Reading
             )
     elif options.diff:
         for file in rewritten:
-            before, after = (text.splitlines(keepends=True) for text in (file.source.text, file.after))
+            before, after = _diff_lines(file.source.text), _diff_lines(file.after)
             write_documents(
                 "".join(unified_diff(before, after, fromfile=file.source.name, tofile=file.source.name))
             )
@@ -206,6 +210,13 @@ def _write(options: argparse.Namespace, rewritten: list[_File], reading: Reading
         write_documents(objects(contents, options.output))
     else:
         write_documents(_joined([file.piped for file in rewritten]))
+
+
+def _diff_lines(text: str) -> list[str]:
+    """Return the lines of a text as a patch has them, which knows no other line break than this one."""
+    lines = text.split("\n")
+    last = lines.pop()
+    return [f"{line}\n" for line in lines] + ([f"{last}\n\\ No newline at end of file\n"] if last else [])
 
 
 def _joined(texts: list[str]) -> str:

@@ -19,7 +19,7 @@ from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.model.workload import KINDS, Workload, WorkloadKind, as_pod
-from hazelcast_sidecar.names import PREFIX, STATUS
+from hazelcast_sidecar.names import GROUP, PREFIX, STATUS
 from hazelcast_sidecar.spec.annotations import Defaults
 from hazelcast_sidecar.untrusted import UndecodableError
 
@@ -176,6 +176,8 @@ def _inject_pod(
     match decision:
         case Inject():
             operations = patch.operations(decision, patch.shape_of(pod), run_as_user, was=was)
+            if (label := patch.pointer(*_LABEL)) in was:  # it is the group's, and stays as it was written
+                operations = [each for each in operations if each["path"] != label]
             return Result(decision.reason, under(path, operations), decision.warnings, injection=decision)
         case Restore(reason=reason, warnings=warnings):
             operations = patch.restore_operations(decision, pod, run_as_user)
@@ -211,12 +213,13 @@ def _inject_workload(
 
 _EMPTY = re.compile(r"\[[ \t\r\n]*\]|\{[ \t\r\n]*\}|~|null|Null|NULL|")
 _GRACE = ("spec", "terminationGracePeriodSeconds")
+_LABEL = ("metadata", "labels", GROUP)
 
 
 def _written_over(pod: Object, written: Written) -> dict[str, str]:
     """Return how what injection writes over stands in a Pod or its template, by JSON pointer.
 
-    That is what is there and empty, and a grace period that is not simply a number.
+    That is what is there and empty, a grace period that is not simply a number, and a label of its own.
     """
     found = {}
     containers = part(pod, ("spec",)).get("containers")
@@ -230,6 +233,8 @@ def _written_over(pod: Object, written: Written) -> dict[str, str]:
     grace = _value_at(pod, _GRACE)
     if isinstance(grace, int) and (text := written(_GRACE)) not in (None, str(grace)):
         found[patch.pointer(*_GRACE)] = str(text)
+    if isinstance(label := _value_at(pod, _LABEL), str):
+        found[patch.pointer(*_LABEL)] = label
     return found
 
 

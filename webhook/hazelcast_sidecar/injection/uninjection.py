@@ -95,13 +95,14 @@ def _metadata(
 ) -> Iterator[Operation]:
     """What is left of a Pod template's metadata; nothing, where it had none."""
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    added = {GROUP} if record is not None and labels.get(GROUP) == record.group else set()
+    own_label = pointer("metadata", "labels", GROUP) in was
+    added = {GROUP} if record and not own_label and labels.get(GROUP) == record.group else set()
     gone = {"labels": added, "annotations": copies}
     kept = any(f"/metadata/{key}" in was for key in gone)
     if (
         copies
         and not kept
-        and all(gone.get(key, set()) >= set(value or ()) for key, value in metadata.items())
+        and all(key in gone and gone[key] >= set(value or ()) for key, value in metadata.items())
     ):
         yield _restored("/metadata", was)
         return

@@ -192,7 +192,7 @@ class Document:
         for change in changes:
             item = _ITEM.fullmatch(change.path)
             if item is None:
-                expected = patched(expected, change.from_root)
+                expected, elements = patched(expected, change.from_root), None
                 continue
             if elements is None:
                 elements = list(expected["items"])

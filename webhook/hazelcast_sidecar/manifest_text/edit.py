@@ -32,6 +32,7 @@ AS_WRITTEN = "text"
 """Member of an operation of ours beside those of RFC 6902: how its value is written."""
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_LINE_BREAK = re.compile("\\r?\\n")
 _LAST_BREAK = re.compile("(?:\r\n|[\n\r\x85\u2028\u2029])\\Z")
 _TO_DASH = re.compile("(?:[ \t\r\n\x85\u2028\u2029]|#[^\r\n\x85\u2028\u2029]*)*-")
 _PROPERTIES = re.compile("(?:[&!][^ \t\r\n]*[ \t\r\n]*)+")
@@ -218,8 +219,9 @@ class _Writer:
         self._text = text
         self._json = json_style
         self._anywhere = _first_list_style(root)
-        found = _BREAK.search(text)
-        self._first_break = found[0] if found else "\n"
+        # Other characters that end a line in YAML are letters to JSON, and to most people.
+        found = _LINE_BREAK.search(text)
+        self._first_break = found[0] if found else "\r" if "\r" in text else "\n"
 
     def splices(self, overlay: _Overlay, above: list[Node]) -> Iterator[Splice]:
         """Yield the changes in a collection and below it, in the order of the text where two have one place.
@@ -263,8 +265,8 @@ class _Writer:
 
     def newline(self, index: int) -> str:
         """Return the line break that is used around an index."""
-        start = self.line_start(index)
-        return _break_before(self._text, start) or self._first_break
+        before = _break_before(self._text, self.line_start(index))
+        return before if _LINE_BREAK.fullmatch(before) else self._first_break
 
     def begins_line(self, index: int) -> bool:
         return not self._text[self.line_start(index) : index].strip(" ")

@@ -77,5 +77,10 @@ def _unreadable(error: Exception) -> UnreadableError:
         said = ", ".join(filter(None, (error.problem, error.context)))
         return UnreadableError(said, mark.index if mark else 0)
     if isinstance(error, yaml.reader.ReaderError):
-        return UnreadableError(f"the character U+{ord(error.character):04X} is not allowed", error.position)
+        return UnreadableError(f"the character U+{_code(error.character):04X} is not allowed", error.position)
     return UnreadableError(" ".join(str(error).split()))
+
+
+def _code(character: str | int) -> int:
+    """Return a character's number, as which PyYAML has those of a text."""
+    return character if isinstance(character, int) else ord(character)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NoReturn
 
@@ -38,8 +39,8 @@ def read_json(text: str, start: int) -> tuple[Content, int]:
     def collected(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
         mapping = dict(pairs)
         if len(mapping) < len(pairs):
-            keys = [key for key, _ in pairs]
-            repeated.append((start, next(key for key in keys if keys.count(key) > 1)))
+            times = Counter(key for key, _ in pairs)
+            repeated.append((start, next(key for key in times if times[key] > 1)))
         return mapping
 
     decoder = json.JSONDecoder(object_pairs_hook=collected, parse_constant=_no_constant)
