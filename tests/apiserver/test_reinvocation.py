@@ -221,6 +221,7 @@ def test_a_member_that_another_webhook_removes_is_missed_aloud(
 def asked_again(control_plane: ControlPlane, webhook_configuration: dict[str, Any]) -> Iterator[str]:
     """Name a namespace for which the second of our webhooks is asked alone: the configuration exempts it."""
     namespace = "kube-system"
+    control_plane.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/shop?gracePeriodSeconds=0")
     _, again, _, _ = deepcopy(webhook_configuration["webhooks"])
     again["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
     name = "again-alone"
@@ -228,8 +229,11 @@ def asked_again(control_plane: ControlPlane, webhook_configuration: dict[str, An
     assert answer.code == 201, answer.message
     try:
         deadline = time.monotonic() + ACTIVE_SECONDS
-        while "initContainers" not in created(control_plane, namespace, ASKING).document["spec"]:
+        while (answer := created(control_plane, namespace, ASKING)).code == 201:
+            if "initContainers" in answer.document["spec"]:
+                break
             assert time.monotonic() < deadline, f"no call within {ACTIVE_SECONDS} s"
+        assert answer.code == 201, answer.message
         yield namespace
     finally:
         control_plane.request("DELETE", f"{CONFIGURATIONS}/{name}")
