@@ -145,3 +145,29 @@ def test_many_keys_of_which_one_stands_twice_are_read_at_once(tmp_path: Path) ->
     seconds(10)
     few = min(seconds(10_000) for _ in range(3))
     assert min(seconds(40_000) for _ in range(3)) < 10 * few + 0.05
+
+
+def test_a_line_break_that_changes_a_value_is_not_added_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = tmp_path / "first.yaml"
+    first.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  k: |\n    text")
+    second = tmp_path / "second.yaml"
+    second.write_text(DEPLOYMENT.format(name="shop", odd=""))
+    assert main(["inject", str(second), str(first)]) == 0
+    assert "gets a line break" not in capsys.readouterr().err, "nothing comes behind it"
+    assert main(["inject", str(first), str(second)]) == 0
+    assert "first.yaml: its last text gets a line break at its end" in capsys.readouterr().err
+
+
+def test_what_follows_a_refused_document_stays_a_document_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mixed.yaml"
+    refused = DEPLOYMENT.format(name="bad", odd="").replace("name: app", "name: hazelcast")
+    good = json.dumps(yaml.safe_load(DEPLOYMENT.format(name="good", odd="")))
+    bad = json.dumps(yaml.safe_load(refused))
+    path.write_text(f"{DEPLOYMENT.format(name='first', odd='')}---\n{bad}\n{good}\n")
+    assert main(["inject", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert [each["metadata"]["name"] for each in yaml.safe_load_all(out)] == ["first", "good"]

@@ -15,7 +15,7 @@ from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.injection.bystanders import remark
 from hazelcast_sidecar.injection.manifests import Placed, Result, Written, is_known, objects_in, unexpected
 from hazelcast_sidecar.injection.pod_decision import SENTENCES, Reason
-from hazelcast_sidecar.manifest_text.document import Change, Document
+from hazelcast_sidecar.manifest_text.document import Change, Document, parts
 from hazelcast_sidecar.manifest_text.failures import UneditableError, UnreadableError
 
 Rewrite = Callable[[Placed, Written], Result]
@@ -105,7 +105,9 @@ class _Rewriting:
                 continue
             whole, text, content = self._document(source, document)
             after.append(whole)
-            piped.append(text)
+            # What begins this document may have gone with the one before it.
+            apart = text and piped and not piped[-1] and not text.startswith("---")
+            piped.append(f"---\n{text}" if apart else text)
             if self._keeps_contents:
                 contents.append(content)
         return _File(source, "".join(after), "".join(piped), contents)
@@ -209,7 +211,21 @@ def _write(options: argparse.Namespace, rewritten: list[_File], reading: Reading
         contents = [content for file in rewritten for content in file.contents if content is not None]
         write_documents(objects(contents, options.output))
     else:
+        for file in rewritten[:-1]:
+            if _ends_within_a_text(file.piped):
+                complain(f"{file.source.name}: its last text gets a line break at its end in this output")
         write_documents(_joined([file.piped for file in rewritten]))
+
+
+def _ends_within_a_text(text: str) -> bool:
+    """Tell whether a line break behind a stream would be a part of what it says."""
+    if text.endswith("\n") or not text:
+        return False
+    *_, last = parts(text)
+    try:
+        return bool(Document(*last).content != Document(f"{last.text}\n", last.first_line).content)
+    except UnreadableError:
+        return False
 
 
 def _diff_lines(text: str) -> list[str]:
