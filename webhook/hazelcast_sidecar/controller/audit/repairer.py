@@ -9,8 +9,10 @@ longer than one eviction takes.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from http import HTTPStatus
+from itertools import count
 from time import monotonic
 
 import msgspec
@@ -102,6 +104,8 @@ class Repairer:
         self._settled = clock()
         self._not_before: dict[_Owner, float] = {}
         """When an owner's Pods may be evicted again."""
+        self._had_turn: dict[_Owner, int] = {}
+        self._turns = count(1)
         self._blocked: set[_Owner] = set()
         """Owners of which was said that a budget forbids the eviction: that may take days."""
 
@@ -120,19 +124,24 @@ class Repairer:
     def _next(self) -> Iterator[tuple[Findings, list[Finding]]]:
         """Yield one owner of each namespace, with those of its Pods that eviction would repair.
 
-        So an owner waits for one eviction in each other namespace, however many owners that has.
+        So an owner waits for one eviction in each other namespace, however many owners that has; those of one
+        namespace take turns, too.
         """
         now = self._clock()
         self._not_before = {owner: when for owner, when in self._not_before.items() if when > now}
-        turns: dict[str, tuple[Findings, list[Finding]]] = {}
+        waiting: defaultdict[str, list[tuple[Findings, list[Finding]]]] = defaultdict(list)
         for findings in self._repaired:
             for found in findings.by_owner():
                 repairable = [finding for finding in found if finding.repairable]
                 if repairable and _owner(found[0]) not in self._not_before:
-                    turns.setdefault(found[0].namespace, (findings, repairable))
-        for turn in turns.values():
+                    waiting[found[0].namespace].append((findings, repairable))
+        known = {_owner(found[0]) for owners in waiting.values() for _, found in owners}
+        self._had_turn = {owner: turn for owner, turn in self._had_turn.items() if owner in known}
+        for owners in waiting.values():
             if self._clock() >= self._settled:
-                yield turn
+                findings, found = min(owners, key=lambda each: self._had_turn.get(_owner(each[1][0]), 0))
+                self._had_turn[_owner(found[0])] = next(self._turns)
+                yield findings, found
 
     async def _try(self, findings: Findings, found: list[Finding]) -> None:
         try:
