@@ -23,7 +23,7 @@ import msgspec
 import pytest
 import yaml
 
-from hazelcast_sidecar.group_objects.objects import of_group, requirements_of
+from hazelcast_sidecar.group_objects.desired_objects import of_group, requirements_of
 from hazelcast_sidecar.injection import member
 from hazelcast_sidecar.injection.fingerprint import fingerprint
 from hazelcast_sidecar.model.status import decode

@@ -16,8 +16,8 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import load_kube_config
 
-from hazelcast_sidecar.controller.controller import Controller as InProcess
-from hazelcast_sidecar.controller.controller import ControllerSettings
+from hazelcast_sidecar.controller.lifecycle import Controller as InProcess
+from hazelcast_sidecar.controller.lifecycle import ControllerSettings
 from hazelcast_sidecar.controller.reconcile import leftovers
 from hazelcast_sidecar.runtime.listening import Address
 from tests.apiserver import controller as fixtures

@@ -159,4 +159,4 @@ def test_what_the_webhooks_record_does_not_tell_stays_and_is_named(
     out, err = capsys.readouterr()
     assert "HAZELCAST_ADDRESS" in out
     assert "initContainers" not in out
-    assert "whose record does not say what was there before: HAZELCAST_ADDRESS, term" in err
+    assert "whose status annotation does not say what was there before: HAZELCAST_ADDRESS, term" in err

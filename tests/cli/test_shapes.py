@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hazelcast_sidecar.cli import main
-from hazelcast_sidecar.injection.manifests import record_in
+from hazelcast_sidecar.injection.manifests import status_in
 from hazelcast_sidecar.manifest_text.document import Document, parts
 
 SHAPES = Path(__file__).parent / "shapes"
@@ -75,7 +75,7 @@ def test_it_is_injected_and_comes_out_again_to_the_byte(name: str, tmp_path: Pat
         without_brackets = [line for line in before.splitlines() if b"[" not in line and b"{" not in line]
         assert all(line in lines for line in without_brackets), "in their order"
     objects = [Document(*part).content for part in parts(injected.decode())]
-    assert all(record_in(obj) is not None for obj in objects)
+    assert all(status_in(obj) is not None for obj in objects)
     assert main(["inject", str(copy), "--in-place"]) == 0
     assert copy.read_bytes() == injected
     assert main(["uninject", str(copy), "--in-place"]) == 0

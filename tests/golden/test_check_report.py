@@ -21,12 +21,12 @@ from tests.unit.snapshots import (
     EMPTY,
     HEALTHY,
     NOW,
-    asking,
     configuration,
     deployment,
     injected,
     lease,
     node,
+    pod_without_member,
     policy,
     settings,
     with_pods,
@@ -38,7 +38,7 @@ REPORTS = Path(__file__).parent / "check"
 def broken() -> Snapshot:
     """One with a fault of every kind."""
     used = with_pods(EMPTY, injected(), injected("cart-1", group="cart", fingerprint="of-yesterday"))
-    assert isinstance(used.standing, dict)
+    assert isinstance(used.existing_objects, dict)
     shop, cart = (ObjectName("Service", "team-a", f"hazelcast-{name}") for name in ("shop", "cart"))
     blank: dict[str, Any] = configuration()
     blank["webhooks"][0]["clientConfig"].pop("caBundle")
@@ -54,10 +54,10 @@ def broken() -> Snapshot:
         controller=deployment("controller.yaml", 1),
         endpoints=[],
         lease=lease(NOW),
-        trial=DryRun("default", refusal=refusal),
-        lacking=list(CONTROLLER_RIGHTS[-2:]),
-        asking=[asking("till-1")],
-        standing={**used.standing, shop: Metadata(), cart: None},
+        dry_run=DryRun("default", refusal=refusal),
+        missing_permissions=list(CONTROLLER_RIGHTS[-2:]),
+        without_member=[pod_without_member("till-1")],
+        existing_objects={**used.existing_objects, shop: Metadata(), cart: None},
         group_endpoints=Unread("you may not list endpointslices"),
         policies=[policy("default-deny", {"podSelector": {}})],
     )
@@ -66,7 +66,7 @@ def broken() -> Snapshot:
 def forbidden() -> Snapshot:
     """Before an installation, by somebody with few rights."""
     unread = Unread("you may not list nodes")
-    return replace(EMPTY, configuration=None, nodes=unread, refused=list(PARTS[-4:]))
+    return replace(EMPTY, configuration=None, nodes=unread, denied_permissions=list(PARTS[-4:]))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import pytest
 
 from hazelcast_sidecar.demo.java import find_java, member_jars
 from hazelcast_sidecar.demo.member_program import hosts_text, java_command, member_environment
-from hazelcast_sidecar.group_objects.objects import HAZELCAST_YAML, JAVA_SECURITY, POD_YAML
+from hazelcast_sidecar.group_objects.desired_objects import HAZELCAST_YAML, JAVA_SECURITY, POD_YAML
 from hazelcast_sidecar.injection.member import member_env
 from hazelcast_sidecar.names import CONFIG_DIRECTORY, CONFIG_KEY, POD_CONFIG_KEY, SECURITY_KEY, resource_name
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse

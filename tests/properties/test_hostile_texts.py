@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hazelcast_sidecar.checks.results import State, Unread
 from hazelcast_sidecar.checks.runner import OF_INSTALLATION, findings
-from hazelcast_sidecar.checks.snapshot import Asking
+from hazelcast_sidecar.checks.snapshot import PodWithoutMember
 from hazelcast_sidecar.cli import main
 from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.events.denials import Denials, _FailedCreate
@@ -218,7 +218,10 @@ def test_every_check_has_its_say_beside_a_hostile_pod(evil: Metadata) -> None:
     evil_too = replace(
         snapshot,
         pods=[evil, injected()],
-        asking=[Asking(evil, as_created(evil), 1), Asking(injected("bad"), Unread("it is no Pod"), 1)],
+        without_member=[
+            PodWithoutMember(evil, as_created(evil), 1),
+            PodWithoutMember(injected("bad"), Unread("it is no Pod"), 1),
+        ],
     )
     before = {(finding.area, finding.check) for finding in findings(snapshot, OF_INSTALLATION)}
     found = findings(evil_too, OF_INSTALLATION)

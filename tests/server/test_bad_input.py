@@ -367,7 +367,7 @@ def many_files() -> Iterator[None]:
 @LINUX
 def test_many_idle_connections_cost_nobody_his_place(victim: Victim, memory_limit: int) -> None:
     # On a slow machine some have been without a TLS handshake for too long before there is no place left.
-    reasons = Closed.CROWDED_OUT, Closed.HANDSHAKE
+    reasons = Closed.EVICTED, Closed.HANDSHAKE
     before = sum(map(victim.closed, reasons))
     with ExitStack() as idle, victim.connect() as known:
         assert takes_a_review(known)
@@ -469,7 +469,7 @@ def test_a_flood_from_one_address_costs_another_no_review(victim: Victim) -> Non
             client = held.enter_context(victim.connect(source=ATTACKER))
             client.send(request(method="GET"))
             assert client.answer()
-        before = victim.closed(Closed.CROWDED_OUT)
+        before = victim.closed(Closed.EVICTED)
         in_use = held.enter_context(victim.connect(source=API_SERVER))
         assert takes_a_review(in_use)
         with Flood(victim) as flood:
@@ -477,7 +477,7 @@ def test_a_flood_from_one_address_costs_another_no_review(victim: Victim) -> Non
             assert takes_a_review(in_use)
             flood.end()
             assert flood.count > 2 * REVIEWS
-            assert victim.closed(Closed.CROWDED_OUT) - before > 2 * REVIEWS
+            assert victim.closed(Closed.EVICTED) - before > 2 * REVIEWS
             # From the address of the flood, too, as where a proxy stands in between: for a while.
             for _ in range(10):
                 with victim.connect(source=ATTACKER) as newcomer:
@@ -487,7 +487,8 @@ def test_a_flood_from_one_address_costs_another_no_review(victim: Victim) -> Non
 
 @documented(
     "100 bodies of 6.9 MiB that stop before their end",
-    f"{Bounds().held_bytes // MIB} MiB are held at once; beyond, the address with the most loses its oldest",
+    f"{Bounds().buffered_bytes // MIB} MiB are held at once; beyond, "
+    "the address with the most loses its oldest",
 )
 @LINUX
 def test_large_bodies_that_stall_are_held_within_bounds(victim: Victim, memory_limit: int) -> None:
@@ -524,7 +525,7 @@ AT_ONCE = 40
 
 @documented(
     f"the worst of these from {AT_ONCE} connections at once",
-    f"answered one by one; {Bounds().held_bytes // MIB} MiB are held at once, as above",
+    f"answered one by one; {Bounds().buffered_bytes // MIB} MiB are held at once, as above",
 )
 @pytest.mark.parametrize("what", ["annotations of others", "Deployment: managed fields in nested objects"])
 @LINUX
@@ -613,7 +614,7 @@ def test_the_bounds_are_the_documented_ones(checkout: Path) -> None:
         f"{MAX_REVIEW_BYTES // MIB} MiB",
         "8,190",
         f"{bounds.request_bytes // MIB} MiB",
-        f"{bounds.held_bytes // MIB} MiB",
+        f"{bounds.buffered_bytes // MIB} MiB",
         f"{bounds.buffer_bytes // MIB} MiB",
         f"{MAX_VALUES:,}",
         f"{MAX_CONTAINERS:,}",

@@ -13,8 +13,8 @@ import yaml
 from hazelcast_sidecar.certificates import make_authority, make_leaf
 from hazelcast_sidecar.checks import dry_run
 from hazelcast_sidecar.checks.group_health import groups_of, needed, unmet
-from hazelcast_sidecar.checks.snapshot import Asking, DryRun, Snapshot
-from hazelcast_sidecar.group_objects.objects import OURS, of_group, requirements_of
+from hazelcast_sidecar.checks.snapshot import DryRun, PodWithoutMember, Snapshot
+from hazelcast_sidecar.group_objects.desired_objects import OURS, of_group, requirements_of
 from hazelcast_sidecar.injection.drift import as_created
 from hazelcast_sidecar.injection.fingerprint import fingerprint
 from hazelcast_sidecar.kube.objects import Metadata, OwnerReference
@@ -105,14 +105,16 @@ def owner() -> OwnerReference:
     return OwnerReference("apps/v1", "ReplicaSet", "shop-5d4f9c", "uid-of-shop", controller=True)
 
 
-def asking(name: str = "shop-1", namespace: str = "team-a", alike: int = 1, **annotations: str) -> Asking:
+def pod_without_member(
+    name: str = "shop-1", namespace: str = "team-a", alike: int = 1, **annotations: str
+) -> PodWithoutMember:
     """A Pod of the Deployment shop that asks for a member and has none."""
     given = ours(**annotations)
     labels = {"pod-template-hash": "5d4f9c"}
     pod = Metadata(
         name=name, namespace=namespace, labels=labels, annotations=given, owner_references=(owner(),)
     )
-    return Asking(pod, as_created(pod), alike)
+    return PodWithoutMember(pod, as_created(pod), alike)
 
 
 def tried(version: str = __version__, *, member: bool = True, seconds: float = 0.02) -> DryRun:
@@ -137,8 +139,8 @@ def with_pods(snapshot: Snapshot, *pods: Metadata) -> Snapshot:
         snapshot,
         pods=list(pods),
         running=frozenset(pod.uid for pod in pods),
-        standing={name: Metadata(labels=OURS) for name in needed(groups)},
-        unwanted=dict.fromkeys(unmet(groups)),
+        existing_objects={name: Metadata(labels=OURS) for name in needed(groups)},
+        unmet_requests=dict.fromkeys(unmet(groups)),
         services=services,
         group_endpoints=[endpoint_slice(name, namespace, "10.1.0.1") for namespace, name in services],
     )
@@ -163,14 +165,14 @@ EMPTY = with_pods(
         settings=settings("defaults: {}"),
         leaf=LEAF.certificate,
         served=None,
-        trial=tried(),
-        lacking=[],
+        dry_run=tried(),
+        missing_permissions=[],
         namespaces={name: Metadata(name=name) for name in ("default", "team-a", OWN)},
-        asking=[],
+        without_member=[],
         policies=[],
         admission_api={"resources": [{"kind": "MutatingWebhookConfiguration"}]},
         configurations=[],
-        refused=[],
+        denied_permissions=[],
     )
 )
 """An installation that nobody uses yet."""

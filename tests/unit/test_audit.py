@@ -15,7 +15,7 @@ from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Finding
 from hazelcast_sidecar.controller.audit.repairer import LivePod, Repairer
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.injection.drift import DriftDetector, Record, Verdict, record_of
+from hazelcast_sidecar.injection.drift import DriftDetector, InjectedPod, Verdict, injected_pod
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.kube.client import ApiError, ListMetadata, Page
@@ -46,8 +46,8 @@ def injected(
     return msgspec.convert(metadata, Metadata)
 
 
-def record(*arguments: Any, **fields: Any) -> Record:
-    found = record_of(injected(*arguments, **fields))
+def record(*arguments: Any, **fields: Any) -> InjectedPod:
+    found = injected_pod(injected(*arguments, **fields))
     assert found
     return found
 
@@ -127,7 +127,7 @@ def test_mirror_pods_and_members_that_lack_something_are_not_missed() -> None:
 def test_a_pod_without_a_readable_status_has_no_record(text: str | None) -> None:
     pod = injected("1")
     pod.annotations = ours() if text is None else {**ours(), STATUS: text}
-    assert record_of(pod) is None
+    assert injected_pod(pod) is None
 
 
 # --- injected Pods -----------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def test_a_stream_is_cut_at_its_line_ends_wherever_chunks_end(
     splitter = LineSplitter(most, lambda head: found.append(("skipped", head)))
     for start, end in pairwise(bounds):
         found.extend(("line", bytes(line)) for line in splitter.feed(stream[start:end]))
-        assert splitter.held <= max(most, HEAD_BYTES)
+        assert splitter.buffered_bytes <= max(most, HEAD_BYTES)
     assert [what for what, _ in found] == ["skipped" if len(line) > most else "line" for line in lines]
     for line, (what, text) in zip(lines, found, strict=True):
         assert line.startswith(text) if what == "skipped" else line == text
@@ -36,7 +36,7 @@ def test_of_what_is_skipped_only_the_head_is_held() -> None:
     splitter = LineSplitter(10_000, heads.append)
     for _ in range(1000):
         assert list(splitter.feed(b"x" * 10_000)) == []
-        assert splitter.held <= 10_000
+        assert splitter.buffered_bytes <= 10_000
     assert list(splitter.feed(b"x\nshort\n")) == [b"short"]
     assert heads == [b"x" * HEAD_BYTES]
 
@@ -48,14 +48,14 @@ class Reader:
         connection = BaseProtocol(asyncio.get_running_loop())
         connection.connection_made(asyncio.Transport())
         self.body = StreamReader(connection, 2 * LARGE_BYTES)
-        self.held = 0
+        self.buffered_bytes = 0
         self.read = 0
         self._large = large
 
     async def run(self) -> None:
-        async with aclosing(chunks(self.body, lambda: self.held, self._large, 60)) as parts:
+        async with aclosing(chunks(self.body, lambda: self.buffered_bytes, self._large, 60)) as parts:
             async for part in parts:
-                self.held += len(part)
+                self.buffered_bytes += len(part)
                 self.read += len(part)
 
 
@@ -76,7 +76,7 @@ async def test_one_large_answer_at_a_time_is_read_on() -> None:
         reader.body.feed_data(b"y")
         await all_wait()
     assert [reader.read for reader in (first, second, small)] == [LARGE_BYTES + 2, LARGE_BYTES + 1, 1]
-    first.held = 0  # its line has ended
+    first.buffered_bytes = 0  # its line has ended
     first.body.feed_data(b"z")
     await all_wait()
     assert [reader.read for reader in (first, second, small)] == [LARGE_BYTES + 3, LARGE_BYTES + 2, 1]

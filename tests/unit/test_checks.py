@@ -25,7 +25,7 @@ from hazelcast_sidecar.checks.results import CheckResult, State, Unread
 from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, findings
 from hazelcast_sidecar.checks.selectors import selects
 from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Right, Snapshot
-from hazelcast_sidecar.group_objects.objects import OURS
+from hazelcast_sidecar.group_objects.desired_objects import OURS
 from hazelcast_sidecar.kube.objects import Metadata, OwnerReference
 from hazelcast_sidecar.names import CONTROLLER, GROUP
 from tests.unit.snapshots import (
@@ -35,7 +35,6 @@ from tests.unit.snapshots import (
     MANIFESTS,
     NOW,
     OWN,
-    asking,
     changed_configuration,
     configuration,
     deployment,
@@ -44,6 +43,7 @@ from tests.unit.snapshots import (
     lease,
     manifest,
     node,
+    pod_without_member,
     policy,
     settings,
     tried,
@@ -80,8 +80,8 @@ def test_what_may_not_be_read_is_skipped_and_never_a_problem(checks: tuple[Any, 
 
 @pytest.mark.parametrize("field", [f.name for f in fields(Snapshot) if f.name not in ("now", "namespace")])
 def test_one_thing_that_may_not_be_read_makes_no_other_a_problem(field: str) -> None:
-    lacking: Any = {field: Unread("you may not look")}
-    states = {each.state for each in findings(replace(HEALTHY, **lacking), OF_INSTALLATION)}
+    unread: Any = {field: Unread("you may not look")}
+    states = {each.state for each in findings(replace(HEALTHY, **unread), OF_INSTALLATION)}
     assert states <= {State.OK, State.SKIPPED}
 
 
@@ -280,9 +280,9 @@ def test_a_blank_ca_bundle() -> None:
     assert "is empty" in one(serving_certificate.ca_bundle(blank), State.PROBLEM)
 
 
-@pytest.mark.parametrize(("trial", "state"), [(tried(), State.WARNING), (DryRun("x"), State.PROBLEM)])
-def test_a_ca_bundle_of_another_authority(trial: DryRun, state: State) -> None:
-    other = replace(EMPTY, leaf=_leaf_of_another(), trial=trial)
+@pytest.mark.parametrize(("attempt", "state"), [(tried(), State.WARNING), (DryRun("x"), State.PROBLEM)])
+def test_a_ca_bundle_of_another_authority(attempt: DryRun, state: State) -> None:
+    other = replace(EMPTY, leaf=_leaf_of_another(), dry_run=attempt)
     assert "does not verify" in one(serving_certificate.ca_bundle(other), state)
 
 
@@ -295,7 +295,7 @@ def test_a_ca_bundle_that_is_none(bundle: str) -> None:
     def change(webhooks: Webhooks) -> None:
         webhooks[0]["clientConfig"]["caBundle"] = bundle
 
-    snapshot = replace(changed_configuration(change), trial=DryRun("default", refusal="x509: unknown"))
+    snapshot = replace(changed_configuration(change), dry_run=DryRun("default", refusal="x509: unknown"))
     assert "does not verify" in one(serving_certificate.ca_bundle(snapshot), State.PROBLEM)
 
 
@@ -356,29 +356,29 @@ _CALL = 'Internal error occurred: failed calling webhook "decisive.pods.sidecar.
     ],
 )
 def test_a_refusal_has_its_way_out(refusal: str, fix: str) -> None:
-    (finding,) = dry_run.injection(replace(EMPTY, trial=DryRun("default", refusal=refusal)))
+    (finding,) = dry_run.injection(replace(EMPTY, dry_run=DryRun("default", refusal=refusal)))
     assert refusal in one([finding], State.PROBLEM)
     assert fix in finding.fix
 
 
 def test_a_pod_that_came_back_without_a_member() -> None:
-    assert "without one" in one(dry_run.injection(replace(EMPTY, trial=tried(member=False))), State.PROBLEM)
+    assert "without one" in one(dry_run.injection(replace(EMPTY, dry_run=tried(member=False))), State.PROBLEM)
 
 
 def test_a_record_without_the_container_is_no_member() -> None:
-    trial = tried()
-    assert trial.pod
-    del trial.pod["spec"]["initContainers"]
-    assert "without one" in one(dry_run.injection(replace(EMPTY, trial=trial)), State.PROBLEM)
+    attempt = tried()
+    assert attempt.pod
+    del attempt.pod["spec"]["initContainers"]
+    assert "without one" in one(dry_run.injection(replace(EMPTY, dry_run=attempt)), State.PROBLEM)
 
 
 def test_an_answer_that_takes_long() -> None:
-    assert "20 ms" in one(dry_run.injection(replace(EMPTY, trial=tried())), State.OK)
-    assert "1500 ms" in one(dry_run.injection(replace(EMPTY, trial=tried(seconds=1.5))), State.WARNING)
+    assert "20 ms" in one(dry_run.injection(replace(EMPTY, dry_run=tried())), State.OK)
+    assert "1500 ms" in one(dry_run.injection(replace(EMPTY, dry_run=tried(seconds=1.5))), State.WARNING)
 
 
 def test_another_version_of_the_webhook_does_not_count_as_drift() -> None:
-    other = replace(HEALTHY, trial=tried(version="0.0.9"))
+    other = replace(HEALTHY, dry_run=tried(version="0.0.9"))
     assert "0.0.9" in one(dry_run.same_version(other), State.WARNING)
     assert "0.0.9" in one(pods.drifted(other), State.SKIPPED)
 
@@ -405,13 +405,13 @@ def test_repair_needs_the_right_to_evict() -> None:
     controller = deployment("controller.yaml")
     controller["spec"]["template"]["spec"]["containers"][0]["args"] += ["--repair=missed"]
     assert rbac.REPAIR in rbac.rights_of(controller)
-    (finding,) = rbac.controller_rights(replace(EMPTY, lacking=[rbac.REPAIR]))
+    (finding,) = rbac.controller_rights(replace(EMPTY, missing_permissions=[rbac.REPAIR]))
     assert "components/repair" in finding.fix
 
 
 def test_rights_that_lack_are_named() -> None:
-    lacking = list(rbac.CONTROLLER_RIGHTS[:7])
-    said = one(rbac.controller_rights(replace(EMPTY, lacking=lacking)), State.PROBLEM)
+    missing = list(rbac.CONTROLLER_RIGHTS[:7])
+    said = one(rbac.controller_rights(replace(EMPTY, missing_permissions=missing)), State.PROBLEM)
     assert said == ("it may not get pods, list pods, watch pods, get configmaps, list configmaps and 2 more")
 
 
@@ -429,24 +429,27 @@ def test_what_manifests_base_consists_of() -> None:
 
 
 def test_a_missed_pod() -> None:
-    (finding,) = pods.missed(replace(EMPTY, asking=[asking(alike=3)]))
+    (finding,) = pods.missed(replace(EMPTY, without_member=[pod_without_member(alike=3)]))
     assert one([finding], State.PROBLEM).startswith("3 Pods without a member, such as team-a/shop-1: ")
     assert finding.fix == "kubectl -n team-a rollout restart deployment/shop"
 
 
 def test_a_pod_that_would_be_refused_is_mended_and_not_restarted() -> None:
-    (finding,) = pods.missed(replace(EMPTY, asking=[asking(memory_limit="much")]))
+    (finding,) = pods.missed(replace(EMPTY, without_member=[pod_without_member(memory_limit="much")]))
     assert "it would be refused" in one([finding], State.PROBLEM)
     assert finding.fix == "kubectl -n team-a edit deployment/shop"
 
 
 def test_a_pod_where_the_webhook_is_not_asked() -> None:
-    said = one(pods.missed(replace(EMPTY, asking=[asking(namespace="kube-system")])), State.PROBLEM)
+    said = one(
+        pods.missed(replace(EMPTY, without_member=[pod_without_member(namespace="kube-system")])),
+        State.PROBLEM,
+    )
     assert "not asked in the namespace kube-system" in said
 
 
 def test_a_pod_that_declines_is_not_missed() -> None:
-    assert one(pods.missed(replace(EMPTY, asking=[asking(inject="false")])), State.OK)
+    assert one(pods.missed(replace(EMPTY, without_member=[pod_without_member(inject="false")])), State.OK)
 
 
 def test_drift_is_told_once_for_each_owner() -> None:
@@ -470,22 +473,24 @@ SERVICE = ObjectName("Service", "team-a", "hazelcast-shop")
 
 
 def test_an_object_of_somebody_else_in_the_way() -> None:
-    assert isinstance(HEALTHY.standing, dict)
-    (finding,) = group_health.objects(replace(HEALTHY, standing={**HEALTHY.standing, SERVICE: Metadata()}))
+    assert isinstance(HEALTHY.existing_objects, dict)
+    (finding,) = group_health.objects(
+        replace(HEALTHY, existing_objects={**HEALTHY.existing_objects, SERVICE: Metadata()})
+    )
     assert "the Service hazelcast-shop in team-a is there and not ours" in one([finding], State.PROBLEM)
     assert "kubectl -n team-a delete service hazelcast-shop" in finding.fix
 
 
 def test_an_object_that_is_missing() -> None:
-    assert isinstance(HEALTHY.standing, dict)
-    missing = replace(HEALTHY, standing={**HEALTHY.standing, SERVICE: None})
+    assert isinstance(HEALTHY.existing_objects, dict)
+    missing = replace(HEALTHY, existing_objects={**HEALTHY.existing_objects, SERVICE: None})
     assert "the Service hazelcast-shop is missing" in one(group_health.objects(missing), State.PROBLEM)
 
 
 def test_kinds_that_may_not_be_read_are_skipped_each_once() -> None:
-    assert isinstance(HEALTHY.standing, dict)
-    unread: Any = dict.fromkeys(HEALTHY.standing, Unread("you may not list them"))
-    found = group_health.objects(replace(HEALTHY, standing=unread))
+    assert isinstance(HEALTHY.existing_objects, dict)
+    unread: Any = dict.fromkeys(HEALTHY.existing_objects, Unread("you may not list them"))
+    found = group_health.objects(replace(HEALTHY, existing_objects=unread))
     assert [each.check for each in found] == ["objects (ConfigMap)", "objects (Service)"]
 
 
@@ -514,14 +519,16 @@ def test_a_budget_that_lets_no_pod_be_evicted() -> None:
     pod.owner_references = (OwnerReference("batch/v1", "Job", "shop", "uid-job", controller=True),)
     snapshot = with_pods(EMPTY, pod)
     budget = ObjectName("PodDisruptionBudget", "team-a", "hazelcast-shop")
-    assert budget not in snapshot.standing
+    assert budget not in snapshot.existing_objects
     assert "with Pods of Job/shop it would let none be evicted" in one(
         group_health.requests(snapshot), State.WARNING
     )
-    warning, problem = group_health.requests(replace(snapshot, unwanted={budget: Metadata(labels=OURS)}))
+    warning, problem = group_health.requests(
+        replace(snapshot, unmet_requests={budget: Metadata(labels=OURS)})
+    )
     assert (warning.state, problem.state) == (State.WARNING, State.PROBLEM)
     assert problem.fix == "kubectl -n team-a delete poddisruptionbudget hazelcast-shop"
-    assert one(group_health.requests(replace(snapshot, unwanted={budget: Metadata()})), State.WARNING)
+    assert one(group_health.requests(replace(snapshot, unmet_requests={budget: Metadata()})), State.WARNING)
 
 
 def test_workloads_of_one_group_that_ask_for_different_things() -> None:
@@ -623,7 +630,7 @@ PRE = replace(EMPTY, configuration=None)
 
 def test_rights_that_the_installer_lacks() -> None:
     refused = [preflight.PARTS[0], preflight.PARTS[8]]
-    said = one(preflight.may_create(replace(PRE, refused=refused)), State.PROBLEM)
+    said = one(preflight.may_create(replace(PRE, denied_permissions=refused)), State.PROBLEM)
     wanted = "create namespaces, create mutatingwebhookconfigurations.admissionregistration.k8s.io"
     assert said == f"you may not {wanted}"
 

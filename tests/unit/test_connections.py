@@ -19,7 +19,7 @@ async def connections(closed: Counter[Closed]) -> Connections:
     def count(reason: Closed) -> None:
         closed[reason] += 1
 
-    return Connections(Bounds(connections=6, request_bytes=100, held_bytes=250), count)
+    return Connections(Bounds(connections=6, request_bytes=100, buffered_bytes=250), count)
 
 
 def fallen(connections: list[Connection]) -> list[int]:
@@ -33,7 +33,7 @@ async def test_of_those_never_answered_the_oldest_of_the_busiest_address_falls(
     all_of_them = [connections.add(address) for address in addresses]
     newcomer = connections.add("c")
     assert fallen(all_of_them) == [2]
-    assert (newcomer.reason, closed, len(connections)) == (None, {Closed.CROWDED_OUT: 1}, 6)
+    assert (newcomer.reason, closed, len(connections)) == (None, {Closed.EVICTED: 1}, 6)
 
 
 async def test_one_that_was_answered_stays_while_another_never_was_for_a_time(
@@ -100,16 +100,16 @@ async def test_what_is_held_too_long_falls_first(
     monkeypatch.setattr(all_of_them[3], "since", 9)
     all_of_them[3].hold(80)
     assert fallen(all_of_them) == [2]
-    assert (closed, connections.held) == ({Closed.MEMORY: 1}, 240)
+    assert (closed, connections.buffered_bytes) == ({Closed.MEMORY: 1}, 240)
     all_of_them[0].has_answered()
-    assert connections.held == 160
+    assert connections.buffered_bytes == 160
 
 
 async def test_one_that_sends_too_much_falls_alone(connections: Connections) -> None:
     all_of_them = [connections.add("a") for _ in range(2)]
     all_of_them[1].hold(101)
     assert fallen(all_of_them) == [1]
-    assert connections.held == 0
+    assert connections.buffered_bytes == 0
 
 
 async def test_what_has_ended_takes_no_place_however_often_it_is_told(connections: Connections) -> None:
@@ -118,7 +118,7 @@ async def test_what_has_ended_takes_no_place_however_often_it_is_told(connection
     connection.end()
     connection.has_answered()
     connection.hold(50)
-    assert (len(connections), connections.held) == (0, 0)
+    assert (len(connections), connections.buffered_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize(

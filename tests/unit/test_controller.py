@@ -16,7 +16,7 @@ from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
 from hazelcast_sidecar.controller.shared.reflector import Reflector
 from hazelcast_sidecar.controller.shared.unread import Unread
 from hazelcast_sidecar.group_objects.claims import Facts
-from hazelcast_sidecar.group_objects.objects import Requirements, Workload
+from hazelcast_sidecar.group_objects.desired_objects import Requirements, Workload
 from hazelcast_sidecar.kube.bounded import TooLongError
 from hazelcast_sidecar.kube.client import Api, ApiError, ListMetadata, Page
 from hazelcast_sidecar.kube.objects import EVENT, POD, Kind, Metadata, OwnerReference, Partial

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hazelcast_sidecar.injection.propagation import Copying, plan, record
+from hazelcast_sidecar.injection.propagation import Copying, copied_annotation, plan
 from hazelcast_sidecar.names import COPIED, PREFIX, STATUS
 
 INJECT, PORT, GROUP = f"{PREFIX}inject", f"{PREFIX}port", f"{PREFIX}group"
@@ -20,7 +20,7 @@ def recorded(**copied: str) -> dict[str, str]:
     [
         pytest.param(ON, {}, ON, id="copied onto a template that has none"),
         pytest.param(ON | {PORT: "1"}, {"other": "x"}, {"other": "x", **ON, PORT: "1"}, id="beside others"),
-        pytest.param({**ON, "other": "x", STATUS: "{}"}, {}, ON, id="only ours, and no record of ours"),
+        pytest.param({**ON, "other": "x", STATUS: "{}"}, {}, ON, id="only ours, and no status annotation"),
         pytest.param(
             {INJECT: "true", PORT: "2"} | recorded(inject="true", port="1"),
             {INJECT: "true", PORT: "1"},
@@ -69,5 +69,7 @@ def test_what_somebody_wrote_is_theirs_though_it_equals_the_copy() -> None:
 
 
 def test_the_record_names_the_copies_in_one_order_or_is_absent() -> None:
-    assert record(plan({PORT: "1", INJECT: "true"}, {}, ())) == f'{{"{INJECT}":"true","{PORT}":"1"}}'
-    assert record(plan({}, ON, ())) is None
+    assert (
+        copied_annotation(plan({PORT: "1", INJECT: "true"}, {}, ())) == f'{{"{INJECT}":"true","{PORT}":"1"}}'
+    )
+    assert copied_annotation(plan({}, ON, ())) is None

@@ -40,7 +40,7 @@ class Port:
         self.open = [each for each in self.open if each not in evicted]
         assert len(evicted) == max(0, len(before) + 1 - PLACES)
         for each in evicted:
-            assert each.connection.reason is Closed.CROWDED_OUT
+            assert each.connection.reason is Closed.EVICTED
             assert_fair(each, before, self.now)
 
     def answer(self, number: int) -> None:
@@ -107,7 +107,7 @@ class Request:
     """A holder of bytes."""
 
     source: Source[object]
-    held: int
+    buffered_bytes: int
     since: float
 
 
@@ -122,14 +122,16 @@ def test_bytes_are_given_back_by_the_source_that_holds_the_most(holders: list[Re
     evicted = evicted_for_bytes(holders, excess)
     left = list(holders)
     for victim in evicted:
-        assert sum(each.held for each in holders) - sum(each.held for each in left) < excess, "one too many"
+        assert (
+            sum(each.buffered_bytes for each in holders) - sum(each.buffered_bytes for each in left) < excess
+        ), "one too many"
         bytes_ = Counter[Source[object]]()
         for each in left:
-            bytes_[each.source] += each.held
+            bytes_[each.source] += each.buffered_bytes
         assert bytes_[victim.source] == max(bytes_.values())
         assert victim.since == min(each.since for each in left if each.source is victim.source)
         left.remove(victim)
-    assert not left or sum(each.held for each in evicted) >= excess
+    assert not left or sum(each.buffered_bytes for each in evicted) >= excess
 
 
 def seconds_to_choose(sources: int) -> float:

@@ -18,9 +18,9 @@ from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.controller.audit.auditor import Auditor
 from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.audit.findings import Findings
-from hazelcast_sidecar.controller.controller import Controller
 from hazelcast_sidecar.controller.events.denials import Denials
 from hazelcast_sidecar.controller.events.recorder import Recorder
+from hazelcast_sidecar.controller.lifecycle import Controller
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key
 from hazelcast_sidecar.controller.reconcile.reconciler import Reconciler, WorkQueue
 from hazelcast_sidecar.controller.shared import election
@@ -30,14 +30,14 @@ from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.guarded import GuardedIndex
 from hazelcast_sidecar.controller.shared.reflector import Watcher
 from hazelcast_sidecar.errors import InvalidSettingsError
-from hazelcast_sidecar.injection.drift import DriftDetector, Record, Verdict
+from hazelcast_sidecar.injection.drift import DriftDetector, InjectedPod, Verdict
 from hazelcast_sidecar.kube.client import Api, ApiError, Page
 from hazelcast_sidecar.kube.objects import POD, Metadata, OwnerReference, Partial
 from hazelcast_sidecar.names import INJECT
 from hazelcast_sidecar.runtime import reload
 from hazelcast_sidecar.runtime.reload import count_reloads, follow
 from hazelcast_sidecar.spec.settings import Settings, read
-from tests.unit.snapshots import HEALTHY, asking, injected
+from tests.unit.snapshots import HEALTHY, injected, pod_without_member
 
 DEEP = RecursionError("maximum recursion depth exceeded")
 
@@ -378,7 +378,7 @@ class Picky(DriftDetector):
     def __init__(self) -> None:
         super().__init__(Settings(), "own")
 
-    def drifted(self, record: Record) -> Verdict | None:
+    def drifted(self, record: InjectedPod) -> Verdict | None:
         if record.namespace == "evil":
             raise DEEP
         return Verdict("drifted", repairable=True)
@@ -443,7 +443,7 @@ async def test_a_part_of_the_leaders_work_that_ends_ends_no_other(
     controller._reconcile = part("reconcile")  # noqa: SLF001
     controller._audit = part("audit", 1)  # noqa: SLF001
     monkeypatch.setattr(
-        "hazelcast_sidecar.controller.controller.Denials", lambda *_: SimpleNamespace(run=part("denials", 1))
+        "hazelcast_sidecar.controller.lifecycle.Denials", lambda *_: SimpleNamespace(run=part("denials", 1))
     )
     async with running(controller.work()):
         await until(lambda: len(begun) == 11)
@@ -477,17 +477,17 @@ def test_a_pod_that_cannot_be_judged_is_a_finding_and_the_others_are_judged(
     monkeypatch.setattr(DriftDetector, "missed", judged)
     monkeypatch.setattr(DriftDetector, "drifted", judged)
     pods = [injected("a", "evil"), injected("b", "honest")]
-    both = [asking("a", "evil"), asking("b", "honest")]
-    found = check(replace(HEALTHY, pods=pods, asking=both))
+    both = [pod_without_member("a", "evil"), pod_without_member("b", "honest")]
+    found = check(replace(HEALTHY, pods=pods, without_member=both))
     assert [("evil/a" in f.message, "honest/b" in f.message) for f in found] == [(True, False), (False, True)]
 
 
 def test_a_fix_can_be_pasted_whatever_the_owner_is_called() -> None:
-    evil = asking()
+    evil = pod_without_member()
     evil.metadata.owner_references = (
         OwnerReference("apps/v1", "StatefulSet", "x; rm -rf ~ #", "u", controller=True),
     )
-    (found,) = missed(replace(HEALTHY, asking=[evil]))
+    (found,) = missed(replace(HEALTHY, without_member=[evil]))
     assert found.fix == "kubectl -n team-a rollout restart 'statefulset/x; rm -rf ~ #'"
 
 

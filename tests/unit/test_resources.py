@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hazelcast_sidecar.group_objects.objects import (
+from hazelcast_sidecar.group_objects.desired_objects import (
     Participant,
     Workload,
     discovery_role,

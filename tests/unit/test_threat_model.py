@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hazelcast_sidecar.group_objects.objects import HAZELCAST_YAML
+from hazelcast_sidecar.group_objects.desired_objects import HAZELCAST_YAML
 
 NAMED = re.compile(r"`(tests/[\w/.-]+)(?:::(\w+))?`")
 

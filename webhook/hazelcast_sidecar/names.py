@@ -14,7 +14,7 @@ STATUS = PREFIX + "status"
 COPIED = PREFIX + "copied"
 """Annotation on a workload: what of its annotations was copied onto its Pod template, as JSON."""
 
-RECORDS = frozenset((STATUS, COPIED))
+WRITTEN_ANNOTATIONS = frozenset((STATUS, COPIED))
 """The annotations under our prefix that we write and nobody else."""
 
 GROUP = PREFIX + "group"

@@ -22,9 +22,9 @@ from hazelcast_sidecar.names import (
     MAX_GROUP,
     POD_CLIENTS,
     PREFIX,
-    RECORDS,
     STATUS,
     TMP_VOLUME,
+    WRITTEN_ANNOTATIONS,
 )
 from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
@@ -70,7 +70,7 @@ def checks(settings: Settings) -> dict[str, str]:
         # Each value's type is said once: what is read of an object has none, and may be taken for bytes.
         "annotations": f"{ANNOTATIONS}.transformMap(k, v, string(v))",
         "ours": f"variables.annotations.filter(k, k.startsWith({source(PREFIX)}) && "
-        f"!(k in {source(sorted(RECORDS))}))",
+        f"!(k in {source(sorted(WRITTEN_ANNOTATIONS))}))",
         "is_recorded": f"{source(STATUS)} in variables.annotations",
         "owners": _owners(),
         "scalable": f"variables.owners.exists(o, !(o.kind in {source(list(WITHOUT_SCALE))}))",

@@ -276,10 +276,10 @@ def _grace_period() -> dict[str, str]:
 def _operations() -> str:
     """The JSON Patch. One list: a second mutation would already see the Pod that the first one made."""
     count = len(member.application_env(0, ""))
-    label, record = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
+    label, status = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
     parts = [
         f"""[
-  {_add(f'"/metadata/annotations/" + {record}', "variables.status")},
+  {_add(f'"/metadata/annotations/" + {status}', "variables.status")},
   has(object.metadata.labels)
     ? {_add(f'"/metadata/labels/" + {label}', "variables.group")}
     : {_add('"/metadata/labels"', f"{{{source(GROUP)}: variables.group}}")}
@@ -310,7 +310,7 @@ def _operations() -> str:
 
 def _restore() -> str:
     """Make the operations of `patch.restore_operations`."""
-    label, record = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
+    label, status = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
     at, found = "variables.at", "variables.members[0]"
     mounts = f"{found}.?volumeMounts.orValue([])"
     cover = source(member.TOKEN_COVER)
@@ -321,7 +321,7 @@ def _restore() -> str:
     parts = [
         f"""[
   ?(!variables.is_recorded)
-    ? optional.of({_add(f'"/metadata/annotations/" + {record}', "variables.status")}) : optional.none(),
+    ? optional.of({_add(f'"/metadata/annotations/" + {status}', "variables.status")}) : optional.none(),
   ?({source(GROUP)} in object.metadata.?labels.orValue({{}}))
     ? optional.none() : optional.of(has(object.metadata.labels)
     ? {_add(f'"/metadata/labels/" + {label}', "variables.group")}

@@ -19,9 +19,9 @@ from hazelcast_sidecar.checks.preflight import PARTS
 from hazelcast_sidecar.checks.rbac import rights_of
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Unread
-from hazelcast_sidecar.checks.snapshot import Asking, Document, DryRun, ObjectName, Right, Snapshot
+from hazelcast_sidecar.checks.snapshot import Document, DryRun, ObjectName, PodWithoutMember, Right, Snapshot
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem, in_short
-from hazelcast_sidecar.group_objects.objects import OURS_SELECTOR
+from hazelcast_sidecar.group_objects.desired_objects import OURS_SELECTOR
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
 from hazelcast_sidecar.kube.objects import (
     KEPT_KINDS,
@@ -85,11 +85,11 @@ class Reader:
     def __init__(self, api: Api, namespace: str, say: Say) -> None:
         self._api, self._given, self._say = api, namespace, say
 
-    async def installation(self, trial_in: str) -> Snapshot:
+    async def installation(self, dry_run_in: str) -> Snapshot:
         """All that the checks of an installation look at.
 
         Args:
-            trial_in: the namespace in which an injection is tried.
+            dry_run_in: the namespace in which an injection is tried.
 
         Raises:
             InvalidSettingsError: no API server answers, or it does not know who asks.
@@ -99,9 +99,9 @@ class Reader:
         self._say("the installation")
         found |= await self._parts(namespace)
         found["served"] = await _served(configuration)
-        found["lacking"] = await self._lacking(namespace, found["controller"])
-        self._say(f"an injection in {trial_in}")
-        found["trial"] = await self._try(trial_in, configuration, exempt=("kube-system", namespace))
+        found["missing_permissions"] = await self._missing_permissions(namespace, found["controller"])
+        self._say(f"an injection in {dry_run_in}")
+        found["dry_run"] = await self._try(dry_run_in, configuration, exempt=("kube-system", namespace))
         self._say("Pods and what stands beside them")
         found |= await self._workloads()
         return Snapshot(now=datetime.now(UTC), **found)
@@ -117,8 +117,8 @@ class Reader:
         registration = WEBHOOK_CONFIGURATION.path
         found["admission_api"] = await attempt(f"get {registration}", self._api.document(registration))
         found["configurations"] = await self._documents(WEBHOOK_CONFIGURATION)
-        found["refused"] = await attempt(
-            "ask for your rights", self._refused(_OF_ONESELF, PARTS, found["namespace"], {})
+        found["denied_permissions"] = await attempt(
+            "ask for your rights", self._missing(_OF_ONESELF, PARTS, found["namespace"], {})
         )
         return Snapshot(now=datetime.now(UTC), **found)
 
@@ -174,13 +174,15 @@ class Reader:
             "endpoints": endpoints,
         }
 
-    async def _lacking(self, namespace: str, controller: Document | Unread | None) -> list[Right] | Unread:
+    async def _missing_permissions(
+        self, namespace: str, controller: Document | Unread | None
+    ) -> list[Right] | Unread:
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
         account = {"user": f"system:serviceaccount:{namespace}:{CONTROLLER}", "groups": groups}
-        asked = self._refused(_OF_ANOTHER, rights_of(controller), namespace, account)
+        asked = self._missing(_OF_ANOTHER, rights_of(controller), namespace, account)
         return await attempt("ask for the controller's rights", asked)
 
-    async def _refused(
+    async def _missing(
         self, review: Kind, rights: Sequence[Right], namespace: str, who: Document
     ) -> list[Right]:
         """Those of some rights that somebody does not have."""
@@ -231,28 +233,36 @@ class Reader:
         """Pods with annotations of ours, and all that is beside them."""
         pods = await attempt("list pods", self._pods())
         if isinstance(pods, Unread):
-            parts = ("pods", "asking", "running", "standing", "unwanted", "services", "group_endpoints")
+            parts = (
+                "pods",
+                "without_member",
+                "running",
+                "existing_objects",
+                "unmet_requests",
+                "services",
+                "group_endpoints",
+            )
             return dict.fromkeys((*parts, "policies"), pods)
         of_groups = {"labelSelector": OURS_SELECTOR}
         groups = groups_of(pods)
-        asking, running, standing, services, endpoints, policies = await asyncio.gather(
-            attempt("get pods", self._asking(pods)),
+        without_member, running, existing_objects, services, endpoints, policies = await asyncio.gather(
+            attempt("get pods", self._without_member(pods)),
             attempt("list pods", self._running()),
-            attempt("list what stands beside Pods", self._standing(needed(groups))),
+            attempt("list what stands beside Pods", self._metadata_of(needed(groups))),
             self._documents(KEPT_KINDS["Service"], **of_groups),
             self._documents(_ENDPOINT_SLICE, labelSelector=f"{GROUP},{_SERVICE_NAME}"),
             self._documents(KEPT_KINDS["NetworkPolicy"]),
         )
-        unwanted = await attempt("list what stands beside Pods", self._standing(unmet(groups)))
+        unmet_requests = await attempt("list what stands beside Pods", self._metadata_of(unmet(groups)))
         injected = {pod.namespace for pod in pods if GROUP in pod.labels}
         if not isinstance(policies, Unread):
             policies = [each for each in policies if each["metadata"]["namespace"] in injected]
         return {
             "pods": pods,
-            "asking": asking,
+            "without_member": without_member,
             "running": running,
-            "standing": standing,
-            "unwanted": unwanted,
+            "existing_objects": existing_objects,
+            "unmet_requests": unmet_requests,
             "services": services if isinstance(services, Unread) else {_key(each): each for each in services},
             "group_endpoints": endpoints,
             "policies": policies,
@@ -270,22 +280,24 @@ class Reader:
         of_groups = {"labelSelector": GROUP, "fieldSelector": "status.phase=Running"}
         return frozenset([item.metadata.uid async for item in self._items(POD, Partial, **of_groups)])
 
-    async def _asking(self, pods: Iterable[Metadata]) -> list[Asking]:
+    async def _without_member(self, pods: Iterable[Metadata]) -> list[PodWithoutMember]:
         """One whole Pod of each owner whose Pods bear our annotation and no record."""
         owners: defaultdict[tuple[str, OwnerReference], list[Metadata]] = defaultdict(list)
         for pod in pods:
-            without_member = GROUP not in pod.labels or STATUS not in pod.annotations
-            if INJECT in pod.annotations and without_member and not pod.deletion_timestamp:
+            injected = GROUP in pod.labels and STATUS in pod.annotations
+            if INJECT in pod.annotations and not injected and not pod.deletion_timestamp:
                 owners[pod.namespace, owner_of(pod)].append(pod)
         found = []
         for alike in owners.values():
             first = alike[0]
             document = await self._api.read(POD, first.namespace, first.name)
             if document is not None:
-                found.append(Asking(first, _as_pod(document), len(alike)))
+                found.append(PodWithoutMember(first, _as_pod(document), len(alike)))
         return found
 
-    async def _standing(self, names: Sequence[ObjectName]) -> Mapping[ObjectName, Metadata | Unread | None]:
+    async def _metadata_of(
+        self, names: Sequence[ObjectName]
+    ) -> Mapping[ObjectName, Metadata | Unread | None]:
         """Ours by one list of each kind; what is not among them, by its name."""
         found: dict[ObjectName, Metadata | Unread | None] = {}
         for kind in {name.kind: KEPT_KINDS[name.kind] for name in names}.values():

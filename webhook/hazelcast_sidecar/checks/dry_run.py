@@ -44,22 +44,22 @@ POD: Document = {
 def injection(snapshot: Snapshot) -> list[CheckResult]:
     """Whether a Pod that asks for a member gets one."""
     check = "dry run"
-    trial = snapshot.trial
-    if isinstance(trial, Unread):
-        return [_AREA.skipped(check, trial)]
-    if trial.pod is None:
+    tried = snapshot.dry_run
+    if isinstance(tried, Unread):
+        return [_AREA.skipped(check, tried)]
+    if tried.pod is None:
         return [
             _AREA.problem(
-                check, f"a Pod in {trial.namespace} was refused: {trial.refusal}", _way_out(snapshot, trial)
+                check, f"a Pod in {tried.namespace} was refused: {tried.refusal}", _way_out(snapshot, tried)
             )
         ]
-    made = member_of(trial)
+    made = member_of(tried)
     if made is None:
-        message = f"a Pod in {trial.namespace} that asks for a member came back without one"
+        message = f"a Pod in {tried.namespace} that asks for a member came back without one"
         fix = f"kubectl get mutatingwebhookconfiguration {INJECTOR} -o yaml"
         return [_AREA.problem(check, message, fix)]
-    milliseconds = median(trial.seconds) * 1000
-    message = f"a Pod in {trial.namespace} gets a member; the API server answers in {milliseconds:.0f} ms"
+    milliseconds = median(tried.seconds) * 1000
+    message = f"a Pod in {tried.namespace} gets a member; the API server answers in {milliseconds:.0f} ms"
     if milliseconds >= _SLOW_SECONDS * 1000:
         fix = f"kubectl -n {snapshot.namespace} top pods; kubectl -n {snapshot.namespace} get pods -o wide"
         return [_AREA.warning(check, f"{message}, which every Pod waits for", fix)]
@@ -68,7 +68,7 @@ def injection(snapshot: Snapshot) -> list[CheckResult]:
 
 def same_version(snapshot: Snapshot) -> list[CheckResult]:
     """Whether what runs there is what judges here: another version may give another member."""
-    if isinstance(snapshot.trial, Unread) or (made := member_of(snapshot.trial)) is None:
+    if isinstance(snapshot.dry_run, Unread) or (made := member_of(snapshot.dry_run)) is None:
         return []
     if made.version == __version__:
         return [_AREA.ok("version", f"the webhook and this command are {__version__}")]
@@ -76,21 +76,21 @@ def same_version(snapshot: Snapshot) -> list[CheckResult]:
     return [_AREA.warning("version", message, f"pip install hazelcast-sidecar-injector=={made.version}")]
 
 
-def member_of(trial: DryRun) -> Status | None:
+def member_of(tried: DryRun) -> Status | None:
     """The record on the Pod that came back, where it has its member."""
-    if trial.pod is None:
+    if tried.pod is None:
         return None
-    spec = trial.pod["spec"]
+    spec = tried.pod["spec"]
     names = [each["name"] for each in (*spec.get("initContainers", ()), *spec["containers"])]
     if CONTAINER not in names:
         return None
     try:
-        return status.decode((trial.pod["metadata"].get("annotations") or {}).get(STATUS, ""))
+        return status.decode((tried.pod["metadata"].get("annotations") or {}).get(STATUS, ""))
     except UndecodableError:
         return None
 
 
-def _way_out(snapshot: Snapshot, trial: DryRun) -> str:
+def _way_out(snapshot: Snapshot, tried: DryRun) -> str:
     """What to do about a refusal, by what the API server says of it."""
     in_own = f"kubectl -n {snapshot.namespace}"
     reach = (
@@ -104,9 +104,9 @@ def _way_out(snapshot: Snapshot, trial: DryRun) -> str:
         "connection refused|deadline exceeded|i/o timeout|no route to host|EOF": reach,
         'service "[^"]+" not found': "kubectl apply -k manifests/base",
         'namespaces "[^"]+" not found': "kubectl get namespaces  # and name one of them with --namespace",
-        "exceeded quota": f"kubectl -n {trial.namespace} describe resourcequota",
+        "exceeded quota": f"kubectl -n {tried.namespace} describe resourcequota",
     }
     return next(
-        (fix for pattern, fix in fixes.items() if re.search(pattern, trial.refusal)),
+        (fix for pattern, fix in fixes.items() if re.search(pattern, tried.refusal)),
         f"{in_own} logs deployment/{INJECTOR}",
     )

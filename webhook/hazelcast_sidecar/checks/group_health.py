@@ -8,7 +8,7 @@ import msgspec
 
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Document, ObjectName, Snapshot
-from hazelcast_sidecar.group_objects.objects import (
+from hazelcast_sidecar.group_objects.desired_objects import (
     OURS,
     SCALABLE,
     Participant,
@@ -48,13 +48,13 @@ def groups_of(pods: Iterable[Metadata]) -> list[Group]:
     found: defaultdict[tuple[str, str], list[tuple[Metadata, Status]]] = defaultdict(list)
     for pod in pods:
         try:
-            record = status.decode(pod.annotations.get(STATUS, ""))
+            claimed = status.decode(pod.annotations.get(STATUS, ""))
         except msgspec.MsgspecError:
             continue
-        if record.group == pod.labels.get(GROUP) and not pod.deletion_timestamp:
-            found[pod.namespace, record.group].append((pod, record))
+        if claimed.group == pod.labels.get(GROUP) and not pod.deletion_timestamp:
+            found[pod.namespace, claimed.group].append((pod, claimed))
     return [
-        Group(namespace, name, [pod for pod, _ in members], [record for _, record in members])
+        Group(namespace, name, [pod for pod, _ in members], [claimed for _, claimed in members])
         for (namespace, name), members in sorted(found.items(), key=lambda item: item[0])
     ]
 
@@ -80,7 +80,8 @@ def _rendered(group: Group) -> list[Document]:
 
 def _participants(group: Group) -> list[Participant]:
     return [
-        Participant(_workload_of(pod), record) for pod, record in zip(group.pods, group.statuses, strict=True)
+        Participant(_workload_of(pod), claimed)
+        for pod, claimed in zip(group.pods, group.statuses, strict=True)
     ]
 
 
@@ -115,9 +116,9 @@ def _unmet(check: str, group: Group, request: Unmet, snapshot: Snapshot) -> list
     name = _name_of(request, group)
     fix = f"kubectl -n {group.namespace} get pods -l {GROUP}={group.name}  # whose they are"
     found = [_AREA.warning(check, f"the group {group} gets no {request.kind}: {request.reason}", fix)]
-    if isinstance(snapshot.unwanted, Unread):
+    if isinstance(snapshot.unmet_requests, Unread):
         return found
-    metadata = snapshot.unwanted.get(name)
+    metadata = snapshot.unmet_requests.get(name)
     if isinstance(metadata, Metadata) and OURS.items() <= metadata.labels.items():
         message = f"the {name.kind} {name.name} in {name.namespace} must not be there: {request.reason}"
         fix = f"kubectl -n {name.namespace} delete {name.kind.lower()} {name.name}"
@@ -128,11 +129,11 @@ def _unmet(check: str, group: Group, request: Unmet, snapshot: Snapshot) -> list
 def objects(snapshot: Snapshot) -> list[CheckResult]:
     """Whether all that the groups need is there, and ours."""
     check = "objects"
-    if isinstance(snapshot.standing, Unread):
-        return [_AREA.skipped(check, snapshot.standing)]
+    if isinstance(snapshot.existing_objects, Unread):
+        return [_AREA.skipped(check, snapshot.existing_objects)]
     found: list[CheckResult] = []
     unread: dict[str, Unread] = {}
-    for name, metadata in snapshot.standing.items():
+    for name, metadata in snapshot.existing_objects.items():
         if isinstance(metadata, Unread):
             unread[name.kind] = metadata
         elif metadata is None:
@@ -142,7 +143,9 @@ def objects(snapshot: Snapshot) -> list[CheckResult]:
         elif not OURS.items() <= metadata.labels.items():
             found.append(_conflict(name))
     found += [_AREA.skipped(f"{check} ({kind})", why) for kind, why in unread.items()]
-    return found or [_AREA.ok(check, f"{len(snapshot.standing)} stand beside injected Pods, all ours")]
+    return found or [
+        _AREA.ok(check, f"{len(snapshot.existing_objects)} stand beside injected Pods, all ours")
+    ]
 
 
 def _conflict(name: ObjectName) -> CheckResult:

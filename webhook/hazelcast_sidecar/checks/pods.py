@@ -7,7 +7,7 @@ from hazelcast_sidecar.checks.dry_run import member_of
 from hazelcast_sidecar.checks.installation import todays_settings
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Snapshot
-from hazelcast_sidecar.injection.drift import DriftDetector, Verdict, as_created, record_of
+from hazelcast_sidecar.injection.drift import DriftDetector, Verdict, as_created, injected_pod
 from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, owner_of
 from hazelcast_sidecar.model.pod import workload_name
 from hazelcast_sidecar.spec.settings import Settings
@@ -22,17 +22,17 @@ _USER_RANGE = "openshift.io/sa.scc.uid-range"
 def missed(snapshot: Snapshot) -> list[CheckResult]:
     """Those without a member, a line for each owner."""
     check = "missed"
-    if isinstance(snapshot.asking, Unread):
-        return [_AREA.skipped(check, snapshot.asking)]
+    if isinstance(snapshot.without_member, Unread):
+        return [_AREA.skipped(check, snapshot.without_member)]
     detector = DriftDetector(todays_settings(snapshot) or Settings(), snapshot.namespace)
     found: list[CheckResult] = []
-    for asking in snapshot.asking:
-        pod = asking.metadata
+    for without in snapshot.without_member:
+        pod = without.metadata
         with _AREA.passing_over(check, f"the Pod {_named(pod)}", _show(pod), found):
-            if isinstance(asking.pod, Unread):
-                found.append(_AREA.problem(check, f"{_named(pod)}: {asking.pod.why}", _show(pod)))
-            elif verdict := detector.missed(pod.namespace, asking.pod):
-                pods = _counted(asking.alike)
+            if isinstance(without.pod, Unread):
+                found.append(_AREA.problem(check, f"{_named(pod)}: {without.pod.why}", _show(pod)))
+            elif verdict := detector.missed(pod.namespace, without.pod):
+                pods = _counted(without.alike)
                 message = f"{pods} without a member, such as {_named(pod)}: {verdict.sentence}"
                 found.append(_AREA.problem(check, message, _remedy(pod, verdict)))
     return found or [_AREA.ok(check, "every Pod that asks for a member has one")]
@@ -46,7 +46,7 @@ def drifted(snapshot: Snapshot) -> list[CheckResult]:
     today = todays_settings(snapshot)
     if today is None:
         return [_AREA.skipped(check, Unread("without the settings nobody knows what Pods would get now"))]
-    made = None if isinstance(snapshot.trial, Unread) else member_of(snapshot.trial)
+    made = None if isinstance(snapshot.dry_run, Unread) else member_of(snapshot.dry_run)
     if made and made.version != __version__:
         return [_AREA.skipped(check, Unread(f"the webhook is {made.version}, this command {__version__}"))]
     detector = DriftDetector(today, snapshot.namespace)
@@ -54,8 +54,8 @@ def drifted(snapshot: Snapshot) -> list[CheckResult]:
     found: list[CheckResult] = []
     for pod in snapshot.pods:
         with _AREA.passing_over(check, f"the Pod {_named(pod)}", _show(pod), found):
-            record = None if pod.deletion_timestamp else record_of(pod)
-            if record and (verdict := detector.drifted(record)):
+            injected = None if pod.deletion_timestamp else injected_pod(pod)
+            if injected and (verdict := detector.drifted(injected)):
                 owners[pod.namespace, owner_of(pod)].append((pod, verdict))
     for alike in owners.values():
         pod, verdict = alike[0]

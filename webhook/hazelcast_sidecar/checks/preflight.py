@@ -56,10 +56,10 @@ def admission_api(snapshot: Snapshot) -> list[CheckResult]:
 def may_create(snapshot: Snapshot) -> list[CheckResult]:
     """Whether whoever asks may install."""
     check = "your rights"
-    if isinstance(snapshot.refused, Unread):
-        return [_AREA.skipped(check, snapshot.refused)]
-    if snapshot.refused:
-        message = f"you may not {', '.join(str(right) for right in snapshot.refused)}"
+    if isinstance(snapshot.denied_permissions, Unread):
+        return [_AREA.skipped(check, snapshot.denied_permissions)]
+    if snapshot.denied_permissions:
+        message = f"you may not {', '.join(str(right) for right in snapshot.denied_permissions)}"
         fix = "kubectl apply -k manifests/base  # as somebody with the ClusterRole cluster-admin"
         return [_AREA.problem(check, message, fix)]
     return [_AREA.ok(check, "you may create all of manifests/base")]

@@ -57,13 +57,17 @@ def rights_of(controller: Document | Unread | None) -> tuple[Right, ...]:
 def controller_rights(snapshot: Snapshot) -> list[CheckResult]:
     """Whether it has them."""
     check = "controller"
-    if isinstance(snapshot.lacking, Unread):
-        return [_AREA.skipped(check, snapshot.lacking)]
-    if not snapshot.lacking:
+    if isinstance(snapshot.missing_permissions, Unread):
+        return [_AREA.skipped(check, snapshot.missing_permissions)]
+    if not snapshot.missing_permissions:
         return [_AREA.ok(check, "may do all that it needs")]
-    listed = ", ".join(str(right) for right in snapshot.lacking[:_SHOWN])
-    more = f" and {len(snapshot.lacking) - _SHOWN} more" if len(snapshot.lacking) > _SHOWN else ""
+    listed = ", ".join(str(right) for right in snapshot.missing_permissions[:_SHOWN])
+    more = (
+        f" and {len(snapshot.missing_permissions) - _SHOWN} more"
+        if len(snapshot.missing_permissions) > _SHOWN
+        else ""
+    )
     fix = "kubectl apply -k manifests/base"
-    if snapshot.lacking == [REPAIR]:
+    if snapshot.missing_permissions == [REPAIR]:
         fix = "kubectl apply -k .  # with components: [manifests/components/repair] in kustomization.yaml"
     return [_AREA.problem(check, f"it may not {listed}{more}", fix)]

@@ -103,7 +103,7 @@ def _mistrusted(chain: bytes, bundle: str, name: str, now: datetime) -> str | No
 
 
 def _works(snapshot: Snapshot) -> bool:
-    return not isinstance(snapshot.trial, Unread) and member_of(snapshot.trial) is not None
+    return not isinstance(snapshot.dry_run, Unread) and member_of(snapshot.dry_run) is not None
 
 
 def _fix(snapshot: Snapshot, configuration: Document) -> str:

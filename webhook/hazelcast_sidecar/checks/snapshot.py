@@ -48,7 +48,7 @@ class ObjectName(NamedTuple):
     name: str
 
 
-class Asking(NamedTuple):
+class PodWithoutMember(NamedTuple):
     """A Pod that has an annotation of ours and no record, for all that the same owner made."""
 
     metadata: Metadata
@@ -80,8 +80,8 @@ class Snapshot:
     """The certificate chain in the Secret, PEM; the key beside it is not kept."""
     served: bytes | Unread | None = _NOT_ASKED
     """What the server shows, PEM; None where it is no URL and so cannot be asked from outside."""
-    trial: DryRun | Unread = _NOT_ASKED
-    lacking: list[Right] | Unread = _NOT_ASKED
+    dry_run: DryRun | Unread = _NOT_ASKED
+    missing_permissions: list[Right] | Unread = _NOT_ASKED
     """What the controller may not do of what it needs."""
 
     namespaces: Mapping[str, Metadata] | Unread = _NOT_ASKED
@@ -89,10 +89,10 @@ class Snapshot:
     """Those with an annotation of ours, as long as they have not ended."""
     running: frozenset[str] | Unread = _NOT_ASKED
     """The uids of those injected whose containers were started."""
-    asking: list[Asking] | Unread = _NOT_ASKED
-    standing: Mapping[ObjectName, Metadata | Unread | None] | Unread = _NOT_ASKED
+    without_member: list[PodWithoutMember] | Unread = _NOT_ASKED
+    existing_objects: Mapping[ObjectName, Metadata | Unread | None] | Unread = _NOT_ASKED
     """What stands under the name of each object that a group needs."""
-    unwanted: Mapping[ObjectName, Metadata | Unread | None] | Unread = _NOT_ASKED
+    unmet_requests: Mapping[ObjectName, Metadata | Unread | None] | Unread = _NOT_ASKED
     """The object of the name of each that a group asks for and must not have."""
     services: Mapping[tuple[str, str], Document] | Unread = _NOT_ASKED
     """Our headless ones, by namespace and name."""
@@ -103,5 +103,5 @@ class Snapshot:
     admission_api: Document | Unread = _NOT_ASKED
     configurations: list[Document] | Unread = _NOT_ASKED
     """All MutatingWebhookConfigurations."""
-    refused: list[Right] | Unread = _NOT_ASKED
+    denied_permissions: list[Right] | Unread = _NOT_ASKED
     """What whoever asks may not create of what an installation consists of."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from hazelcast_sidecar.cli.listen_options import add_admin_listen
 from hazelcast_sidecar.cli.options import add_settings, time_span
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED
-from hazelcast_sidecar.controller.controller import ControllerSettings
-from hazelcast_sidecar.controller.controller import run as run_controller
+from hazelcast_sidecar.controller.lifecycle import ControllerSettings
+from hazelcast_sidecar.controller.lifecycle import run as run_controller
 from hazelcast_sidecar.controller.registration.rotation import Policy
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.names import service_names

@@ -10,7 +10,7 @@ from hazelcast_sidecar.cli.documents import Reading, given_files
 from hazelcast_sidecar.cli.options import add_files, add_namespace, add_settings
 from hazelcast_sidecar.cli.output import add_output, complain, objects, plain, print_table
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
-from hazelcast_sidecar.group_objects.objects import (
+from hazelcast_sidecar.group_objects.desired_objects import (
     SCALABLE,
     Participant,
     Workload,
@@ -20,7 +20,7 @@ from hazelcast_sidecar.group_objects.objects import (
     unmet_requests,
 )
 from hazelcast_sidecar.injection.bystanders import remark
-from hazelcast_sidecar.injection.manifests import Object, Placed, is_known, record_in, unexpected
+from hazelcast_sidecar.injection.manifests import Object, Placed, is_known, status_in, unexpected
 from hazelcast_sidecar.injection.renewal import renew
 from hazelcast_sidecar.manifest_text.patching import patched
 from hazelcast_sidecar.model.status import Status
@@ -66,13 +66,13 @@ def run(options: argparse.Namespace) -> int:
     )
     for where, placed in _pods(options, reading):
         namespace = placed.namespace or options.namespace
-        problems, record = _injected(placed.obj, defaults.of(namespace), settings.run_as_user)
+        problems, status = _injected(placed.obj, defaults.of(namespace), settings.run_as_user)
         for problem in problems:
             complain(f"{where}: {problem}")
             denied = True
-        if record is not None:
+        if status is not None:
             workload = _workload(placed, of_group=bool(options.group))
-            participants[namespace, record.group].append(Participant(workload, record))
+            participants[namespace, status.group].append(Participant(workload, status))
     made: list[dict[str, Any]] = []
     for (namespace, group), found in sorted(participants.items()):
         for unmet in unmet_requests(found):
@@ -98,13 +98,13 @@ def _pods(options: argparse.Namespace, reading: Reading) -> Iterator[tuple[str, 
 def _injected(
     obj: Object, defaults: Defaults, run_as_user: int | None
 ) -> tuple[Sequence[Problem], Status | None]:
-    """Return what keeps an object from injection, and the record that it then has, or has already.
+    """Return what keeps an object from injection, and the status that it then has, or has already.
 
     That this fails, in whatever way, is a problem of this object alone.
     """
     try:
         result = renew(obj, defaults, run_as_user)
-        return result.problems, record_in(patched(obj, result.operations))
+        return result.problems, status_in(patched(obj, result.operations))
     except Exception as error:  # noqa: BLE001 - see above
         return [unexpected(error)], None
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from hazelcast_sidecar.cli.listen_options import add_admin_listen, address
 from hazelcast_sidecar.cli.options import add_settings
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
-from hazelcast_sidecar.server.serve import ServerSettings
-from hazelcast_sidecar.server.serve import run as run_server
+from hazelcast_sidecar.server.server import ServerSettings
+from hazelcast_sidecar.server.server import run as run_server
 
 _EXAMPLES = """examples:
   hazelcast-sidecar serve --tls-cert tls.crt --tls-key tls.key

@@ -15,7 +15,7 @@ import jsonpatch
 import yaml
 
 from hazelcast_sidecar.demo.failure import DemoError
-from hazelcast_sidecar.group_objects.objects import of_group, requirements_of
+from hazelcast_sidecar.group_objects.desired_objects import of_group, requirements_of
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.names import STATUS
 

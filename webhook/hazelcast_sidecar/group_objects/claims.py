@@ -91,7 +91,7 @@ def contradiction(facts: Facts | None, status: Status) -> str | None:
 
     Only what a group's objects are made of is compared: the image or the cluster's name may be another
     webhook's. Whether a PodDisruptionBudget or a NetworkPolicy is asked for shows nowhere in the spec. That
-    needs no proof: a workload asks for its own Pods alone (`group_objects/objects.py`).
+    needs no proof: a workload asks for its own Pods alone (`group_objects/desired_objects.py`).
     """
     if facts is None:
         return f"the Pod has no container {CONTAINER}"

@@ -45,7 +45,7 @@ class Verdict(NamedTuple):
     """Whether a Pod made in its place would be right."""
 
 
-class Record(msgspec.Struct, frozen=True, gc=False):
+class InjectedPod(msgspec.Struct, frozen=True, gc=False):
     """All that decides whether a Pod has drifted; the Pods of a workload have equal ones."""
 
     namespace: str
@@ -57,7 +57,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     fingerprint: str
 
 
-def record_of(pod: Metadata) -> Record | None:
+def injected_pod(pod: Metadata) -> InjectedPod | None:
     """The record of an injected Pod; None where it was not injected, or its status cannot be read."""
     try:
         found = status.decode(pod.annotations.get(STATUS, ""))
@@ -69,7 +69,7 @@ def record_of(pod: Metadata) -> Record | None:
     made = any(owner.controller for owner in pod.owner_references)
     # The name of a bare Pod may have been open when its group was made of it.
     of_workload = group_of_workload(workload_name(as_created(pod))) if made else found.group
-    return Record(pod.namespace, tuple(ours), found.group, of_workload, found.fingerprint)
+    return InjectedPod(pod.namespace, tuple(ours), found.group, of_workload, found.fingerprint)
 
 
 def as_created(pod: Metadata, spec: Spec | None = None) -> Pod:
@@ -128,14 +128,14 @@ class DriftDetector:
             return Verdict(_REFUSED.format(in_one_sentence(decision.problems)), repairable=False)
         return Verdict(_MISSED, repairable=True)
 
-    def drifted(self, record: Record) -> Verdict | None:
+    def drifted(self, injected: InjectedPod) -> Verdict | None:
         """Why an injected Pod's member is not what it would get now; None where it is."""
-        spec = annotations.parse(dict(record.ours), self._defaults.of(record.namespace))
+        spec = annotations.parse(dict(injected.ours), self._defaults.of(injected.namespace))
         if isinstance(spec, list):
             return Verdict(_REFUSED.format(in_one_sentence(spec)), repairable=False)
-        if not record.fingerprint:
+        if not injected.fingerprint:
             return Verdict(_UNRECORDED, repairable=True)
-        # What an admission policy could not record nobody can compare; the group it could.
-        known = record.fingerprint != UNKNOWN
-        now = fingerprint(spec, self._run_as_user) if known else UNKNOWN, spec.group or record.of_workload
-        return None if now == (record.fingerprint, record.group) else Verdict(_DRIFTED, repairable=True)
+        # An admission policy may write no fingerprint, and then only the group can be compared.
+        known = injected.fingerprint != UNKNOWN
+        now = fingerprint(spec, self._run_as_user) if known else UNKNOWN, spec.group or injected.of_workload
+        return None if now == (injected.fingerprint, injected.group) else Verdict(_DRIFTED, repairable=True)

@@ -266,7 +266,7 @@ def under(path: str, operations: Iterable[Operation]) -> list[Operation]:
     return [{**operation, "path": path + operation["path"]} for operation in operations]
 
 
-def record_in(obj: Object) -> Status | None:
+def status_in(obj: Object) -> Status | None:
     """The record of what was injected into a Pod or a workload's Pod template; None where there is none."""
     kind = kind_of(obj)
     pod = obj if kind is None else part(obj, kind.template)

@@ -13,7 +13,7 @@ import msgspec
 from hazelcast_sidecar.injection import member
 from hazelcast_sidecar.injection.fingerprint import fingerprint as fingerprint_of
 from hazelcast_sidecar.injection.pod_decision import Inject, Restore
-from hazelcast_sidecar.injection.propagation import Copying, record
+from hazelcast_sidecar.injection.propagation import Copying, copied_annotation
 from hazelcast_sidecar.model.pod import Container, Pod
 from hazelcast_sidecar.model.status import Status, encode
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind
@@ -248,7 +248,7 @@ def copy_operations(kind: WorkloadKind, workload: Workload, copying: Copying) ->
         onto = _difference(f"{path}/annotations", template.annotations, copying.annotations)
     own = workload.metadata.annotations or {}
     recorded = {key: value for key, value in own.items() if key != COPIED}
-    if (text := record(copying)) is not None:
+    if (text := copied_annotation(copying)) is not None:
         recorded[COPIED] = text
     return [*onto, *_difference("/metadata/annotations", own, recorded)]
 

@@ -46,8 +46,8 @@ from hazelcast_sidecar.names import (
     INJECT,
     MIRROR,
     PREFIX,
-    RECORDS,
     STATUS,
+    WRITTEN_ANNOTATIONS,
     group_of_workload,
     is_group,
 )
@@ -270,7 +270,7 @@ def _problem(sentence: str) -> Problem:
 
 def forgotten(given: Mapping[str, str]) -> tuple[str, ...]:
     """A warning where annotations of ours do nothing, as inject is missing or misspelt."""
-    ours = [key for key in given if key.startswith(PREFIX) and key not in RECORDS]
+    ours = [key for key in given if key.startswith(PREFIX) and key not in WRITTEN_ANNOTATIONS]
     if not ours:
         return ()
     misspelt = min((key for key in ours if key.removeprefix(PREFIX) not in annotations.NAMES), default=None)

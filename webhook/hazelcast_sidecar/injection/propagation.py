@@ -21,7 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS
-from hazelcast_sidecar.names import COPIED, INJECT, PREFIX, RECORDS
+from hazelcast_sidecar.names import COPIED, INJECT, PREFIX, WRITTEN_ANNOTATIONS
 from hazelcast_sidecar.untrusted import UndecodableError, decoder
 
 
@@ -46,7 +46,7 @@ def plan(own: Mapping[str, str], template: Mapping[str, str], written: Collectio
         template: annotations of its Pod template.
         written: those of the template that somebody wrote, as far as that is known.
     """
-    before = recorded(own)
+    before = copied_before(own)
     kept = {key: value for key, value in template.items() if key in written or before.get(key) != value}
     offered = {key: value for key, value in own.items() if _is_ours(key)}
     wanted = kept.get(INJECT, offered.get(INJECT, "false")) != "false"
@@ -58,12 +58,12 @@ def plan(own: Mapping[str, str], template: Mapping[str, str], written: Collectio
     return Copying(kept | copied, copied, contradictions)
 
 
-def record(copying: Copying) -> str | None:
+def copied_annotation(copying: Copying) -> str | None:
     """The record of what was copied, for the workload; None where nothing was."""
     return msgspec.json.encode(copying.copied, order="sorted").decode() if copying.copied else None
 
 
-def recorded(own: Mapping[str, str]) -> dict[str, str]:
+def copied_before(own: Mapping[str, str]) -> dict[str, str]:
     """What was copied before, with its values, as the record on the workload has it."""
     text = own.get(COPIED, "{}")
     if len(text) > MAX_ANNOTATIONS:
@@ -78,7 +78,7 @@ def recorded(own: Mapping[str, str]) -> dict[str, str]:
 
 def _is_ours(key: str) -> bool:
     """Whether an annotation is one that is copied."""
-    return key.startswith(PREFIX) and key not in RECORDS
+    return key.startswith(PREFIX) and key not in WRITTEN_ANNOTATIONS
 
 
 _decode = decoder(dict[str, str], MAX_ANNOTATIONS)

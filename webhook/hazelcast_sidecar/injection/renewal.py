@@ -5,7 +5,7 @@ stays byte for byte as it is.
 """
 
 from hazelcast_sidecar.errors import Problem
-from hazelcast_sidecar.injection.manifests import Object, Result, Written, inject, kind_of, record_in
+from hazelcast_sidecar.injection.manifests import Object, Result, Written, inject, kind_of, status_in
 from hazelcast_sidecar.injection.patch import pointer
 from hazelcast_sidecar.injection.pod_decision import Reason
 from hazelcast_sidecar.injection.uninjection import uninject
@@ -31,15 +31,15 @@ def renew(
         run_as_user: as the settings have it.
         written: how values in it are written, for the record of what was there.
     """
-    record = record_in(obj)
-    if record is None or not record.reversible:
+    status = status_in(obj)
+    if status is None or not status.reversible:
         return _bounded(obj, inject(obj, defaults, run_as_user, written))
     undone = uninject(obj)
     if undone.problems:
         return undone
     kind = kind_of(obj)
     depth = 0 if kind is None else len(kind.template)
-    was = dict(record.own_text)
+    was = dict(status.own_text)
     before = patched(obj, undone.operations)
     result = _bounded(
         before, inject(before, defaults, run_as_user, lambda steps: was.get(pointer(*steps[depth:])))

@@ -1,6 +1,6 @@
 """What injection put into a Pod or a workload, taken out again; what was written by hand stays.
 
-The record in the status annotation says what was done. Injection makes lists and mappings where there were
+The status annotation says what was done. Injection makes lists and mappings where there were
 none, and those go again when they are left empty.
 """
 
@@ -18,13 +18,13 @@ from hazelcast_sidecar.injection.manifests import (
     kind_of,
     malformed,
     part,
-    record_in,
+    status_in,
     under,
 )
 from hazelcast_sidecar.injection.member import application_env, env_vars
 from hazelcast_sidecar.injection.patch import APPLICATION_VARIABLES, Operation, pointer
 from hazelcast_sidecar.injection.pod_decision import Reason
-from hazelcast_sidecar.injection.propagation import recorded
+from hazelcast_sidecar.injection.propagation import copied_before
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.model.workload import Workload
@@ -40,25 +40,25 @@ def uninject(obj: Object) -> Result:
         msgspec.convert(as_stored(obj), Pod if kind is None else Workload)
     except msgspec.ValidationError as error:
         return Result(Reason.INVALID, problems=[malformed(error)])
-    record = record_in(obj)
+    status = status_in(obj)
     if kind is None:
-        operations = list(_from_pod(obj, {}, record))
+        operations = list(_from_pod(obj, {}, status))
     else:
-        copied = recorded(annotations_of(obj))
+        copied = copied_before(annotations_of(obj))
         template = part(obj, kind.template)
-        operations = under(pointer(*kind.template), _from_pod(template, copied, record))
+        operations = under(pointer(*kind.template), _from_pod(template, copied, status))
         if COPIED in annotations_of(obj):
             operations += _without("/metadata/annotations", annotations_of(obj), {COPIED}, {})
     warnings = (
         []
-        if record is None or record.reversible
+        if status is None or status.reversible
         else list(_untold(part(obj, () if kind is None else kind.template)))
     )
     return Result(Reason.UNINJECTED if operations else Reason.UNCHANGED, operations, warnings)
 
 
 def _untold(pod: Object) -> Iterator[str]:
-    """Say what stays, as the webhook's record does not tell what was there before it."""
+    """Say what stays, as the webhook's status annotation does not say what was there before it."""
     variables = {
         variable["name"]
         for container in part(pod, ("spec",)).get("containers") or ()
@@ -67,36 +67,36 @@ def _untold(pod: Object) -> Iterator[str]:
     }
     stays = [*sorted(variables), "terminationGracePeriodSeconds"]
     yield (
-        "was injected by the webhook, whose record does not say what was there before: "
+        "was injected by the webhook, whose status annotation does not say what was there before: "
         f"{', '.join(stays)} may be the Pod's own and stays; remove it by hand where it is not"
     )
 
 
-def _from_pod(pod: Object, copied: Mapping[str, str], record: Status | None) -> Iterator[Operation]:
+def _from_pod(pod: Object, copied: Mapping[str, str], status: Status | None) -> Iterator[Operation]:
     """Operations on a Pod or a Pod template; the last elements of lists first, so that indexes hold."""
     annotations = annotations_of(pod)
-    was = dict(record.own_text) if record is not None else {}
+    was = dict(status.own_text) if status is not None else {}
     copies = {key for key, value in copied.items() if annotations.get(key) == value}
-    if record is not None:
+    if status is not None:
         spec = part(pod, ("spec",))
-        if record.reversible:
-            yield from _environment(spec, record, was)
+        if status.reversible:
+            yield from _environment(spec, status, was)
         for key in ("initContainers", "containers"):
             yield from _without_named(f"/spec/{key}", spec.get(key), {CONTAINER}, was)
         yield from _without_named("/spec/volumes", spec.get("volumes"), {CONFIG_VOLUME, TMP_VOLUME}, was)
         if "terminationGracePeriodSeconds" in spec:
-            yield from _grace_period(record, was)
+            yield from _grace_period(status, was)
         copies.add(STATUS)
-    yield from _metadata(part(pod, ("metadata",)), copies, record, was)
+    yield from _metadata(part(pod, ("metadata",)), copies, status, was)
 
 
 def _metadata(
-    metadata: Object, copies: set[str], record: Status | None, was: Mapping[str, str]
+    metadata: Object, copies: set[str], status: Status | None, was: Mapping[str, str]
 ) -> Iterator[Operation]:
     """What is left of a Pod template's metadata; nothing, where it had none."""
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     own_label = pointer("metadata", "labels", GROUP) in was
-    added = {GROUP} if record and not own_label and labels.get(GROUP) == record.group else set()
+    added = {GROUP} if status and not own_label and labels.get(GROUP) == status.group else set()
     gone = {"labels": added, "annotations": copies}
     kept = any(f"/metadata/{key}" in was for key in gone)
     if (
@@ -110,22 +110,22 @@ def _metadata(
     yield from _without("/metadata/annotations", annotations, copies, was)
 
 
-def _environment(spec: Object, record: Status, was: Mapping[str, str]) -> Iterator[Operation]:
-    ours = {variable["name"]: variable for variable in env_vars(application_env(record.port, record.cluster))}
+def _environment(spec: Object, status: Status, was: Mapping[str, str]) -> Iterator[Operation]:
+    ours = {variable["name"]: variable for variable in env_vars(application_env(status.port, status.cluster))}
     for index, container in enumerate(spec.get("containers") or ()):
         env = container.get("env") or []
         mine = {
             position
             for position, variable in enumerate(env)
             if variable == ours.get(variable.get("name"))
-            and f"{index}/{variable['name']}" not in record.own_env
+            and f"{index}/{variable['name']}" not in status.own_env
         }
         yield from _without_positions(f"/spec/containers/{index}/env", env, mine, was)
 
 
-def _grace_period(record: Status, was: Mapping[str, str]) -> Iterator[Operation]:
+def _grace_period(status: Status, was: Mapping[str, str]) -> Iterator[Operation]:
     path = "/spec/terminationGracePeriodSeconds"
-    match record.own_grace:
+    match status.own_grace:
         case int(seconds):
             yield {"op": "replace", "path": path, "value": seconds} | (
                 {"text": was[path]} if path in was else {}

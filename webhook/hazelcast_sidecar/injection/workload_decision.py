@@ -20,7 +20,7 @@ from hazelcast_sidecar.limits import MAX_ANNOTATIONS, fit, shown
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod, workload_name
 from hazelcast_sidecar.model.workload import Template, Workload, WorkloadKind, as_pod, written_by_users
-from hazelcast_sidecar.names import COPIED, INJECT, PREFIX, RECORDS, STATUS, group_of_workload
+from hazelcast_sidecar.names import COPIED, INJECT, PREFIX, STATUS, WRITTEN_ANNOTATIONS, group_of_workload
 from hazelcast_sidecar.spec import annotations
 from hazelcast_sidecar.spec.annotations import Defaults, SidecarSpec
 
@@ -111,21 +111,21 @@ def _is_outdated(pod: Pod, decision: Decision, defaults: Defaults) -> bool:
         return False
     given = pod.metadata.annotations or {}
     try:
-        record = status.decode(given[STATUS])
+        injected = status.decode(given[STATUS])
     except (msgspec.MsgspecError, RecursionError):
         return False
     spec = annotations.parse(given, defaults)
     if not isinstance(spec, SidecarSpec):
         return True
     group = spec.group or group_of_workload(workload_name(pod))
-    unchanged = record.fingerprint in ("", UNKNOWN, fingerprint(spec, defaults.run_as_user))
-    return record.group != group or not unchanged
+    unchanged = injected.fingerprint in ("", UNKNOWN, fingerprint(spec, defaults.run_as_user))
+    return injected.group != group or not unchanged
 
 
 def _changes(state: _State) -> bool:
     """Whether the template or the record is not yet as it should be."""
-    record = propagation.record(state.copying)
-    return state.copying.annotations != state.template.annotations or state.own.get(COPIED) != record
+    copied = propagation.copied_annotation(state.copying)
+    return state.copying.annotations != state.template.annotations or state.own.get(COPIED) != copied
 
 
 def _denial(now: _State, denial: Deny, then: _State | None) -> WorkloadDecision:
@@ -192,7 +192,7 @@ def _without_effect(kind: WorkloadKind, workload: Workload) -> Iterator[str]:
 
 
 def _first_of_ours(given: Mapping[str, str]) -> str | None:
-    return next((key for key in given if key.startswith(PREFIX) and key not in RECORDS), None)
+    return next((key for key in given if key.startswith(PREFIX) and key not in WRITTEN_ANNOTATIONS), None)
 
 
 _OUTDATED = (

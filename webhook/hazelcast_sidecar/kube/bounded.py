@@ -53,7 +53,7 @@ class LineSplitter:
         self._skips = False
 
     @property
-    def held(self) -> int:
+    def buffered_bytes(self) -> int:
         """The bytes of the line that has not ended yet."""
         return len(self._line)
 
@@ -81,7 +81,7 @@ class LineSplitter:
 
 
 async def chunks(
-    content: aiohttp.StreamReader, held: Callable[[], int], large: asyncio.Lock, seconds: float
+    content: aiohttp.StreamReader, buffered_bytes: Callable[[], int], large: asyncio.Lock, seconds: float
 ) -> AsyncGenerator[bytes, None]:
     """Yield what comes; while much is held, only to one reader at a time.
 
@@ -90,7 +90,7 @@ async def chunks(
 
     Args:
         content: the body of a response.
-        held: says how many bytes its reader holds.
+        buffered_bytes: says how many bytes its reader holds.
         large: the lock that readers of the same process share.
         seconds: how long one that has the lock waits for more.
 
@@ -100,7 +100,7 @@ async def chunks(
     has_turn = False
     try:
         while True:
-            if has_turn != (held() > LARGE_BYTES):
+            if has_turn != (buffered_bytes() > LARGE_BYTES):
                 if has_turn:
                     large.release()
                 else:

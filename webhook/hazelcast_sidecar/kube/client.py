@@ -256,7 +256,7 @@ class Api:
             self._unread(kind, _name_in(head), TooLongError(f"it has more than {MAX_BYTES:,} bytes", head))
 
         splitter = LineSplitter(MAX_BYTES, skipped)
-        parts = chunks(response.content, lambda: splitter.held, self._large, REQUEST_SECONDS)
+        parts = chunks(response.content, lambda: splitter.buffered_bytes, self._large, REQUEST_SECONDS)
         async with aclosing(parts):
             async for part in parts:
                 for line in splitter.feed(part):

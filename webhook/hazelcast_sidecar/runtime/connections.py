@@ -37,7 +37,7 @@ class Closed(StrEnum):
 
     HANDSHAKE = "handshake"  # the TLS handshake failed, or took too long
     SLOW = "slow"  # a request did not arrive, or its answer was not taken, in time
-    CROWDED_OUT = "crowded-out"  # a newcomer needed its place
+    EVICTED = "evicted"  # a newcomer needed its place
     MEMORY = "memory"  # the requests under way held too many bytes
     UNKNOWN = "unknown-client"  # its certificate names another client
 
@@ -51,7 +51,7 @@ class Bounds:
         handshake_seconds: from accept to the end of the TLS handshake.
         request_seconds: from a request's first byte to its answer, and for the client to take that.
         request_bytes: what one connection may send before it is answered.
-        held_bytes: what all connections together may have sent and not been answered.
+        buffered_bytes: what all connections together may have sent and not been answered.
         buffer_bytes: the largest reads of all connections together, apart from small ones. uvloop and
             OpenSSL keep buffers for the next one of that size, three times as much, while a connection is
             open: 1,000 that were answered once would have half a gigabyte.
@@ -62,7 +62,7 @@ class Bounds:
     request_seconds: float = 10
     # More than twice the largest review: a loop's turn may bring that much before it is refused by its size.
     request_bytes: int = 2 * MAX_REVIEW_BYTES + 2 * 1024 * 1024
-    held_bytes: int = 32 * 1024 * 1024
+    buffered_bytes: int = 32 * 1024 * 1024
     buffer_bytes: int = 8 * 1024 * 1024
 
 
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         source: where it comes from.
         reason: why it was closed against its client's will, if it was.
         since: when its request began; without one, when it was last answered, or came.
-        held: how many bytes of it are not answered.
+        buffered_bytes: how many bytes of it are not answered.
         write_blocked: whether its client does not take its answers.
         hang_up: closes it while TLS is not agreed on.
     """
@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
         self.since = all_of_them.now()
         self.source = all_of_them.places.add(self, source, self.since)
         self._established = self.source.established
-        self.held = 0
+        self.buffered_bytes = 0
         self.largest_read = _SMALL_READ
         self.write_blocked = False
         self._all = all_of_them
@@ -120,24 +120,24 @@ class Connection(asyncio.Protocol):
         """Take this many bytes into account; too many end this connection, or others."""
         if self.ended:
             return
-        self.held += count
-        self._all.held += count
-        if self.held > self._all.bounds.request_bytes:
+        self.buffered_bytes += count
+        self._all.buffered_bytes += count
+        if self.buffered_bytes > self._all.bounds.request_bytes:
             self.abort(Closed.MEMORY)
-        elif self._all.held > self._all.bounds.held_bytes:
+        elif self._all.buffered_bytes > self._all.bounds.buffered_bytes:
             self._all.forget_bytes()
 
     def release(self) -> None:
         """What it sent is answered, or nobody will answer it any more."""
-        self._all.held -= self.held
-        self.held = 0
+        self._all.buffered_bytes -= self.buffered_bytes
+        self.buffered_bytes = 0
 
     def overdue(self, now: float) -> Closed | None:
         """Return why to close it, if it has taken longer than any well-behaved client needs."""
         bounds = self._all.bounds
         if not self._transport:
             return Closed.HANDSHAKE if now - self.since > bounds.handshake_seconds else None
-        busy = self.held or self.write_blocked
+        busy = self.buffered_bytes or self.write_blocked
         patience = bounds.request_seconds if busy else KEEPALIVE_SECONDS + _GRACE_SECONDS
         return Closed.SLOW if now - self.since > patience else None
 
@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what is held until it is answered."""
-        if not self.held:
+        if not self.buffered_bytes:
             self.since = self._all.now()
         self.hold(len(data))
         if len(data) > self.largest_read:
@@ -232,7 +232,7 @@ class Connections:
         admits: Callable[[asyncio.BaseTransport], bool] = lambda _: True,
     ) -> None:
         self.bounds, self.closed, self.admits = bounds, closed, admits
-        self.held = 0
+        self.buffered_bytes = 0
         self.now = asyncio.get_running_loop().time
         self.places: Places[Connection] = Places()
         # Largest reads, by source; in there the connection in front was the first to have a large one.
@@ -249,13 +249,13 @@ class Connections:
             source: its client's address, or network.
         """
         if len(self.places) >= self.bounds.connections:
-            self.places.first_to_go(self.now()).abort(Closed.CROWDED_OUT)
+            self.places.first_to_go(self.now()).abort(Closed.EVICTED)
         return Connection(self, source)
 
     def forget_bytes(self) -> None:
         """Close connections with requests under way until what is held is little enough."""
-        holders = [connection for connection in self.places if connection.held]
-        for connection in evicted_for_bytes(holders, self.held - self.bounds.held_bytes):
+        holders = [connection for connection in self.places if connection.buffered_bytes]
+        for connection in evicted_for_bytes(holders, self.buffered_bytes - self.bounds.buffered_bytes):
             connection.abort(Closed.MEMORY)
 
     def note_buffers(self, connection: Connection, size: int) -> None:
@@ -268,11 +268,13 @@ class Connections:
             self._buffered += size - crowd.get(connection, 0)
             crowd[connection] = connection.largest_read = size
         while self._buffered > self.bounds.buffer_bytes:
-            idle = [crowd for crowd in self._buffers.values() if any(not each.held for each in crowd)]
+            idle = [
+                crowd for crowd in self._buffers.values() if any(not each.buffered_bytes for each in crowd)
+            ]
             if not idle:
                 return
             crowd = max(idle, key=lambda crowd: sum(crowd.values()))
-            next(each for each in crowd if not each.held).abort(Closed.MEMORY)
+            next(each for each in crowd if not each.buffered_bytes).abort(Closed.MEMORY)
 
     def forget_buffers(self, connection: Connection) -> None:
         """Take into account that a connection has ended, and its buffers with it."""

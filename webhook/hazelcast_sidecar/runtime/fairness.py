@@ -147,12 +147,12 @@ class Holder(Protocol):
 
     Attributes:
         source: where it comes from.
-        held: how many bytes it has sent that are not answered.
+        buffered_bytes: how many bytes it has sent that are not answered.
         since: when it began to.
     """
 
     source: Source[Any]
-    held: int
+    buffered_bytes: int
     since: float
 
 
@@ -169,16 +169,19 @@ def evicted_for_bytes(holders: Iterable[H], excess: int) -> list[H]:
     for holder in sorted(holders, key=lambda holder: -holder.since):
         by_source[holder.source].append(holder)
     # The number keeps lists from being compared.
-    heap = [(-sum(each.held for each in own), number, own) for number, own in enumerate(by_source.values())]
+    heap = [
+        (-sum(each.buffered_bytes for each in own), number, own)
+        for number, own in enumerate(by_source.values())
+    ]
     heapq.heapify(heap)
     evicted = []
     while excess > 0 and heap:
         bytes_, number, own = heap[0]
         victim = own.pop()
         evicted.append(victim)
-        excess -= victim.held
+        excess -= victim.buffered_bytes
         if own:
-            heapq.heapreplace(heap, (bytes_ + victim.held, number, own))
+            heapq.heapreplace(heap, (bytes_ + victim.buffered_bytes, number, own))
         else:
             heapq.heappop(heap)
     return evicted

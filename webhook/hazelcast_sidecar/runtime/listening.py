@@ -22,7 +22,7 @@ HTTP: dict[str, Any] = {
 }
 """How aiohttp serves here, for its applications and for its low-level server."""
 
-ADMIN_BOUNDS = Bounds(connections=200, request_bytes=64 * 1024, held_bytes=1024 * 1024)
+ADMIN_BOUNDS = Bounds(connections=200, request_bytes=64 * 1024, buffered_bytes=1024 * 1024)
 """Of a port that is asked by the kubelet and by Prometheus, without bodies."""
 
 _BACKLOG = 1024

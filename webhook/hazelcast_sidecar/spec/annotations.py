@@ -17,7 +17,7 @@ from hazelcast_sidecar.names import (
     POD_CLIENTS,
     POD_CONFIG_KEY,
     PREFIX,
-    RECORDS,
+    WRITTEN_ANNOTATIONS,
     Ports,
     ports_of,
 )
@@ -322,7 +322,7 @@ def _read_all(ours: _Ours, defaults: Mapping[str, Any]) -> SidecarSpec | list[Pr
     problems: list[Problem] = []
     fields = dict(defaults)
     for key, text in ours:
-        if key not in RECORDS:
+        if key not in WRITTEN_ANNOTATIONS:
             _read(key.removeprefix(PREFIX), text, fields, problems, prefix=PREFIX)
             if len(problems) == MAX_PROBLEMS:
                 return [*problems, Problem(PREFIX + "*", AND_MORE)]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hazelcast_sidecar.controller.audit.findings import Finding, selector_of
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.injection.drift import DriftDetector, Record, Verdict, record_of
+from hazelcast_sidecar.injection.drift import DriftDetector, InjectedPod, Verdict, injected_pod
 from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, owner_of
 from hazelcast_sidecar.names import INJECT, STATUS
 
@@ -18,7 +18,7 @@ _SPARE = 100
 class _Workload(NamedTuple):
     """What Pods of one workload have in common."""
 
-    record: Record
+    injected: InjectedPod
     owner: OwnerReference
     selector: str
 
@@ -40,13 +40,13 @@ class DriftIndex:
 
     def upsert(self, item: Metadata) -> None:
         """A Pod is there; one on its way out has nothing to mend."""
-        record = None if item.deletion_timestamp else record_of(item)
-        if record is None:
+        injected = None if item.deletion_timestamp else injected_pod(item)
+        if injected is None:
             self.remove(item)
             if INJECT in item.annotations and STATUS not in item.annotations:
                 self.unrecorded[item.uid] = item
             return
-        workload = _Workload(record, owner_of(item), selector_of(item))
+        workload = _Workload(injected, owner_of(item), selector_of(item))
         known = self._pods.get(item.uid)
         if known is None or known[1] != workload:
             self._pods[item.uid] = (item.name, self._shared.setdefault(workload, workload))
@@ -72,19 +72,21 @@ class DriftIndex:
 
         Args:
             detector: says so.
-            faults: takes what judging a record raises; such a one counts as not drifted.
+            faults: takes what judging one raises; such a one counts as not drifted.
         """
         self._share()
-        verdicts: dict[Record, Verdict | None] = {}
+        verdicts: dict[InjectedPod, Verdict | None] = {}
         found: list[Finding] = []
         for number, (uid, (name, workload)) in enumerate(list(self._pods.items()), 1):
-            record = workload.record
-            if record not in verdicts:
-                verdicts[record] = None
-                with faults.pass_over(Where.AUDIT, namespace=record.namespace, name=name):
-                    verdicts[record] = detector.drifted(record)
-            if verdict := verdicts[record]:
-                found.append(Finding(record.namespace, name, uid, workload.owner, workload.selector, verdict))
+            injected = workload.injected
+            if injected not in verdicts:
+                verdicts[injected] = None
+                with faults.pass_over(Where.AUDIT, namespace=injected.namespace, name=name):
+                    verdicts[injected] = detector.drifted(injected)
+            if verdict := verdicts[injected]:
+                found.append(
+                    Finding(injected.namespace, name, uid, workload.owner, workload.selector, verdict)
+                )
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         return found

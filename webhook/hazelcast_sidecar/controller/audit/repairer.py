@@ -20,7 +20,7 @@ import msgspec
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, Finding, Findings, Tell
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.injection.drift import DriftDetector, Verdict, as_created, as_sent, record_of
+from hazelcast_sidecar.injection.drift import DriftDetector, Verdict, as_created, as_sent, injected_pod
 from hazelcast_sidecar.injection.patch import DEFAULT_GRACE_SECONDS
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError
 from hazelcast_sidecar.kube.objects import POD, RUNNING, Metadata, owner_of
@@ -110,7 +110,7 @@ class Repairer:
         """Owners of which was said that a budget forbids the eviction: that may take days."""
 
     def settle(self) -> None:
-        """Something has changed that may reach the webhook later than this replica: wait anew."""
+        """Something has changed that may reach the webhook later than this replica: wait once more."""
         self._settled = self._clock() + self._seconds
 
     async def work(self) -> None:
@@ -156,10 +156,10 @@ class Repairer:
     async def _repair(self, findings: Findings, found: list[Finding]) -> None:
         """Evict one Pod of an owner, if that takes nothing away now, and see what comes in its place."""
         pods = {pod.metadata.uid: pod for pod in await self._pods_of(found[0])}
-        anew = {finding: self._anew(findings, pods.get(finding.uid)) for finding in found}
-        found = [finding for finding, verdict in anew.items() if verdict and verdict.repairable]
+        verdicts = {finding: self._verdict(findings, pods.get(finding.uid)) for finding in found}
+        found = [finding for finding, verdict in verdicts.items() if verdict and verdict.repairable]
         if not found:
-            self._leave(anew)
+            self._leave(verdicts)
             return
         # One that is not Ready goes first, and need not wait for others: it serves nobody.
         chosen = min(found, key=lambda finding: pods[finding.uid].ready)
@@ -170,7 +170,7 @@ class Repairer:
         if await self._evict(findings, chosen, pod):
             await self._see(findings, chosen, pod, pods)
 
-    def _anew(self, findings: Findings, pod: LivePod | None) -> Verdict | None:
+    def _verdict(self, findings: Findings, pod: LivePod | None) -> Verdict | None:
         """What would become of a Pod made in the place of this one; None where this one is right, or going.
 
         For a drifted Pod its annotations alone do not tell: a changed default may collide with what else is
@@ -180,9 +180,9 @@ class Repairer:
             return None
         return self._detector.missed(pod.metadata.namespace, as_sent(pod.metadata, pod.spec))
 
-    def _leave(self, anew: dict[Finding, Verdict | None]) -> None:
+    def _leave(self, verdicts: dict[Finding, Verdict | None]) -> None:
         """None of an owner's Pods can be repaired: they are right by now, or would be refused."""
-        for finding, verdict in anew.items():
+        for finding, verdict in verdicts.items():
             if verdict:
                 self._later(finding, _ASIDE_SECONDS)
                 self._say("not evicted", finding, level="warning", why=verdict.sentence)
@@ -193,8 +193,8 @@ class Repairer:
         metadata = pod.metadata
         if self._detector.missed(metadata.namespace, as_created(metadata, pod.spec)):
             return True
-        record = record_of(metadata) if findings.reason == DRIFTED else None
-        return record is not None and self._detector.drifted(record) is not None
+        injected = injected_pod(metadata) if findings.reason == DRIFTED else None
+        return injected is not None and self._detector.drifted(injected) is not None
 
     async def _may_go(self, findings: Findings, pod: LivePod, others: list[LivePod]) -> bool:
         """Whether a Pod may be evicted as far as the Pods beside it go.

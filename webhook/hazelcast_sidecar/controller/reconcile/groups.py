@@ -10,7 +10,7 @@ import msgspec
 
 from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
 from hazelcast_sidecar.group_objects.claims import Facts
-from hazelcast_sidecar.group_objects.objects import (
+from hazelcast_sidecar.group_objects.desired_objects import (
     Participant,
     Requirements,
     Unmet,

@@ -15,7 +15,7 @@ from hazelcast_sidecar.controller.reconcile.verification import Verifier
 from hazelcast_sidecar.controller.shared.backoff import Backoff
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.group_objects.objects import OURS, of_group
+from hazelcast_sidecar.group_objects.desired_objects import OURS, of_group
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
 from hazelcast_sidecar.kube.objects import KEPT_KINDS, Kind, Metadata, Partial
 from hazelcast_sidecar.model.status import Status

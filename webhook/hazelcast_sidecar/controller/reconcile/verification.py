@@ -10,7 +10,7 @@ from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, TopOwners
 from hazelcast_sidecar.controller.reconcile.groups import Bearers, Claim, Groups, Key, Standing
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
 from hazelcast_sidecar.group_objects.claims import Facts, InjectedPod, contradiction, facts_of
-from hazelcast_sidecar.group_objects.objects import SCALABLE, Workload
+from hazelcast_sidecar.group_objects.desired_objects import SCALABLE, Workload
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import POD, OwnerReference, pod_reference
 from hazelcast_sidecar.runtime.log import LogLine

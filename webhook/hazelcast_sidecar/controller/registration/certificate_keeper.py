@@ -14,7 +14,7 @@ from hazelcast_sidecar.controller.registration.rotation import Certificates, Pol
 from hazelcast_sidecar.controller.shared.backoff import run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.group_objects.objects import OURS
+from hazelcast_sidecar.group_objects.desired_objects import OURS
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import SECRET, WEBHOOK_CONFIGURATION
 from hazelcast_sidecar.names import AUTHORITY_SECRET, INJECTOR, LEAF_SECRET

@@ -28,7 +28,7 @@ from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.guarded import Guarded, GuardedIndex
 from hazelcast_sidecar.controller.shared.reflector import FanOut, Reflector
 from hazelcast_sidecar.controller.shared.unread import Unread
-from hazelcast_sidecar.group_objects.objects import OURS_SELECTOR
+from hazelcast_sidecar.group_objects.desired_objects import OURS_SELECTOR
 from hazelcast_sidecar.injection.drift import DriftDetector
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.kubeconfig import configuration
