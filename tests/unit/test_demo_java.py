@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from hazelcast_sidecar.demo.failure import DemoError
 from hazelcast_sidecar.demo.member_program import MAIN_CLASS, hosts_text, java_command, member_environment
 
 JAVA = Path("/jre/bin/java")
+JAR = b"the jar" * 10_000
 JARS = [Path("/jars/a.jar"), Path("/jars/b.jar")]
 
 
@@ -105,33 +109,112 @@ def test_a_download_that_is_impossible_is_one_sentence(offline: Path) -> None:
 
     assert str(refused.value) == (
         f"Hazelcast 5.7.0 could not be downloaded from Maven Central into {offline.parents[4]} "
-        "(ConnectionRefusedError: [Errno 111] Connection refused): check the network and try again."
+        "(ConnectionRefusedError: [Errno 111] Connection refused): check the network and try again, "
+        "or run `mvn dependency:get -Dtransitive=false -Dartifact=com.hazelcast:hazelcast:5.7.0`."
     )
 
 
-def test_a_download_that_was_cut_short_is_not_taken_for_the_jar(offline: Path) -> None:
+def test_half_a_jar_in_the_repository_is_not_taken_for_the_jar(offline: Path) -> None:
     offline.parent.mkdir(parents=True)
     offline.write_bytes(b"PK half a jar")
 
     with pytest.raises(DemoError, match="could not be downloaded"):
         java.member_jars()
 
-    assert not offline.exists()
 
-
-def test_the_jar_in_the_repository_is_used_without_the_network(
+def test_the_jar_in_the_repository_is_used_without_the_network_and_without_jgo(
     offline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offline.parent.mkdir(parents=True)
-    offline.write_bytes(b"the jar")
-    monkeypatch.setattr(java, "_JAR_SHA256", hashlib.sha256(b"the jar").hexdigest())
+    offline.write_bytes(JAR)
+    monkeypatch.setattr(java, "_JAR_SHA256", hashlib.sha256(JAR).hexdigest())
+    monkeypatch.setattr(java, "find_spec", lambda _name: None)
 
     assert java.member_jars() == [offline]
 
 
-def test_without_jgo_it_says_what_to_install(bare_machine: pytest.MonkeyPatch) -> None:
-    del bare_machine
-    with pytest.raises(DemoError, match=r"install hazelcast-sidecar-injector\[demo\]"):
+class Repository(ThreadingHTTPServer):
+    """A Maven repository on this machine that breaks off the first answers with a jar."""
+
+    breaks: int
+    jars = 0
+
+    class Handler(BaseHTTPRequestHandler):
+        """Answers with the jar, or with its checksum."""
+
+        server: Repository
+
+        def do_GET(self) -> None:
+            if self.path.endswith(".sha1"):
+                body = hashlib.sha1(JAR, usedforsecurity=False).hexdigest().encode()
+            else:
+                body = JAR
+                self.server.jars += 1
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            broken = body == JAR and self.server.jars <= self.server.breaks
+            self.wfile.write(body[: len(body) // 2] if broken else body)
+
+        def log_message(self, *_: object) -> None:
+            """Keep the tests' output clean."""
+
+
+@pytest.fixture
+def repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Repository]:
+    """What jgo takes for Maven Central; the local repository is empty."""
+    core = pytest.importorskip("jgo.maven._core")
+    monkeypatch.setenv("M2_REPO", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with Repository(("127.0.0.1", 0), Repository.Handler) as server:
+        serving = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        monkeypatch.setattr(
+            core, "DEFAULT_REMOTE_REPOS", {"central": f"http://127.0.0.1:{server.server_port}"}
+        )
+        yield server
+        server.shutdown()
+        serving.join()
+
+
+def test_a_download_that_breaks_off_is_started_again(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(java, "_JAR_SHA256", hashlib.sha256(JAR).hexdigest())
+    repository.breaks = 2
+
+    [jar] = java.member_jars()
+
+    assert jar.read_bytes() == JAR
+    assert repository.jars == 3
+    assert list(jar.parent.iterdir()) == [jar]
+
+
+def test_a_download_that_always_breaks_off_leaves_nothing(repository: Repository, tmp_path: Path) -> None:
+    repository.breaks = 9
+
+    with pytest.raises(DemoError, match="could not be downloaded"):
+        java.member_jars()
+
+    assert repository.jars == 3
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_something_else_than_the_jar_does_not_get_its_place(repository: Repository, tmp_path: Path) -> None:
+    repository.breaks = 0
+
+    with pytest.raises(
+        DemoError, match=r"is not Hazelcast 5\.7\.0 as Maven Central has it: look for a proxy"
+    ):
+        java.member_jars()
+
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_without_jgo_it_says_what_to_install(bare_machine: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    bare_machine.setenv("M2_REPO", str(tmp_path))
+
+    with pytest.raises(DemoError, match=r"install hazelcast-sidecar-injector\[demo\], or run `mvn"):
         java.member_jars()
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from hazelcast_sidecar.demo.failure import DemoError
@@ -24,6 +25,13 @@ _JAR_SHA256: Final = "241ec66cea8491787f68c3336f069ac463877af50bdb7676cd9d538f19
 _OLDEST_JAVA: Final = 17
 _JAVA_ANSWER_SECONDS: Final = 20
 _DOWNLOAD_STALL_SECONDS: Final = 30
+_DOWNLOAD_ATTEMPTS: Final = 3
+
+_GROUP: Final = "com.hazelcast"
+_ARTIFACT: Final = "hazelcast"
+_BY_MAVEN: Final = (
+    f"`mvn dependency:get -Dtransitive=false -Dartifact={_GROUP}:{_ARTIFACT}:{HAZELCAST_VERSION}`"
+)
 
 _JAVA_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 
@@ -64,30 +72,62 @@ def member_jars(progress: Progress | None = None) -> list[Path]:
     Raises:
         DemoError: The jar is not there and cannot be downloaded.
     """
+    repository = Path(os.environ.get("M2_REPO") or Path.home() / ".m2" / "repository")
+    jar = repository.joinpath(
+        *_GROUP.split("."), _ARTIFACT, HAZELCAST_VERSION, f"{_ARTIFACT}-{HAZELCAST_VERSION}.jar"
+    )
+    if not (jar.exists() and _is_complete(jar)):
+        _download(jar, repository, progress)
+    return [jar]
+
+
+def _download(jar: Path, repository: Path, progress: Progress | None) -> None:
+    """Put the jar into its place at once when it is whole, also where two programs download it."""
     if not find_spec("jgo"):
-        raise DemoError("Members need the jgo package: install hazelcast-sidecar-injector[demo].")
+        raise DemoError(
+            f"Hazelcast {HAZELCAST_VERSION} is not in {repository}, and the package that downloads it is "
+            f"missing: install hazelcast-sidecar-injector[demo], or run {_BY_MAVEN}."
+        )
+    try:
+        jar.parent.mkdir(parents=True, exist_ok=True)
+        is_hazelcast = _download_whole(jar, progress)
+    except Exception as error:  # jgo documents none: requests' errors, RuntimeError, OSError
+        raise DemoError(
+            f"Hazelcast {HAZELCAST_VERSION} could not be downloaded from Maven Central into {repository} "
+            f"({_reason(error)}): check the network and try again, or run {_BY_MAVEN}."
+        ) from error
+    if not is_hazelcast:
+        raise DemoError(
+            f"What was downloaded is not Hazelcast {HAZELCAST_VERSION} as Maven Central has it: "
+            f"look for a proxy that changes it, or bring the jar to {jar}."
+        )
+
+
+def _download_whole(jar: Path, progress: Progress | None, attempts: int = _DOWNLOAD_ATTEMPTS) -> bool:
+    """Download to beside the jar's place, and move there what is Hazelcast; whether it was."""
+    with TemporaryDirectory(dir=jar.parent, prefix="download-") as folder:
+        try:
+            downloaded = _resolve(Path(folder), progress)
+        except Exception:
+            # One that broke off is worth another try; where nothing came, the way is closed.
+            if attempts == 1 or not any(Path(folder).rglob(jar.name)):
+                raise
+        else:
+            if is_hazelcast := _is_complete(downloaded):
+                downloaded.replace(jar)
+            return is_hazelcast
+    return _download_whole(jar, progress, attempts - 1)
+
+
+def _resolve(folder: Path, progress: Progress | None) -> Path:
+    """Download the jar to somewhere in a folder."""
     maven: Any = importlib.import_module("jgo.maven")
     context = maven.MavenContext(
-        resolver=maven.PythonResolver(progress_callback=progress), timeout=_DOWNLOAD_STALL_SECONDS
+        resolver=maven.PythonResolver(progress_callback=progress),
+        repo_cache=folder,
+        timeout=_DOWNLOAD_STALL_SECONDS,
     )
-    artifact = context.project("com.hazelcast", "hazelcast").at_version(HAZELCAST_VERSION).artifact()
-    cached = Path(artifact.cached_path)
-    if cached.exists() and not _is_complete(cached):
-        # A download that was cut short stays in the repository, and jgo takes it for the jar.
-        cached.unlink()
-    try:
-        jar = Path(artifact.resolve())
-    except Exception as error:  # jgo documents none: requests' errors, RuntimeError, OSError
-        cached.unlink(missing_ok=True)
-        raise DemoError(
-            f"Hazelcast {HAZELCAST_VERSION} could not be downloaded from Maven Central into "
-            f"{context.repo_cache} ({_reason(error)}): check the network and try again."
-        ) from error
-    if not _is_complete(jar):
-        raise DemoError(
-            f"{jar} is not Hazelcast {HAZELCAST_VERSION} as Maven Central has it: remove it and try again."
-        )
-    return [jar]
+    return Path(context.project(_GROUP, _ARTIFACT).at_version(HAZELCAST_VERSION).artifact().resolve())
 
 
 def _installed() -> Iterator[Path]:
