@@ -293,6 +293,11 @@ def torn(body: Pod, *tears: str) -> Pod:
     return made
 
 
+def changed(body: Pod, **spec: Any) -> Pod:
+    """The Pod with other fields of its spec."""
+    return body | {"spec": body["spec"] | spec}
+
+
 def labelled(body: Pod, group: str) -> Pod:
     """The Pod with another label of ours."""
     made = deepcopy(body)
@@ -365,6 +370,18 @@ def test_several_parts_of_other_members_are_put_back(
     assert found.code == 201, found.message
     assert expected is not None
     assert shown(found.document) == with_fingerprint_of(found.document, expected)
+
+
+def test_a_variable_that_a_member_can_do_without_is_not_put_back(policies: Policies) -> None:
+    """It was removed on purpose, perhaps; what is put back is what makes the Pod a member again."""
+    body = torn(pod(ours(group="orders")), "label")
+    (found,) = body["spec"]["initContainers"]
+    found["env"] = [each for each in found["env"] if each["name"] != "LOGGING_LEVEL"]
+    expected, answer = policies.both(body)
+    assert answer.code == 201, answer.message
+    assert expected is not None
+    assert "LOGGING_LEVEL" not in json.dumps(expected)
+    assert shown(answer.document) == expected
 
 
 def test_json_is_the_same_as_yaml(cluster: ControlPlane, policies: Policies) -> None:
@@ -507,6 +524,19 @@ DENIED = {
         for kind in ("Job", "DaemonSet")
     },
     "Windows": denied(pod(os={"name": "windows"}), "spec.os.name"),
+    "torn, its port taken": denied(
+        changed(torn(pod(), "label"), containers=[app(ports=[{"containerPort": 5701}])]),
+        'container "app": declares port 5701',
+    ),
+    "torn, without its status, on the node": denied(
+        changed(
+            torn(pod(ours(clients="pod")), "status"), hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"
+        ),
+        "spec.hostNetwork",
+    ),
+    "torn, with a budget": denied(
+        annotated(torn(pod(), "status"), **{"disruption-budget": "true"}), "no workload made the Pod"
+    ),
     "Windows nodes": denied(pod(nodeSelector={"kubernetes.io/os": "windows"}), "spec.nodeSelector"),
 }
 

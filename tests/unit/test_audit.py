@@ -117,6 +117,8 @@ def test_mirror_pods_and_members_that_lack_something_are_not_missed() -> None:
     whole = patched(sent(), response)
     del whole["metadata"]["labels"]
     assert detector().missed("ns", msgspec.convert(whole, Pod)) is None
+    whole["spec"]["containers"][0]["ports"] = [{"containerPort": 5701}]
+    assert detector().missed("ns", msgspec.convert(whole, Pod)) is None
     del whole["spec"]["initContainers"]
     verdict = detector().missed("ns", msgspec.convert(whole, Pod))
     assert verdict

@@ -3,6 +3,7 @@
 import gc
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from time import process_time
 from typing import Any
 
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 
 from hazelcast_sidecar.errors import ReviewError
 from hazelcast_sidecar.injection.excess import MAX_CONTAINERS, MAX_VOLUMES
-from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Skip
+from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Restore, Skip
 from hazelcast_sidecar.injection.reviewer import Reviewed, Reviewer
 from hazelcast_sidecar.limits import MAX_PROBLEMS, MAX_VALUES, has_too_many_values
 from hazelcast_sidecar.server.app import MUTATE_PODS
-from tests.conftest import ours, pod, response_in, review_of
+from tests.conftest import ours, patched, pod, response_in, review_of
 from tests.many import SHAPES, Shape
+from tests.torn import TEARS
 
 REVIEWER = Reviewer()
 SIZES = (240_000, 3_500_000)
@@ -105,6 +107,34 @@ def test_a_pod_with_more_than_a_kubelet_runs_is_denied(
         assert isinstance(left.decision, Skip)
 
 
+@pytest.mark.parametrize("native", ["true", "false"])
+def test_what_was_injected_does_not_count(native: str) -> None:
+    """Beside as many containers and volumes as there may be, and wherever the member is."""
+    spec = {
+        "containers": [{"name": f"app-{number}"} for number in range(MAX_CONTAINERS)],
+        "volumes": [{"name": f"volume-{number}", "emptyDir": {}} for number in range(MAX_VOLUMES)],
+    }
+    body = json.dumps(review_of(pod(ours(native_sidecar=native), **spec))).encode()
+    torn = patched(pod(ours(native_sidecar=native), **spec), response_in(REVIEWER.review_pod(body)))
+    TEARS["a variable"](torn)
+    again = REVIEWER.review_pod(json.dumps(review_of(torn)).encode())
+    assert isinstance(again.decision, Restore)
+    for part in ("containers", "volumes"):
+        one_more = deepcopy(torn)
+        one_more["spec"][part].append({"name": "another"})
+        reviewed = REVIEWER.review_pod(json.dumps(review_of(one_more)).encode())
+        assert reviewed.decision.reason == Reason.TOO_LARGE
+
+
+def test_many_members_count() -> None:
+    members = [{"name": "hazelcast", "env": [{"name": "HAZELCAST_CONFIG"}]}] * (MAX_CONTAINERS + 2)
+    volumes = [{"name": "hazelcast-tmp"}] * (MAX_VOLUMES + 2)
+    body = json.dumps(review_of(pod(containers=members, volumes=volumes))).encode()
+    decision = REVIEWER.review_pod(body).decision
+    assert isinstance(decision, Deny)
+    assert [problem.where for problem in decision.problems] == ["spec.containers", "spec.volumes"]
+
+
 # --- objects that are not decoded --------------------------------------------------------------------------
 
 BULK: dict[str, Any] = {"tolerations": [{}] * MAX_VALUES}
@@ -158,6 +188,10 @@ COPIED = {"sidecar.hazelcast.com/copied": "{}"}
         (workload(OFF, {}), None, Reason.NOT_REQUESTED),
         (workload(ours(), {}), None, Reason.TOO_LARGE),
         (workload({}, ours()), None, Reason.TOO_LARGE),
+        (workload(ours(), OFF), None, Reason.NOT_REQUESTED),
+        (workload(OFF, ours()), None, Reason.TOO_LARGE),
+        (workload({}, ours(inject="")), None, Reason.TOO_LARGE),
+        (workload(ours() | COPIED, OFF), None, Reason.TOO_LARGE),
         (workload(COPIED, {}), None, Reason.TOO_LARGE),
         (workload(ours(), {}), {"metadata": {}, "spec": {}}, Reason.TOO_LARGE),
         (workload(ours(), {}), workload({}, ours()), Reason.NO_WORSE),

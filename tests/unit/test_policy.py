@@ -1,6 +1,7 @@
 """The truth table of decisions, row by row."""
 
 import json
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from hazelcast_sidecar.injection.pod_decision import SENTENCES, Deny, Inject, Reason, Restore, Skip, decide
 from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.limits import MAX_ANNOTATIONS, annotation_bytes
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
@@ -140,6 +142,75 @@ def test_what_another_webhook_removed_is_named_and_put_back(tear: str, words: st
     (warning,) = restored.warnings
     assert warning == f"another webhook removed from the Hazelcast member what is put back now: {words}"
     assert restored.group == "shop"
+
+
+def spec_with(**fields: Any) -> Callable[[dict[str, Any]], None]:
+    """A change of the spec of a Pod in place."""
+    return lambda obj: obj["spec"].update(fields)
+
+
+def app_with(**fields: Any) -> Callable[[dict[str, Any]], None]:
+    """A change of the application's container."""
+    return lambda obj: obj["spec"]["containers"][0].update(fields)
+
+
+def owner_with(**fields: Any) -> Callable[[dict[str, Any]], None]:
+    """A change of what made the Pod."""
+    return lambda obj: obj["metadata"]["ownerReferences"][0].update(fields)
+
+
+def fill(obj: dict[str, Any]) -> None:
+    """Leave no room for another annotation."""
+    given = obj["metadata"]["annotations"]
+    given["x"] = "x" * (MAX_ANNOTATIONS - 1 - annotation_bytes({**given, STATUS: ""}))
+
+
+IN_THE_WAY: dict[str, tuple[dict[str, str], Callable[[dict[str, Any]], None]]] = {
+    "port": ({}, app_with(ports=[{"containerPort": 5701}])),
+    "metrics-port": ({"metrics": "true"}, app_with(ports=[{"containerPort": 9701}])),
+    "name": ({}, lambda obj: obj["spec"]["containers"].insert(0, MEMBER)),
+    "DNS": ({}, spec_with(dnsPolicy="Default")),
+    "token": ({"discovery": "api"}, spec_with(automountServiceAccountToken=False)),
+    "account": ({"discovery": "api"}, spec_with(serviceAccountName="a" * 254)),
+    "loopback": ({"clients": "pod"}, spec_with(hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet")),
+    "Windows": ({}, spec_with(os={"name": "windows"})),
+    "host process": ({}, app_with(securityContext={"windowsOptions": {"hostProcess": True}})),
+    "whole Pod": ({}, spec_with(resources={"requests": {"memory": "600Mi"}, "limits": {"cpu": "1"}})),
+    "budget": ({"disruption_budget": "true"}, owner_with(kind="Job")),
+}
+
+
+@pytest.mark.parametrize("native", ["true", "false"])
+@pytest.mark.parametrize("tear", ["label", "status", "a variable"])
+@pytest.mark.parametrize("name", IN_THE_WAY)
+def test_what_keeps_a_member_out_keeps_it_from_being_put_back(name: str, tear: str, native: str) -> None:
+    """The problems are those of the Pod without its member, and no others for the member's sake."""
+    annotations, change = IN_THE_WAY[name]
+    bare = pod(ours(group="shop", native_sidecar=native, **annotations))
+    damaged = torn(bare, tear)
+    assert isinstance(decision(damaged), Restore)
+    change(bare)
+    change(damaged)
+    expected, denied = decision(bare), decision(damaged)
+    assert isinstance(expected, Deny)
+    assert isinstance(denied, Deny)
+    assert denied == expected
+
+
+def test_a_status_is_not_put_back_where_there_is_no_room_for_it() -> None:
+    damaged = torn(pod(ours(group="shop")), "status")
+    fill(damaged)
+    denied = decision(damaged)
+    assert isinstance(denied, Deny)
+    assert str(denied.problems[0]).startswith("metadata.annotations: are 262")
+
+
+def test_a_status_that_is_there_needs_no_room() -> None:
+    damaged = torn(pod(ours(group="shop")), "label")
+    text = damaged["metadata"]["annotations"].pop(STATUS)
+    fill(damaged)
+    damaged["metadata"]["annotations"][STATUS] = text
+    assert isinstance(decision(damaged), Restore)
 
 
 def test_an_ordinary_member_needs_no_restart_policy() -> None:

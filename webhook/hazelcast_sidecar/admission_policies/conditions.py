@@ -82,6 +82,8 @@ def checks(settings: Settings) -> dict[str, str]:
         "group": _group(),
         "members": f"variables.containers.filter(c, {intact.IS_MEMBER})",
         "torn": _torn(),
+        "others": f"variables.torn ? variables.containers.filter(c, !({intact.IS_MEMBER}))\n"
+        "  : variables.containers",
         "invalid": _invalid(),
         "contradictions": _contradictions(),
         "collisions": _collisions(),
@@ -215,6 +217,7 @@ def _collisions() -> str:
         f"object.spec.?volumes.orValue([]).filter(v, v.name in {source([CONFIG_VOLUME, TMP_VOLUME])})"
         f".map(v, {sentence})"
     )
+    volumes = f"(variables.torn ? [] : {volumes})"  # these are the member's own
     found = [_unfit_name(), _taken_name(), _foreign_group(), *_impossible(), _blocking_budget()]
     return " +\n".join((_listed(found), volumes, *ports))
 
@@ -233,7 +236,7 @@ def _unfit_name() -> str:
 
 def _taken_name() -> str:
     return _where(
-        f"variables.containers.exists(c, c.name == {source(CONTAINER)})",
+        f"variables.others.exists(c, c.name == {source(CONTAINER)})",
         source(
             f'a container is named "{CONTAINER}", as the member that {INJECT} asks for; rename or remove '
             "this container, or remove the annotation"
@@ -253,7 +256,7 @@ def _taken_port(name: str, ports: str) -> str:
         Code(f"string({declared}[0].containerPort)"),
         f", which the member needs; set {PREFIX}{name} to a free port",
     )
-    return f"variables.containers.filter(c, size({declared}) > 0).map(c, {sentence})"
+    return f"variables.others.filter(c, size({declared}) > 0).map(c, {sentence})"
 
 
 def _foreign_group() -> str:
@@ -337,7 +340,7 @@ def _problems() -> str:
         f"  : {recorded} && size(variables.unusable_status) > 0 ? variables.unusable_status\n"
         "  : size(variables.invalid) > 0 ? variables.invalid\n"
         "  : size(variables.contradictions) > 0 ? variables.contradictions\n"
-        "  : variables.torn || variables.hand_written ? [] : variables.collisions"
+        "  : variables.hand_written && !variables.torn ? [] : variables.collisions"
     )
 
 

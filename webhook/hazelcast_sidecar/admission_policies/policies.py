@@ -330,7 +330,9 @@ def _restore() -> str:
     ? optional.of({_add(f'{at} + "/restartPolicy"', '"Always"')}) : optional.none()
 ]""",
         _appended('"/spec/volumes"', "object.spec", "volumes", "variables.volumes", "name"),
-        _appended(f'{at} + "/env"', found, "env", "variables.member.env", "name"),
+        f"(!({_lacks_variables(found)}) ? []\n  : "
+        + _appended(f'{at} + "/env"', found, "env", "variables.member.env", "name")
+        + ")",
         _appended(
             f'{at} + "/volumeMounts"', found, "volumeMounts", "variables.member.volumeMounts", "mountPath"
         ),
@@ -338,6 +340,13 @@ def _restore() -> str:
   JSONPatch{{op: "replace", path: {at} + "/volumeMounts/" + string(i), value: {cover}}})""",
     ]
     return "(" + " +\n".join(parts) + ")"
+
+
+def _lacks_variables(holder: str) -> str:
+    """Tell whether one is missing that no member can do without; other webhooks may remove the others."""
+    by_discovery = f"{source(dict(intact.VARIABLE_OF_DISCOVERY))}[{text_of('discovery')}]"
+    wanted = f"({source([*intact.VARIABLES])} + [{by_discovery}])"
+    return f"!{wanted}.all(n, {holder}.?env.orValue([]).exists(e, e.name == n))"
 
 
 def _appended(path: str, holder: str, field: str, wanted: str, key: str) -> str:

@@ -22,6 +22,7 @@ from hazelcast_sidecar.names import (
     GROUP,
     INJECT,
     PREFIX,
+    STATUS,
     TMP_VOLUME,
 )
 from hazelcast_sidecar.spec.annotations import SidecarSpec
@@ -246,7 +247,7 @@ _MAX_RECORD = 2048
 
 def _no_room_for_the_record(pod: Pod) -> list[Problem]:
     given = pod.metadata.annotations or {}
-    if fit(given, MAX_ANNOTATIONS - _MAX_RECORD):
+    if STATUS in given or fit(given, MAX_ANNOTATIONS - _MAX_RECORD):
         return []
     sentence = (
         f"are {annotation_bytes(given)} bytes, and the API server takes {MAX_ANNOTATIONS}, of which the "

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import msgspec
 
 from hazelcast_sidecar.errors import in_one_sentence
-from hazelcast_sidecar.injection import pod_decision
+from hazelcast_sidecar.injection import intact, pod_decision
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
-from hazelcast_sidecar.injection.pod_decision import Deny, Restore, Skip
+from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Restore, Skip
 from hazelcast_sidecar.kube.objects import Metadata
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Metadata as PodMetadata
@@ -119,7 +119,8 @@ class DriftDetector:
     def missed(self, namespace: str, pod: Pod) -> Verdict | None:
         """Why a Pod should have a member that it does not have; None where it should not."""
         decision = pod_decision.decide(pod, "CREATE", self._defaults.of(namespace))
-        if isinstance(decision, Skip | Restore):
+        collides = isinstance(decision, Deny) and decision.reason is Reason.COLLISION
+        if isinstance(decision, Skip | Restore) or (collides and intact.member_of(pod) is not None):
             # It has a member; what it lacks, such as our label, may have been removed by hand since.
             return None
         if namespace in self._exempt:

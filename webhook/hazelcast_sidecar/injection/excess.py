@@ -1,18 +1,22 @@
-"""What a Pod that asks for a member may have too many of: far more than any kubelet runs."""
+"""What a Pod that asks for a member may have too many of: far more than any kubelet runs.
+
+What was injected does not count, so that no Pod is refused for it when it is reviewed again.
+"""
 
 from hazelcast_sidecar.errors import Problem
+from hazelcast_sidecar.injection import intact
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.names import INJECT
 
 MAX_CONTAINERS = 1000
-"""Containers and init containers of a Pod that gets a member.
+"""Containers and init containers of a Pod that gets a member, beside that.
 
 The kubelet reports a status of some 500 bytes for each, all of them in one object, of which etcd takes
 1.5 MiB.
 """
 
 MAX_VOLUMES = 1000
-"""Volumes of a Pod that gets a member; the kubelet mounts them one by one, and waits two minutes for all."""
+"""Volumes of such a Pod, beside the member's; the kubelet waits two minutes for all of them."""
 
 
 def excess(pod: Pod) -> list[Problem]:
@@ -22,6 +26,10 @@ def excess(pod: Pod) -> list[Problem]:
         len(spec.init_containers or ()) + len(spec.containers or ()),
         len(spec.volumes or ()),
     )
+    if containers <= MAX_CONTAINERS and volumes <= MAX_VOLUMES:
+        return []
+    containers -= intact.member_of(pod) is not None
+    volumes -= len({volume.name for volume in spec.volumes or ()} & {*intact.VOLUMES})
     found = []
     if containers > MAX_CONTAINERS:
         what = f"{containers:,} containers and init containers"

@@ -8,9 +8,11 @@ of the Pod names neither webhook.
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from hazelcast_sidecar.cel import source
 from hazelcast_sidecar.injection.member import TMP_DIRECTORY, TOKEN_DIRECTORY
-from hazelcast_sidecar.model.pod import Container, Pod
+from hazelcast_sidecar.model.pod import Container, Named, Pod
 from hazelcast_sidecar.names import CONFIG_DIRECTORY, CONFIG_VOLUME, CONTAINER, GROUP, STATUS, TMP_VOLUME
 
 VOLUMES = (CONFIG_VOLUME, TMP_VOLUME)
@@ -71,6 +73,19 @@ def _reads_our_configuration(container: Container) -> bool:
     return any(mount.name == CONFIG_VOLUME for mount in container.volume_mounts or ()) or any(
         variable.name == CONFIG_VARIABLE for variable in container.env or ()
     )
+
+
+def blanked(pod: Pod, member: Member) -> Pod:
+    """Return an injected Pod with nothing in the places of its member and volumes, so that paths hold."""
+    spec = msgspec.structs.replace(pod.spec)
+    spec.volumes = [Named() if volume.name in VOLUMES else volume for volume in pod.spec.volumes or ()]
+    containers = list((spec.init_containers if member.is_init_container else spec.containers) or ())
+    containers[member.position] = Container()
+    if member.is_init_container:
+        spec.init_containers = containers
+    else:
+        spec.containers = containers
+    return Pod(pod.metadata, spec)
 
 
 class Missing(NamedTuple):

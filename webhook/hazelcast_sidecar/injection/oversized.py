@@ -65,11 +65,11 @@ class Outline(msgspec.Struct, gc=False):
         """Whether the Pods of a workload get a member, or annotations of it would be copied or taken away."""
         job = self.spec.job_template.spec if self.spec.job_template else None
         template = job.template if job else self.spec.template
-        for metadata in (self.metadata, template.metadata if template else None):
-            given = metadata.annotations if metadata else None
-            if given and (given.inject not in (None, "false") or given.copied is not None):
-                return True
-        return False
+        own = self.metadata.annotations or _Annotations()
+        of_pods = (template.metadata if template else None) or _Metadata()
+        inject = (of_pods.annotations or _Annotations()).inject
+        inject = own.inject if inject is None else inject  # the template's counts, as in `propagation.plan`
+        return inject not in (None, "false") or own.copied is not None
 
 
 _PROBLEM = Problem(

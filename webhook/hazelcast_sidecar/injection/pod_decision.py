@@ -13,15 +13,16 @@
 | CREATE    | otherwise | there  | injected, nothing lacks  | any               | skip ALREADY_INJECTED     |
 | CREATE    | otherwise | either | none, too many others    | any               | deny TOO_LARGE            |
 | CREATE    | otherwise | there  | injected, parts lack     | invalid           | deny INVALID              |
-| CREATE    | otherwise | there  | injected, parts lack     | valid             | restore                   |
+| CREATE    | otherwise | there  | injected, parts lack     | valid             | restore (**)              |
 | CREATE    | neither   | absent | any                      | any               | deny INVALID              |
 | CREATE    | "true"    | absent | any                      | invalid           | deny INVALID              |
-| CREATE    | "true"    | absent | injected, with our label | valid             | restore                   |
+| CREATE    | "true"    | absent | injected, with our label | valid             | restore (**)              |
 | CREATE    | "true"    | absent | somebody's own           | valid             | skip HAND_WRITTEN, warns  |
 | CREATE    | "true"    | absent | something in its place   | valid             | deny COLLISION            |
 | CREATE    | "true"    | absent | no                       | valid             | inject                    |
 
 (*) Except for a mirror Pod, whose denial would change nothing.
+(**) Or deny COLLISION, where beside the member is what would keep it from being injected.
 """
 
 from collections.abc import Mapping
@@ -162,8 +163,8 @@ def decide(pod: Pod, operation: str, defaults: Defaults) -> Decision:  # noqa: P
     if not isinstance(spec, SidecarSpec):
         return Deny(Reason.INVALID, spec)
     group = spec.group or group_of_workload(workload_name(pod))
-    if (restore := _restore_status(pod, spec, group)) is not None:
-        return restore
+    if (decided := _restore_status(pod, spec, group)) is not None:
+        return decided
     if own := _own_member(pod):
         return Skip(Reason.HAND_WRITTEN, (own,))
     problems = collisions(pod, spec, group)
@@ -240,7 +241,7 @@ def _review_again(pod: Pod, given: Mapping[str, str], defaults: Defaults) -> Dec
     return _restore(pod, spec, found.group, member, missing)
 
 
-def _restore_status(pod: Pod, spec: SidecarSpec, group: str) -> Restore | None:
+def _restore_status(pod: Pod, spec: SidecarSpec, group: str) -> Restore | Deny | None:
     """Put back the status of a Pod whose label and member show that it was injected; None for others."""
     if (pod.metadata.labels or {}).get(GROUP) != group:
         return None
@@ -250,7 +251,10 @@ def _restore_status(pod: Pod, spec: SidecarSpec, group: str) -> Restore | None:
     return _restore(pod, spec, group, member, intact.missing(pod, member, spec.discovery))
 
 
-def _restore(pod: Pod, spec: SidecarSpec, group: str, member: Member, missing: Missing) -> Restore:
+def _restore(pod: Pod, spec: SidecarSpec, group: str, member: Member, missing: Missing) -> Restore | Deny:
+    """Put back what is missing, unless a Pod without the member would get none."""
+    if problems := collisions(intact.blanked(pod, member), spec, group):
+        return Deny(Reason.COLLISION, problems)
     warning = f"another webhook removed from the Hazelcast member what is put back now: {missing}"
     return Restore(Inject(spec, group, _service_account(pod, spec)), member, missing, (warning,))
 
