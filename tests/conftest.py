@@ -1,6 +1,8 @@
 """Options and fixtures of all tests."""
 
 import json
+import os
+import sys
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,31 @@ import pytest
 from hypothesis import settings
 
 from hazelcast_sidecar.injection.reviewer import Reviewed
+from tests.harness.distribution import ByFile, Durations
 
 CHECKOUT = Path(__file__).parent.parent
+
+# Else each of the hundreds of programs that tests start compiles the package first, which takes longer than
+# its start, and pytest rewrites the assertions of all tests in each process.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The same examples in every run, so that a failure is there again; `--hypothesis-profile thorough` looks
 # further, and elsewhere each time.
 settings.register_profile("steady", deadline=None, max_examples=200, derandomize=True, database=None)
 settings.register_profile("thorough", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("steady")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Know how long tests take, for the order in which they run side by side."""
+    config.pluginmanager.register(Durations(config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Keep the tests of a file together."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

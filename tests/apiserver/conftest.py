@@ -30,9 +30,9 @@ from tests.apiserver.control_plane import (
     Program,
     UnavailableError,
     find_programs,
-    free_ports,
     get,
 )
+from tests.harness.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 ACTIVE_SECONDS = 60

@@ -10,7 +10,6 @@ once from their Go modules (`go/` beside this file) into a cache outside the rep
 
 import base64
 import contextlib
-import fcntl
 import hashlib
 import http.client
 import json
@@ -20,7 +19,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -34,6 +32,9 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.harness.locks import locked
+from tests.harness.ports import free_ports
 
 GO_MODULES = Path(__file__).parent / "go"
 PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
@@ -75,7 +76,8 @@ def find_programs(announce: Callable[[str], None]) -> Path:
             "no kube-apiserver: set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl "
             "(setup-envtest fetches one), or install Go to have them built once",
         )
-    with _only_one_build(folder):
+    # A second run waits for the first one's build instead of building the same thing beside it.
+    with locked(folder.with_name(folder.name + ".lock")):
         if not folder.is_dir():  # else another run built it while this one waited
             _build_programs(folder, announce)
     return folder
@@ -102,15 +104,6 @@ def _cache_folder() -> Path:
         sums.update(file.read_bytes())
     name = f"{version}-{system}-{machine}-{sums.hexdigest()[:12]}"
     return cache / "hazelcast-sidecar-injector" / "envtest" / name
-
-
-@contextlib.contextmanager
-def _only_one_build(folder: Path) -> Iterator[None]:
-    """Let a second run wait for the first one's build instead of building the same thing beside it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(folder.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _build_programs(folder: Path, announce: Callable[[str], None]) -> None:
@@ -159,13 +152,6 @@ def _go_build(module: Path, package: str, linker_flags: str, output: Path) -> No
 
 def _last_lines(text: str) -> str:
     return "\n".join(text.splitlines()[-SHOWN_LOG_LINES:])
-
-
-def free_ports(count: int) -> list[int]:
-    """Return loopback ports that nobody listens on; all are held until the last is known, so they differ."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def get(port: int, path: str) -> tuple[int, str]:

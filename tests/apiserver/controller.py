@@ -30,7 +30,8 @@ from hazelcast_sidecar.model.status import decode
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
 from tests.apiserver.conftest import ROOT, apply_strictly, counted, create_namespace, rendered
-from tests.apiserver.control_plane import ControlPlane, Program, free_ports, get
+from tests.apiserver.control_plane import ControlPlane, Program, get
+from tests.harness.ports import free_ports
 from tests.procfs import memory_mib
 
 PREFIX = "sidecar.hazelcast.com/"

@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Self
 
 from tests.apiserver.conftest import counted
-from tests.apiserver.control_plane import Program, free_ports, get
+from tests.apiserver.control_plane import Program, get
+from tests.harness.ports import free_ports
 
 LAG_SECONDS = 1.0
 """From what happens to a replica until new connections are led otherwise."""

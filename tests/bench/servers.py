@@ -24,7 +24,8 @@ from hazelcast_sidecar.injection.pod_decision import Inject
 from hazelcast_sidecar.model.status import encode
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
-from tests.apiserver.control_plane import Program, free_ports
+from tests.apiserver.control_plane import Program
+from tests.harness.ports import free_ports
 from tests.procfs import cpu_seconds, memory_mib
 
 ROOT = Path(__file__).parents[2]

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.locks import only_one
+
 pytestmark = pytest.mark.hazelcast
 
 DEMO = [sys.executable, "-m", "hazelcast_sidecar.cli", "demo"]
@@ -29,6 +31,12 @@ def listening() -> list[tuple[str, int]]:
                 if probe.connect_ex((address, port)) == 0:
                     found.append((address, port))
     return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _has_the_addresses() -> Iterator[None]:
+    with only_one("demo"):
+        yield
 
 
 @pytest.fixture(autouse=True)

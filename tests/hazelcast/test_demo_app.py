@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import yaml
 
+from tests.harness.ports import free_ports
 from tests.hazelcast.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -310,8 +311,7 @@ def test_draining_it_sends_kept_connections_elsewhere(
 
 
 def test_it_listens_on_every_address_where_no_host_is_given(guest: Any, eventually: Eventually) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     guest(HOST="", PORT=str(port))
 
     for address in ("127.0.0.1", "::1") if _has_ipv6() else ("127.0.0.1",):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.ports import free_ports
 from tests.hazelcast.conftest import Eventually, Launcher, Program
 
 pytestmark = pytest.mark.hazelcast
@@ -62,7 +63,7 @@ def test_members_that_start_before_the_dns_knows_them_form_one_cluster(
 
 
 def test_clients_of_the_own_pod_alone_are_let_in(launcher: Launcher, eventually: Eventually) -> None:
-    port = 20000 + 3 * (os.getpid() % 4000)  # on the machine's own loopback address, as nothing else here
+    port, *_ = free_ports(3)  # on the machine's own loopback address, as nothing else here
     alone = "-Dhazelcast.wait.seconds.before.join=0"
     given = {"clients": "pod", "port": str(port), "java_opts": alone, "cluster_name": "own"}
     member = launcher.member("127.0.0.1", group=[], given=given)

@@ -17,17 +17,13 @@ from cryptography.hazmat.primitives import serialization
 
 from hazelcast_sidecar.server.app import MUTATE_PODS
 from tests.conftest import patched, pod, review_of
+from tests.harness.ports import free_ports
 from tests.server.conftest import TlsFiles
 
 PATIENCE_SECONDS = 60
 """For what takes a second or two, on a machine with much else to do."""
 
 INJECTED = "a Hazelcast member was injected"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], bool], otherwise: str) -> None:
@@ -71,7 +67,7 @@ class Server:
 
     def __init__(self, tls: TlsFiles, *more: str, **streams: Any) -> None:
         self.tls = tls
-        self.port, self.admin_port = free_port(), free_port()
+        self.port, self.admin_port = free_ports(2)
         self.program = subprocess.Popen(
             command(tls, self.port, self.admin_port, *more),
             text=True,
@@ -165,7 +161,7 @@ def refusal(arguments: list[str]) -> str:
 def test_a_busy_port_is_one_sentence(tls: TlsFiles) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        text = refusal(command(tls, port, free_port()))
+        text = refusal(command(tls, port, free_ports(1)[0]))
     assert f"--listen: cannot listen on 127.0.0.1:{port}" in text
 
 
