@@ -81,15 +81,17 @@ test-faults: .venv/.dev ## As e2e: gigabytes, a deaf application, no DNS and oth
 	$(BIN)/pytest tests/e2e -m "e2e and faults" $(ARGS)
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+# Everything is resolved together, from the versions that are pinned now; each lock takes its part of that.
+LOCK = $(COMPILE) --constraint build/resolved.lock
 lock: .venv/.dev ## Renew the pinned dependencies (ARGS=--upgrade for newer ones)
-	$(COMPILE) $(ARGS) pyproject.toml --extra demo --group build --group dev --output-file requirements/dev.lock
-	$(COMPILE) pyproject.toml --extra demo --group build --constraint requirements/dev.lock --output-file requirements/demo.lock
-	$(COMPILE) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
-	$(COMPILE) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
-	$(COMPILE) --group fuzz --constraint requirements/dev.lock --output-file requirements/fuzz.lock
-	$(COMPILE) --group sbom --constraint requirements/dev.lock --output-file requirements/sbom.lock
-	$(COMPILE) --group audit --output-file requirements/audit.lock
-	$(COMPILE) demo-app/requirements.in --constraint requirements/dev.lock --output-file demo-app/requirements.lock
+	@mkdir -p build && cat requirements/*.lock demo-app/requirements.lock >build/resolved.lock
+	$(COMPILE) $(ARGS) pyproject.toml --all-extras --group build --group dev --group fuzz --group sbom --group audit \
+	  demo-app/requirements.in --output-file build/resolved.lock
+	$(LOCK) pyproject.toml --all-extras --group build --group dev --output-file requirements/dev.lock
+	$(LOCK) pyproject.toml --extra demo --group build --output-file requirements/demo.lock
+	$(LOCK) pyproject.toml --extra cluster --output-file requirements/runtime.lock
+	for group in build fuzz sbom audit; do $(LOCK) --group $$group --output-file requirements/$$group.lock || exit 1; done
+	$(LOCK) demo-app/requirements.in --output-file demo-app/requirements.lock
 
 clean: ## Remove what the targets made
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

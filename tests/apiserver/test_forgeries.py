@@ -19,7 +19,7 @@ from kubernetes.aio.config import load_kube_config
 from hazelcast_sidecar.controller.lifecycle import Controller as InProcess
 from hazelcast_sidecar.controller.lifecycle import ControllerSettings
 from hazelcast_sidecar.controller.reconcile import leftovers
-from hazelcast_sidecar.runtime.listening import Address
+from hazelcast_sidecar.runtime.address import Address
 from tests.apiserver import controller as fixtures
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (

@@ -14,9 +14,10 @@ from pytest_aiohttp import AiohttpServer
 
 from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
 from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.runtime.address import Address
 from hazelcast_sidecar.runtime.admin import Readiness, admin_application
 from hazelcast_sidecar.runtime.connections import Bounds, Connections
-from hazelcast_sidecar.runtime.listening import HTTP, Address, listen
+from hazelcast_sidecar.runtime.listening import HTTP, listen
 from hazelcast_sidecar.server import app
 from hazelcast_sidecar.server.app import MUTATE_PODS, request_handler, webhook_server
 from hazelcast_sidecar.server.server_metrics import Metrics

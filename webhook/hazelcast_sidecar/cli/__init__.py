@@ -31,6 +31,9 @@ _COMMANDS = {
     "demo": "run a cluster of two replicas on this machine: real members, the real webhook, no Kubernetes",
 }
 
+# What a command needs beyond the dependencies; pyproject.toml says what is in these extras.
+_EXTRAS = dict.fromkeys(("serve", "controller", "check", "explain"), "cluster") | {"demo": "demo"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
@@ -42,6 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             line = in_one_line(f"hazelcast-sidecar {options.command}: {problem}")
             print(line, file=sys.stderr)  # noqa: T201
+        return MISUSE
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(options.command)
+        if extra is None or str(error.name).startswith(__package__.partition(".")[0]):
+            raise
+        print(  # noqa: T201
+            f'hazelcast-sidecar {options.command}: needs the package "{error.name}", which is not installed: '
+            f"pip install 'hazelcast-sidecar-injector[{extra}]'",
+            file=sys.stderr,
+        )
         return MISUSE
     except BrokenPipeError:  # such as `| head`
         return OK

@@ -7,14 +7,9 @@ from pathlib import Path
 
 from hazelcast_sidecar.cli.listen_options import add_admin_listen
 from hazelcast_sidecar.cli.options import add_settings, time_span
-from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED
-from hazelcast_sidecar.controller.lifecycle import ControllerSettings
-from hazelcast_sidecar.controller.lifecycle import run as run_controller
-from hazelcast_sidecar.controller.registration.rotation import Policy
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.names import service_names
 
-_REPAIRS = {"none": (), "missed": (MISSED,), "all": (MISSED, DRIFTED)}
 _LOCAL_NAMESPACE = "hazelcast-sidecar-injector"
 _SHORTEST_LEASE = 3
 _EXAMPLES = """examples:
@@ -56,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     parser.add_argument(
         "--repair",
-        choices=_REPAIRS,
+        choices=("none", "missed", "all"),
         default="none",
         help="evict Pods that have no member though they ask for one, or also those whose member is not what "
         "today's settings would give (%(default)s)",
@@ -82,6 +77,12 @@ def run(options: argparse.Namespace) -> int:
     if options.overlap * 3 > options.leaf_lifetime or options.overlap * 6 > options.ca_lifetime:
         sentence = "must fit into the last third of a leaf's life, and twice into the last third of a CA's"
         raise InvalidSettingsError([Problem("--overlap", sentence)])
+    # Imported here: --help and completion do without what it runs, and so without the extra.
+    from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED  # noqa: PLC0415
+    from hazelcast_sidecar.controller.lifecycle import ControllerSettings  # noqa: PLC0415
+    from hazelcast_sidecar.controller.lifecycle import run as run_controller  # noqa: PLC0415
+    from hazelcast_sidecar.controller.registration.rotation import Policy  # noqa: PLC0415
+
     policy = Policy(
         names=service_names(options.namespace),
         leaf_lifetime=options.leaf_lifetime,
@@ -97,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         certificates=policy if options.certificates == "manage" else None,
         settings=options.settings,
         audit_seconds=options.audit_interval.total_seconds(),
-        repair=_REPAIRS[options.repair],
+        repair={"none": (), "missed": (MISSED,), "all": (MISSED, DRIFTED)}[options.repair],
         repair_seconds=options.repair_after.total_seconds(),
     )
     run_controller(settings)

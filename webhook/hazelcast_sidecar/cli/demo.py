@@ -23,13 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demonstration: 0 when everything was as promised."""
-    try:
-        from hazelcast_sidecar.demo.demonstration import run as run_demo  # noqa: PLC0415
-        from hazelcast_sidecar.demo.failure import DemoError  # noqa: PLC0415 - its libraries are an extra
-        from hazelcast_sidecar.demo.screen import Screen  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        print(f'demo: needs "{error.name}": pip install hazelcast-sidecar-injector[demo]', file=sys.stderr)  # noqa: T201
-        return _FAILED
+    from hazelcast_sidecar.demo.demonstration import run as run_demo  # noqa: PLC0415
+    from hazelcast_sidecar.demo.failure import DemoError  # noqa: PLC0415 - its libraries are an extra
+    from hazelcast_sidecar.demo.screen import Screen  # noqa: PLC0415
+
     screen = Screen()
     stay = screen.is_terminal and sys.stdin.isatty() and not options.exit
     try:

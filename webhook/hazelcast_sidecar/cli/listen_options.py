@@ -2,7 +2,7 @@
 
 import argparse
 
-from hazelcast_sidecar.runtime.listening import Address
+from hazelcast_sidecar.runtime.address import Address
 
 _MAX_PORT = 65535
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from hazelcast_sidecar.cli.listen_options import add_admin_listen, address
 from hazelcast_sidecar.cli.options import add_settings
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
-from hazelcast_sidecar.server.server import ServerSettings
-from hazelcast_sidecar.server.server import run as run_server
 
 _EXAMPLES = """examples:
   hazelcast-sidecar serve --tls-cert tls.crt --tls-key tls.key
@@ -55,6 +53,10 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidSettingsError(
             [Problem("--client-name", "it judges certificates; name --client-ca, too")]
         )
+    # Imported here: --help and completion do without what serves, and so without the extra.
+    from hazelcast_sidecar.server.server import ServerSettings  # noqa: PLC0415
+    from hazelcast_sidecar.server.server import run as run_server  # noqa: PLC0415
+
     server = ServerSettings(
         listen=options.listen,
         admin_listen=options.admin_listen,

@@ -34,9 +34,10 @@ from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.kubeconfig import configuration
 from hazelcast_sidecar.kube.objects import KEPT_KINDS, POD
 from hazelcast_sidecar.names import GROUP
+from hazelcast_sidecar.runtime.address import Address
 from hazelcast_sidecar.runtime.admin import Readiness, admin_application, stop_signals
 from hazelcast_sidecar.runtime.connections import Connections
-from hazelcast_sidecar.runtime.listening import ADMIN_BOUNDS, Address, listen
+from hazelcast_sidecar.runtime.listening import ADMIN_BOUNDS, listen
 from hazelcast_sidecar.runtime.log import LogLine, json_lines
 from hazelcast_sidecar.runtime.reload import follow
 from hazelcast_sidecar.runtime.settings_file import SettingsFile

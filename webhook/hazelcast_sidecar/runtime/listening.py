@@ -5,7 +5,6 @@ import os
 import resource
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from ssl import SSLContext
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
+from hazelcast_sidecar.runtime.address import Address
 from hazelcast_sidecar.runtime.connections import KEEPALIVE_SECONDS, Bounds, Closed, Connection, Connections
 
 HTTP: dict[str, Any] = {
@@ -32,17 +32,6 @@ _SHUTDOWN_SECONDS = 5
 _TLS_GOODBYE_SECONDS = 2
 _RETRY_SECONDS = 0.1
 _ACCEPTED_AT_ONCE = 100  # between them, answers go on
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where to listen."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Port:

@@ -10,9 +10,10 @@ from pathlib import Path
 import uvloop
 
 from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.runtime.address import Address
 from hazelcast_sidecar.runtime.admin import Readiness, admin_application, stop_signals
 from hazelcast_sidecar.runtime.connections import Bounds, Connections
-from hazelcast_sidecar.runtime.listening import ADMIN_BOUNDS, HTTP, Address, listen
+from hazelcast_sidecar.runtime.listening import ADMIN_BOUNDS, HTTP, listen
 from hazelcast_sidecar.runtime.log import json_lines, take_up_logging
 from hazelcast_sidecar.runtime.memory import give_back_memory
 from hazelcast_sidecar.runtime.reload import follow
