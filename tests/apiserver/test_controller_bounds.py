@@ -19,6 +19,7 @@ from tests.apiserver.controller import (
     DENIAL,
     FOLDERS,
     FOREIGN,
+    MERGE,
     NAME,
     OURS,
     PREFIX,
@@ -30,6 +31,7 @@ from tests.apiserver.controller import (
     delete_pod,
     failed_create,
     is_as_rendered,
+    path_of,
     pod_of,
     replica_set,
     started,
@@ -127,6 +129,19 @@ def test_no_length_of_an_object_ends_a_watch(
     assert {line["name"] for line in lines} == {f"{namespace}/hazelcast-long"}
     assert all(len(json.dumps(line)) < 1000 for line in lines)
     assert controller.memory("VmHWM") < limit_mib()
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_deletion_that_cannot_be_read_is_taken_up(cluster: ControlPlane, namespace: str) -> None:
+    """What was deleted had become unreadable before; the next list would come ten minutes later."""
+    create_pod(cluster, namespace, "shop", "shop")
+    objects = wanted(namespace, "shop", "dns")
+    until(PATIENCE_SECONDS, "the objects are there", lambda: is_as_rendered(cluster, objects, "shop"))
+    path = path_of("ConfigMap", namespace, "shop")
+    many = {"metadata": {"labels": {f"example.com/{number}": "" for number in range(300)}}}
+    assert cluster.request("PATCH", path, many, MERGE).code == 200
+    assert cluster.request("DELETE", path).code == 200
+    until(PATIENCE_SECONDS, "all is there again", lambda: is_as_rendered(cluster, objects, "shop"))
 
 
 SIZES = [

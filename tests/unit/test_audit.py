@@ -487,6 +487,20 @@ async def test_a_budget_that_forbids_for_long_is_said_once(monkeypatch: pytest.M
     assert repair.told.log.count("not evicted") == 1
 
 
+async def test_nothing_is_kept_of_owners_that_have_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anyone may make owners whose Pods a budget keeps, one after the other; each is said anew."""
+    cluster = Cluster(live("m1"))
+    cluster.refusal = ApiError(429, "no")
+    repair = Repair(cluster, monkeypatch)
+    assert await repair.sweep() == []
+    cluster.now += 10
+    gone, cluster.pods = cluster.pods, {}
+    assert await repair.sweep() == []
+    cluster.pods = gone
+    assert await repair.sweep() == []
+    assert repair.told.log.count("not evicted") == 2
+
+
 async def test_what_has_gone_meanwhile_or_was_taken_back_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster(live("m1", annotated=False))
     assert await Repair(cluster, monkeypatch).sweep() == []

@@ -9,7 +9,13 @@ from aiohttp.base_protocol import BaseProtocol
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hazelcast_sidecar.kube.bounded import HEAD_BYTES, LARGE_BYTES, LineSplitter, chunks
+from hazelcast_sidecar.kube.bounded import HEAD_BYTES, LARGE_BYTES, LineSplitter, TooLongError, chunks
+
+
+def told(line: bytearray | TooLongError) -> tuple[str, bytes]:
+    """What became of a line, and what is left of it."""
+    return ("skipped", line.head) if isinstance(line, TooLongError) else ("line", bytes(line))
+
 
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=12)
 
@@ -22,23 +28,21 @@ def test_a_stream_is_cut_at_its_line_ends_wherever_chunks_end(
     stream = b"".join(line + b"\n" for line in lines)
     bounds = [0, *sorted(cut for cut in cuts if cut <= len(stream)), len(stream)]
     found: list[tuple[str, bytes]] = []
-    splitter = LineSplitter(most, lambda head: found.append(("skipped", head)))
+    splitter = LineSplitter(most)
     for start, end in pairwise(bounds):
-        found.extend(("line", bytes(line)) for line in splitter.feed(stream[start:end]))
+        found.extend(map(told, splitter.feed(stream[start:end])))
         assert splitter.buffered_bytes <= max(most, HEAD_BYTES)
     assert [what for what, _ in found] == ["skipped" if len(line) > most else "line" for line in lines]
-    for line, (what, text) in zip(lines, found, strict=True):
-        assert line.startswith(text) if what == "skipped" else line == text
+    for sent, (what, text) in zip(lines, found, strict=True):
+        assert sent.startswith(text) if what == "skipped" else sent == text
 
 
 def test_of_what_is_skipped_only_the_head_is_held() -> None:
-    heads: list[bytes] = []
-    splitter = LineSplitter(10_000, heads.append)
+    splitter = LineSplitter(10_000)
     for _ in range(1000):
         assert list(splitter.feed(b"x" * 10_000)) == []
         assert splitter.buffered_bytes <= 10_000
-    assert list(splitter.feed(b"x\nshort\n")) == [b"short"]
-    assert heads == [b"x" * HEAD_BYTES]
+    assert [*map(told, splitter.feed(b"x\nshort\n"))] == [("skipped", b"x" * HEAD_BYTES), ("line", b"short")]
 
 
 class Reader:

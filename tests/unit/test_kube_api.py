@@ -46,15 +46,19 @@ BAD = {
 """What anybody may write, or an API server with a fault: each is one object's alone."""
 
 
+LONG = pod("bad", annotations={"theirs": "x" * MAX_BYTES})
+
+
 class Stand:
     """An API server that answers what it is given.
 
     Args:
         pods: as JSON; each page has no more of them than asked for.
+        change: what a watch says became of each.
     """
 
-    def __init__(self, pods: list[str]) -> None:
-        self.pods = pods
+    def __init__(self, pods: list[str], change: str = "MODIFIED") -> None:
+        self.pods, self.change = pods, change
         self.limits: list[int] = []
 
     async def list(self, request: web.Request) -> web.Response:
@@ -69,7 +73,7 @@ class Stand:
         response = web.StreamResponse()
         await response.prepare(request)
         for each in self.pods:
-            await response.write(f'{{"type":"MODIFIED","object":{each}}}\n'.encode())
+            await response.write(f'{{"type":"{self.change}","object":{each}}}\n'.encode())
         return response
 
 
@@ -120,14 +124,42 @@ async def test_a_watch_goes_on_behind_what_cannot_be_read(connect: Connect, bad:
     assert unread == ["ns/bad", "ns/bad"]
 
 
+@pytest.mark.parametrize("bad", [*BAD.values(), LONG], ids=[*BAD.keys(), "long"])
+async def test_a_deletion_is_said_whatever_was_deleted(connect: Connect, bad: str) -> None:
+    """What cannot be read was known before, perhaps, when it could."""
+    api, unread = await connect(Stand([pod("a"), bad, pod("c")], "DELETED").watch)
+    seen = [(change, item.metadata) async for change, item in api.watch(POD, Partial, "1")]
+    assert [(change, item.name) for change, item in seen] == [
+        ("DELETED", "a"),
+        ("DELETED", "bad"),
+        ("DELETED", "c"),
+    ]
+    assert seen[1][1] == Metadata(name="bad", namespace="ns", uid="bad", resource_version="7")
+    assert unread == ["ns/bad"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pod("bad", labels={"a": 1}).replace('"uid":"bad",', ""),
+        pod("bad", labels={"a": 1}).replace('"7"', '"x"'),
+        '{"spec":' + pod("bad", labels={"a": 1}).replace('"', '\\"').join('""') + "}",
+        '{"metadata":{"labels":1}}',
+    ],
+)
+async def test_what_does_not_say_which_one_was_deleted_is_passed_over(connect: Connect, bad: str) -> None:
+    api, unread = await connect(Stand([pod("a"), bad, pod("c")], "DELETED").watch)
+    assert [item.metadata.name async for _, item in api.watch(POD, Partial, "1")] == ["a", "c"]
+    assert len(unread) == 1
+
+
 async def test_what_is_too_long_is_passed_over(connect: Connect) -> None:
-    long = pod("long", annotations={"theirs": "x" * MAX_BYTES})
-    stand = Stand([pod("a"), long, pod("c")])
+    stand = Stand([pod("a"), LONG, pod("c")])
     api, unread = await connect(stand.list)
     assert await names(api) == ["a", "c"]
     api, unread_in_watch = await connect(stand.watch)
     assert [item.metadata.name async for _, item in api.watch(POD, Partial, "1")] == ["a", "c"]
-    assert unread == unread_in_watch == ["ns/long"]
+    assert unread == unread_in_watch == ["ns/bad"]
 
 
 async def test_a_line_that_is_garbage_is_passed_over(connect: Connect) -> None:

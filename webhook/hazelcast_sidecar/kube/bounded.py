@@ -43,12 +43,11 @@ class LineSplitter:
     """Cuts a stream into lines, and holds the last one that has not ended yet.
 
     Args:
-        most: bytes that a line may have; a longer one is skipped while it comes.
-        skipped: called with the first bytes of a line that was skipped, when it has ended.
+        most: bytes that a line may have; of a longer one the head alone is kept while it comes.
     """
 
-    def __init__(self, most: int, skipped: Callable[[bytes], None]) -> None:
-        self._most, self._skipped = most, skipped
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._line = bytearray()
         self._skips = False
 
@@ -57,15 +56,15 @@ class LineSplitter:
         """The bytes of the line that has not ended yet."""
         return len(self._line)
 
-    def feed(self, chunk: bytes) -> Iterator[bytearray]:
-        """Yield the lines that end in a chunk, without their ends."""
+    def feed(self, chunk: bytes) -> Iterator[bytearray | TooLongError]:
+        """Yield the lines that end in a chunk, without their ends; in the place of one too long, its head."""
         *ends, rest = chunk.split(b"\n")
         for end in ends:
             self._hold(end)
             line, self._line = self._line, bytearray()
             if self._skips:
                 self._skips = False
-                self._skipped(bytes(line))
+                yield _too_long(self._most, line)
             else:
                 yield line
                 del line  # else it is there until the next one comes
@@ -130,5 +129,9 @@ async def whole(
         async for part in parts:
             body += part
             if len(body) > most:
-                raise TooLongError(f"it has more than {most:,} bytes", bytes(body[:HEAD_BYTES]))
+                raise _too_long(most, body)
     return body
+
+
+def _too_long(most: int, text: bytearray) -> TooLongError:
+    return TooLongError(f"it has more than {most:,} bytes", bytes(text[:HEAD_BYTES]))

@@ -212,7 +212,8 @@ class Api:
     ) -> AsyncGenerator[tuple[str, _Item], None]:
         """Changes since a version, for some minutes; BOOKMARK events only move the version on.
 
-        A change of an object that cannot be read is passed over, and the next one moves the version on.
+        A change of an object that cannot be read is passed over, and the next one moves the version on. That
+        it was deleted is said all the same, with no more of it than that takes.
 
         Args:
             kind: of the objects.
@@ -237,25 +238,25 @@ class Api:
         decoder = msgspec.json.Decoder(item)
         async with response:
             await _refusal(response)
-            async with aclosing(self._lines(kind, response)) as lines:
+            async with aclosing(self._lines(response)) as lines:
                 async for line in lines:
                     try:
-                        event = _decode_event(line)
-                        changed = decoder.decode(event.object)
+                        change, changed = _decode_change(line, decoder)
                     except ApiError:
                         raise
                     except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on behind it
-                        self._unread(kind, _name_in(bytes(line[:HEAD_BYTES])), error)
-                        continue
-                    change = event.type
-                    del line, event  # neither is needed while the next one comes
+                        head = line.head if isinstance(line, TooLongError) else bytes(line[:HEAD_BYTES])
+                        self._unread(kind, _name_in(head), error)
+                        if (gone := _deleted_in(head)) is None:
+                            continue
+                        change, changed = "DELETED", decoder.decode(gone)
+                    del line  # it is not needed while the next one comes
                     yield change, changed
 
-    async def _lines(self, kind: Kind, response: aiohttp.ClientResponse) -> AsyncGenerator[bytearray, None]:
-        def skipped(head: bytes) -> None:
-            self._unread(kind, _name_in(head), TooLongError(f"it has more than {MAX_BYTES:,} bytes", head))
-
-        splitter = LineSplitter(MAX_BYTES, skipped)
+    async def _lines(
+        self, response: aiohttp.ClientResponse
+    ) -> AsyncGenerator[bytearray | TooLongError, None]:
+        splitter = LineSplitter(MAX_BYTES)
         parts = chunks(response.content, lambda: splitter.buffered_bytes, self._large, REQUEST_SECONDS)
         async with aclosing(parts):
             async for part in parts:
@@ -432,18 +433,20 @@ def _decode(answer: bytes | bytearray | msgspec.Raw, form: type[_Item]) -> _Item
         raise UnreadableError(in_words(error), bytes(memoryview(answer)[:HEAD_BYTES])) from error
 
 
-def _decode_event(line: bytearray) -> _WatchEvent:
+def _decode_change(line: bytearray | TooLongError, decoder: msgspec.json.Decoder[_Item]) -> tuple[str, _Item]:
     """Decode a line of a watch.
 
     Raises:
         ApiError: it ends the watch.
-        UnreadableError: it is no event.
+        UnreadableError: it is no event, or was too long to be kept.
     """
+    if isinstance(line, TooLongError):
+        raise line
     event = _decode(line, _WatchEvent)
     if event.type == "ERROR":
         status = _decode(event.object, _ApiStatus)
         raise ApiError(status.code, status.message)
-    return event
+    return event.type, decoder.decode(event.object)
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> None:
@@ -475,6 +478,20 @@ def _without_items(head: bytes) -> _RawPage:
 _NAME = re.compile(
     rb'"metadata":\{"name":"([^"\\]{1,253})",(?:"generateName":"[^"\\]*",)?(?:"namespace":"([^"\\]{1,63})",)?'
 )
+
+
+_DELETED = b'{"type":"DELETED",'
+_UID_AND_VERSION = re.compile(rb'"uid":"([A-Za-z0-9-]{1,253})","resourceVersion":"([0-9]{1,40})"')
+
+
+def _deleted_in(text: bytes) -> bytes | None:
+    """Return the JSON of a deleted object as far as it says which one it was, by the first bytes of a line.
+
+    Within a text of the object, a quotation mark has a backslash before it: none can pass for these fields.
+    """
+    named = _NAME.search(text) if text.startswith(_DELETED) else None
+    versioned = _UID_AND_VERSION.match(text, named.end()) if named else None
+    return b"{" + named[0] + versioned[0] + b"}}" if named and versioned else None
 
 
 def _name_in(text: bytes) -> str:

@@ -130,12 +130,16 @@ class Repairer:
         now = self._clock()
         self._not_before = {owner: when for owner, when in self._not_before.items() if when > now}
         waiting: defaultdict[str, list[tuple[Findings, list[Finding]]]] = defaultdict(list)
+        known: set[_Owner] = set()
         for findings in self._repaired:
             for found in findings.by_owner():
                 repairable = [finding for finding in found if finding.repairable]
-                if repairable and _owner(found[0]) not in self._not_before:
+                if not repairable:
+                    continue
+                known.add(_owner(found[0]))
+                if _owner(found[0]) not in self._not_before:
                     waiting[found[0].namespace].append((findings, repairable))
-        known = {_owner(found[0]) for owners in waiting.values() for _, found in owners}
+        self._blocked &= known
         self._had_turn = {owner: turn for owner, turn in self._had_turn.items() if owner in known}
         for owners in waiting.values():
             if self._clock() >= self._settled:
