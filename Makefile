@@ -11,7 +11,7 @@ OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
 export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench lint format certs images sbom audit uninstall e2e test-faults lock clean
+.PHONY: help demo test quick fuzz bench lint format certs images sbom audit uninstall e2e test-faults lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: .venv/.demo ## Run two replicas with real Hazelcast members and the real w
 
 test: .venv/.dev ## Run the tests: core, server, real members, a real kube-apiserver (ARGS='-k name' for some)
 	$(BIN)/pytest $(ARGS)
+
+quick: .venv/.dev ## Run the tests of the inner loop in seconds: unit, golden and command line
+	$(BIN)/pytest -n 2 --hypothesis-profile=quick tests/unit tests/golden tests/cli $(ARGS)
 
 fuzz: .venv/.fuzz ## Feed the reviews mutated bodies for FUZZ_SECONDS (60); what fails is kept in build/fuzz
 	@mkdir -p build/fuzz/corpus

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonpatch
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from hazelcast_sidecar.injection.reviewer import Reviewed
 from tests.harness.distribution import ByFile, Durations
@@ -21,9 +21,15 @@ CHECKOUT = Path(__file__).parent.parent
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# The same examples in every run, so that a failure is there again; `--hypothesis-profile thorough` looks
-# further, and elsewhere each time.
+# The same examples in every run, so that a failure is there again, and fewer of them in `quick`;
+# `--hypothesis-profile thorough` looks further, and elsewhere each time.
 settings.register_profile("steady", deadline=None, max_examples=200, derandomize=True, database=None)
+settings.register_profile(
+    "quick",
+    settings.get_profile("steady"),
+    max_examples=20,
+    suppress_health_check=[HealthCheck.filter_too_much],  # of so few, the first count for much
+)
 settings.register_profile("thorough", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("steady")
 

@@ -22,7 +22,7 @@ from tests.many import SHAPES, Shape
 from tests.torn import TEARS
 
 REVIEWER = Reviewer()
-SIZES = (240_000, 3_500_000)
+SIZES = (240_000, pytest.param(3_500_000, marks=pytest.mark.slow))
 """Bytes; twice the second is about the largest review."""
 
 FACTOR = 2.5
@@ -238,7 +238,7 @@ def separators(document: object) -> int:
     return 0
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 4)
 @given(DOCUMENTS, st.booleans(), st.sampled_from([None, " ", 2]))
 def test_values_are_counted_exactly(document: object, ascii_only: bool, indent: Any) -> None:  # noqa: FBT001
     text = json.dumps(document, ensure_ascii=ascii_only, indent=indent)

@@ -193,7 +193,7 @@ workloads = st.builds(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=2 * settings().max_examples)
 @given(workloads)
 def test_what_was_injected_comes_out_again(obj: dict[str, Any]) -> None:
     before = deepcopy(obj)

@@ -18,7 +18,7 @@ import pytest
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from tests.bench.reviews import WORKLOAD, recorded
 
-ROUNDS, MOST_ROUNDS = 40, 800
+ROUNDS, MOST_ROUNDS = 10, 800
 CALLS = 50
 NEW_WORKLOAD_LIMIT = 1.6
 
