@@ -25,13 +25,17 @@ def free_ports(count: int) -> list[int]:
     raise RuntimeError(f"no {count} free ports in a row among {_BLOCK} from {block.first} on")
 
 
-class _Block:
+class Block:
     """A block of ports, which belongs to this process while it holds the first of them."""
 
     def __init__(self, anchor: socket.socket) -> None:
         self._anchor = anchor
         self.first: int = anchor.getsockname()[1]
         self._next = self.first + 1
+
+    def close(self) -> None:
+        """Give the block back."""
+        self._anchor.close()
 
     def take(self, count: int) -> list[int]:
         """Return the next ports in a row; those that were handed out longest ago come again."""
@@ -43,7 +47,11 @@ class _Block:
 
 
 @functools.cache
-def _own_block() -> _Block:
+def _own_block() -> Block:
+    return take_block()
+
+
+def take_block() -> Block:
     """Take a block that no other process has; the end of this process, whichever it is, gives it back."""
     start = os.getpid() % _BLOCKS
     for number in itertools.chain(range(start, _BLOCKS), range(start)):
@@ -54,7 +62,7 @@ def _own_block() -> _Block:
         except OSError:
             anchor.close()
         else:
-            return _Block(anchor)
+            return Block(anchor)
     raise RuntimeError(f"all {_BLOCKS} blocks of ports from {_FIRST} on are taken")
 
 
