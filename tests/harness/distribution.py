@@ -67,12 +67,13 @@ def longest_first(items: list[pytest.Item], known: dict[str, float]) -> None:
     seconds: defaultdict[str, float] = defaultdict(float)
     for item in items:
         seconds[file_of(item.nodeid)] += known.get(item.nodeid, 0.0)
+    first = max(seconds.values(), default=0.0)  # what is not known yet may be the longest
 
     def key(item: pytest.Item) -> tuple[bool, float, int, str]:
         file = file_of(item.nodeid)
         folder = item.path.parent.name
         rank = FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
-        return file in ALONE, -seconds[file], rank, file
+        return file in ALONE, -(seconds[file] or (first if folder in FOLDERS else 0.0)), rank, file
 
     items.sort(key=key)
 

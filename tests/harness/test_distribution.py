@@ -65,12 +65,12 @@ def test_files_that_took_long_begin_first_and_what_runs_alone_last() -> None:
         "tests/cli/test_c.py",
     )
     items = [item(file, test) for file in names for test in ("test_1", "test_2")]
-    longest_first(items, {"tests/cli/test_c.py::test_2": 3.0, "tests/unit/test_speed.py::test_1": 9.0})
+    longest_first(items, {"tests/cli/test_c.py::test_2": 3.0, "tests/unit/test_speed.py::test_1": 1.0})
     assert [each.nodeid.split("/")[-1] for each in items] == [
-        "test_c.py::test_1",
-        "test_c.py::test_2",
         "test_b.py::test_1",
         "test_b.py::test_2",
+        "test_c.py::test_1",
+        "test_c.py::test_2",
         "test_a.py::test_1",
         "test_a.py::test_2",
         "test_speed.py::test_1",

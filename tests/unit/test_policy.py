@@ -1,21 +1,18 @@
 """The truth table of decisions, row by row."""
 
-import json
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 import msgspec
 import pytest
 
 from hazelcast_sidecar.injection.pod_decision import SENTENCES, Deny, Inject, Reason, Restore, Skip, decide
-from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS, annotation_bytes
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours, patched, pod, response_in, review_of
-from tests.torn import TEARS
+from tests.conftest import ours, pod
+from tests.harness.pods import annotated, injected, labelled, torn
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 MEMBER = {"name": "hazelcast", "image": "x"}
@@ -26,31 +23,6 @@ RECORD = {STATUS: "{}"}
 
 def decision(obj: dict[str, Any], operation: str = "CREATE") -> Any:
     return decide(msgspec.convert(obj, Pod), operation, DEFAULTS)
-
-
-def injected(obj: dict[str, Any]) -> dict[str, Any]:
-    """The Pod as the webhook leaves it."""
-    response = response_in(Reviewer().review_pod(json.dumps(review_of(obj)).encode()))
-    return dict(patched(obj, response))
-
-
-def torn(obj: dict[str, Any], *tears: str) -> dict[str, Any]:
-    """The Pod as the webhook and then another one leave it."""
-    made = deepcopy(injected(obj))
-    for tear in tears:
-        TEARS[tear](made)
-    return made
-
-
-def annotated(obj: dict[str, Any], **annotations: str) -> dict[str, Any]:
-    """The Pod with other annotations of ours."""
-    given = {f"sidecar.hazelcast.com/{name}": text for name, text in annotations.items()}
-    return obj | {"metadata": obj["metadata"] | {"annotations": obj["metadata"]["annotations"] | given}}
-
-
-def relabelled(obj: dict[str, Any], group: str) -> dict[str, Any]:
-    """The Pod with another label of ours."""
-    return obj | {"metadata": obj["metadata"] | {"labels": obj["metadata"]["labels"] | {GROUP: group}}}
 
 
 def owned(kind: str, name: str, **annotations: str) -> dict[str, Any]:
@@ -98,7 +70,7 @@ def test_pods_that_are_skipped(obj: dict[str, Any], operation: str, reason: Reas
         (injected(pod()) | {"spec": pod()["spec"]}, Reason.NO_MEMBER),
         (annotated(injected(pod()), status="{}"), Reason.INVALID),
         (annotated(injected(pod()), status="[" * 50_000), Reason.INVALID),
-        (relabelled(injected(pod()), "other"), Reason.COLLISION),
+        (labelled(injected(pod()), "other"), Reason.COLLISION),
         (annotated(torn(pod(), "restartPolicy"), port="fast"), Reason.INVALID),
     ],
 )
