@@ -571,6 +571,16 @@ FOREIGN: dict[str, dict[str, Any]] = {
 }
 
 
+EDITS: dict[str, dict[str, Any]] = {
+    "ConfigMap": {"data": {"hazelcast.yaml": "hazelcast: {}\n"}},
+    "Service": {"spec": {"publishNotReadyAddresses": False, "selector": {f"{PREFIX}group": "other"}}},
+    "PodDisruptionBudget": {"spec": {"maxUnavailable": 5}},
+    "NetworkPolicy": {"spec": {"ingress": []}},
+    "RoleBinding": {"subjects": []},
+}
+"""A change of each kind of object, as a user makes it."""
+
+
 def foreign(cluster: ControlPlane, kind: str, namespace: str, group: str) -> dict[str, Any]:
     """Create a user's own object of the name that ours would have."""
     body = deepcopy(FOREIGN[kind]) | {"metadata": {"name": f"hazelcast-{group}"}}
