@@ -32,7 +32,7 @@ from hazelcast_sidecar.spec.settings import Settings
 from tests.apiserver.conftest import ROOT, apply_strictly, counted, create_namespace, rendered
 from tests.apiserver.control_plane import ControlPlane, Program, get
 from tests.harness.ports import free_ports
-from tests.procfs import memory_mib
+from tests.harness.procfs import memory_mib
 
 PREFIX = "sidecar.hazelcast.com/"
 OWN_NAMESPACE = "hazelcast-sidecar-injector"

@@ -42,7 +42,7 @@ from tests.apiserver.controller import (
     started,
     until,
 )
-from tests.apiserver.installation import (
+from tests.harness.installation import (
     AUTHORITY,
     LEAF,
     SECRETS,
@@ -53,8 +53,8 @@ from tests.apiserver.installation import (
     read_secret,
     route_to,
 )
-from tests.apiserver.load import Tally, creating
-from tests.apiserver.service import Replica, Service
+from tests.harness.load import Tally, creating
+from tests.harness.service import Replica, Service
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 

@@ -18,7 +18,7 @@ from tests.apiserver.conftest import (
 )
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.test_admission import OPTED_IN, create, pod
-from tests.client_certificates import make_client, write_pair
+from tests.harness.client_certificates import make_client, write_pair
 
 pytestmark = pytest.mark.apiserver
 

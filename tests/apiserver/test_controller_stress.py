@@ -23,7 +23,6 @@ from hazelcast_sidecar.controller.shared.reflector import FanOut, Reflector
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import POD
 from tests.apiserver import controller as fixtures
-from tests.apiserver import line as lines
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     FOLDERS,
@@ -52,7 +51,8 @@ from tests.apiserver.controller import (
     wait_for,
     wanted,
 )
-from tests.apiserver.line import Line
+from tests.harness import line as lines
+from tests.harness.line import Line
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 

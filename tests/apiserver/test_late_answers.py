@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.apiserver import answers as relays
 from tests.apiserver import controller as fixtures
-from tests.apiserver.answers import Answers
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     LEASE_SECONDS,
@@ -23,6 +21,8 @@ from tests.apiserver.controller import (
     until,
     wanted,
 )
+from tests.harness import answers as relays
+from tests.harness.answers import Answers
 
 pytestmark = pytest.mark.apiserver
 

@@ -26,9 +26,9 @@ from tests.apiserver.controller import (
     started,
     until,
 )
-from tests.apiserver.installation import LEAF, Kubelet, injects, read_ca_bundle, read_secret, route_to
-from tests.apiserver.load import Load, creating, gated_pod
-from tests.apiserver.service import Replica, Service
+from tests.harness.installation import LEAF, Kubelet, injects, read_ca_bundle, read_secret, route_to
+from tests.harness.load import Load, creating, gated_pod
+from tests.harness.service import Replica, Service
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 

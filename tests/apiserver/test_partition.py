@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.apiserver import controller as fixtures
-from tests.apiserver import line as lines
 from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     SETTLE_SECONDS,
@@ -27,7 +26,8 @@ from tests.apiserver.controller import (
     until,
     wanted,
 )
-from tests.apiserver.line import Line
+from tests.harness import line as lines
+from tests.harness.line import Line
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 

@@ -35,7 +35,7 @@ from tests.apiserver.controller import (
     until,
     wait_for_rights,
 )
-from tests.apiserver.load import gated_pod
+from tests.harness.load import gated_pod
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 

@@ -39,7 +39,7 @@ from tests.bench.servers import (
     running,
     template,
 )
-from tests.procfs import cpu_seconds
+from tests.harness.procfs import cpu_seconds
 
 NONE, POLICY = "none", "policy"
 PLAIN, ELSEWHERE = "ours, Pods not annotated", "ours, namespace not chosen"

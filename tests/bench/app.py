@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 from hazelcast_sidecar.demo.java import find_java, member_jars
 from tests.bench.network import ONE_WAY_MS, Node, apart, on_loopback, why_not_apart
 from tests.bench.report import Report, Table, Target
+from tests.harness.procfs import cpu_seconds
 from tests.hazelcast.conftest import Launcher, Program, load_app
-from tests.procfs import cpu_seconds
 
 ROUNDS = 4
 SECONDS, QUICK_SECONDS = 1.0, 0.5

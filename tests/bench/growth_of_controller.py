@@ -32,7 +32,7 @@ from tests.apiserver.controller import (
     until,
 )
 from tests.bench.report import Table, Target
-from tests.procfs import cpu_seconds
+from tests.harness.procfs import cpu_seconds
 
 PODS_OF_GROUP, GROUPS_OF_NAMESPACE = 10, 10
 SETTLE_SECONDS = 5.0

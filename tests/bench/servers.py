@@ -26,7 +26,7 @@ from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
 from tests.apiserver.control_plane import Program
 from tests.harness.ports import free_ports
-from tests.procfs import cpu_seconds, memory_mib
+from tests.harness.procfs import cpu_seconds, memory_mib
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "build" / "bench" / "bin"

@@ -19,7 +19,7 @@ from hazelcast_sidecar.manifest_text.document import Change, Document, parts
 from hazelcast_sidecar.manifest_text.patching import same
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
-from tests.manifest_texts import Written, json_files, yaml_files
+from tests.harness.manifest_texts import Written, json_files, yaml_files
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 many = settings(max_examples=2 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])

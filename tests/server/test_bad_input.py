@@ -24,9 +24,9 @@ from hazelcast_sidecar.injection.excess import MAX_CONTAINERS
 from hazelcast_sidecar.limits import MAX_PROBLEMS, MAX_VALUES
 from hazelcast_sidecar.model.admission_review import MAX_REVIEW_BYTES
 from hazelcast_sidecar.runtime.connections import KEEPALIVE_SECONDS, Bounds, Closed
-from tests.many import LARGEST, largest_decoded
-from tests.many import SHAPES as MANY
-from tests.procfs import memory_mib
+from tests.harness.many import LARGEST, largest_decoded
+from tests.harness.many import SHAPES as MANY
+from tests.harness.procfs import memory_mib
 from tests.server.conftest import TlsFiles
 from tests.server.hostile import BODIES, GOOD, HEADS, LENGTHS, MIB, SHAPES, Shape, post, request
 from tests.server.raw import PATIENCE_SECONDS, Answer, RawClient

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
-from tests.client_certificates import make_client, write_pair
+from tests.harness.client_certificates import make_client, write_pair
 from tests.server.conftest import TlsFiles
 from tests.server.hostile import post
 from tests.server.raw import RawClient

@@ -18,7 +18,7 @@ from hazelcast_sidecar.injection.reviewer import Reviewed, Reviewer
 from hazelcast_sidecar.limits import MAX_PROBLEMS, MAX_VALUES, has_too_many_values
 from hazelcast_sidecar.server.app import MUTATE_PODS
 from tests.conftest import ours, patched, pod, response_in, review_of
-from tests.many import SHAPES, Shape
+from tests.harness.many import SHAPES, Shape
 from tests.torn import TEARS
 
 REVIEWER = Reviewer()

@@ -82,7 +82,7 @@ class Service:
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "tests.apiserver.relay", str(self.port)]
+        command = [sys.executable, "-m", "tests.harness.relay", str(self.port)]
         self._relay = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, bufsize=1)
         self._watcher.start()
         deadline = time.monotonic() + _READY_SECONDS

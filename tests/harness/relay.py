@@ -1,6 +1,6 @@
 """Leads each new connection to one of several ports at random: a program, so that no test delays it.
 
-    python -m tests.apiserver.relay PORT
+    python -m tests.harness.relay PORT
 
 A line on its standard input names the ports that connections are led to from then on; its end is the end.
 """
