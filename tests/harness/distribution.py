@@ -15,8 +15,14 @@ from xdist.workermanage import WorkerController
 FOLDERS = ("apiserver", "hazelcast", "demo", "server", "properties")
 """Those whose tests wait for real programs, or look at many examples; the longest first."""
 
-ALONE = ("tests/unit/test_growth.py", "tests/unit/test_speed.py")
-"""Files that compare the CPU time of one thing with another's: they wait until nothing runs beside them."""
+ALONE = (
+    "tests/apiserver/test_controller_stress.py",
+    "tests/apiserver/test_no_request_failed.py",
+    "tests/apiserver/test_partition.py",
+    "tests/unit/test_growth.py",
+    "tests/unit/test_speed.py",
+)
+"""Files that measure loads, failovers and CPU times: they wait until nothing runs beside them."""
 
 _CACHE = "hazelcast-sidecar/seconds"
 _LEAST_SECONDS = 0.2
