@@ -12,7 +12,9 @@ from tests.harness.distribution import ALONE, longest_first
 CONFTEST = """
 import sys
 sys.path.insert(0, {checkout!r})
-from tests.harness.distribution import ByFile
+from tests.harness.distribution import ByFile, longest_first
+def pytest_collection_modifyitems(items):
+    longest_first(items, {{}})
 def pytest_xdist_make_scheduler(config, log):
     return ByFile(config, log)
 """
