@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from hazelcast_sidecar.cache import Cache, _size
 from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.names import COPIED
+from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
+from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours, pod, review_of
 
 KEYS = st.tuples(st.text(max_size=3), st.binary(max_size=40))
@@ -73,6 +76,15 @@ def test_many_sets_of_annotations_do_not_flush_those_of_others() -> None:
     for body in bodies[1:]:
         reviewer.review_pod(body)
         assert reviewer.review_pod(bodies[0]).decision.spec is first.spec  # type: ignore[union-attr]
+
+
+def test_large_annotations_are_read_each_time_and_not_kept() -> None:
+    """Those of 1,024 Pods would keep 200 MB."""
+    defaults = DefaultSpecs(Settings()).of("default")
+    small, large = ours(), ours() | {COPIED: "x" * 200_000}
+    assert parse(small, defaults) is parse(small, defaults)
+    assert isinstance(parse(large, defaults), SidecarSpec)
+    assert parse(large, defaults) is not parse(large, defaults)
 
 
 def test_pods_whose_containers_set_our_variables_leave_little() -> None:

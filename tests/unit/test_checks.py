@@ -1,9 +1,9 @@
 """The checks, each as a function of a small snapshot; what Kubernetes itself says is in tests/apiserver."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import fields, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -21,12 +21,14 @@ from hazelcast_sidecar.checks import (
     registration,
     serving_certificate,
 )
+from hazelcast_sidecar.checks.collector import Reader, attempt
 from hazelcast_sidecar.checks.results import CheckResult, State, Unread
 from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, findings
 from hazelcast_sidecar.checks.selectors import selects
 from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Right, Snapshot
 from hazelcast_sidecar.group_objects.desired_objects import OURS
-from hazelcast_sidecar.kube.objects import Metadata, OwnerReference
+from hazelcast_sidecar.kube.client import Api, ApiError
+from hazelcast_sidecar.kube.objects import POD, Metadata, OwnerReference
 from hazelcast_sidecar.names import CONTROLLER, GROUP
 from tests.unit.snapshots import (
     EMPTY,
@@ -196,6 +198,15 @@ def test_the_conditions_and_rules_are_those_of_the_manifests() -> None:
             for operation in rule["operations"]
         }
         assert asked == registration.RESOURCES[each["name"]]
+    assert {each["name"]: each["failurePolicy"] for each in shipped} == registration.FAILURE_POLICIES
+
+
+def test_the_client_of_the_webhook_for_pods_counts_wherever_it_stands() -> None:
+    given = configuration()
+    for each in given["webhooks"]:
+        each["clientConfig"] = {"url": f"https://{each['name']}"}
+    given["webhooks"].reverse()
+    assert registration.client_of(given) == {"url": f"https://{registration.PODS}"}
 
 
 Webhooks = list[dict[str, Any]]
@@ -398,6 +409,65 @@ def test_the_rights_are_those_of_the_manifests() -> None:
         for verb in rule["verbs"]
     }
     assert set(rbac.CONTROLLER_RIGHTS) == shipped
+
+
+def test_the_right_to_evict_is_that_of_the_component() -> None:
+    rbac_of_repair = MANIFESTS.parent / "components" / "repair" / "rbac.yaml"
+    roles = [each for each in yaml.safe_load_all(rbac_of_repair.read_text()) if "rules" in each]
+    assert [(each["kind"], each["rules"]) for each in roles] == [
+        ("ClusterRole", [{"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]}])
+    ]
+    assert Right("create", "", "pods/eviction", name="", own=False) == rbac.REPAIR
+
+
+class Authorization:
+    """Stands in for an API server that allows nothing, and notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    async def create(self, _: object, __: str, review: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(review["spec"]["resourceAttributes"])
+        return {"status": {"allowed": False}}
+
+
+async def test_rights_are_asked_for_where_they_are_needed() -> None:
+    api = Authorization()
+    own = Right("get", "", "secrets", "leaf", own=True)
+    reader = Reader(cast("Api", api), "", lambda _: None)
+    assert await reader._missing(POD, [rbac.REPAIR, own], OWN, {}) == [rbac.REPAIR, own]  # noqa: SLF001
+    everywhere, here = api.asked
+    assert everywhere == {
+        "verb": "create",
+        "group": "",
+        "resource": "pods",
+        "subresource": "eviction",
+        "name": "",
+        "namespace": "",
+    }
+    assert (here["namespace"], here["subresource"], here["name"]) == (OWN, "", "leaf")
+
+
+def _raising(error: Exception) -> Awaitable[None]:
+    async def read() -> None:
+        raise error
+
+    return read()
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ApiError(403, "forbidden: User ..."), "you may not list nodes"),
+        (ApiError(500, "etcd is away"), "could not list nodes: etcd is away"),
+        (ConnectionRefusedError(111, "refused"), "could not list nodes: "),
+        (KeyError("metadata"), "could not list nodes: KeyError"),
+    ],
+)
+async def test_why_something_could_not_be_read(error: Exception, why: str) -> None:
+    unread = await attempt("list nodes", _raising(error))
+    assert isinstance(unread, Unread)
+    assert unread.why.startswith(why)
 
 
 def test_repair_needs_the_right_to_evict() -> None:

@@ -315,6 +315,19 @@ def test_a_member_written_by_hand_is_not_doubled(image: str) -> None:
             ["spec.resources.requests.memory: 1Gi is less than", "the member (512Mi)", "memory-request"],
         ),
         (
+            pod(
+                resources={"requests": {"memory": "1Gi"}},
+                initContainers=[
+                    {
+                        "name": "proxy",
+                        "restartPolicy": "Always",
+                        "resources": {"requests": {"memory": "600Mi"}},
+                    }
+                ],
+            ),
+            ["spec.resources.requests.memory: 1Gi is less than"],
+        ),
+        (
             pod(containers=[MEMBER], volumes=[{"name": "v"}, {"name": "hazelcast-config"}]),
             ["spec.containers[0]: ", "spec.volumes[1]: "],
         ),
@@ -339,6 +352,13 @@ def test_a_collision_names_both_sides(obj: dict[str, Any], sentences: list[str])
         pod(os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "linux"}),
         pod(resources={"limits": {"cpu": "4", "memory": "1Gi"}, "requests": {"cpu": "100m"}}),
         pod(resources={"limits": {"memory": "-1"}}),
+        pod(
+            resources={"requests": {"memory": "1200Mi"}},
+            initContainers=[
+                {"name": "first", "resources": {"requests": {"memory": "600Mi"}}},
+                {"name": "second", "resources": {"requests": {"memory": "600Mi"}}},
+            ],
+        ),
         pod(automountServiceAccountToken=False),
         pod(hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"),
         pod(ours(discovery="api"), dnsPolicy="Default"),

@@ -1,6 +1,7 @@
 """Admission reviews: bytes in, bytes out."""
 
 import json
+from base64 import b64decode
 from http import HTTPStatus
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from hazelcast_sidecar.errors import ReviewError
 from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.model.admission_review import allowed
 from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours, patched, pod, response_in, review_of
 
@@ -29,6 +31,41 @@ def test_an_annotated_pod_is_allowed_with_a_patch_and_its_uid() -> None:
     assert response["uid"] == 'u"1'
     assert response["allowed"] is True
     assert patched(pod(), response)["spec"]["initContainers"][0]["name"] == "hazelcast"
+
+
+def test_the_audit_names_the_group_of_what_is_injected_and_restored() -> None:
+    response = respond(pod())
+    assert response["auditAnnotations"] == {"outcome": "injected", "group": "shop"}
+    torn = patched(pod(), response)
+    del torn["metadata"]["labels"]["sidecar.hazelcast.com/group"]
+    assert respond(torn)["auditAnnotations"] == {"outcome": "restored", "group": "shop"}
+    assert respond(pod({}))["auditAnnotations"] == {"outcome": "not-requested"}
+
+
+def test_the_patch_of_a_workload_names_only_what_differs() -> None:
+    before = {"other": "x", "sidecar.hazelcast.com/inject": "true"}
+    workload = {
+        "metadata": {"name": "shop", "annotations": ours(port="6000") | {"mine": "y"}},
+        "spec": {"template": {"metadata": {"annotations": before}, "spec": {"containers": [{"name": "a"}]}}},
+    }
+    kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
+    review = json.dumps(review_of(workload, kind=kind)).encode()
+    response = response_in(REVIEWER.review_workload(review))
+    port, record = json.loads(b64decode(response["patch"]))
+    assert port == {
+        "op": "add",
+        "path": "/spec/template/metadata/annotations/sidecar.hazelcast.com~1port",
+        "value": "6000",
+    }
+    assert (record["op"], record["path"].rpartition("/")[0]) == ("add", "/metadata/annotations")
+
+
+def test_a_warning_has_as_many_characters_as_the_api_server_takes() -> None:
+    texts = ("x" * 256, "x" * 257, "\n" * 200)
+    short, long, escaped = json.loads(b"{%b}" % allowed({}, texts))["warnings"]
+    assert short == "x" * 256
+    assert long == "x" * 255 + "…"
+    assert len(escaped) == 256
 
 
 @pytest.mark.parametrize("annotations", [{}, {"sidecar.hazelcast.com/inject": "false"}, {"other": "x"}])

@@ -86,6 +86,20 @@ async def test_what_a_replica_set_claims_of_its_maker_is_looked_up_too(maker: Ow
     assert await subjects(Server((REPLICAS, maker), (DEPLOYMENT, None))).find("ns", REPLICAS, POD) == REPLICAS
 
 
+async def test_of_several_owners_of_a_replica_set_the_one_that_controls_it_made_it() -> None:
+    class Shared(Server):
+        async def get(self, kind: Kind, namespace: str, name: str) -> Partial | None:
+            found = await super().get(kind, namespace, name)
+            if found and kind.name == "ReplicaSet":
+                other = OwnerReference("apps/v1", "Deployment", "payroll", "uid-payroll")
+                found.metadata.owner_references = (other, *found.metadata.owner_references)
+            return found
+
+    payroll = OwnerReference("apps/v1", "Deployment", "payroll", "uid-payroll")
+    server = Shared((REPLICAS, MADE), (DEPLOYMENT, None), (payroll, None))
+    assert await subjects(server).find("ns", REPLICAS, POD) == DEPLOYMENT
+
+
 TEXTS = st.text(max_size=30)
 
 

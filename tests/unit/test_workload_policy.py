@@ -96,6 +96,13 @@ def test_what_a_workload_made_is_left_alone_and_what_nobody_made_is_not(kind: st
     assert isinstance(decision(obj), Copy), "an operator may own a Deployment"
 
 
+@pytest.mark.parametrize("kind", ["ReplicaSet", "Job"])
+def test_an_owner_that_does_not_control_it_did_not_make_it(kind: str) -> None:
+    obj = deployment(ours())
+    obj["metadata"]["ownerReferences"] = [{"kind": "X", "name": "x"}]
+    assert isinstance(decision(obj, kind=kind), Copy)
+
+
 def test_an_annotation_of_a_cron_jobs_jobs_does_nothing_and_the_warning_names_the_right_place() -> None:
     obj = deployment(None)
     obj["spec"] = {

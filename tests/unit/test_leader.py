@@ -1,0 +1,166 @@
+"""What the leader's audit, repair and watch of denials wait for and ask for, without an API server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+
+from hazelcast_sidecar.controller.audit import auditor, repairer
+from hazelcast_sidecar.controller.audit.auditor import Auditor
+from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
+from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Findings
+from hazelcast_sidecar.controller.audit.repairer import Repairer
+from hazelcast_sidecar.controller.events.denials import Denials
+from hazelcast_sidecar.controller.events.recorder import Recorder
+from hazelcast_sidecar.controller.lifecycle import Controller
+from hazelcast_sidecar.controller.shared.controller_metrics import Where
+from hazelcast_sidecar.injection.drift import DriftDetector
+from hazelcast_sidecar.kube.client import Api, ListMetadata, Page
+from hazelcast_sidecar.kube.objects import Metadata, Partial
+from hazelcast_sidecar.names import INJECT
+from hazelcast_sidecar.spec.settings import Settings
+from tests.unit.snapshots import injected
+from tests.unit.test_faults import Seen, running, seen, until
+
+__all__ = ["seen"]
+
+
+class Pods:
+    """Stands in for an API server: lists Pods that ask for a member, and has some of them later."""
+
+    def __init__(self, **uids: str | None) -> None:
+        self._uids = uids
+
+    async def pages(self, *_: object, **__: object) -> AsyncIterator[Page[Partial]]:
+        pods = [Metadata(name=name, uid=f"uid-{name}", annotations={INJECT: "true"}) for name in self._uids]
+        yield Page(ListMetadata(), [Partial(pod) for pod in pods])
+
+    async def read(self, _: object, __: str, name: str) -> dict[str, Any] | None:
+        uid = self._uids[name]
+        if uid is None:
+            return None
+        return {
+            "metadata": {"name": name, "uid": uid, "annotations": {INJECT: "true"}},
+            "spec": {"containers": []},
+        }
+
+
+class Audit:
+    """An auditor, with what it found."""
+
+    def __init__(self, seen: Seen, pods: Pods) -> None:
+        self.index = DriftIndex()
+        self.missed, self.drifted = (self._findings(reason, seen) for reason in (MISSED, DRIFTED))
+        self.auditor = Auditor(
+            cast("Api", pods),
+            DriftDetector(Settings(), "own"),
+            self.index,
+            self.missed,
+            self.drifted,
+            300,
+            seen.log,
+            seen.faults,
+        )
+
+    @staticmethod
+    def _findings(reason: str, seen: Seen) -> Findings:
+        gauge = Gauge("found", "Found.", registry=CollectorRegistry())
+        return Findings(reason, gauge, seen.log, lambda *_, **__: None)
+
+    def names(self, findings: Findings) -> list[str]:
+        return [finding.name for found in findings.by_owner() for finding in found]
+
+
+async def test_a_pod_that_goes_or_is_replaced_before_it_is_read_is_no_finding(seen: Seen) -> None:
+    audit = Audit(seen, Pods(gone=None, replaced="uid-another", there="uid-there"))
+    await audit.auditor._look_for_missed()  # noqa: SLF001 - one look
+    assert audit.names(audit.missed) == ["there"]
+    assert seen.count(Where.AUDIT) == 0
+
+
+async def test_a_drifted_pod_that_comes_while_the_leader_runs_is_found_in_this_term_and_in_the_next(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor, "_PAUSE_SECONDS", 0)
+    audit = Audit(seen, Pods())
+    audit.index.changed.set()
+    async with running(audit.auditor.work()):
+        await until(lambda: not audit.index.changed.is_set())
+        audit.index.upsert(injected("old", fingerprint="0" * 16))
+        await until(lambda: audit.names(audit.drifted) == ["old"])
+    assert audit.names(audit.drifted) == [], "another replica may lead now"
+    async with running(audit.auditor.work()):
+        await until(lambda: audit.names(audit.drifted) == ["old"])
+
+
+async def test_the_audit_waits_for_the_index_of_injected_pods(seen: Seen) -> None:
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    controller = cast("Any", Controller.__new__(Controller))
+    controller.faults, controller._repairer = seen.faults, None  # noqa: SLF001
+    controller._pods_known = asyncio.Event()  # noqa: SLF001
+    controller._auditor = SimpleNamespace(work=work)  # noqa: SLF001
+    async with running(controller._audit()):  # noqa: SLF001
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not begun.is_set()
+        controller._pods_known.set()  # noqa: SLF001
+        await until(begun.is_set)
+
+
+async def test_repair_waits_before_the_next_look(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    looks = 0
+
+    def clock() -> float:
+        nonlocal looks
+        looks += 1
+        assert looks < 1000, "it never waits"
+        return 0.0
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(repairer, "asyncio", SimpleNamespace(sleep=sleep))
+    repair = Repairer(
+        cast("Api", Pods()),
+        DriftDetector(Settings(), "own"),
+        [Audit(seen, Pods()).missed],
+        seconds=300,
+        metrics=seen.metrics,
+        log=seen.log,
+        tell=lambda *_, **__: None,
+        clock=clock,
+    )
+    async with running(repair.work()):
+        await until(lambda: waits or looks >= 1000)
+    assert waits == [repairer._LOOK_SECONDS]  # noqa: SLF001
+
+
+async def test_of_all_events_only_those_that_may_tell_of_a_denial_are_asked_for(seen: Seen) -> None:
+    """A cluster has thousands of others an hour."""
+    asked: list[Any] = []
+
+    class Events:
+        async def pages(self, *_: object, **query: object) -> AsyncIterator[Page[Partial]]:
+            asked.append(query)
+            yield Page(ListMetadata(resource_version="7"), [])
+
+        async def watch(self, *arguments: object, **query: object) -> AsyncIterator[Any]:
+            asked.append((arguments[-1], query))
+            return
+            yield
+
+    denials = Denials(cast("Api", Events()), cast("Recorder", None), seen.metrics, seen.log)
+    await denials._list()  # noqa: SLF001 - once each
+    await denials._watch()  # noqa: SLF001
+    selector = {"fieldSelector": "reason=FailedCreate,involvedObject.kind=ReplicaSet"}
+    assert asked == [selector, ("7", selector)]
