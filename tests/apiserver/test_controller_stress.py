@@ -18,7 +18,7 @@ from kubernetes.aio.config import load_kube_config
 
 from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.reconcile.groups import Groups
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.reflector import FanOut, Reflector
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import POD
@@ -222,7 +222,7 @@ async def test_a_watch_that_comes_to_its_end_goes_on_with_another(
 
     offset, groups = cluster.audit_log.stat().st_size, Groups(lambda _: None, log)
     async with ApiClient(configuration) as client:
-        metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+        metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
         index = FanOut(groups, DriftIndex())
         running = asyncio.create_task(
             Reflector(Api(client), POD, f"{PREFIX}group", index, metrics, log).run()

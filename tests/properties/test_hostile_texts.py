@@ -25,7 +25,7 @@ from hazelcast_sidecar.controller.events.denials import Denials, _FailedCreate
 from hazelcast_sidecar.controller.events.event import cut
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.guarded import Guarded
 from hazelcast_sidecar.controller.shared.reflector import FanOut
@@ -34,11 +34,12 @@ from hazelcast_sidecar.injection.drift import DriftDetector, as_created
 from hazelcast_sidecar.injection.propagation import plan
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.kube.client import Api
-from hazelcast_sidecar.kube.objects import Metadata, OwnerReference
+from hazelcast_sidecar.kube.objects import Metadata
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import HASH_LABELS
 from hazelcast_sidecar.model.workload import LAST_APPLIED
 from hazelcast_sidecar.names import COPIED, GROUP, INJECT, PREFIX, STATUS
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.untrusted import UndecodableError
 from tests.conftest import ours
@@ -70,7 +71,7 @@ odd = st.sampled_from(
     ]
 )
 huge = st.sampled_from(["x" * 300_000, "\u202e" * 100_000, "9" * 5_000, "[]," * 50_000])
-honest = json.loads(status.encode(status.decode(injected().annotations[STATUS])))
+honest = json.loads(status.encode(status.decode(injected().known_annotations[STATUS])))
 numbers = st.sampled_from([0, -1, 2**63, 10**400, 1.5, 1e308])
 shaped = st.builds(
     lambda field, value: json.dumps(honest | {field: value}),
@@ -87,9 +88,13 @@ references = st.builds(OwnerReference, texts, texts, texts, texts, st.sampled_fr
 
 def _as_read(annotations: dict[str, str], labels: dict[str, str], owners: list[OwnerReference]) -> Metadata:
     """A Pod as it is read; parts that are longer than in any honest one (`kube/client.py`) are left out."""
-    whole: dict[str, Any] = {"annotations": annotations, "labels": labels, "owner_references": tuple(owners)}
+    whole: dict[str, Any] = {
+        "known_annotations": annotations,
+        "labels": labels,
+        "owner_references": tuple(owners),
+    }
     made: dict[str, Any] = {"name": "evil", "namespace": "evil", "uid": "uid-of-evil"}
-    for part, nothing in (("", ()), ("owner_references", ()), ("labels", {}), ("annotations", {})):
+    for part, nothing in (("", ()), ("owner_references", ()), ("labels", {}), ("known_annotations", {})):
         whole |= {part: nothing} if part else {}
         with contextlib.suppress(ValueError):
             return Metadata(**made, **whole)
@@ -108,8 +113,8 @@ HONEST = Key("team-a", "shop")
 many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def metrics() -> Metrics:
-    return Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+def metrics() -> ControllerMetrics:
+    return ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
 
 
 def silent(*_: object, **__: object) -> None:

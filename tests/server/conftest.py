@@ -20,7 +20,7 @@ from hazelcast_sidecar.runtime.connections import Bounds, Connections
 from hazelcast_sidecar.runtime.listening import HTTP, listen
 from hazelcast_sidecar.server import app
 from hazelcast_sidecar.server.app import MUTATE_PODS, request_handler, webhook_server
-from hazelcast_sidecar.server.server_metrics import Metrics
+from hazelcast_sidecar.server.server_metrics import ServerMetrics
 from hazelcast_sidecar.server.tls import ServedCertificate
 
 
@@ -78,7 +78,7 @@ async def webhook(
 ) -> AsyncIterator[Webhook]:
     """A webhook of its own for each test, which closes no connection unless it is told."""
     monkeypatch.setattr(app, "RENEWAL_SECONDS", 3600)
-    readiness, metrics, lines = Readiness(set()), Metrics(), []
+    readiness, metrics, lines = Readiness(set()), ServerMetrics(), []
 
     def log(message: str, **fields: Any) -> None:
         lines.append({"message": message, **fields})

@@ -17,9 +17,10 @@ from hazelcast_sidecar.checks.snapshot import DryRun, PodWithoutMember, Snapshot
 from hazelcast_sidecar.group_objects.desired_objects import OURS, of_group, requirements_of
 from hazelcast_sidecar.injection.drift import as_created
 from hazelcast_sidecar.injection.fingerprint import fingerprint
-from hazelcast_sidecar.kube.objects import Metadata, OwnerReference
+from hazelcast_sidecar.kube.objects import Metadata
 from hazelcast_sidecar.model.status import Status, encode
 from hazelcast_sidecar.names import GROUP, INJECT, STATUS
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.version import __version__
@@ -95,7 +96,7 @@ def injected(name: str = "shop-1", namespace: str = "team-a", **changed: Any) ->
         namespace=namespace,
         uid=f"uid-of-{name}",
         labels={"app": "shop", "pod-template-hash": "5d4f9c", GROUP: made.group},
-        annotations={INJECT: "true", STATUS: encode(made)},
+        known_annotations={INJECT: "true", STATUS: encode(made)},
         owner_references=(owner(),),
     )
 
@@ -112,7 +113,7 @@ def pod_without_member(
     given = ours(**annotations)
     labels = {"pod-template-hash": "5d4f9c"}
     pod = Metadata(
-        name=name, namespace=namespace, labels=labels, annotations=given, owner_references=(owner(),)
+        name=name, namespace=namespace, labels=labels, known_annotations=given, owner_references=(owner(),)
     )
     return PodWithoutMember(pod, as_created(pod), alike)
 

@@ -13,15 +13,16 @@ from hazelcast_sidecar.controller.audit import repairer
 from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Finding, Findings
 from hazelcast_sidecar.controller.audit.repairer import LivePod, Repairer
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.injection.drift import DriftDetector, InjectedPod, Verdict, injected_pod
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.kube.client import ApiError, ListMetadata, Page
-from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, owner_of
+from hazelcast_sidecar.kube.objects import Metadata, owner_of
 from hazelcast_sidecar.model.pod import Container, Named, Pod
 from hazelcast_sidecar.names import STATUS
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours, patched, response_in, review_of
 from tests.conftest import pod as sent
@@ -53,7 +54,7 @@ def record(*arguments: Any, **fields: Any) -> InjectedPod:
 
 
 def faults() -> Faults:
-    metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+    metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
     return Faults(metrics, lambda *_, **__: None)
 
 
@@ -128,7 +129,7 @@ def test_mirror_pods_and_members_that_lack_something_are_not_missed() -> None:
 @pytest.mark.parametrize("text", [None, "", "[]", "no JSON"])
 def test_a_pod_without_a_readable_status_has_no_record(text: str | None) -> None:
     pod = injected("1")
-    pod.annotations = ours() if text is None else {**ours(), STATUS: text}
+    pod.known_annotations = ours() if text is None else {**ours(), STATUS: text}
     assert injected_pod(pod) is None
 
 
@@ -319,7 +320,7 @@ class Repair:
     ) -> None:
         monkeypatch.setattr(repairer, "_LOOK_SECONDS", 0)
         self.cluster, self.told = cluster, Told(reason)
-        self.metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+        self.metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
         self.repairer = Repairer(
             cluster,  # type: ignore[arg-type]
             detector(**settings),

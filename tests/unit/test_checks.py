@@ -28,8 +28,9 @@ from hazelcast_sidecar.checks.selectors import selects
 from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Right, Snapshot
 from hazelcast_sidecar.group_objects.desired_objects import OURS
 from hazelcast_sidecar.kube.client import Api, ApiError
-from hazelcast_sidecar.kube.objects import POD, Metadata, OwnerReference
+from hazelcast_sidecar.kube.objects import POD, Metadata
 from hazelcast_sidecar.names import CONTROLLER, GROUP
+from hazelcast_sidecar.owners import OwnerReference
 from tests.unit.snapshots import (
     EMPTY,
     HEALTHY,
@@ -533,7 +534,7 @@ def test_drift_is_told_once_for_each_owner() -> None:
 def test_members_whose_user_is_left_open_need_a_platform_that_gives_one() -> None:
     open_user = replace(HEALTHY, settings=settings("runAsUser: platform"))
     assert "team-a" in one(pods.pod_security(open_user), State.WARNING)
-    given = Metadata(name="team-a", annotations={"openshift.io/sa.scc.uid-range": "1000/10"})
+    given = Metadata(name="team-a", known_annotations={"openshift.io/sa.scc.uid-range": "1000/10"})
     assert one(pods.pod_security(replace(open_user, namespaces={"team-a": given})), State.OK)
 
 
@@ -620,7 +621,7 @@ def test_a_pod_whose_record_and_label_differ_is_in_no_group() -> None:
     pod = injected()
     pod.labels[GROUP] = "another"
     unreadable = injected("shop-2")
-    unreadable.annotations["sidecar.hazelcast.com/status"] = "{"
+    unreadable.known_annotations["sidecar.hazelcast.com/status"] = "{"
     assert group_health.groups_of([pod, unreadable]) == []
 
 

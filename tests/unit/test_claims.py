@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hazelcast_sidecar.group_objects.claims import Facts, InjectedPod, contradiction, facts_of
+from hazelcast_sidecar.group_objects.claims import Facts, PodWithMember, contradiction, facts_of
 from hazelcast_sidecar.injection.pod_decision import Inject
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.model import status
@@ -51,7 +51,7 @@ def pod(
 
 
 def facts(document: Document) -> Facts | None:
-    return facts_of(msgspec.convert(document, InjectedPod))
+    return facts_of(msgspec.convert(document, PodWithMember))
 
 
 def by_api(group: str = "shop", label: str = GROUP) -> dict[str, str]:

@@ -12,16 +12,17 @@ from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, ManagedOb
 from hazelcast_sidecar.controller.reconcile.reconciler import WorkQueue
 from hazelcast_sidecar.controller.shared import reflector as reflector_module
 from hazelcast_sidecar.controller.shared.backoff import Backoff
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.reflector import Reflector
-from hazelcast_sidecar.controller.shared.unread import Unread
+from hazelcast_sidecar.controller.shared.unread import UnreadObjects
 from hazelcast_sidecar.group_objects.claims import Facts
-from hazelcast_sidecar.group_objects.desired_objects import Requirements, Workload
+from hazelcast_sidecar.group_objects.desired_objects import GroupWorkload, Requirements
 from hazelcast_sidecar.kube.bounded import TooLongError
 from hazelcast_sidecar.kube.client import Api, ApiError, ListMetadata, Page
-from hazelcast_sidecar.kube.objects import EVENT, POD, Kind, Metadata, OwnerReference, Partial
+from hazelcast_sidecar.kube.objects import EVENT, POD, Kind, Metadata, Partial
 from hazelcast_sidecar.model.status import Status, encode
 from hazelcast_sidecar.names import STATUS
+from hazelcast_sidecar.owners import OwnerReference
 
 SHOP = Key("ns", "shop")
 DNS = Requirements(
@@ -48,7 +49,7 @@ def pod(
         namespace="ns",
         uid=uid,
         labels={"sidecar.hazelcast.com/group": label or group},
-        annotations={STATUS: encode(Status(**{**defaults, **fields}))},
+        known_annotations={STATUS: encode(Status(**{**defaults, **fields}))},
         owner_references=owners,
     )
 
@@ -69,7 +70,7 @@ class Recorder:
         for key in self.groups.keys():  # noqa: SIM118 - no mapping
             for bearers, _, _ in self.groups.doubtful(key):
                 owner = bearers.claim.owner
-                stands_for = Workload(owner.uid, owner.name, scalable=True)
+                stands_for = GroupWorkload(owner.uid, owner.name, scalable=True)
                 itself = owner.kind == "Pod"
                 self.groups.believe(bearers, None if itself else Standing(owner, stands_for))
 
@@ -130,9 +131,9 @@ def test_a_new_list_replaces_what_was_known() -> None:
         (pod("1", group="Not_A_Name"), "status and label differ"),
         (pod("1", discovery="api"), "status without ServiceAccount"),
         (pod("1", discovery="api", service_account="../x"), "status without ServiceAccount"),
-        (Metadata(uid="1", annotations={STATUS: "[]"}), "unreadable status"),
+        (Metadata(uid="1", known_annotations={STATUS: "[]"}), "unreadable status"),
         (
-            Metadata(uid="1", annotations={STATUS: '{"port": "x"}'}),
+            Metadata(uid="1", known_annotations={STATUS: '{"port": "x"}'}),
             "unreadable status",
         ),
     ],
@@ -460,7 +461,7 @@ async def reflect(api: Deaf, monkeypatch: pytest.MonkeyPatch) -> Names:
     monkeypatch.setattr(reflector_module, "_RELIST_SECONDS", 0.0)
     monkeypatch.setattr(reflector_module, "_PAUSE_SECONDS", 0.0)
     index = Names()
-    metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+    metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
     reflector = Reflector(api, POD, "group", index, metrics, lambda *_, **__: None)
     running = asyncio.create_task(reflector.run())
     await asyncio.wait_for(api.done.wait(), 60)
@@ -485,10 +486,10 @@ async def test_a_second_line_that_is_refused_leaves_the_first(monkeypatch: pytes
 
 
 def test_what_is_passed_over_is_counted_and_logged_once_a_minute() -> None:
-    metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+    metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
     lines: list[dict[str, Any]] = []
     now = [0.0]
-    unread = Unread(metrics, lambda _, **fields: lines.append(fields), lambda: now[0])
+    unread = UnreadObjects(metrics, lambda _, **fields: lines.append(fields), lambda: now[0])
     for seconds in (0, 1, 59, 61, 62):
         now[0] = seconds
         unread.note(POD, f"ns/{seconds}", ValueError("x" * 1000))
@@ -509,7 +510,7 @@ def test_what_is_passed_over_is_counted_and_logged_once_a_minute() -> None:
 async def test_lists_that_no_watch_follows_grow_fewer() -> None:
     """An API server that lags behind the others of its cluster may be like that for a while."""
     api, seconds, enough = Forgetful(), [], asyncio.Event()
-    metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+    metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
 
     def log(message: str, **fields: Any) -> None:
         assert message == "watch interrupted"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from hazelcast_sidecar.injection.patch import Operation
 from hazelcast_sidecar.manifest_text.content import read_yaml
 from hazelcast_sidecar.manifest_text.document import Change, Document, parts
 from hazelcast_sidecar.manifest_text.failures import UnreadableError
+from hazelcast_sidecar.manifest_text.patching import Operation
 
 ADD: list[Operation] = [
     {"op": "add", "path": "/spec/list/0", "value": {"name": "new", "value": "yes"}},

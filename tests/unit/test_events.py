@@ -15,10 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from hazelcast_sidecar.controller.events.event import MAX_MESSAGE, EventNotice, cut, event_name
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.kube.client import Api, ApiError
-from hazelcast_sidecar.kube.objects import Kind, Metadata, OwnerReference, Partial
+from hazelcast_sidecar.kube.objects import Kind, Metadata, Partial
 from hazelcast_sidecar.names import is_object_name
+from hazelcast_sidecar.owners import OwnerReference
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SHOP = OwnerReference("apps/v1", "Deployment", "shop", "uid-shop")
@@ -133,7 +134,7 @@ class Telling:
         self.now = NOW
         self.server = Server()
         self.logged: list[str] = []
-        self.metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+        self.metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
         self.recorder = Recorder(cast("Api", self.server), self.metrics, self._log, lambda: self.now)
 
     def _log(self, message: str, **_: object) -> None:

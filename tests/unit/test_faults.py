@@ -25,15 +25,16 @@ from hazelcast_sidecar.controller.reconcile.groups import Groups, Key
 from hazelcast_sidecar.controller.reconcile.reconciler import Reconciler, WorkQueue
 from hazelcast_sidecar.controller.shared import election
 from hazelcast_sidecar.controller.shared.backoff import Backoff, keep_up, run_periodically
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.guarded import GuardedIndex
 from hazelcast_sidecar.controller.shared.reflector import Watcher
 from hazelcast_sidecar.errors import InvalidSettingsError
 from hazelcast_sidecar.injection.drift import DriftDetector, InjectedPod, Verdict
 from hazelcast_sidecar.kube.client import Api, ApiError, Page
-from hazelcast_sidecar.kube.objects import POD, Metadata, OwnerReference, Partial
+from hazelcast_sidecar.kube.objects import POD, Metadata, Partial
 from hazelcast_sidecar.names import INJECT
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime import reload
 from hazelcast_sidecar.runtime.reload import count_reloads, follow
 from hazelcast_sidecar.spec.settings import Settings, read
@@ -46,7 +47,7 @@ class Seen:
     """Metrics and a log, as a controller has them."""
 
     def __init__(self) -> None:
-        self.metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+        self.metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
         self.lines: list[dict[str, Any]] = []
         self.now = 0.0
         self.faults = Faults(self.metrics, self.log, lambda: self.now)
@@ -396,7 +397,9 @@ class Pods:
     """Stands in for an API server with Pods of which one does not decode."""
 
     async def pages(self, *_: object, **__: object) -> AsyncIterator[Page[Partial]]:
-        pods = [Metadata(name=name, uid=name, annotations={INJECT: "true"}) for name in ("evil", "honest")]
+        pods = [
+            Metadata(name=name, uid=name, known_annotations={INJECT: "true"}) for name in ("evil", "honest")
+        ]
         yield Page(metadata=SimpleNamespace(next=""), items=[Partial(pod) for pod in pods])  # type: ignore[arg-type]
 
     async def read(self, _: object, __: str, name: str) -> dict[str, Any]:

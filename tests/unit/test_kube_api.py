@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 from kubernetes.aio.client import ApiClient, Configuration
 
-from hazelcast_sidecar.kube.bounded import MAX_BYTES, UnreadableError
+from hazelcast_sidecar.kube.bounded import MAX_BYTES, UnreadableAnswerError
 from hazelcast_sidecar.kube.client import Api, ApiError
 from hazelcast_sidecar.kube.objects import POD, Kind, Metadata, Partial
 
@@ -189,11 +189,11 @@ async def test_an_answer_that_is_no_list_is_an_error(connect: Connect) -> None:
         return web.Response(text="<html>")
 
     api, _ = await connect(garbage)
-    with pytest.raises(UnreadableError):
+    with pytest.raises(UnreadableAnswerError):
         await names(api)
-    with pytest.raises(UnreadableError):
+    with pytest.raises(UnreadableAnswerError):
         await api.read(POD, "ns", "a")
-    with pytest.raises(UnreadableError):
+    with pytest.raises(UnreadableAnswerError):
         await api.get(POD, "ns", "a")
 
 
@@ -207,7 +207,7 @@ async def test_an_answer_without_end_is_not_read_to_it(connect: Connect, status:
 
     api, _ = await connect(endless)
     for ask in (api.document("/version"), api.get(POD, "ns", "a"), api.create(POD, "ns", {})):
-        with pytest.raises(UnreadableError if status == 200 else ApiError) as raised:
+        with pytest.raises(UnreadableAnswerError if status == 200 else ApiError) as raised:
             await ask
         assert len(str(raised.value)) < 300
 
@@ -218,4 +218,4 @@ def test_what_is_kept_of_metadata_is_bounded() -> None:
     found = msgspec.convert({"ownerReferences": owners, "annotations": {"theirs": "x"}}, Metadata)
     assert len(found.owner_references) == 100
     assert found.owner_references[0].name == "controller"
-    assert found.annotations == {}
+    assert found.known_annotations == {}

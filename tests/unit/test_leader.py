@@ -35,7 +35,9 @@ class Pods:
         self._uids = uids
 
     async def pages(self, *_: object, **__: object) -> AsyncIterator[Page[Partial]]:
-        pods = [Metadata(name=name, uid=f"uid-{name}", annotations={INJECT: "true"}) for name in self._uids]
+        pods = [
+            Metadata(name=name, uid=f"uid-{name}", known_annotations={INJECT: "true"}) for name in self._uids
+        ]
         yield Page(ListMetadata(), [Partial(pod) for pod in pods])
 
     async def read(self, _: object, __: str, name: str) -> dict[str, Any] | None:

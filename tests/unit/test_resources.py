@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hazelcast_sidecar.group_objects.desired_objects import (
+    GroupWorkload,
     Participant,
-    Workload,
     discovery_role,
     needs_of_group,
     of_group,
@@ -20,9 +20,9 @@ from hazelcast_sidecar.group_objects.desired_objects import (
 from hazelcast_sidecar.model.status import Status
 
 BUDGET, NETWORK = "PodDisruptionBudget", "NetworkPolicy"
-SHOP = Workload("uid-shop", "Deployment/shop", scalable=True)
-CART = Workload("uid-cart", "StatefulSet/cart", scalable=True)
-JOB = Workload("uid-job", "Job/import", scalable=False)
+SHOP = GroupWorkload("uid-shop", "Deployment/shop", scalable=True)
+CART = GroupWorkload("uid-cart", "StatefulSet/cart", scalable=True)
+JOB = GroupWorkload("uid-job", "Job/import", scalable=False)
 
 
 def status(**fields: Any) -> Status:
@@ -184,7 +184,7 @@ def test_a_network_policy_covers_the_ports_of_all_pods_when_one_asks_for_it() ->
     ],
 )
 def test_what_binds_all_pods_of_a_group_is_there_where_all_its_workloads_ask(
-    participants: list[tuple[Workload, bool]], made: set[str], unmet: dict[str, tuple[str, set[str]]]
+    participants: list[tuple[GroupWorkload, bool]], made: set[str], unmet: dict[str, tuple[str, set[str]]]
 ) -> None:
     listed = [
         Participant(workload, status(disruption_budget=asks, network_policy=asks))
@@ -198,7 +198,7 @@ def test_what_binds_all_pods_of_a_group_is_there_where_all_its_workloads_ask(
 
 
 def test_many_that_do_not_ask_are_counted() -> None:
-    others = [Workload(str(number), f"Job/{number}", scalable=True) for number in range(9)]
+    others = [GroupWorkload(str(number), f"Job/{number}", scalable=True) for number in range(9)]
     listed = [Participant(SHOP, status(network_policy=True)), *(Participant(w, status()) for w in others)]
     (found,) = unmet_requests(listed)
     assert found.reason.startswith("Job/0, Job/1, Job/2 and 6 more in the same group")
@@ -212,14 +212,14 @@ def test_many_that_do_not_ask_are_counted() -> None:
     st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=3),
 )
 def test_who_joins_a_group_adds_nothing_that_binds_the_others(
-    there: list[tuple[Workload, bool, bool, int]], joining: list[tuple[bool, bool]]
+    there: list[tuple[GroupWorkload, bool, bool, int]], joining: list[tuple[bool, bool]]
 ) -> None:
     """Whatever it asks for: it can take away what would bind itself, and never bring it."""
     before = [
         Participant(workload, status(disruption_budget=budget, network_policy=network, port=port))
         for workload, budget, network, port in there
     ]
-    newcomer = Workload("uid-newcomer", "Job/newcomer", scalable=True)
+    newcomer = GroupWorkload("uid-newcomer", "Job/newcomer", scalable=True)
     after = [
         Participant(newcomer, status(disruption_budget=budget, network_policy=network))
         for budget, network in joining

@@ -22,7 +22,7 @@ from hazelcast_sidecar.certificates import (
 )
 from hazelcast_sidecar.controller.registration.certificate_keeper import CertificateKeeper
 from hazelcast_sidecar.controller.registration.rotation import Certificates, Policy, plan
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import Kind
 
@@ -307,7 +307,7 @@ class Cluster:
 
 async def test_what_is_not_base64_is_written_again() -> None:
     cluster = Cluster()
-    metrics = Metrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+    metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
     keeper = CertificateKeeper(
         cast("Api", cluster), "ns", POLICY, metrics, lambda *_, **__: None, clock=lambda: NOW
     )

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, Owner, TopOwners, is_well_formed
 from hazelcast_sidecar.kube.client import Api
-from hazelcast_sidecar.kube.objects import Kind, Metadata, OwnerReference, Partial
+from hazelcast_sidecar.kube.objects import Kind, Metadata, Partial
 from hazelcast_sidecar.names import is_object_name
+from hazelcast_sidecar.owners import OwnerReference
 
 POD = OwnerReference("v1", "Pod", "shop-1", "uid-pod")
 DEPLOYMENT = OwnerReference("apps/v1", "Deployment", "shop", "uid-shop")

@@ -19,7 +19,7 @@ from hazelcast_sidecar.checks.preflight import PARTS
 from hazelcast_sidecar.checks.rbac import rights_of
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Unread
-from hazelcast_sidecar.checks.snapshot import Document, DryRun, ObjectName, PodWithoutMember, Right, Snapshot
+from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, PodWithoutMember, Right, Snapshot
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem, in_short
 from hazelcast_sidecar.group_objects.desired_objects import OURS_SELECTOR
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
@@ -29,14 +29,15 @@ from hazelcast_sidecar.kube.objects import (
     RUNNING,
     SECRET,
     WEBHOOK_CONFIGURATION,
+    JsonObject,
     Kind,
     Metadata,
-    OwnerReference,
     Partial,
     owner_of,
 )
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.names import CONTROLLER, GROUP, INJECT, INJECTOR, LEAF_SECRET, PREFIX, SETTINGS, STATUS
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.untrusted import UNDECODABLE
 
 _TRIALS = 3
@@ -142,7 +143,7 @@ class Reader:
             "configuration": configuration,
         }
 
-    async def _version(self) -> Document | Unread:
+    async def _version(self) -> JsonObject | Unread:
         try:
             return await self._api.document("/version")
         except ApiError as error:
@@ -175,7 +176,7 @@ class Reader:
         }
 
     async def _missing_permissions(
-        self, namespace: str, controller: Document | Unread | None
+        self, namespace: str, controller: JsonObject | Unread | None
     ) -> list[Right] | Unread:
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
         account = {"user": f"system:serviceaccount:{namespace}:{CONTROLLER}", "groups": groups}
@@ -183,7 +184,7 @@ class Reader:
         return await attempt("ask for the controller's rights", asked)
 
     async def _missing(
-        self, review: Kind, rights: Sequence[Right], namespace: str, who: Document
+        self, review: Kind, rights: Sequence[Right], namespace: str, who: JsonObject
     ) -> list[Right]:
         """Those of some rights that somebody does not have."""
 
@@ -208,7 +209,7 @@ class Reader:
         return [right for right, answer in zip(rights, answers, strict=True) if not answer]
 
     async def _try(
-        self, namespace: str, configuration: Document | Unread | None, exempt: tuple[str, ...]
+        self, namespace: str, configuration: JsonObject | Unread | None, exempt: tuple[str, ...]
     ) -> DryRun | Unread:
         """An injection through the API server, which stores nothing."""
         if configuration is None:
@@ -273,7 +274,7 @@ class Reader:
         return [
             item.metadata
             async for item in self._items(POD, Partial, fieldSelector=RUNNING)
-            if any(key.startswith(PREFIX) for key in item.metadata.annotations)
+            if any(key.startswith(PREFIX) for key in item.metadata.known_annotations)
         ]
 
     async def _running(self) -> frozenset[str]:
@@ -284,8 +285,8 @@ class Reader:
         """One whole Pod of each owner whose Pods bear our annotation and no record."""
         owners: defaultdict[tuple[str, OwnerReference], list[Metadata]] = defaultdict(list)
         for pod in pods:
-            injected = GROUP in pod.labels and STATUS in pod.annotations
-            if INJECT in pod.annotations and not injected and not pod.deletion_timestamp:
+            injected = GROUP in pod.labels and STATUS in pod.known_annotations
+            if INJECT in pod.known_annotations and not injected and not pod.deletion_timestamp:
                 owners[pod.namespace, owner_of(pod)].append(pod)
         found = []
         for alike in owners.values():
@@ -322,12 +323,12 @@ class Reader:
     async def _namespaces(self) -> Mapping[str, Metadata]:
         return {item.metadata.name: item.metadata async for item in self._items(_NAMESPACE, Partial)}
 
-    async def _object(self, kind: Kind, namespace: str, name: str) -> Document | Unread | None:
+    async def _object(self, kind: Kind, namespace: str, name: str) -> JsonObject | Unread | None:
         return await attempt(f"get {kind.plural}", self._api.read(kind, namespace, name))
 
-    async def _documents(self, kind: Kind, namespace: str = "", **query: str) -> list[Document] | Unread:
-        async def collected() -> list[Document]:
-            item = cast("type[Document]", dict)
+    async def _documents(self, kind: Kind, namespace: str = "", **query: str) -> list[JsonObject] | Unread:
+        async def collected() -> list[JsonObject]:
+            item = cast("type[JsonObject]", dict)
             return [each async for each in self._items(kind, item, namespace, **query)]
 
         return await attempt(f"list {kind.plural}", collected())
@@ -340,11 +341,11 @@ class Reader:
                 yield each
 
 
-def _key(document: Document) -> tuple[str, str]:
+def _key(document: JsonObject) -> tuple[str, str]:
     return document["metadata"]["namespace"], document["metadata"]["name"]
 
 
-def _as_pod(document: Document) -> Pod | Unread:
+def _as_pod(document: JsonObject) -> Pod | Unread:
     """Read a Pod as the webhook does; it is one Pod's fault if that fails."""
     try:
         return msgspec.convert(document, Pod)
@@ -352,7 +353,7 @@ def _as_pod(document: Document) -> Pod | Unread:
         return Unread(f"it cannot be read as a Pod: {error}")
 
 
-def _certificate(secret: Document) -> bytes | Unread | None:
+def _certificate(secret: JsonObject) -> bytes | Unread | None:
     text = (secret.get("data") or {}).get("tls.crt")
     try:
         return None if text is None else b64decode(text)
@@ -360,7 +361,7 @@ def _certificate(secret: Document) -> bytes | Unread | None:
         return Unread(f"what the Secret {LEAF_SECRET} holds is not base64: {error}")
 
 
-async def _served(configuration: Document | Unread | None) -> bytes | Unread | None:
+async def _served(configuration: JsonObject | Unread | None) -> bytes | Unread | None:
     """What a webhook that the configuration names by URL shows; whether to trust it is judged later."""
     url = client_of(configuration).get("url") if isinstance(configuration, dict) else None
     if url is None:

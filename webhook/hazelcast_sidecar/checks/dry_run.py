@@ -4,7 +4,8 @@ import re
 from statistics import median
 
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
-from hazelcast_sidecar.checks.snapshot import Document, DryRun, Snapshot
+from hazelcast_sidecar.checks.snapshot import DryRun, Snapshot
+from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import CONTAINER, CONTROLLER, INJECT, INJECTOR, STATUS
@@ -15,7 +16,7 @@ _AREA = Area("injection")
 _PORT = 8443
 _SLOW_SECONDS = 1.0
 
-POD: Document = {
+POD: JsonObject = {
     "apiVersion": "v1",
     "kind": "Pod",
     "metadata": {"name": "hazelcast-sidecar-check", "annotations": {INJECT: "true"}},

@@ -7,19 +7,19 @@ from typing import NamedTuple, cast
 import msgspec
 
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
-from hazelcast_sidecar.checks.snapshot import Document, ObjectName, Snapshot
+from hazelcast_sidecar.checks.snapshot import ObjectName, Snapshot
 from hazelcast_sidecar.group_objects.desired_objects import (
     OURS,
     SCALABLE,
+    GroupWorkload,
     Participant,
     Unmet,
-    Workload,
     needs_of_group,
     of_group,
     unmet_requests,
 )
 from hazelcast_sidecar.injection.drift import as_created
-from hazelcast_sidecar.kube.objects import Metadata, owner_of
+from hazelcast_sidecar.kube.objects import JsonObject, Metadata, owner_of
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import workload_name
 from hazelcast_sidecar.model.status import Status
@@ -48,7 +48,7 @@ def groups_of(pods: Iterable[Metadata]) -> list[Group]:
     found: defaultdict[tuple[str, str], list[tuple[Metadata, Status]]] = defaultdict(list)
     for pod in pods:
         try:
-            claimed = status.decode(pod.annotations.get(STATUS, ""))
+            claimed = status.decode(pod.known_annotations.get(STATUS, ""))
         except msgspec.MsgspecError:
             continue
         if claimed.group == pod.labels.get(GROUP) and not pod.deletion_timestamp:
@@ -73,7 +73,7 @@ def unmet(groups: Iterable[Group]) -> list[ObjectName]:
     return [_name_of(request, group) for group in groups for request in unmet_requests(_participants(group))]
 
 
-def _rendered(group: Group) -> list[Document]:
+def _rendered(group: Group) -> list[JsonObject]:
     """Every object that a group needs, as the controller makes it."""
     return of_group(needs_of_group(_participants(group)), group.name, group.namespace)
 
@@ -85,13 +85,13 @@ def _participants(group: Group) -> list[Participant]:
     ]
 
 
-def _workload_of(pod: Metadata) -> Workload:
+def _workload_of(pod: Metadata) -> GroupWorkload:
     """The workload of a Pod as the Pod says; only the controller looks whether it is true."""
     owner = owner_of(pod)
     name = workload_name(as_created(pod))
     kind = owner.kind if name == owner.name else "Deployment"
     scalable = (owner.api_version, owner.kind) in SCALABLE
-    return Workload(identity=f"{kind}/{name}", name=f"{kind}/{name}", scalable=scalable)
+    return GroupWorkload(identity=f"{kind}/{name}", name=f"{kind}/{name}", scalable=scalable)
 
 
 def _name_of(request: Unmet, group: Group) -> ObjectName:
@@ -161,8 +161,8 @@ def _conflict(name: ObjectName) -> CheckResult:
 class _Dns(NamedTuple):
     """What the names of groups resolve by."""
 
-    services: Mapping[tuple[str, str], Document]
-    endpoints: list[Document]
+    services: Mapping[tuple[str, str], JsonObject]
+    endpoints: list[JsonObject]
     running: frozenset[str]
 
 
@@ -174,7 +174,7 @@ def services(snapshot: Snapshot) -> list[CheckResult]:
         if isinstance(part, Unread):
             return [_AREA.skipped(check, part)]
     pods, known, endpoints, running = cast(
-        tuple[list[Metadata], Mapping[tuple[str, str], Document], list[Document], frozenset[str]], parts
+        tuple[list[Metadata], Mapping[tuple[str, str], JsonObject], list[JsonObject], frozenset[str]], parts
     )
     dns = _Dns(known, endpoints, running)
     found = [
@@ -204,7 +204,7 @@ def _fault(group: Group, dns: _Dns, own_namespace: str) -> tuple[str, str] | Non
     return None
 
 
-def _has_address(namespace: str, service: str, slices: list[Document]) -> bool:
+def _has_address(namespace: str, service: str, slices: list[JsonObject]) -> bool:
     return any(
         endpoint["addresses"]
         for each in slices

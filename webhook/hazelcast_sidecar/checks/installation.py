@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
-from hazelcast_sidecar.checks.snapshot import Document, Snapshot
+from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.errors import InvalidSettingsError
+from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.names import CONTROLLER, INJECTOR, SETTINGS, SETTINGS_KEY
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings, installed
@@ -24,7 +25,9 @@ def deployments(snapshot: Snapshot) -> list[CheckResult]:
     return found
 
 
-def _availability(check: str, name: str, deployment: Document | Unread | None, namespace: str) -> CheckResult:
+def _availability(
+    check: str, name: str, deployment: JsonObject | Unread | None, namespace: str
+) -> CheckResult:
     if isinstance(deployment, Unread):
         return _AREA.skipped(check, deployment)
     if deployment is None:
@@ -106,7 +109,7 @@ def todays_settings(snapshot: Snapshot) -> Settings | None:
         return None
 
 
-def _usable(config_map: Document) -> Settings:
+def _usable(config_map: JsonObject) -> Settings:
     """The settings, tried.
 
     Raises:

@@ -11,8 +11,8 @@ from typing import Any
 from hazelcast_sidecar.checks.group_health import Group, groups_of
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.selectors import selects
-from hazelcast_sidecar.checks.snapshot import Document, Snapshot
-from hazelcast_sidecar.kube.objects import Metadata
+from hazelcast_sidecar.checks.snapshot import Snapshot
+from hazelcast_sidecar.kube.objects import JsonObject, Metadata
 from hazelcast_sidecar.names import GROUP, PORT_NAME
 
 _AREA = Area("networks")
@@ -52,7 +52,7 @@ def policies(snapshot: Snapshot) -> list[CheckResult]:
 
 
 def _closed(
-    group: Group, policies: list[Document], namespace: Mapping[str, str]
+    group: Group, policies: list[JsonObject], namespace: Mapping[str, str]
 ) -> Iterator[tuple[str, int, list[str]]]:
     """Directions and ports that are closed between Pods of the group, and the policies that close them."""
     alike = {tuple(sorted(pod.labels.items())): pod.labels for pod in group.pods}
@@ -70,17 +70,17 @@ def _closed(
                     yield direction, port, [each["metadata"]["name"] for each in holding]
 
 
-def _of(policy: Document) -> Mapping[str, Any]:
+def _of(policy: JsonObject) -> Mapping[str, Any]:
     return policy["spec"].get("podSelector") or {}
 
 
-def _types(policy: Document) -> list[str]:
+def _types(policy: JsonObject) -> list[str]:
     spec = policy["spec"]
     return spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
 
 
 def _opens(
-    rule: Document, peers: str, port: int, labels: Mapping[str, str], namespace: Mapping[str, str]
+    rule: JsonObject, peers: str, port: int, labels: Mapping[str, str], namespace: Mapping[str, str]
 ) -> bool:
     listed = rule.get(peers)
     return _has_port(rule.get("ports"), port) and (
@@ -88,7 +88,7 @@ def _opens(
     )
 
 
-def _has_port(listed: list[Document] | None, port: int) -> bool:
+def _has_port(listed: list[JsonObject] | None, port: int) -> bool:
     """Whether a TCP port is among those that a rule lists; none listed means all."""
     return not listed or any(
         each.get("protocol", "TCP") == "TCP"
@@ -100,7 +100,7 @@ def _has_port(listed: list[Document] | None, port: int) -> bool:
     )
 
 
-def _is_peer(peer: Document, labels: Mapping[str, str], namespace: Mapping[str, str]) -> bool:
+def _is_peer(peer: JsonObject, labels: Mapping[str, str], namespace: Mapping[str, str]) -> bool:
     """Whether a Pod of the policy's own namespace is meant; by address it may be, which is not known here."""
     if "ipBlock" in peer:
         return True

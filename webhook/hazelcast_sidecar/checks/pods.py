@@ -8,8 +8,9 @@ from hazelcast_sidecar.checks.installation import todays_settings
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.injection.drift import DriftDetector, Verdict, as_created, injected_pod
-from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, owner_of
+from hazelcast_sidecar.kube.objects import Metadata, owner_of
 from hazelcast_sidecar.model.pod import workload_name
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.version import __version__
 
@@ -79,7 +80,7 @@ def pod_security(snapshot: Snapshot) -> list[CheckResult]:
     found = []
     for name in sorted({pod.namespace for pod in snapshot.pods}):
         namespace = snapshot.namespaces.get(name, Metadata())
-        if today.run_as_user is None and _USER_RANGE not in namespace.annotations:
+        if today.run_as_user is None and _USER_RANGE not in namespace.known_annotations:
             message = (
                 f"runAsUser is `platform`, and nothing gives a user to Pods in {name}: the kubelet does not "
                 "start a member whose image names its user"

@@ -3,7 +3,8 @@
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.selectors import selects
-from hazelcast_sidecar.checks.snapshot import Document, Right, Snapshot
+from hazelcast_sidecar.checks.snapshot import Right, Snapshot
+from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.names import INJECTOR
 
 _AREA = Area("installation")
@@ -120,7 +121,7 @@ def other_webhooks(snapshot: Snapshot) -> list[CheckResult]:
     return found or [_AREA.ok(check, "none stands in the way of the injector's Pods")]
 
 
-def _stands_in_the_way(webhook: Document, namespace: dict[str, str]) -> bool:
+def _stands_in_the_way(webhook: JsonObject, namespace: dict[str, str]) -> bool:
     return (
         webhook.get("failurePolicy", "Fail") == "Fail"
         and selects(webhook.get("namespaceSelector") or {}, namespace)

@@ -1,7 +1,8 @@
 """What the controller must be allowed to do; the manifests give exactly this."""
 
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
-from hazelcast_sidecar.checks.snapshot import Document, Right, Snapshot
+from hazelcast_sidecar.checks.snapshot import Right, Snapshot
+from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.names import AUTHORITY_SECRET, CONTROLLER, INJECTOR, LEAF_SECRET
 
 _AREA = Area("rights")
@@ -44,7 +45,7 @@ REPAIR = Right("create", "", "pods/eviction")
 """Where it was started with --repair."""
 
 
-def rights_of(controller: Document | Unread | None) -> tuple[Right, ...]:
+def rights_of(controller: JsonObject | Unread | None) -> tuple[Right, ...]:
     """What the controller needs, as it was started."""
     if not isinstance(controller, dict):
         return CONTROLLER_RIGHTS

@@ -5,8 +5,9 @@ from typing import Any
 
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.selectors import selects
-from hazelcast_sidecar.checks.snapshot import Document, Snapshot
+from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.injection import intact
+from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.names import INJECTOR, POD_WEBHOOKS
 
 _AREA = Area("admission")
@@ -87,7 +88,7 @@ def registration(snapshot: Snapshot) -> list[CheckResult]:
     return found
 
 
-def _faults(webhook: Document, name: str, namespace: str) -> Iterator[CheckResult]:
+def _faults(webhook: JsonObject, name: str, namespace: str) -> Iterator[CheckResult]:
     yield from _conditions(webhook, name)
     if missing := sorted(RESOURCES[name] - _asked_about(webhook)):
         _, resource, operation = missing[0]
@@ -103,7 +104,7 @@ def _faults(webhook: Document, name: str, namespace: str) -> Iterator[CheckResul
             yield _AREA.warning("namespaceSelector", message, _INSTALL)
 
 
-def _conditions(webhook: Document, name: str) -> Iterator[CheckResult]:
+def _conditions(webhook: JsonObject, name: str) -> Iterator[CheckResult]:
     """A condition that is missing has the API server ask about what is not ours, and wait."""
     check = "match conditions"
     given = {
@@ -121,7 +122,7 @@ def _conditions(webhook: Document, name: str) -> Iterator[CheckResult]:
         yield _AREA.warning(check, message, f"{_SHOW}; {_INSTALL}")
 
 
-def _asked_about(webhook: Document) -> set[tuple[str, str, str]]:
+def _asked_about(webhook: JsonObject) -> set[tuple[str, str, str]]:
     return {
         (group, resource, operation)
         for rule in webhook.get("rules") or []
@@ -131,7 +132,7 @@ def _asked_about(webhook: Document) -> set[tuple[str, str, str]]:
     }
 
 
-def client_of(configuration: Document) -> dict[str, Any]:
+def client_of(configuration: JsonObject) -> dict[str, Any]:
     """Where the API server finds the webhook for Pods, and whom it trusts."""
     webhooks = configuration.get("webhooks") or [{}]
     first = next((each for each in webhooks if each.get("name") == PODS), webhooks[0])

@@ -10,7 +10,8 @@ from hazelcast_sidecar.certificates import mistrust, validity
 from hazelcast_sidecar.checks.dry_run import member_of
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
-from hazelcast_sidecar.checks.snapshot import Document, Snapshot
+from hazelcast_sidecar.checks.snapshot import Snapshot
+from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.names import CONTROLLER, INJECTOR, LEAF_SECRET
 
 _AREA = Area("certificates")
@@ -31,7 +32,7 @@ def ca_bundle(snapshot: Snapshot) -> list[CheckResult]:
     return _trust(snapshot, configuration, bundles)
 
 
-def _trust(snapshot: Snapshot, configuration: Document, bundles: list[str]) -> list[CheckResult]:
+def _trust(snapshot: Snapshot, configuration: JsonObject, bundles: list[str]) -> list[CheckResult]:
     chain, where = _chain(snapshot)
     if chain is None:
         return []  # `expiry` tells
@@ -83,7 +84,7 @@ def _chain(snapshot: Snapshot) -> tuple[bytes | Unread | None, str]:
     return snapshot.leaf, f"in the Secret {LEAF_SECRET}"
 
 
-def _name(snapshot: Snapshot, configuration: Document) -> str:
+def _name(snapshot: Snapshot, configuration: JsonObject) -> str:
     """By which the API server calls the webhook."""
     client = client_of(configuration)
     if "url" in client:
@@ -106,7 +107,7 @@ def _works(snapshot: Snapshot) -> bool:
     return not isinstance(snapshot.dry_run, Unread) and member_of(snapshot.dry_run) is not None
 
 
-def _fix(snapshot: Snapshot, configuration: Document) -> str:
+def _fix(snapshot: Snapshot, configuration: JsonObject) -> str:
     """Whoever makes the certificates has the answer."""
     annotations = configuration.get("metadata", {}).get("annotations") or {}
     if source := annotations.get(_CERT_MANAGER):
@@ -118,6 +119,6 @@ def _fix(snapshot: Snapshot, configuration: Document) -> str:
     return f"kubectl -n {snapshot.namespace} logs deployment/{CONTROLLER}  # it writes both within seconds"
 
 
-def _arguments(deployment: Document) -> list[str]:
+def _arguments(deployment: JsonObject) -> list[str]:
     containers = deployment["spec"]["template"]["spec"]["containers"]
     return [argument for container in containers for argument in container.get("args") or ()]

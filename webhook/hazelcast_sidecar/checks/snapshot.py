@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hazelcast_sidecar.checks.results import Unread
-from hazelcast_sidecar.kube.objects import Metadata
+from hazelcast_sidecar.kube.objects import JsonObject, Metadata
 from hazelcast_sidecar.model.pod import Pod
-
-Document = dict[str, Any]
 
 _NOT_ASKED = Unread("nothing asked for it")
 
@@ -20,7 +18,7 @@ class DryRun(NamedTuple):
     namespace: str
     seconds: tuple[float, ...] = ()
     """How long each answer took."""
-    pod: Document | None = None
+    pod: JsonObject | None = None
     """As it would be stored; None where it was refused."""
     refusal: str = ""
 
@@ -65,17 +63,17 @@ class Snapshot:
     namespace: str
     """The installation's own."""
 
-    version: Document | Unread = _NOT_ASKED
-    nodes: list[Document] | Unread = _NOT_ASKED
+    version: JsonObject | Unread = _NOT_ASKED
+    nodes: list[JsonObject] | Unread = _NOT_ASKED
 
-    configuration: Document | Unread | None = _NOT_ASKED
-    webhook: Document | Unread | None = _NOT_ASKED
+    configuration: JsonObject | Unread | None = _NOT_ASKED
+    webhook: JsonObject | Unread | None = _NOT_ASKED
     """The Deployments."""
-    controller: Document | Unread | None = _NOT_ASKED
-    endpoints: list[Document] | Unread = _NOT_ASKED
+    controller: JsonObject | Unread | None = _NOT_ASKED
+    endpoints: list[JsonObject] | Unread = _NOT_ASKED
     """The EndpointSlices of the webhook's Service."""
-    lease: Document | Unread | None = _NOT_ASKED
-    settings: Document | Unread | None = _NOT_ASKED
+    lease: JsonObject | Unread | None = _NOT_ASKED
+    settings: JsonObject | Unread | None = _NOT_ASKED
     leaf: bytes | Unread | None = _NOT_ASKED
     """The certificate chain in the Secret, PEM; the key beside it is not kept."""
     served: bytes | Unread | None = _NOT_ASKED
@@ -94,14 +92,14 @@ class Snapshot:
     """What stands under the name of each object that a group needs."""
     unmet_requests: Mapping[ObjectName, Metadata | Unread | None] | Unread = _NOT_ASKED
     """The object of the name of each that a group asks for and must not have."""
-    services: Mapping[tuple[str, str], Document] | Unread = _NOT_ASKED
+    services: Mapping[tuple[str, str], JsonObject] | Unread = _NOT_ASKED
     """Our headless ones, by namespace and name."""
-    group_endpoints: list[Document] | Unread = _NOT_ASKED
-    policies: list[Document] | Unread = _NOT_ASKED
+    group_endpoints: list[JsonObject] | Unread = _NOT_ASKED
+    policies: list[JsonObject] | Unread = _NOT_ASKED
     """NetworkPolicies of namespaces with injected Pods."""
 
-    admission_api: Document | Unread = _NOT_ASKED
-    configurations: list[Document] | Unread = _NOT_ASKED
+    admission_api: JsonObject | Unread = _NOT_ASKED
+    configurations: list[JsonObject] | Unread = _NOT_ASKED
     """All MutatingWebhookConfigurations."""
     denied_permissions: list[Right] | Unread = _NOT_ASKED
     """What whoever asks may not create of what an installation consists of."""

@@ -15,7 +15,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 _STANDARD_INPUT = "-"
 
 
-class Source(NamedTuple):
+class InputFile(NamedTuple):
     """A file, or standard input, with its text."""
 
     path: Path | None
@@ -28,7 +28,7 @@ class Source(NamedTuple):
         return "standard input" if self.path is None else str(self.path)
 
 
-class Unread(NamedTuple):
+class UnreadDocument(NamedTuple):
     """A document that cannot be read."""
 
     text: str
@@ -39,7 +39,7 @@ class Unread(NamedTuple):
 class Found(NamedTuple):
     """An object in a file."""
 
-    source: Source
+    source: InputFile
     document: Document
     placed: Placed
 
@@ -64,7 +64,7 @@ class Reading:
         self._paths, self._recursive = paths, recursive
         self.failed = False
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[InputFile]:
         """Yield each file that is named, or is in a folder that is."""
         for given in self._paths:
             if given == _STANDARD_INPUT:
@@ -86,14 +86,14 @@ class Reading:
                     for placed in objects_in(document.content):
                         yield Found(source, document, placed)
 
-    def documents(self, source: Source) -> Iterator[Document | Unread]:
+    def documents(self, source: InputFile) -> Iterator[Document | UnreadDocument]:
         """Yield the documents of a file."""
         for part in parts(source.text):
             try:
-                document: Document | Unread = Document(*part)
+                document: Document | UnreadDocument = Document(*part)
             except UnreadableError as error:
                 line = part.first_line + part.text.count("\n", 0, error.index)
-                document = Unread(part.text, line, str(error))
+                document = UnreadDocument(part.text, line, str(error))
                 self.fail(f"{source.name}:{line}: cannot be read: {error}")
             yield document
 
@@ -102,9 +102,9 @@ class Reading:
         self.failed = True
         complain(sentence)
 
-    def _decoded(self, path: Path | None, content: bytes) -> Iterator[Source]:
+    def _decoded(self, path: Path | None, content: bytes) -> Iterator[InputFile]:
         try:
-            yield Source(path, content.decode())
+            yield InputFile(path, content.decode())
         except UnicodeDecodeError as error:
             name = path or "standard input"
             self.fail(f"{name}:{content.count(10, 0, error.start) + 1}: cannot be read: it is not UTF-8")

@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-Container = argparse._ActionsContainer  # noqa: SLF001 - a parser or a group of its options
+OptionContainer = argparse._ActionsContainer  # noqa: SLF001 - a parser or a group of its options
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -20,7 +20,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_files(parser: Container, *, positional: bool = False) -> None:
+def add_files(parser: OptionContainer, *, positional: bool = False) -> None:
     """Which files to read."""
     parser.add_argument(
         "-f",
@@ -34,7 +34,7 @@ def add_files(parser: Container, *, positional: bool = False) -> None:
         add_recursive(parser)
 
 
-def add_recursive(parser: Container) -> None:
+def add_recursive(parser: OptionContainer) -> None:
     """Whether folders in folders are read."""
     parser.add_argument(
         "-R", "--recursive", action="store_true", help="read the folders in folders of manifests, too"

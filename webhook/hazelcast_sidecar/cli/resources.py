@@ -12,8 +12,8 @@ from hazelcast_sidecar.cli.output import add_output, complain, objects, plain, p
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.group_objects.desired_objects import (
     SCALABLE,
+    GroupWorkload,
     Participant,
-    Workload,
     discovery_role,
     needs_of_group,
     of_group,
@@ -109,10 +109,10 @@ def _injected(
         return [unexpected(error)], None
 
 
-def _workload(placed: Placed, *, of_group: bool) -> Workload:
+def _workload(placed: Placed, *, of_group: bool) -> GroupWorkload:
     """Take an object as a workload; a group that is named is taken for Pods of a Deployment."""
     known = (placed.obj.get("apiVersion"), placed.kind) in SCALABLE
-    return Workload(placed.name, placed.name, scalable=of_group or known)
+    return GroupWorkload(placed.name, placed.name, scalable=of_group or known)
 
 
 def _pod(options: argparse.Namespace) -> dict[str, Any]:

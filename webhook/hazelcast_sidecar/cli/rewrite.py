@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from difflib import unified_diff
 from typing import Any, NamedTuple
 
-from hazelcast_sidecar.cli.documents import Found, Reading, Source, Unread, given_files
+from hazelcast_sidecar.cli.documents import Found, InputFile, Reading, UnreadDocument, given_files
 from hazelcast_sidecar.cli.options import add_files
 from hazelcast_sidecar.cli.output import complain, objects, plain, print_table, write_documents
 from hazelcast_sidecar.cli.writing import Rewritten, write_all
@@ -27,7 +27,7 @@ _UNCHANGED = "unchanged"
 class _File(NamedTuple):
     """A file, before and after."""
 
-    source: Source
+    source: InputFile
     after: str
     """With every object in it, for the file itself."""
     piped: str
@@ -94,11 +94,11 @@ class _Rewriting:
         counted = self._counts.items() or [("no Pod or workload", 0)]
         return ", ".join(f"{count} {outcome}" if count else outcome for outcome, count in sorted(counted))
 
-    def file(self, source: Source) -> _File:
+    def file(self, source: InputFile) -> _File:
         """Rewrite a file."""
         after, piped, contents = [], [], []
         for document in self._reading.documents(source):
-            if isinstance(document, Unread):
+            if isinstance(document, UnreadDocument):
                 after.append(document.text)
                 self.left_out = True
                 piped.append(document.text if self._keeps_refused else "")
@@ -112,7 +112,7 @@ class _Rewriting:
                 contents.append(content)
         return _File(source, "".join(after), "".join(piped), contents)
 
-    def _document(self, source: Source, document: Document) -> tuple[str, str, Any]:
+    def _document(self, source: InputFile, document: Document) -> tuple[str, str, Any]:
         """Rewrite a document: its text for the file, its text for a pipe, and its content for a pipe."""
         changes: list[Change] = []
         results: dict[str, tuple[Found, Result]] = {}

@@ -22,12 +22,12 @@ from hazelcast_sidecar.controller.registration.certificate_keeper import Certifi
 from hazelcast_sidecar.controller.registration.rotation import Policy
 from hazelcast_sidecar.controller.registration.webhook_owner import WebhookOwner
 from hazelcast_sidecar.controller.shared.backoff import keep_up
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.election import lead
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.guarded import Guarded, GuardedIndex
 from hazelcast_sidecar.controller.shared.reflector import FanOut, Reflector
-from hazelcast_sidecar.controller.shared.unread import Unread
+from hazelcast_sidecar.controller.shared.unread import UnreadObjects
 from hazelcast_sidecar.group_objects.desired_objects import OURS_SELECTOR
 from hazelcast_sidecar.injection.drift import DriftDetector
 from hazelcast_sidecar.kube.client import Api
@@ -124,12 +124,12 @@ class Controller:
         self._reconciling = False
         self._groups = Groups(self._touch, log)
         kept = {name: ManagedObjects(self._touch, self._miss) for name in KEPT_KINDS}
-        self.metrics = Metrics(
+        self.metrics = ControllerMetrics(
             pods=lambda: self._groups.pods,
             queue_depth=lambda: len(self._queue),
             requests=lambda: api.requests,
         )
-        api = self._api = Api(api_client, Unread(self.metrics, log).note)
+        api = self._api = Api(api_client, UnreadObjects(self.metrics, log).note)
         faults = self.faults = Faults(self.metrics, log)
         self._recorder = Recorder(api, self.metrics, log)
         self._leftovers = Leftovers(api, self._groups, kept, log, faults)

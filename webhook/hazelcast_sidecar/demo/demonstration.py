@@ -20,12 +20,13 @@ from typing import Any, TypeVar
 import aiohttp
 
 from hazelcast_sidecar.certificates import make_authority, make_leaf
-from hazelcast_sidecar.demo.deployment import Beside, Document, admit, beside, read_deployment, replica_pod
+from hazelcast_sidecar.demo.deployment import Beside, admit, beside, read_deployment, replica_pod
 from hazelcast_sidecar.demo.failure import DemoError
 from hazelcast_sidecar.demo.java import find_java, member_jars
 from hazelcast_sidecar.demo.programs import Programs
 from hazelcast_sidecar.demo.replica import Machine, Replica
 from hazelcast_sidecar.demo.screen import Screen
+from hazelcast_sidecar.kube.objects import JsonObject
 
 ADDRESSES = ("127.0.0.2", "127.0.0.3")
 """The replicas' loopback addresses."""
@@ -108,7 +109,7 @@ def _why_not(address: str, port: int, error: OSError) -> str:
     return f"port {port} of {address} cannot be used: {error.strerror}"
 
 
-async def _inject(screen: Screen, machine: Machine, deployment: Document, namespace: str) -> list[Replica]:
+async def _inject(screen: Screen, machine: Machine, deployment: JsonObject, namespace: str) -> list[Replica]:
     """Start the webhook, and have it inject the Pod of each replica."""
     screen.say(
         "The Deployment has this annotation on its Pod template, and nothing else of Hazelcast:", "bold"

@@ -8,7 +8,7 @@ from base64 import b64decode
 from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import aiohttp
 import jsonpatch
@@ -16,10 +16,9 @@ import yaml
 
 from hazelcast_sidecar.demo.failure import DemoError
 from hazelcast_sidecar.group_objects.desired_objects import of_group, requirements_of
+from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.names import STATUS
-
-Document = dict[str, Any]
 
 _HASH_LENGTH = 10
 
@@ -27,11 +26,11 @@ _HASH_LENGTH = 10
 class Beside(NamedTuple):
     """What a member needs of all that stands beside the Pods of the group in their namespace."""
 
-    config_map: Document
-    headless_service: Document
+    config_map: JsonObject
+    headless_service: JsonObject
 
 
-def read_deployment(folder: Path) -> tuple[Document, str]:
+def read_deployment(folder: Path) -> tuple[JsonObject, str]:
     """The Deployment in a kustomization's folder, and the namespace it goes to.
 
     Raises:
@@ -55,14 +54,14 @@ def read_deployment(folder: Path) -> tuple[Document, str]:
     return deployments[0], kustomizations[0]["namespace"]
 
 
-def beside(pods: Iterable[Document], namespace: str) -> Beside:
+def beside(pods: Iterable[JsonObject], namespace: str) -> Beside:
     """What the controller makes for the members of one group, from the record that each Pod carries."""
     statuses = [status.decode(pod["metadata"]["annotations"][STATUS]) for pod in pods]
     objects = {obj["kind"]: obj for obj in of_group(requirements_of(statuses), statuses[0].group, namespace)}
     return Beside(objects["ConfigMap"], objects["Service"])
 
 
-def replica_pod(deployment: Document, namespace: str) -> Document:
+def replica_pod(deployment: JsonObject, namespace: str) -> JsonObject:
     """A Pod as the Deployment's ReplicaSet creates it, with the API server's defaults."""
     template = deepcopy(deployment["spec"]["template"])
     name = deployment["metadata"]["name"]
@@ -96,7 +95,7 @@ def replica_pod(deployment: Document, namespace: str) -> Document:
     }
 
 
-def admission_review(pod: Document) -> Document:
+def admission_review(pod: JsonObject) -> JsonObject:
     """What the API server sends to a webhook before it stores a Pod (admission.k8s.io/v1)."""
     pods = {"group": "", "version": "v1", "resource": "pods"}
     kind = {"group": "", "version": "v1", "kind": "Pod"}
@@ -120,7 +119,7 @@ def admission_review(pod: Document) -> Document:
     }
 
 
-async def admit(pod: Document, url: str, tls: ssl.SSLContext, http: aiohttp.ClientSession) -> Document:
+async def admit(pod: JsonObject, url: str, tls: ssl.SSLContext, http: aiohttp.ClientSession) -> JsonObject:
     """Send a Pod to the webhook and apply the patch that it answers, as the API server does.
 
     Raises:
@@ -138,11 +137,11 @@ async def admit(pod: Document, url: str, tls: ssl.SSLContext, http: aiohttp.Clie
         raise DemoError(f"the webhook denied the Pod: {answer['status']['message']}")
     if "patch" not in answer:
         raise DemoError("the webhook left the Pod as it was")
-    patched: Document = jsonpatch.apply_patch(pod, json.loads(b64decode(answer["patch"])))
+    patched: JsonObject = jsonpatch.apply_patch(pod, json.loads(b64decode(answer["patch"])))
     return patched
 
 
-def selects(service: Document, pod: Document) -> bool:
+def selects(service: JsonObject, pod: JsonObject) -> bool:
     """Whether a Service's selector matches a Pod, that is, its DNS name has the Pod's address."""
     labels = pod["metadata"].get("labels", {})
     return all(labels.get(key) == value for key, value in service["spec"]["selector"].items())

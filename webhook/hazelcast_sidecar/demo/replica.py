@@ -12,10 +12,11 @@ from typing import Any
 
 import aiohttp
 
-from hazelcast_sidecar.demo.deployment import Beside, Document, selects
+from hazelcast_sidecar.demo.deployment import Beside, selects
 from hazelcast_sidecar.demo.failure import DemoError
 from hazelcast_sidecar.demo.member_program import hosts_text, java_command, member_environment
 from hazelcast_sidecar.demo.programs import Program, Programs
+from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.names import CONFIG_VOLUME, CONTAINER
 from hazelcast_sidecar.spec.values import quantity
 
@@ -44,7 +45,7 @@ class Replica:
 
     index: int
     address: str
-    pod: Document
+    pod: JsonObject
     machine: Machine
     running: dict[str, Program] = field(default_factory=dict)
 
@@ -129,17 +130,17 @@ class Replica:
         self.running[container] = program
         return program
 
-    def _member_container(self) -> Document:
+    def _member_container(self) -> JsonObject:
         spec = self.pod["spec"]
         for container in spec.get("initContainers", []) + spec["containers"]:
             if container["name"] == CONTAINER:
                 return dict(container)
         raise DemoError(f"the Pod of replica {self.index} has no container {CONTAINER}")
 
-    def _app_container(self) -> Document:
+    def _app_container(self) -> JsonObject:
         return next(dict(c) for c in self.pod["spec"]["containers"] if c["name"] != CONTAINER)
 
-    def _mount_config(self, member: Document, beside: Beside) -> tuple[str, str]:
+    def _mount_config(self, member: JsonObject, beside: Beside) -> tuple[str, str]:
         """Lay the ConfigMap out as files, as the kubelet does: where in the container, and where here."""
         volume = next(v for v in self.pod["spec"]["volumes"] if v["name"] == CONFIG_VOLUME)
         wanted, found = volume["configMap"]["name"], beside.config_map["metadata"]["name"]

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from hazelcast_sidecar.demo.deployment import Document
+from hazelcast_sidecar.kube.objects import JsonObject
 
 _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -64,7 +64,7 @@ class Screen:
             task = progress.add_task(name, total=size)
             yield lambda count: progress.update(task, advance=count)
 
-    def difference(self, before: Document, after: Document) -> None:
+    def difference(self, before: JsonObject, after: JsonObject) -> None:
         """What changed between two documents, as a unified diff of their YAML."""
         old, new = (yaml.safe_dump(d, sort_keys=False, width=100).splitlines() for d in (before, after))
         names = ("Pod as the ReplicaSet made it", "Pod after the webhook")

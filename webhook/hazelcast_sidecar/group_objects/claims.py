@@ -47,7 +47,7 @@ class _Metadata(msgspec.Struct, gc=False):
     uid: str = ""
 
 
-class InjectedPod(msgspec.Struct, gc=False):
+class PodWithMember(msgspec.Struct, gc=False):
     """A Pod as far as its member shows in it."""
 
     metadata: _Metadata
@@ -68,7 +68,7 @@ class Facts(NamedTuple):
     service_account: str
 
 
-def facts_of(pod: InjectedPod) -> Facts | None:
+def facts_of(pod: PodWithMember) -> Facts | None:
     """Read a Pod; None where it has no member."""
     containers = [*(pod.spec.init_containers or ()), *(pod.spec.containers or ())]
     member = next((each for each in containers if each.name == CONTAINER), None)

@@ -79,7 +79,7 @@ documentation, "Specifying a Disruption Budget for your Application", arbitrary 
 """
 
 
-class Workload(NamedTuple):
+class GroupWorkload(NamedTuple):
     """A workload that has Pods in a group."""
 
     identity: str
@@ -93,7 +93,7 @@ class Workload(NamedTuple):
 class Participant(NamedTuple):
     """A workload in a group, and the status of some of its Pods."""
 
-    workload: Workload
+    workload: GroupWorkload
     status: Status
 
 
@@ -129,7 +129,7 @@ def requirements_of(statuses: Iterable[Status]) -> Requirements:
     return needs_of_group([Participant(_ONE, status) for status in statuses])
 
 
-_ONE = Workload(identity="", name="", scalable=True)
+_ONE = GroupWorkload(identity="", name="", scalable=True)
 
 
 def needs_of_group(participants: Iterable[Participant]) -> Requirements:

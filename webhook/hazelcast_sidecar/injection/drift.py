@@ -10,8 +10,7 @@ from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
 from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Restore, Skip
 from hazelcast_sidecar.kube.objects import Metadata
 from hazelcast_sidecar.model import status
-from hazelcast_sidecar.model.pod import Metadata as PodMetadata
-from hazelcast_sidecar.model.pod import OwnerReference, Pod, Spec, workload_name
+from hazelcast_sidecar.model.pod import Pod, PodMetadata, PodOwner, Spec, workload_name
 from hazelcast_sidecar.names import (
     CONFIG_VOLUME,
     CONTAINER,
@@ -21,6 +20,7 @@ from hazelcast_sidecar.names import (
     TMP_VOLUME,
     group_of_workload,
 )
+from hazelcast_sidecar.owners import controller_of
 from hazelcast_sidecar.spec import annotations
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
@@ -60,13 +60,13 @@ class InjectedPod(msgspec.Struct, frozen=True, gc=False):
 def injected_pod(pod: Metadata) -> InjectedPod | None:
     """The record of an injected Pod; None where it was not injected, or its status cannot be read."""
     try:
-        found = status.decode(pod.annotations.get(STATUS, ""))
+        found = status.decode(pod.known_annotations.get(STATUS, ""))
     except UndecodableError:
         return None
     ours = sorted(
-        item for item in pod.annotations.items() if item[0].startswith(PREFIX) and item[0] != STATUS
+        item for item in pod.known_annotations.items() if item[0].startswith(PREFIX) and item[0] != STATUS
     )
-    made = any(owner.controller for owner in pod.owner_references)
+    made = controller_of(pod.owner_references) is not None
     # The name of a bare Pod may have been open when its group was made of it.
     of_workload = group_of_workload(workload_name(as_created(pod))) if made else found.group
     return InjectedPod(pod.namespace, tuple(ours), found.group, of_workload, found.fingerprint)
@@ -74,9 +74,12 @@ def injected_pod(pod: Metadata) -> InjectedPod | None:
 
 def as_created(pod: Metadata, spec: Spec | None = None) -> Pod:
     """A Pod that runs as the webhook would see it."""
-    owners = [OwnerReference(owner.kind, owner.name, owner.controller) for owner in pod.owner_references]
+    owners = [PodOwner(owner.kind, owner.name, owner.controller) for owner in pod.owner_references]
     metadata = PodMetadata(
-        name=pod.name, annotations=pod.annotations, labels=pod.labels, owner_references=owners
+        name=pod.name,
+        annotations=pod.known_annotations,
+        labels=pod.labels,
+        owner_references=owners,
     )
     return Pod(metadata, spec or Spec())
 
@@ -84,7 +87,7 @@ def as_created(pod: Metadata, spec: Spec | None = None) -> Pod:
 def as_sent(pod: Metadata, spec: Spec) -> Pod:
     """An injected Pod as its template has it: without what the webhook added."""
     sent = as_created(pod, msgspec.structs.replace(spec))
-    sent.metadata.annotations = {key: text for key, text in pod.annotations.items() if key != STATUS}
+    sent.metadata.annotations = {key: text for key, text in pod.known_annotations.items() if key != STATUS}
     sent.metadata.labels = {key: text for key, text in pod.labels.items() if key != GROUP}
     sent.spec.init_containers = [c for c in spec.init_containers or () if c.name != CONTAINER]
     sent.spec.containers = [c for c in spec.containers or () if c.name != CONTAINER]

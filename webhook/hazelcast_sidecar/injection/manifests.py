@@ -12,9 +12,9 @@ import msgspec
 
 from hazelcast_sidecar.errors import Problem, in_short
 from hazelcast_sidecar.injection import patch, pod_decision, workload_decision
-from hazelcast_sidecar.injection.patch import Operation
 from hazelcast_sidecar.injection.pod_decision import Deny, Inject, Reason, Restore, Skip
 from hazelcast_sidecar.injection.workload_decision import Copy
+from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.status import Status

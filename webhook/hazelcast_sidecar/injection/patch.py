@@ -14,14 +14,13 @@ from hazelcast_sidecar.injection import member
 from hazelcast_sidecar.injection.fingerprint import fingerprint as fingerprint_of
 from hazelcast_sidecar.injection.pod_decision import Inject, Restore
 from hazelcast_sidecar.injection.propagation import Copying, copied_annotation
+from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.model.pod import Container, Pod
 from hazelcast_sidecar.model.status import Status, encode
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind
 from hazelcast_sidecar.names import COPIED, GROUP, STATUS
 from hazelcast_sidecar.spec.annotations import SidecarSpec
 from hazelcast_sidecar.version import __version__
-
-Operation = dict[str, Any]
 
 DEFAULT_GRACE_SECONDS = 30  # what the API server sets where a Pod says nothing
 

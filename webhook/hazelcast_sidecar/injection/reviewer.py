@@ -18,6 +18,7 @@ from hazelcast_sidecar.injection.patch import Shape
 from hazelcast_sidecar.injection.pod_decision import Decision, Deny, Inject, Reason, Restore, Skip
 from hazelcast_sidecar.injection.workload_decision import Copy, WorkloadDecision
 from hazelcast_sidecar.limits import UNCOUNTED_BYTES, has_too_many_values, shown
+from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.model import admission_review
 from hazelcast_sidecar.model.admission_review import AdmissionRequest, AdmissionReview, GroupVersionKind
 from hazelcast_sidecar.model.pod import Pod
@@ -134,7 +135,7 @@ class Reviewer:
             answer, request.uid, kind.name, request.namespace, name, decision, bool(request.dry_run)
         )
 
-    def operations(self, decision: Inject, pod: Pod) -> list[patch.Operation]:
+    def operations(self, decision: Inject, pod: Pod) -> list[Operation]:
         """The patch of one Pod, as objects."""
         return patch.operations(decision, patch.shape_of(pod), self._run_as_user)
 
@@ -169,7 +170,7 @@ def _unread(request: AdmissionRequest[Outline], kind: str, decision: Skip | Deny
     return Reviewed(answer, request.uid, kind, request.namespace, name, decision, bool(request.dry_run))
 
 
-def _encoded(operations: list[patch.Operation]) -> str:
+def _encoded(operations: list[Operation]) -> str:
     return binascii.b2a_base64(msgspec.json.encode(operations), newline=False).decode()
 
 

@@ -22,9 +22,10 @@ from hazelcast_sidecar.injection.manifests import (
     under,
 )
 from hazelcast_sidecar.injection.member import application_env, env_vars
-from hazelcast_sidecar.injection.patch import APPLICATION_VARIABLES, Operation, pointer
+from hazelcast_sidecar.injection.patch import APPLICATION_VARIABLES, pointer
 from hazelcast_sidecar.injection.pod_decision import Reason
 from hazelcast_sidecar.injection.propagation import copied_before
+from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.model.workload import Workload

@@ -22,7 +22,7 @@ HEAD_BYTES = 4096
 """How much of what is too long is kept: it names the object, or says where the list goes on."""
 
 
-class UnreadableError(msgspec.MsgspecError):
+class UnreadableAnswerError(msgspec.MsgspecError):
     """An answer cannot be taken.
 
     Args:
@@ -35,7 +35,7 @@ class UnreadableError(msgspec.MsgspecError):
         self.head = head
 
 
-class TooLongError(UnreadableError):
+class TooLongError(UnreadableAnswerError):
     """An answer, or a line, is longer than allowed."""
 
 

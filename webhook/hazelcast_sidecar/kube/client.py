@@ -22,7 +22,7 @@ from hazelcast_sidecar.kube.bounded import (
     MAX_BYTES,
     LineSplitter,
     TooLongError,
-    UnreadableError,
+    UnreadableAnswerError,
     chunks,
     whole,
 )
@@ -113,7 +113,7 @@ class ApiError(Exception):
         """Seconds, where the server asked for patience."""
 
 
-Unread = Callable[["Kind", str, Exception], None]
+OnUnread = Callable[["Kind", str, Exception], None]
 """Takes note of an object that was passed over: its kind, its name (empty where unknown), and why."""
 
 
@@ -141,7 +141,7 @@ class Api:
         unread: told of each object that was passed over.
     """
 
-    def __init__(self, client: ApiClient, unread: Unread = _ignore) -> None:
+    def __init__(self, client: ApiClient, unread: OnUnread = _ignore) -> None:
         self._client, self._unread = client, unread
         self._large = asyncio.Lock()
         self.requests = 0
@@ -160,7 +160,7 @@ class Api:
 
         Raises:
             ApiError: refused, or the pages were asked for too slowly (410).
-            UnreadableError: what came is no list.
+            UnreadableAnswerError: what came is no list.
         """
         path, accept = kind.collection(namespace), _accepted(item, "List")
         query = {name: text for name, text in query.items() if text}
@@ -186,7 +186,7 @@ class Api:
             try:
                 answer = await self._request("GET", path, limited, accept=accept)
                 found = _decode(answer, _RawPage)
-            except UnreadableError as error:
+            except UnreadableAnswerError as error:
                 if size.limit > 1:
                     size.shrink()
                     continue
@@ -425,12 +425,12 @@ def _decode(answer: bytes | bytearray | msgspec.Raw, form: type[_Item]) -> _Item
     """Decode JSON.
 
     Raises:
-        UnreadableError: it is none of this form, or nested too deeply.
+        UnreadableAnswerError: it is none of this form, or nested too deeply.
     """
     try:
         return msgspec.json.decode(answer, type=form)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise UnreadableError(in_words(error), bytes(memoryview(answer)[:HEAD_BYTES])) from error
+        raise UnreadableAnswerError(in_words(error), bytes(memoryview(answer)[:HEAD_BYTES])) from error
 
 
 def _decode_change(line: bytearray | TooLongError, decoder: msgspec.json.Decoder[_Item]) -> tuple[str, _Item]:
@@ -438,7 +438,7 @@ def _decode_change(line: bytearray | TooLongError, decoder: msgspec.json.Decoder
 
     Raises:
         ApiError: it ends the watch.
-        UnreadableError: it is no event, or was too long to be kept.
+        UnreadableAnswerError: it is no event, or was too long to be kept.
     """
     if isinstance(line, TooLongError):
         raise line
@@ -456,7 +456,7 @@ async def _refusal(response: aiohttp.ClientResponse) -> None:
     try:
         text = await whole(response.content, asyncio.Lock(), REQUEST_SECONDS, _MAX_REFUSAL_BYTES)
         message = _decode(text, _ApiStatus).message
-    except UnreadableError as error:
+    except UnreadableAnswerError as error:
         message = error.head.decode(errors="replace")[:200]
     patience = response.headers.get("Retry-After", "")
     raise ApiError(response.status, message, float(patience) if patience.isdecimal() else None)
@@ -469,7 +469,7 @@ def _without_items(head: bytes) -> _RawPage:
     """A page of which only the first bytes can be read: the API server writes the objects last.
 
     Raises:
-        UnreadableError: where they begin cannot be seen.
+        UnreadableAnswerError: where they begin cannot be seen.
     """
     before, _, _ = head.partition(_ITEMS)
     return _decode(before + _ITEMS + b"null}", _RawPage)

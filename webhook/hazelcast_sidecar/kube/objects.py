@@ -1,14 +1,17 @@
 """Kubernetes objects as far as they are read: metadata, owners, and where the API has each kind."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hazelcast_sidecar.names import PREFIX
+from hazelcast_sidecar.owners import OwnerReference, controller_of
 
-_READ = (PREFIX, "openshift.io/")
+_KNOWN = (PREFIX, "openshift.io/")
 
+JsonObject = dict[str, Any]
+"""An object as the API has it, or another JSON object."""
 
 _MAX_TEXT, _MAX_LABELS, _MAX_OWNERS = 16 * 1024, 256, 100
 """What is kept of one object's metadata: characters of labels and annotations together, labels, owners."""
@@ -16,16 +19,6 @@ _MAX_TEXT, _MAX_LABELS, _MAX_OWNERS = 16 * 1024, 256, 100
 
 MAX_OWNER_TEXT = 1024
 """Characters of an owner reference: a group and a name have 253 at most, all else is shorter."""
-
-
-class OwnerReference(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """What an object belongs to; Kubernetes' garbage collector removes it with the last one."""
-
-    api_version: str
-    kind: str
-    name: str
-    uid: str
-    controller: bool | None = None
 
 
 class Metadata(msgspec.Struct, gc=False, rename="camel"):
@@ -36,7 +29,7 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
     uid: str = ""
     resource_version: str = ""
     labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    known_annotations: dict[str, str] = msgspec.field(default_factory=dict, name="annotations")
     """Those that are read here; with the others a list of ten thousand Pods would be all text."""
     owner_references: tuple[OwnerReference, ...] = ()
     creation_timestamp: datetime | None = None
@@ -48,9 +41,11 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
         Raises:
             ValueError: what is left is more than any honest object has. Many such are in memory at a time.
         """
-        if self.annotations:
-            self.annotations = {k: text for k, text in self.annotations.items() if k.startswith(_READ)}
-        texts = (*self.labels, *self.labels.values(), *self.annotations, *self.annotations.values())
+        known = self.known_annotations
+        if known:
+            known = {key: text for key, text in known.items() if key.startswith(_KNOWN)}
+            self.known_annotations = known
+        texts = (*self.labels, *self.labels.values(), *known, *known.values())
         if len(self.labels) > _MAX_LABELS or sum(map(len, texts)) > _MAX_TEXT:
             raise ValueError(
                 f"it has more than {_MAX_LABELS} labels or {_MAX_TEXT} characters in them and ours"
@@ -68,10 +63,8 @@ def _is_too_long(owner: OwnerReference) -> bool:
 
 def owner_of(pod: Metadata) -> OwnerReference:
     """What made a Pod; a Pod that nothing made belongs to itself."""
-    owner = next((reference for reference in pod.owner_references if reference.controller), None)
-    if owner is None:
-        return pod_reference(pod.name, pod.uid)
-    return msgspec.structs.replace(owner, controller=None)
+    owner = controller_of(pod.owner_references)
+    return msgspec.structs.replace(owner, controller=None) if owner else pod_reference(pod.name, pod.uid)
 
 
 _VERSION_DIGITS = 40

@@ -14,7 +14,7 @@ from hazelcast_sidecar.manifest_text.edit import Splice, spliced, splices_of
 from hazelcast_sidecar.manifest_text.events import BYTE_ORDER_MARK
 from hazelcast_sidecar.manifest_text.failures import UneditableError, UnreadableError
 from hazelcast_sidecar.manifest_text.json_text import json_nodes, json_style, read_json
-from hazelcast_sidecar.manifest_text.nodes import Kind, Node
+from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
 from hazelcast_sidecar.manifest_text.patching import patched, same
 from hazelcast_sidecar.manifest_text.yaml_nodes import key_text, yaml_nodes
 
@@ -109,7 +109,7 @@ class Document:
         above = path.split("/")[1:] if self._item(path) is None else []
         for step in (*above, *steps):
             node = _child(node, step) if node else None
-        return None if node is None or node.kind is Kind.ALIAS else self.text[node.start : node.end]
+        return None if node is None or node.kind is NodeKind.ALIAS else self.text[node.start : node.end]
 
     def changed(self, changes: Sequence[Change]) -> Changed:
         """Return the document with operations done on its objects, on each all of them or none."""
@@ -254,9 +254,9 @@ def _moved(content: Content) -> Content:
 
 
 def _child(node: Node, step: str) -> Node | None:
-    if node.kind is Kind.SEQUENCE:
+    if node.kind is NodeKind.SEQUENCE:
         return node.children[int(step)] if int(step) < len(node.children) else None
-    if node.kind is Kind.MAPPING:
+    if node.kind is NodeKind.MAPPING:
         return next((value for key, value in reversed(node.pairs) if key_text(key) == step), None)
     return None
 

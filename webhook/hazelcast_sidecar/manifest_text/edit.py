@@ -6,13 +6,14 @@ Nothing else of the text is touched.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from hazelcast_sidecar.manifest_text.failures import UneditableError
-from hazelcast_sidecar.manifest_text.nodes import Kind, Node
+from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
+from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.manifest_text.render import (
     JsonStyle,
     Style,
@@ -25,8 +26,6 @@ from hazelcast_sidecar.manifest_text.render import (
     value_lines,
 )
 from hazelcast_sidecar.manifest_text.yaml_nodes import MERGE_KEY, key_text
-
-Operation = Mapping[str, Any]
 
 AS_WRITTEN = "text"
 """Member of an operation of ours beside those of RFC 6902: how its value is written."""
@@ -85,7 +84,7 @@ def _aliased(root: Node) -> frozenset[str]:
     found, waiting = set(), [root]
     while waiting:
         node = waiting.pop()
-        if node.kind is Kind.ALIAS:
+        if node.kind is NodeKind.ALIAS:
             found.add(node.value)
         waiting += node.children
     return frozenset(found)
@@ -124,7 +123,7 @@ class _Overlay:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        if node.kind is Kind.MAPPING:
+        if node.kind is NodeKind.MAPPING:
             self.originals = [_Entry(key_text(key), key, value) for key, value in node.pairs]
         else:
             self.originals = [_Entry(None, None, each) for each in node.children]
@@ -132,7 +131,7 @@ class _Overlay:
 
     def find(self, step: str) -> _Entry | None:
         """Return the entry that a step of a pointer names; of a key that stands twice, the last."""
-        if self.node.kind is Kind.SEQUENCE:
+        if self.node.kind is NodeKind.SEQUENCE:
             index = int(step)
             return self.live[index] if index < len(self.live) else None
         return next((entry for entry in reversed(self.live) if entry.key == step), None)
@@ -161,12 +160,12 @@ def _apply(root: _Overlay, operation: Operation, aliased: frozenset[str]) -> Non
 def _entered(entry: _Entry, where: str, aliased: frozenset[str]) -> _Overlay:
     node = entry.node
     assert node is not None  # noqa: S101 - a new one has a value
-    if node.kind is Kind.ALIAS:
+    if node.kind is NodeKind.ALIAS:
         raise UneditableError(f"{where}: is the alias *{node.value}; write it out there")
     if node.anchor in aliased:
         sentence = f"is used in other places by the anchor &{node.anchor}; write it out there"
         raise UneditableError(f"{where}: {sentence}")
-    if node.kind is Kind.SCALAR:
+    if node.kind is NodeKind.SCALAR:
         raise UneditableError(f"{where}: is neither a list nor a mapping")
     if entry.overlay is None:
         entry.overlay = _Overlay(node)
@@ -175,7 +174,7 @@ def _entered(entry: _Entry, where: str, aliased: frozenset[str]) -> _Overlay:
 
 def _change(overlay: _Overlay, steps: list[str], operation: Operation) -> None:
     step, where = steps[-1], ".".join(steps)
-    is_list = overlay.node.kind is Kind.SEQUENCE
+    is_list = overlay.node.kind is NodeKind.SEQUENCE
     if operation["op"] == "remove":
         entry = overlay.find(step)
         if entry is None:
@@ -290,7 +289,7 @@ class _Writer:
         step = next((each for each in _steps(path)), 2)
         lists = next((each for node in reversed(path) for each in _list_styles(node)), self._anywhere)
         own = path[-1]
-        if own.kind is Kind.SEQUENCE and own.children and not own.is_flow:
+        if own.kind is NodeKind.SEQUENCE and own.children and not own.is_flow:
             width = _dash_width(own)
             lists = (lists[0], width or lists[1])
         return Style(step, *lists)
@@ -373,28 +372,28 @@ def _alone(value: Any, column: int, style: Style) -> list[str]:  # noqa: ANN401 
 
 
 def _is_block(node: Node) -> bool:
-    return node.kind in (Kind.MAPPING, Kind.SEQUENCE) and not node.is_flow
+    return node.kind in (NodeKind.MAPPING, NodeKind.SEQUENCE) and not node.is_flow
 
 
 def _steps(path: list[Node]) -> Iterator[int]:
     """Yield how far mappings are indented: those nearest to the end of a path first."""
     for node in reversed(path):
-        if node.kind is Kind.MAPPING and _is_block(node):
+        if node.kind is NodeKind.MAPPING and _is_block(node):
             for _, value in node.pairs:
-                if value.kind is Kind.MAPPING and _is_block(value) and value.column > node.column:
+                if value.kind is NodeKind.MAPPING and _is_block(value) and value.column > node.column:
                     yield value.column - node.column
     for upper, lower in zip(path[-2::-1], path[:0:-1], strict=False):
-        if upper.kind is lower.kind is Kind.MAPPING and lower.column > upper.column:
+        if upper.kind is lower.kind is NodeKind.MAPPING and lower.column > upper.column:
             yield lower.column - upper.column
 
 
 def _list_styles(node: Node) -> Iterator[tuple[int, int]]:
     """Yield offset and dash width of the lists in a mapping."""
-    if node.kind is not Kind.MAPPING or node.is_flow:
+    if node.kind is not NodeKind.MAPPING or node.is_flow:
         return
     for _, value in node.pairs:
         if (
-            value.kind is Kind.SEQUENCE
+            value.kind is NodeKind.SEQUENCE
             and _is_block(value)
             and value.anchor is None
             and (width := _dash_width(value))
@@ -435,7 +434,7 @@ class _Block:
     def _entry_starts(self) -> Iterator[int]:
         """Yield where each entry begins: at its key, or its dash."""
         text, at = self._writer.text, self._node.start
-        if self._node.kind is Kind.MAPPING:
+        if self._node.kind is NodeKind.MAPPING:
             for entry in self._overlay.originals:
                 assert entry.key_node is not None  # noqa: S101 - a mapping's
                 yield entry.key_node.start
@@ -467,7 +466,7 @@ class _Block:
 
     def _lines(self, entries: list[_Entry], column: int) -> list[str]:
         style = self._writer.style(self._path)
-        if self._node.kind is Kind.MAPPING:
+        if self._node.kind is NodeKind.MAPPING:
             return [
                 line for each in entries for line in pair_lines(each.key or "", each.value, column, style)
             ]
@@ -481,7 +480,7 @@ class _Block:
         column = start - writer.line_start(start)
         if _last_leaf(before).is_block_text and writer.is_open(writer.line_below(before.end)):
             # A line break behind it would be a part of that text.
-            if self._node.kind is Kind.SEQUENCE:
+            if self._node.kind is NodeKind.SEQUENCE:
                 raise UneditableError("the file ends within a text; put a line break at its end")
             return self._in_front(before, entries, above_comments=False)
         return writer.below(before.end, self._lines(entries, column))
@@ -609,12 +608,12 @@ class _Flow:
     def _shown(self, entry: _Entry, deeper: str = "") -> str:
         style = self._writer.json_style
         if style is None:
-            if self._node.kind is Kind.SEQUENCE:
+            if self._node.kind is NodeKind.SEQUENCE:
                 return flow(entry.value)
             return flow_pair(entry.key or "", entry.value)
         at = self._inside if not self._overlay.originals else _start(self._overlay.originals[0])
         shown = as_json(entry.value, style, self._writer.margin(at) + deeper)
-        if self._node.kind is Kind.SEQUENCE:
+        if self._node.kind is NodeKind.SEQUENCE:
             return shown
         return f"{as_json(entry.key, style)}{style.colon}{shown}"
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from hazelcast_sidecar.manifest_text.content import Content, Json, Span
 from hazelcast_sidecar.manifest_text.events import MAX_DEPTH
 from hazelcast_sidecar.manifest_text.failures import UnreadableError
-from hazelcast_sidecar.manifest_text.nodes import Kind, Node
+from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
 from hazelcast_sidecar.manifest_text.render import JsonStyle
 
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -127,7 +127,7 @@ def json_nodes(text: str, start: int = 0) -> Node:
         if found in ",:":
             continue
         if found in "{[":
-            node = Node(Kind.MAPPING if found == "{" else Kind.SEQUENCE, match.start(), -1, 0)
+            node = Node(NodeKind.MAPPING if found == "{" else NodeKind.SEQUENCE, match.start(), -1, 0)
             node.is_flow = True
             stack.append(node)
             continue
@@ -135,7 +135,7 @@ def json_nodes(text: str, start: int = 0) -> Node:
             node = stack.pop()
             node.end = match.end()
         else:
-            node = Node(Kind.SCALAR, match.start(), match.end(), 0, _scalar(found))
+            node = Node(NodeKind.SCALAR, match.start(), match.end(), 0, _scalar(found))
         if not stack:
             return node
         stack[-1].children.append(node)

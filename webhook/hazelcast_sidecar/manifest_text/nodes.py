@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Any
 
 
-class Kind(Enum):
+class NodeKind(Enum):
     """What a node is."""
 
     SCALAR = "scalar"
@@ -30,7 +30,7 @@ class Node:
 
     __slots__ = ("anchor", "children", "column", "end", "is_block_text", "is_flow", "kind", "start", "value")
 
-    def __init__(self, kind: Kind, start: int, end: int, column: int, value: Any = None) -> None:  # noqa: ANN401 - a scalar
+    def __init__(self, kind: NodeKind, start: int, end: int, column: int, value: Any = None) -> None:  # noqa: ANN401 - a scalar
         self.kind = kind
         self.start, self.end, self.column = start, end, column
         self.value = value
@@ -41,7 +41,7 @@ class Node:
     @property
     def is_empty_text(self) -> bool:
         """Return whether nothing is written: the value of `key:`, which is null."""
-        return self.kind is Kind.SCALAR and self.start == self.end
+        return self.kind is NodeKind.SCALAR and self.start == self.end
 
     @property
     def pairs(self) -> list[tuple["Node", "Node"]]:

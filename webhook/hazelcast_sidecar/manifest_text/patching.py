@@ -4,8 +4,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+Operation = Mapping[str, Any]
+"""One operation of a JSON Patch (RFC 6902)."""
 
-def patched(value: Any, operations: Iterable[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - JSON
+
+def patched(value: Any, operations: Iterable[Operation]) -> Any:  # noqa: ANN401 - JSON
     """Return a value with operations done on it: add, replace and remove.
 
     What does not change is shared with the value, which itself stays as it is; hence a thousand objects of a
@@ -17,7 +20,7 @@ def patched(value: Any, operations: Iterable[Mapping[str, Any]]) -> Any:  # noqa
     return value
 
 
-def _done(value: Any, steps: list[str], operation: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+def _done(value: Any, steps: list[str], operation: Operation) -> Any:  # noqa: ANN401 - JSON
     if not steps:
         return operation["value"]
     step, *rest = steps

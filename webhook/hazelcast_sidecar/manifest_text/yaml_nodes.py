@@ -18,7 +18,7 @@ from hazelcast_sidecar.manifest_text.events import (
     reading,
 )
 from hazelcast_sidecar.manifest_text.failures import UnreadableError
-from hazelcast_sidecar.manifest_text.nodes import Kind, Node
+from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
 from hazelcast_sidecar.manifest_text.scalars import Scalar, as_key, plain, tagged
 
 MERGE_KEY = object()
@@ -49,11 +49,13 @@ def _first_node(next_event: Callable[[], Any]) -> Node | None:
         if kind is ScalarEvent:
             node = _scalar(event)
         elif kind is AliasEvent:
-            node = _node(Kind.ALIAS, event, event.anchor)
+            node = _node(NodeKind.ALIAS, event, event.anchor)
         elif kind is MappingStartEvent or kind is SequenceStartEvent:
             if len(stack) == MAX_DEPTH:
                 raise UnreadableError(f"is nested in more than {MAX_DEPTH} levels", event.start_mark.index)
-            stack.append(_collection(event, Kind.MAPPING if kind is MappingStartEvent else Kind.SEQUENCE))
+            stack.append(
+                _collection(event, NodeKind.MAPPING if kind is MappingStartEvent else NodeKind.SEQUENCE)
+            )
             continue
         elif kind is MappingEndEvent or kind is SequenceEndEvent:
             node = stack.pop()
@@ -67,13 +69,13 @@ def _first_node(next_event: Callable[[], Any]) -> Node | None:
         stack[-1].children.append(node)
 
 
-def _node(kind: Kind, event: Any, value: object = None) -> Node:  # noqa: ANN401 - PyYAML has no types
+def _node(kind: NodeKind, event: Any, value: object = None) -> Node:  # noqa: ANN401 - PyYAML has no types
     start = event.start_mark
     return Node(kind, start.index, event.end_mark.index, start.column, value)
 
 
 def _scalar(event: Any) -> Node:  # noqa: ANN401 - as above
-    node = _node(Kind.SCALAR, event, _value(event))
+    node = _node(NodeKind.SCALAR, event, _value(event))
     node.anchor = event.anchor
     node.is_block_text = event.style in ("|", ">")
     return node
@@ -88,7 +90,7 @@ def _value(event: Any) -> object:  # noqa: ANN401 - as above
     return plain(text) if event.implicit[0] else text
 
 
-def _collection(event: Any, kind: Kind) -> Node:  # noqa: ANN401 - as above
+def _collection(event: Any, kind: NodeKind) -> Node:  # noqa: ANN401 - as above
     node = _node(kind, event)
     node.is_flow = bool(event.flow_style)
     node.anchor = event.anchor
@@ -101,13 +103,13 @@ def _close(node: Node, event: Any) -> None:  # noqa: ANN401 - as above
         return
     # libyaml ends a block where the next token begins, behind comments.
     node.end = max(child.end for child in node.children[-2:])
-    if node.kind is Kind.MAPPING:
+    if node.kind is NodeKind.MAPPING:
         node.column = node.children[0].column
 
 
 def key_text(node: Node) -> str | None:
     """Return a mapping's key as JSON has it; None where it merges, or is none."""
-    if node.kind is not Kind.SCALAR or node.value is MERGE_KEY or node.value is None:
+    if node.kind is not NodeKind.SCALAR or node.value is MERGE_KEY or node.value is None:
         return None
     value: Scalar = node.value
     return as_key(value)

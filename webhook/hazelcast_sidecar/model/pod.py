@@ -10,6 +10,8 @@ from typing import Annotated
 
 import msgspec
 
+from hazelcast_sidecar.owners import controller_of
+
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """What the API server takes for an integer at most; one of thousands of digits cannot even be printed."""
 
@@ -77,22 +79,22 @@ class Container(msgspec.Struct, gc=False, rename="camel"):
     volume_mounts: list[VolumeMount] | None = None
 
 
-class OwnerReference(msgspec.Struct, gc=False):
-    """What made the Pod."""
+class PodOwner(msgspec.Struct, gc=False):
+    """What made the Pod, as far as it matters; in a manifest, other fields may have any type."""
 
     kind: str = ""
     name: str = ""
     controller: bool | None = None
 
 
-class Metadata(msgspec.Struct, gc=False, rename="camel"):
+class PodMetadata(msgspec.Struct, gc=False, rename="camel"):
     """The Pod's metadata; the name may still be open when a controller creates it."""
 
     name: str = ""
     generate_name: str = ""
     annotations: dict[str, str] | None = None
     labels: dict[str, str] | None = None
-    owner_references: list[OwnerReference] | None = None
+    owner_references: list[PodOwner] | None = None
 
 
 class Spec(msgspec.Struct, gc=False, rename="camel"):
@@ -118,7 +120,7 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
 class Pod(msgspec.Struct, gc=False):
     """A Pod as far as injection reads it."""
 
-    metadata: Metadata
+    metadata: PodMetadata
     spec: Spec
 
     @property
@@ -142,12 +144,10 @@ def is_controlled(pod: Pod) -> bool:
     return _controller(pod.metadata) is not None
 
 
-def _controller(metadata: Metadata) -> OwnerReference | None:
+def _controller(metadata: PodMetadata) -> PodOwner | None:
     """Find the workload that made a Pod; the Node that owns a mirror Pod is none."""
-    for owner in metadata.owner_references or ():
-        if owner.controller and owner.kind != NODE:
-            return owner
-    return None
+    owner = controller_of(metadata.owner_references)
+    return None if owner is None or owner.kind == NODE else owner
 
 
 NODE = "Node"

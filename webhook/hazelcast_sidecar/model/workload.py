@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS
-from hazelcast_sidecar.model.pod import Int64, Metadata, OwnerReference, Pod, Spec
+from hazelcast_sidecar.model.pod import Int64, Pod, PodMetadata, PodOwner, Spec
+from hazelcast_sidecar.owners import controller_of
 from hazelcast_sidecar.untrusted import UndecodableError, decoder
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -56,7 +57,7 @@ class Template(msgspec.Struct, gc=False):
     """A Pod template."""
 
     spec: Spec
-    metadata: Metadata | None = None
+    metadata: PodMetadata | None = None
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -70,7 +71,7 @@ class _JobSpec(msgspec.Struct, gc=False):
 
 class _JobTemplate(msgspec.Struct, gc=False):
     spec: _JobSpec | None = None
-    metadata: Metadata | None = None
+    metadata: PodMetadata | None = None
 
 
 class WorkloadSpec(msgspec.Struct, gc=False, rename="camel"):
@@ -134,7 +135,7 @@ class _ManagedFields(msgspec.Struct, gc=False, rename={"fields": "fieldsV1"}):
         return (metadata.annotations if metadata else None) or ()
 
 
-class WorkloadMetadata(Metadata, gc=False, rename="camel"):
+class WorkloadMetadata(PodMetadata, gc=False, rename="camel"):
     """The workload's metadata."""
 
     deletion_timestamp: str | None = None
@@ -172,15 +173,15 @@ class Workload(msgspec.Struct, gc=False):
 
     def is_controlled(self) -> bool:
         """Whether another workload made it, as a Deployment makes its ReplicaSets."""
-        return any(owner.controller for owner in self.metadata.owner_references or ())
+        return controller_of(self.metadata.owner_references) is not None
 
 
 def as_pod(kind: WorkloadKind, workload: Workload, template: Template, annotations: dict[str, str]) -> Pod:
     """The Pod that a workload will have made from its template, with these annotations."""
     own = workload.metadata
-    owner = OwnerReference(kind.name, own.name or own.generate_name.rstrip("-"), controller=True)
+    owner = PodOwner(kind.name, own.name or own.generate_name.rstrip("-"), controller=True)
     labels = template.metadata.labels if template.metadata else None
-    metadata = Metadata(
+    metadata = PodMetadata(
         generate_name=f"{own.name}-", annotations=annotations, labels=labels, owner_references=[owner]
     )
     return Pod(metadata, template.spec)

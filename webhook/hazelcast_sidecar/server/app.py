@@ -19,7 +19,7 @@ from hazelcast_sidecar.runtime.admin import Readiness
 from hazelcast_sidecar.runtime.log import LogLine
 from hazelcast_sidecar.server.body import whole_body
 from hazelcast_sidecar.server.response import ReadyResponse
-from hazelcast_sidecar.server.server_metrics import REFUSALS, Metrics
+from hazelcast_sidecar.server.server_metrics import REFUSALS, ServerMetrics
 from hazelcast_sidecar.text import in_one_line
 
 MUTATE_PODS, MUTATE_WORKLOADS = "/mutate/pods", "/mutate/workloads"
@@ -41,7 +41,7 @@ RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def request_handler(
-    reviewer: Reviewer, readiness: Readiness, metrics: Metrics, log: LogLine
+    reviewer: Reviewer, readiness: Readiness, metrics: ServerMetrics, log: LogLine
 ) -> RequestHandler:
     """What answers a request: POST of an AdmissionReview to `MUTATE_PODS` or `MUTATE_WORKLOADS`.
 

@@ -20,7 +20,7 @@ from hazelcast_sidecar.runtime.reload import follow
 from hazelcast_sidecar.runtime.settings_file import SettingsFile
 from hazelcast_sidecar.server.app import request_handler, webhook_server
 from hazelcast_sidecar.server.clients import only
-from hazelcast_sidecar.server.server_metrics import Metrics
+from hazelcast_sidecar.server.server_metrics import ServerMetrics
 from hazelcast_sidecar.server.tls import ServedCertificate
 from hazelcast_sidecar.version import __version__
 
@@ -66,7 +66,7 @@ async def _serve(server: ServerSettings) -> None:
     reviewer = Reviewer(settings.load())
     log = json_lines(later=asyncio.get_running_loop().call_soon)
     take_up_logging(log)
-    readiness, metrics = Readiness(), Metrics()
+    readiness, metrics = Readiness(), ServerMetrics()
     stop, stop_at_once = stop_signals()
     admin = await listen(
         "--admin-listen",
@@ -105,7 +105,7 @@ async def _serve(server: ServerSettings) -> None:
     log("stopped")
 
 
-async def watch_expiry(certificate: ServedCertificate, readiness: Readiness, metrics: Metrics) -> None:
+async def watch_expiry(certificate: ServedCertificate, readiness: Readiness, metrics: ServerMetrics) -> None:
     """Keep the server not ready while its certificate has expired, until cancelled."""
     while True:
         metrics.certificate_expiry.set(certificate.expires.timestamp())

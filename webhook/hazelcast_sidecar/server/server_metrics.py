@@ -33,7 +33,7 @@ REFUSALS = {
 """Every HTTP status a refused request can get, and its reason in a Kubernetes Status."""
 
 
-class Metrics:
+class ServerMetrics:
     """Admissions by outcome, refused requests by HTTP status, and what is taken up from files."""
 
     def __init__(self) -> None:

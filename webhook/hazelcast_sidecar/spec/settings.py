@@ -21,9 +21,6 @@ from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.names import SETTINGS_KEY
 from hazelcast_sidecar.untrusted import UNDECODABLE
 
-Defaults = Mapping[str, str]
-"""Annotation name (without the prefix) to the value it has where a Pod does not set it."""
-
 _MAX_USER = 2**31 - 1  # what the API server takes
 _SHOWN = 64  # characters of a wrong value that a sentence repeats
 
@@ -32,14 +29,14 @@ class Settings(msgspec.Struct, frozen=True):
     """Settings of one installation; the shipped ones when made without arguments.
 
     Attributes:
-        defaults: for all Pods.
+        defaults: annotation name (without the prefix) to the value it has where a Pod does not set it.
         namespaces: namespace to the defaults of the Pods in it, which outrank those for all.
         run_as_user: numeric user and group of the member container; None leaves the choice to the
             platform, as OpenShift wants it.
     """
 
-    defaults: Defaults = MappingProxyType({})
-    namespaces: Mapping[str, Defaults] = MappingProxyType({})
+    defaults: Mapping[str, str] = MappingProxyType({})
+    namespaces: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     run_as_user: int | None = 65534
 
 

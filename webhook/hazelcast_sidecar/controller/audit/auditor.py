@@ -136,4 +136,4 @@ class Auditor:
 
 def _asking(pods: Iterable[Metadata]) -> list[Metadata]:
     """Those that carry our annotation and are not on their way out; no more of a page is kept."""
-    return [pod for pod in pods if INJECT in pod.annotations and not pod.deletion_timestamp]
+    return [pod for pod in pods if INJECT in pod.known_annotations and not pod.deletion_timestamp]

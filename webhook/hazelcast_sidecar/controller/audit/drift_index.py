@@ -8,8 +8,9 @@ from hazelcast_sidecar.controller.audit.findings import Finding, selector_of
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.injection.drift import DriftDetector, InjectedPod, Verdict, injected_pod
-from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, owner_of
+from hazelcast_sidecar.kube.objects import Metadata, owner_of
 from hazelcast_sidecar.names import INJECT, STATUS
+from hazelcast_sidecar.owners import OwnerReference
 
 _AT_ONCE = 200
 _SPARE = 100
@@ -43,7 +44,7 @@ class DriftIndex:
         injected = None if item.deletion_timestamp else injected_pod(item)
         if injected is None:
             self.remove(item)
-            if INJECT in item.annotations and STATUS not in item.annotations:
+            if INJECT in item.known_annotations and STATUS not in item.known_annotations:
                 self.unrecorded[item.uid] = item
             return
         workload = _Workload(injected, owner_of(item), selector_of(item))

@@ -8,8 +8,9 @@ import msgspec
 from prometheus_client import Gauge
 
 from hazelcast_sidecar.injection.drift import Verdict
-from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, pod_reference
+from hazelcast_sidecar.kube.objects import Metadata, pod_reference
 from hazelcast_sidecar.model.pod import HASH_LABELS
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
 MISSED, DRIFTED = "Missed", "Drifted"

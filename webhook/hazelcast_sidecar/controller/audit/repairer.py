@@ -18,7 +18,7 @@ from time import monotonic
 import msgspec
 
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, Finding, Findings, Tell
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.injection.drift import DriftDetector, Verdict, as_created, as_sent, injected_pod
 from hazelcast_sidecar.injection.patch import DEFAULT_GRACE_SECONDS
@@ -92,7 +92,7 @@ class Repairer:
         repaired: list[Findings],
         *,
         seconds: float,
-        metrics: Metrics,
+        metrics: ControllerMetrics,
         log: LogLine,
         tell: Tell,
         clock: Callable[[], float] = monotonic,

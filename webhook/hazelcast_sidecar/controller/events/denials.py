@@ -9,11 +9,12 @@ import re
 import msgspec
 
 from hazelcast_sidecar.controller.events.recorder import Recorder
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.reflector import Watcher
 from hazelcast_sidecar.kube.client import Api
-from hazelcast_sidecar.kube.objects import EVENT, MAX_OWNER_TEXT, OwnerReference, Partial
+from hazelcast_sidecar.kube.objects import EVENT, MAX_OWNER_TEXT, Partial
 from hazelcast_sidecar.names import INJECTOR, POD_WEBHOOKS
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
 _FAILED_CREATE = "reason=FailedCreate,involvedObject.kind=ReplicaSet"
@@ -51,7 +52,7 @@ class _FailedCreate(Partial, gc=False, rename="camel"):
 class Denials(Watcher):
     """Tells what is denied from now on; who denied earlier Pods will deny the next attempt too."""
 
-    def __init__(self, api: Api, recorder: Recorder, metrics: Metrics, log: LogLine) -> None:
+    def __init__(self, api: Api, recorder: Recorder, metrics: ControllerMetrics, log: LogLine) -> None:
         super().__init__(api, EVENT, metrics, log)
         self._recorder = recorder
 

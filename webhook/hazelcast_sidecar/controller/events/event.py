@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hazelcast_sidecar.kube.client import FIELD_MANAGER
-from hazelcast_sidecar.kube.objects import OwnerReference
 from hazelcast_sidecar.names import is_object_name
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.text import in_one_line
 
 MAX_MESSAGE = 1024

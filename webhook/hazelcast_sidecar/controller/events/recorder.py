@@ -14,10 +14,11 @@ import msgspec
 from hazelcast_sidecar.controller.events.event import EventNotice, EventSeries, can_be, cut, event, event_name
 from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
 from hazelcast_sidecar.controller.events.top_owner import TopOwners
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, FIELD_MANAGER, Api, ApiError, in_words
-from hazelcast_sidecar.kube.objects import EVENT, OwnerReference
+from hazelcast_sidecar.kube.objects import EVENT
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
 _AGAIN = timedelta(minutes=5)
@@ -52,7 +53,7 @@ class Recorder:
     def __init__(
         self,
         api: Api,
-        metrics: Metrics,
+        metrics: ControllerMetrics,
         log: LogLine,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import msgspec
 
 from hazelcast_sidecar.kube.client import Api
-from hazelcast_sidecar.kube.objects import Kind, OwnerReference
+from hazelcast_sidecar.kube.objects import Kind
 from hazelcast_sidecar.names import is_object_name
+from hazelcast_sidecar.owners import OwnerReference, controller_of
 
 _MAX_KNOWN = 4096
 _MAX_TEXT = 253
@@ -88,7 +89,7 @@ class TopOwners:
             return None  # no more than a name, and that says nothing
         if found is None or found.metadata.uid != claimed.uid:
             return None
-        maker = next((each for each in found.metadata.owner_references if each.controller), None)
+        maker = controller_of(found.metadata.owner_references)
         if maker is None or not is_well_formed(maker):
             return Owner(_plain(claimed), None)
         return Owner(_plain(claimed), _plain(maker))

@@ -11,18 +11,19 @@ import msgspec
 from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
 from hazelcast_sidecar.group_objects.claims import Facts
 from hazelcast_sidecar.group_objects.desired_objects import (
+    GroupWorkload,
     Participant,
     Requirements,
     Unmet,
-    Workload,
     needs_of_group,
     unmet_requests,
 )
-from hazelcast_sidecar.kube.objects import Metadata, OwnerReference, is_older, owner_of, pod_reference
+from hazelcast_sidecar.kube.objects import Metadata, is_older, owner_of, pod_reference
 from hazelcast_sidecar.limits import shown
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import GROUP, RESOURCE_PREFIX, STATUS, is_group, is_object_name, resource_name
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
 _LINES, _LINES_PER_SECOND = 20, 0.2
@@ -50,7 +51,7 @@ class Standing(NamedTuple):
 
     owner: OwnerReference
     """What the group's objects belong to."""
-    workload: Workload
+    workload: GroupWorkload
 
 
 @dataclass(slots=True, eq=False)
@@ -238,7 +239,7 @@ class Groups:
                 continue
             for uid, name in bearers.pods.items():
                 pod = pod_reference(name, uid)
-                itself = Workload(identity=uid, name=f"Pod/{name}", scalable=False)
+                itself = GroupWorkload(identity=uid, name=f"Pod/{name}", scalable=False)
                 yield claim.status, Standing(pod, itself), Asker(pod, pod)
 
     def _add(self, claim: Claim, item: Metadata) -> None:
@@ -273,7 +274,7 @@ class Groups:
         A Pod that ends needs nothing any more, and when its workload is deleted its objects go before it
         does: they must not be made again for it.
         """
-        text = item.annotations.get(STATUS)
+        text = item.known_annotations.get(STATUS)
         if text is None or item.deletion_timestamp is not None:
             return None
         owner = owner_of(item)

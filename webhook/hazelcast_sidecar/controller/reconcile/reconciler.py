@@ -13,7 +13,7 @@ from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, ManagedObjects, Wanted
 from hazelcast_sidecar.controller.reconcile.verification import Verifier
 from hazelcast_sidecar.controller.shared.backoff import Backoff
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.group_objects.desired_objects import OURS, of_group
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
@@ -119,7 +119,7 @@ class Reconciler:
         kept: dict[str, ManagedObjects],
         queue: WorkQueue,
         recorder: Recorder,
-        metrics: Metrics,
+        metrics: ControllerMetrics,
         log: LogLine,
     ) -> None:
         self._api, self._groups, self._kept, self._queue = api, groups, kept, queue

@@ -8,11 +8,12 @@ from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
 from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, TopOwners, is_well_formed
 from hazelcast_sidecar.controller.reconcile.groups import Bearers, Claim, Groups, Key, Standing
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
-from hazelcast_sidecar.group_objects.claims import Facts, InjectedPod, contradiction, facts_of
-from hazelcast_sidecar.group_objects.desired_objects import SCALABLE, Workload
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
+from hazelcast_sidecar.group_objects.claims import Facts, PodWithMember, contradiction, facts_of
+from hazelcast_sidecar.group_objects.desired_objects import SCALABLE, GroupWorkload
 from hazelcast_sidecar.kube.client import Api
-from hazelcast_sidecar.kube.objects import POD, OwnerReference, pod_reference
+from hazelcast_sidecar.kube.objects import POD, pod_reference
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
 _AT_ONCE = 20
@@ -24,7 +25,9 @@ _LINES, _LINES_PER_SECOND = 20, 0.2
 class Verifier:
     """Reads one whole Pod for each claim, and looks up its owner; most Pods are never read."""
 
-    def __init__(self, api: Api, groups: Groups, recorder: Recorder, metrics: Metrics, log: LogLine) -> None:
+    def __init__(
+        self, api: Api, groups: Groups, recorder: Recorder, metrics: ControllerMetrics, log: LogLine
+    ) -> None:
         self._api, self._groups, self._recorder = api, groups, recorder
         self._metrics, self._log = metrics, log
         self._subjects: TopOwners = recorder.subjects
@@ -84,7 +87,7 @@ class Verifier:
             LookupError: it has gone.
         """
         with suppress(msgspec.MsgspecError, RecursionError):
-            pod = await self._api.read_as(InjectedPod, POD, namespace, name)
+            pod = await self._api.read_as(PodWithMember, POD, namespace, name)
             if pod is None or pod.metadata.uid != uid:
                 raise LookupError(name)
             return facts_of(pod)
@@ -97,14 +100,14 @@ class Verifier:
         if found is not None:
             above = found.maker or found.reference
             scalable = (owner.api_version, owner.kind) in SCALABLE
-            return Standing(found.reference, Workload(above.uid, _shown(above), scalable))
+            return Standing(found.reference, GroupWorkload(above.uid, _shown(above), scalable))
         if (owner.api_version, owner.kind) in CONFIRMABLE or owner.kind == "Pod":
             return None
         if not is_well_formed(owner):
             return None
         # Of a kind that the controller may not read, such as a CloneSet. The garbage collector can: where it
         # does not exist, that removes the Pods, too.
-        return Standing(owner, Workload(owner.uid, _shown(owner), scalable=False))
+        return Standing(owner, GroupWorkload(owner.uid, _shown(owner), scalable=False))
 
     def _say(self, claim: Claim, pod: OwnerReference, why: str) -> None:
         """Count it, and say it at a measured pace: forged Pods must not crowd out the Events of others."""

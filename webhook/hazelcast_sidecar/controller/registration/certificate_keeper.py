@@ -12,7 +12,7 @@ from typing import Any
 from hazelcast_sidecar.certificates import KeyPair
 from hazelcast_sidecar.controller.registration.rotation import Certificates, Policy, expiry, plan
 from hazelcast_sidecar.controller.shared.backoff import run_periodically
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.group_objects.desired_objects import OURS
 from hazelcast_sidecar.kube.client import Api
@@ -35,7 +35,7 @@ class CertificateKeeper:
         api: Api,
         namespace: str,
         policy: Policy,
-        metrics: Metrics,
+        metrics: ControllerMetrics,
         log: LogLine,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:

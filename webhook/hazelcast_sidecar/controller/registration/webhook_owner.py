@@ -12,8 +12,9 @@ from hazelcast_sidecar.controller.shared.backoff import run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.kube.client import Api
-from hazelcast_sidecar.kube.objects import NAMESPACE, WEBHOOK_CONFIGURATION, OwnerReference
+from hazelcast_sidecar.kube.objects import NAMESPACE, WEBHOOK_CONFIGURATION
 from hazelcast_sidecar.names import INJECTOR
+from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
 _LOOK_SECONDS = 5

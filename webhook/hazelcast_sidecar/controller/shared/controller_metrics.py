@@ -30,7 +30,7 @@ class Where(StrEnum):
     SETTINGS = "settings"
 
 
-class Metrics:
+class ControllerMetrics:
     """Reconciles, the queue, the watched Pods, Events, and who leads."""
 
     def __init__(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from time import monotonic
 
 from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.errors import in_short
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, ApiError
 from hazelcast_sidecar.runtime.log import LogLine
@@ -29,7 +29,9 @@ class Faults:
         clock: seconds that only grow.
     """
 
-    def __init__(self, metrics: Metrics, log: LogLine, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, metrics: ControllerMetrics, log: LogLine, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._metrics, self._log = metrics, log
         self._buckets = {where: TokenBucket(_BURST, _PER_SECOND, clock) for where in Where}
         self._unlogged: Counter[Where] = Counter()

@@ -19,7 +19,7 @@ from typing import Protocol
 import msgspec
 
 from hazelcast_sidecar.controller.shared.backoff import Backoff
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics, Where
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
 from hazelcast_sidecar.kube.objects import Kind, Metadata, Partial
@@ -79,7 +79,7 @@ class FanOut:
 class Watcher(ABC):
     """Watches objects of one kind, whatever happens."""
 
-    def __init__(self, api: Api, kind: Kind, metrics: Metrics, log: LogLine) -> None:
+    def __init__(self, api: Api, kind: Kind, metrics: ControllerMetrics, log: LogLine) -> None:
         self._api, self._kind, self._metrics, self._log = api, kind, metrics, log
         self._faults = Faults(metrics, log)
         self._version = ""
@@ -130,7 +130,7 @@ class Reflector(Watcher):
     """Feeds one index with the objects of one kind that have some labels."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
-        self, api: Api, kind: Kind, selector: str, index: Index, metrics: Metrics, log: LogLine
+        self, api: Api, kind: Kind, selector: str, index: Index, metrics: ControllerMetrics, log: LogLine
     ) -> None:
         super().__init__(api, kind, metrics, log)
         self._selector, self._index = selector, index

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from time import monotonic
 
-from hazelcast_sidecar.controller.shared.controller_metrics import Metrics
+from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.kube.bounded import TooLongError
 from hazelcast_sidecar.kube.client import in_words
 from hazelcast_sidecar.kube.objects import Kind
@@ -16,7 +16,7 @@ _MAX_SHOWN = 300
 """Characters of an error, which may repeat what is in the object."""
 
 
-class Unread:
+class UnreadObjects:
     """Takes note of objects that were passed over.
 
     Args:
@@ -25,7 +25,9 @@ class Unread:
         clock: seconds, from any point on.
     """
 
-    def __init__(self, metrics: Metrics, log: LogLine, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, metrics: ControllerMetrics, log: LogLine, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._metrics, self._log, self._clock = metrics, log, clock
         self._quiet_until: dict[str, float] = {}
 
