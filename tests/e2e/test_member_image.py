@@ -1,8 +1,9 @@
-"""The image of member/: it starts by its cache, and without one where the cache does not fit."""
+"""The image of member/: its cache, where that fits and where it does not, and the patched class."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,10 @@ pytestmark = pytest.mark.e2e
 
 REPLICAS = 5
 CACHE = "/opt/aot/member.aot"
+PATCH = "/opt/aot/patch/hazelcast-patch.jar"
+CLUSTER = "com.hazelcast.internal.cluster.impl.ClusterServiceImpl"
+CLASSES = "/tmp/classes.log"  # noqa: S108 (in the container)
+LOG_CLASSES = f"-Xlog:class+load:file={CLASSES}"
 
 
 def maps_the_cache(kubectl: Kubectl, pod: str) -> bool:
@@ -26,6 +31,20 @@ def maps_the_cache(kubectl: Kubectl, pod: str) -> bool:
     inside = ("exec", pod, "--container=hazelcast", "--", "cat")
     assert kubectl(*inside, "/proc/1/comm").strip() == "java"
     return CACHE in kubectl(*inside, "/proc/1/maps")
+
+
+def class_path(kubectl: Kubectl, pod: str) -> list[str]:
+    """Of the JVM that runs; a cache that it has in its memory was made with the same one."""
+    command = kubectl("exec", pod, "--container=hazelcast", "--", "cat", "/proc/1/cmdline").split("\0")
+    return command[command.index("-cp") + 1].split(":")
+
+
+def source_of(kubectl: Kubectl, pod: str, name: str) -> str:
+    """Where the JVM has a class from, as it logs it."""
+    log = kubectl("exec", pod, "--container=hazelcast", "--", "cat", CLASSES)
+    found = re.search(rf" {re.escape(name)} source: (.+)", log)
+    assert found, f"{name} is not loaded"
+    return found[1]
 
 
 def test_replicas_that_start_at_once_by_the_cache_form_one_cluster(
@@ -38,6 +57,7 @@ def test_replicas_that_start_at_once_by_the_cache_form_one_cluster(
     logs = [demo("logs", pod, "--container=hazelcast") for pod in pods]
     assert len([log for log in logs if "Members {size:1," in log]) == 1, "one founded the cluster"
     assert [pod for pod in pods if not maps_the_cache(demo, pod)] == []
+    assert [pod for pod in pods if class_path(demo, pod)[0] != PATCH] == []
     with api_proxy(demo) as api:
         first, last = replica(api, pods[0]), replica(api, pods[-1])
         assert json.loads(first.get("/members"))["local"] != json.loads(last.get("/members"))["local"]
@@ -50,13 +70,15 @@ def test_replicas_that_start_at_once_by_the_cache_form_one_cluster(
 def test_a_member_starts_without_the_cache_where_its_options_do_not_fit(
     demo: Kubectl, demo_manifests: list[dict[str, Any]], images: Images, sightings: Sightings
 ) -> None:
-    option = {"java-opts": "-XX:+UseCompactObjectHeaders"}
-    demo.apply(with_members(demo_manifests, "unfit", 1, image=images.member, **option))
+    unfit = "-XX:+UseCompactObjectHeaders"
+    options = {"java-opts": f"{unfit} {LOG_CLASSES}"}
+    demo.apply(with_members(demo_manifests, "unfit", 1, image=images.member, **options))
     demo.rolled_out("deployment/unfit")
     (pod,) = demo.pods("app=unfit")
     assert not maps_the_cache(demo, pod)
     log = demo("logs", pod, "--container=hazelcast")
     said = [line for line in log.splitlines() if "Unable to use AOT cache" in line]
-    sightings.note(f"a member with {option['java-opts']}", "\n".join(said))
+    sightings.note(f"a member with {unfit}", "\n".join(said))
     assert said
+    assert source_of(demo, pod, CLUSTER) == f"file:{PATCH}"
     demo("delete", "deployment/unfit", "--wait=false")
