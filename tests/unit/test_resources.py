@@ -87,8 +87,11 @@ def test_the_second_configuration_differs_in_the_network_alone() -> None:
     network, advanced = plain.pop("network"), pod.pop("advanced-network")
     assert plain == pod
     assert advanced["join"] == network["join"]
-    rest = advanced["rest-server-socket-endpoint-config"]
-    assert rest["endpoint-groups"] == network["rest-api"]["endpoint-groups"]
+    rest = advanced["rest-server-socket-endpoint-config"]["endpoint-groups"]
+    # Who reaches that port is no client, and is not told who the members are.
+    assert rest.pop("CLUSTER_READ") == {"enabled": False}
+    assert network["rest-api"]["endpoint-groups"].pop("CLUSTER_READ") == {"enabled": True}
+    assert rest == network["rest-api"]["endpoint-groups"]
 
 
 def test_during_a_rollout_old_and_new_pods_have_what_each_needs() -> None:

@@ -22,6 +22,7 @@ _COMMANDS = {
     "serve": "answer the API server's admission reviews",
     "controller": "keep what injected Pods need beside them: ConfigMap, headless Service, Role",
     "check": "say whether an installation is healthy, or would work here, and what to type where not",
+    "status": "show whether the members of each group form one cluster, and whether its entries are safe",
     "inject": "inject the Pods and workloads of manifests, without a webhook",
     "uninject": "take out of manifests what was injected",
     "explain": "say what would be injected into the Pods and workloads of manifests, and why",

@@ -1,0 +1,1 @@
+"""The command `status`: what the members of each group say."""

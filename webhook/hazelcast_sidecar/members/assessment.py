@@ -1,0 +1,194 @@
+"""Whether the Pods of a group form one cluster, judged by what their members answer."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from hazelcast_sidecar.members.view import MemberView
+from hazelcast_sidecar.names import resource_name
+
+_ACTIVE = "ACTIVE"
+_SERVICE_NAME = "kubernetes.io/service-name"
+_SHOWN = 5
+
+
+class GroupPod(msgspec.Struct, frozen=True):
+    """A Pod of a group, as the API has it, and what its member answered."""
+
+    name: str
+    ready: bool
+    terminating: bool
+    image: str
+    """The member container's."""
+    fingerprint: str
+    """Of what the injector added to it (`injection/fingerprint.py`)."""
+    view: MemberView | None = None
+    error: str = ""
+    """Why there is no view, as half a sentence."""
+
+
+class Severity(StrEnum):
+    """How much an observation matters."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """One sentence about a group, and what to do about it."""
+
+    severity: Severity
+    message: str
+    remedy: str = ""
+
+
+class Assessment(msgspec.Struct, frozen=True):
+    """What is known of one group."""
+
+    namespace: str
+    group: str
+    pods: tuple[GroupPod, ...]
+    observations: tuple[Observation, ...]
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of its observations."""
+        order = list(Severity)
+        return max((each.severity for each in self.observations), key=order.index, default=Severity.NOTE)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether members that answered belong to more than one cluster."""
+        return len(clusters(self.pods)) > 1
+
+
+def clusters(pods: Iterable[GroupPod]) -> list[list[GroupPod]]:
+    """Sort the Pods that answered by the cluster that they see, the largest first.
+
+    A member that ends leaves the others' lists before it has ended, so those count for nothing here.
+    """
+    found: defaultdict[frozenset[str] | int, list[GroupPod]] = defaultdict(list)
+    for pod in pods:
+        if pod.view is not None and not pod.terminating:
+            found[pod.view.cluster].append(pod)
+    return sorted(found.values(), key=len, reverse=True)
+
+
+def assess(namespace: str, group: str, pods: Sequence[GroupPod]) -> Assessment:
+    """Compare what the members of a group say."""
+    ordered = tuple(sorted(pods, key=lambda pod: pod.name))
+    found = [
+        *_one_cluster(namespace, ordered),
+        *_strangers(namespace, group, ordered),
+        *_unanswered(namespace, ordered),
+        *_states(namespace, ordered),
+        *_backups(ordered),
+        *_differences(namespace, ordered),
+    ]
+    return Assessment(namespace, group, ordered, tuple(found))
+
+
+def _one_cluster(namespace: str, pods: Sequence[GroupPod]) -> Iterable[Observation]:
+    apart = clusters(pods)
+    if len(apart) < 2:  # noqa: PLR2004 - one is as it should be
+        return
+    parts = "; ".join(f"{_names(part)} {_verb(part, 'see')} {_size(part)}" for part in apart)
+    smaller = " ".join(pod.name for part in apart[1:] for pod in part[:_SHOWN])
+    yield Observation(
+        Severity.PROBLEM,
+        f"the members do not form one cluster: {parts}",
+        "clusters that formed apart merge within two minutes; if they do not, restart the smaller one (what "
+        f"only it holds is lost): kubectl -n {namespace} delete pod {smaller}",
+    )
+
+
+def _size(pods: Sequence[GroupPod]) -> str:
+    assert pods[0].view is not None  # noqa: S101 - only those that answered are sorted
+    size = pods[0].view.health.cluster_size
+    return "only itself" if size == 1 else f"{size} members"
+
+
+def _strangers(namespace: str, group: str, pods: Sequence[GroupPod]) -> Iterable[Observation]:
+    """Notice members that belong to no Pod of the group; those that are ending may still be listed."""
+    for part in clusters(pods):
+        size = part[0].view.health.cluster_size if part[0].view else 0
+        if size > len(pods):
+            yield Observation(
+                Severity.WARNING,
+                f"{_names(part)} {_verb(part, 'see')} {size} members, but the group has {len(pods)} Pods",
+                f"kubectl -n {namespace} get endpointslices -o wide -l {_SERVICE_NAME}={resource_name(group)}"
+                "  # whose addresses they are; a Pod that was killed stays listed for some seconds",
+            )
+
+
+def _unanswered(namespace: str, pods: Sequence[GroupPod]) -> Iterable[Observation]:
+    silent: defaultdict[str, list[GroupPod]] = defaultdict(list)
+    for pod in pods:
+        if pod.view is None and pod.ready and not pod.terminating:
+            silent[pod.error].append(pod)
+    for error, those in silent.items():
+        yield Observation(
+            Severity.WARNING,
+            f"{_names(those)} could not be asked: {error}",
+            f"kubectl -n {namespace} auth can-i create pods/portforward; the member's log: "
+            f"kubectl -n {namespace} logs {those[0].name} -c hazelcast",
+        )
+
+
+def _states(namespace: str, pods: Sequence[GroupPod]) -> Iterable[Observation]:
+    for pod in pods:
+        if pod.view is not None and not pod.terminating and pod.view.health.node_state != _ACTIVE:
+            yield Observation(
+                Severity.WARNING,
+                f"the member of {pod.name} is {pod.view.health.node_state}",
+                f"kubectl -n {namespace} logs {pod.name} -c hazelcast",
+            )
+
+
+def _backups(pods: Sequence[GroupPod]) -> Iterable[Observation]:
+    unsafe = [pod for pod in pods if pod.view and not pod.terminating and not pod.view.health.cluster_safe]
+    if unsafe:
+        yield Observation(
+            Severity.WARNING,
+            f"entries are being copied between members, as {_names(unsafe)} {_verb(unsafe, 'say')}: "
+            "a member lost now may take entries with it",
+            "end no Pod of the group until its cluster is safe",
+        )
+
+
+def _differences(namespace: str, pods: Sequence[GroupPod]) -> Iterable[Observation]:
+    alive = [pod for pod in pods if not pod.terminating]
+    versions = sorted({pod.view.version for pod in alive if pod.view and pod.view.version})
+    images = sorted({pod.image for pod in alive})
+    if len({_minor(version) for version in versions}) > 1:
+        yield Observation(
+            Severity.PROBLEM,
+            f"members of the releases {', '.join(versions)} cannot form one cluster",
+            f"kubectl -n {namespace} rollout status of the workload; all Pods need the same image",
+        )
+    elif len(images) > 1:
+        yield Observation(
+            Severity.NOTE, f"a rollout is under way, or stopped: the images are {_listed(images)}"
+        )
+    elif len({pod.fingerprint for pod in alive}) > 1:
+        yield Observation(Severity.NOTE, "the members were injected with different settings")
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _verb(pods: Sequence[GroupPod], verb: str) -> str:
+    return f"{verb}s" if len(pods) == 1 else verb
+
+
+def _names(pods: Sequence[GroupPod]) -> str:
+    return _listed([pod.name for pod in pods])
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
