@@ -195,7 +195,7 @@ COPIED = {"sidecar.hazelcast.com/copied": "{}"}
         (workload(COPIED, {}), None, Reason.TOO_LARGE),
         (workload(ours(), {}), {"metadata": {}, "spec": {}}, Reason.TOO_LARGE),
         (workload(ours(), {}), workload({}, ours()), Reason.NO_WORSE),
-        (workload(ours(), {}, deletionTimestamp="2026-11-27T00:00:00Z"), None, Reason.UNCHANGED),
+        (workload(ours(), {}, deletionTimestamp="2026-11-27T00:00:00Z"), None, Reason.DELETING),
     ],
 )
 def test_a_workload_with_too_many_elements_is_denied_where_it_was_none_before(

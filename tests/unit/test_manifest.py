@@ -201,3 +201,4 @@ def test_what_was_injected_comes_out_again(obj: dict[str, Any]) -> None:
     assert obj == before
     assert done(after, uninject(after)) == obj
     assert uninject(obj).operations == []
+    assert uninject(obj).reason == Reason.NOT_INJECTED

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hazelcast_sidecar.errors import ReviewError
+from hazelcast_sidecar.injection.pod_decision import SENTENCES, Reason
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.model.admission_review import allowed
 from hazelcast_sidecar.spec.settings import Settings
@@ -96,6 +97,29 @@ def test_a_denied_pod_hears_everything_at_once_with_code_422() -> None:
 def test_a_deletion_and_a_subresource_are_allowed_unchanged() -> None:
     assert respond(None, operation="DELETE")["allowed"]
     assert "patch" not in respond(pod(), subResource="ephemeralcontainers")
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"operation": "DELETE", "object": None}, Reason.NOT_A_WRITE),
+        ({"subResource": "scale"}, Reason.NOT_A_WRITE),
+        ({}, Reason.NO_TEMPLATE),
+    ],
+)
+def test_each_cause_that_leaves_a_workload_as_it_is_has_its_code(
+    asked: dict[str, Any], reason: Reason
+) -> None:
+    obj = {"metadata": {"name": "shop"}, "spec": {}}
+    review = review_of(obj, kind={"group": "apps", "version": "v1", "kind": "Deployment"}, **asked)
+    reviewed = Reviewer().review_workload(json.dumps(review).encode())
+    assert reviewed.decision.reason is reason
+    assert response_in(reviewed)["auditAnnotations"] == {"outcome": reason}
+
+
+def test_every_code_has_a_sentence_of_its_own() -> None:
+    assert SENTENCES.keys() == set(Reason)
+    assert len(set(SENTENCES.values())) == len(SENTENCES)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_workload_that_does_not_ask_is_left_alone(own: Any, of_template: Any, 
 def test_what_is_being_deleted_is_left_alone() -> None:
     obj = deployment(ours(port="x"))
     obj["metadata"]["deletionTimestamp"] = "2030-01-01T00:00:00Z"
-    assert decision(obj) == Skip(Reason.UNCHANGED)
+    assert decision(obj) == Skip(Reason.DELETING)
 
 
 @pytest.mark.parametrize("kind", ["ReplicaSet", "Job"])
@@ -89,7 +89,7 @@ def test_what_a_workload_made_is_left_alone_and_what_nobody_made_is_not(kind: st
     obj["metadata"]["ownerReferences"] = [{"kind": "X", "name": "x", "controller": True}]
     decided = decision(obj, kind=kind)
     assert isinstance(decided, Skip)
-    assert decided.reason == Reason.UNCHANGED
+    assert decided.reason == Reason.CONTROLLED
     if kind == "Job":  # a ReplicaSet has its Deployment's annotations, which do something there
         (warning,) = decided.warnings
         assert warning.endswith("does nothing on a Job that was made by another object; set it on that one")
@@ -139,7 +139,7 @@ def test_a_cron_job_has_its_template_further_down() -> None:
 @pytest.mark.parametrize("spec", [{}, {"template": None}, {"jobTemplate": {}}, {"jobTemplate": {"spec": {}}}])
 def test_a_workload_without_template_is_left_to_the_api_server(spec: dict[str, Any]) -> None:
     assert decision({"metadata": {"name": "shop", "annotations": ours()}, "spec": spec}) == Skip(
-        Reason.UNCHANGED
+        Reason.NO_TEMPLATE
     )
 
 
@@ -148,6 +148,7 @@ def test_the_template_of_a_job_cannot_be_changed() -> None:
     assert warnings(deployment(ours()), before, kind="Job") == (
         "a Job's Pods cannot be changed; delete it and create it anew",
     )
+    assert decision(deployment(ours()), before, kind="Job").reason == Reason.IMMUTABLE
     assert isinstance(decision(deployment(ours()), kind="Job"), Copy)
 
 

@@ -93,9 +93,9 @@ def decide_workload(request: AdmissionRequest[Outline]) -> Skip | Deny:
     """Decide about a workload, as `workload_policy.decide` would; one that asked before is let through."""
     now, before = request.object, request.old_object
     if now is None or request.sub_resource or request.operation not in {"CREATE", "UPDATE"}:
-        return Skip(Reason.UNCHANGED)
+        return Skip(Reason.NOT_A_WRITE)
     if now.metadata.deletion_timestamp:
-        return Skip(Reason.UNCHANGED)
+        return Skip(Reason.DELETING)
     if not now.has_members:
         return Skip(Reason.NOT_REQUESTED)
     if before is not None and before.has_members:

@@ -74,8 +74,14 @@ class Reason(StrEnum):
     TOO_LARGE = "too-large"
     COPIED = "annotations-copied"
     UNCHANGED = "unchanged"
-    UNINJECTED = "uninjected"
     NO_WORSE = "no-worse"
+    NOT_A_WRITE = "not-a-write"
+    DELETING = "being-deleted"
+    NO_TEMPLATE = "no-pod-template"
+    CONTROLLED = "controlled"
+    IMMUTABLE = "immutable-template"
+    UNINJECTED = "uninjected"
+    NOT_INJECTED = "not-injected"
 
 
 SENTENCES = {
@@ -93,8 +99,14 @@ SENTENCES = {
     Reason.TOO_LARGE: "the object has more elements than one whose Pods get a member can have",
     Reason.COPIED: "annotations of the workload were copied onto its Pod template",
     Reason.UNCHANGED: "the Pod template has what it should have",
-    Reason.UNINJECTED: "what was injected was taken out",
     Reason.NO_WORSE: "the Pod template could not be used before either",
+    Reason.NOT_A_WRITE: "annotations are copied when a workload is created or updated",
+    Reason.DELETING: "the workload is being deleted",
+    Reason.NO_TEMPLATE: "the workload has no Pod template",
+    Reason.CONTROLLED: "the workload is controlled by another object, whose Pod template counts",
+    Reason.IMMUTABLE: "the Pod template of a Job is immutable",
+    Reason.UNINJECTED: "what was injected was taken out",
+    Reason.NOT_INJECTED: "nothing was injected",
 }
 
 

@@ -116,7 +116,7 @@ class Reviewer:
         kind = KINDS[request.kind.group, request.kind.kind]
         workload = request.object
         if workload is None or request.sub_resource or request.operation not in {"CREATE", "UPDATE"}:
-            decision: WorkloadDecision = Skip(Reason.UNCHANGED)
+            decision: WorkloadDecision = Skip(Reason.NOT_A_WRITE)
         else:
             defaults = self._defaults.of(request.namespace)
             decision = workload_decision.decide(kind, workload, request.old_object, defaults)

@@ -35,7 +35,7 @@ from hazelcast_sidecar.names import CONFIG_VOLUME, CONTAINER, COPIED, GROUP, STA
 def uninject(obj: Object) -> Result:
     """What brings a Pod or a workload to what it was before `manifest.inject`."""
     if not asks(obj):
-        return Result(Reason.UNCHANGED, [])
+        return Result(Reason.NOT_INJECTED, [])
     kind = kind_of(obj)
     try:
         msgspec.convert(as_stored(obj), Pod if kind is None else Workload)
@@ -55,7 +55,7 @@ def uninject(obj: Object) -> Result:
         if status is None or status.reversible
         else list(_untold(part(obj, () if kind is None else kind.template)))
     )
-    return Result(Reason.UNINJECTED if operations else Reason.UNCHANGED, operations, warnings)
+    return Result(Reason.UNINJECTED if operations else Reason.NOT_INJECTED, operations, warnings)
 
 
 def _untold(pod: Object) -> Iterator[str]:

@@ -3,6 +3,23 @@
 A Pod that would be denied is told of at once, where somebody sits at the keyboard, rather than in the
 Events of a ReplicaSet; but a workload that was no better before is let through, so that nobody is kept from
 labelling or mending it.
+
+| operation | workload                             | its Pods    | its Pod template      | decision          |
+|-----------|--------------------------------------|-------------|-----------------------|-------------------|
+| neither   | any, or a subresource of it          |             |                       | skip NOT_A_WRITE  |
+| either    | is being deleted                     |             |                       | skip DELETING     |
+| either    | has no Pod template                  |             |                       | skip NO_TEMPLATE  |
+| either    | a ReplicaSet or Job that is owned    |             |                       | skip CONTROLLED   |
+| UPDATE    | any                                  | denied (*)  | any                   | skip NO_WORSE     |
+| either    | any                                  | denied      | any                   | deny, as the Pods |
+| UPDATE    | a Job                                | not denied  | lacks what it copies  | skip IMMUTABLE    |
+| either    | any                                  | not denied  | lacks what it copies  | copy              |
+| either    | any                                  | have members| as it should be       | skip UNCHANGED    |
+| either    | any                                  | skipped     | as it should be       | skip, as the Pods |
+
+"Either" is CREATE or UPDATE, "neither" anything else, and that row stands in `reviewer.py`. What its Pods
+get is decided by the table of `pod_decision.py`. A template also lacks what it copies where it has more.
+(*) For nothing that would not have denied the Pods of the workload as it is stored.
 """
 
 from collections.abc import Iterator, Mapping
@@ -67,26 +84,30 @@ def decide(
         defaults: what holds in its namespace where its annotations say nothing.
     """
     now = _state(kind, workload, defaults)
-    if now is None:
-        return Skip(Reason.UNCHANGED, tuple(_without_effect(kind, workload)))
-    then = _state(kind, before, defaults) if before is not None else None
+    if isinstance(now, Reason):
+        return Skip(now, tuple(_without_effect(kind, workload)))
+    stored = _state(kind, before, defaults) if before is not None else None
+    then = stored if isinstance(stored, _State) else None
     if isinstance(now.decision, Deny):
         return _denial(now, now.decision, then)
     if _changes(now):
         if kind.name == "Job" and before is not None:
-            return Skip(Reason.UNCHANGED, ("a Job's Pods cannot be changed; delete it and create it anew",))
+            return Skip(Reason.IMMUTABLE, ("a Job's Pods cannot be changed; delete it and create it anew",))
         return Copy(now.copying, _warnings(now, then))
     of_pods = isinstance(now.decision, Inject | Restore)  # decided about, and not about the workload
     reason = Reason.UNCHANGED if of_pods else now.decision.reason
     return Skip(reason, _warnings(now, then))
 
 
-def _state(kind: WorkloadKind, workload: Workload, defaults: Defaults) -> _State | None:
-    """None where there is nothing to decide: it is on its way out, or its owner's template counts."""
+def _state(kind: WorkloadKind, workload: Workload, defaults: Defaults) -> _State | Reason:
+    """Find out what follows from a workload, or why there is nothing to decide about it."""
     template = workload.template
-    controlled = kind.name in {"ReplicaSet", "Job"} and workload.is_controlled()
-    if template is None or controlled or workload.metadata.deletion_timestamp:
-        return None
+    if workload.metadata.deletion_timestamp:
+        return Reason.DELETING
+    if template is None:
+        return Reason.NO_TEMPLATE
+    if kind.name in {"ReplicaSet", "Job"} and workload.is_controlled():
+        return Reason.CONTROLLED
     own = workload.metadata.annotations or {}
     # Who wrote what matters only where something was copied before.
     written = written_by_users(kind, workload) if COPIED in own else ()
