@@ -500,6 +500,7 @@ def test_what_is_passed_over_is_counted_and_logged_once_a_minute() -> None:
         ("Pod", "ns/61"),
         ("Event", ""),
     ]
+    assert [line.get("unlogged") for line in lines] == [None, None, 2, 2]
     assert max(len(line["why"]) for line in lines) == 300
     text = metrics.exposition().decode()
     for kind, reason in (("Pod", "malformed"), ("Event", "long")):

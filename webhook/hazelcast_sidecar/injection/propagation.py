@@ -65,11 +65,8 @@ def copied_annotation(copying: Copying) -> str | None:
 
 def copied_before(own: Mapping[str, str]) -> dict[str, str]:
     """What was copied before, with its values, as the record on the workload has it."""
-    text = own.get(COPIED, "{}")
-    if len(text) > MAX_ANNOTATIONS:
-        return {}  # the API server takes no such object
     try:
-        found = _decode(text)
+        found = _decode(own.get(COPIED, "{}"))
     except UndecodableError:
         return {}  # somebody's hand; what was copied then counts as written by them
     # Anyone can write the record: others' annotations are not for it to take away.
@@ -81,4 +78,4 @@ def _is_ours(key: str) -> bool:
     return key.startswith(PREFIX) and key not in WRITTEN_ANNOTATIONS
 
 
-_decode = decoder(dict[str, str], MAX_ANNOTATIONS)
+_decode = decoder(dict[str, str], MAX_ANNOTATIONS)  # the API server takes no longer one

@@ -199,14 +199,14 @@ def written_by_users(kind: WorkloadKind, workload: Workload) -> frozenset[str]:
     for entry in workload.metadata.managed_fields or ():
         written.update(key.removeprefix("f:") for key in entry.annotations)
     applied = (workload.metadata.annotations or {}).get(LAST_APPLIED)
-    if applied is not None and len(applied) <= MAX_ANNOTATIONS:  # the API server takes no larger one
+    if applied is not None:
         # Nobody but kubectl should write it, yet anyone can.
         with suppress(UndecodableError):
             written.update(_at(_decode_applied(applied), path))
     return frozenset(written)
 
 
-_decode_applied = decoder(dict[str, Any], MAX_ANNOTATIONS)
+_decode_applied = decoder(dict[str, Any], MAX_ANNOTATIONS)  # the API server takes no longer one
 
 
 def _at(document: Any, path: tuple[str, ...] | list[str]) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -6,13 +6,12 @@ restart. So each object, and each step of a loop, stands alone: what it raises i
 next one follows. Cancellation is not a failure, and passes through.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
+from hazelcast_sidecar.controller.shared.sampled_log import SampledLog
 from hazelcast_sidecar.errors import in_short
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, ApiError
 from hazelcast_sidecar.runtime.log import LogLine
@@ -32,9 +31,7 @@ class Faults:
     def __init__(
         self, metrics: ControllerMetrics, log: LogLine, clock: Callable[[], float] = monotonic
     ) -> None:
-        self._metrics, self._log = metrics, log
-        self._buckets = {where: TokenBucket(_BURST, _PER_SECOND, clock) for where in Where}
-        self._unlogged: Counter[Where] = Counter()
+        self._metrics, self._log = metrics, SampledLog(log, _BURST, _PER_SECOND, clock)
 
     def note(self, where: Where, error: BaseException, **fields: object) -> None:
         """Count and log one.
@@ -45,12 +42,7 @@ class Faults:
             fields: further ones of the line, such as the object's name.
         """
         self._metrics.faults[where].inc()
-        if not self._buckets[where].take_if_there():
-            self._unlogged[where] += 1
-            return
-        unlogged = self._unlogged.pop(where, 0)
-        more = {"unlogged": unlogged} if unlogged else {}
-        self._log("passed over", level="error", where=where.value, error=in_short(error), **fields, **more)
+        self._log(where, "passed over", "error", where=where.value, error=in_short(error), **fields)
 
     @contextmanager
     def pass_over(self, where: Where, **fields: object) -> Iterator[None]:

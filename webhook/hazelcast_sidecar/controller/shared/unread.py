@@ -4,13 +4,14 @@ from collections.abc import Callable
 from time import monotonic
 
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
+from hazelcast_sidecar.controller.shared.sampled_log import SampledLog
 from hazelcast_sidecar.kube.bounded import TooLongError
 from hazelcast_sidecar.kube.client import in_words
 from hazelcast_sidecar.kube.objects import Kind
 from hazelcast_sidecar.runtime.log import LogLine
 
-_QUIET_SECONDS = 60.0
-"""From one line of the log to the next of the same kind: anyone may make many such objects."""
+_BURST, _PER_SECOND = 1, 1 / 60
+"""Lines of the log about objects of one kind: anyone may make many such objects."""
 
 _MAX_SHOWN = 300
 """Characters of an error, which may repeat what is in the object."""
@@ -28,8 +29,7 @@ class UnreadObjects:
     def __init__(
         self, metrics: ControllerMetrics, log: LogLine, clock: Callable[[], float] = monotonic
     ) -> None:
-        self._metrics, self._log, self._clock = metrics, log, clock
-        self._quiet_until: dict[str, float] = {}
+        self._metrics, self._log = metrics, SampledLog(log, _BURST, _PER_SECOND, clock)
 
     def note(self, kind: Kind, name: str, why: Exception) -> None:
         """Count an object, and log it unless another one of its kind was logged a short while ago.
@@ -41,10 +41,5 @@ class UnreadObjects:
         """
         reason = "long" if isinstance(why, TooLongError) else "malformed"
         self._metrics.unread.labels(kind.name, reason).inc()
-        now = self._clock()
-        if now < self._quiet_until.get(kind.name, now):
-            return
-        self._quiet_until[kind.name] = now + _QUIET_SECONDS
-        self._log(
-            "object passed over", level="warning", kind=kind.name, name=name, why=in_words(why)[:_MAX_SHOWN]
-        )
+        shown = in_words(why)[:_MAX_SHOWN]
+        self._log(kind.name, "object passed over", "warning", kind=kind.name, name=name, why=shown)
