@@ -18,7 +18,7 @@ pytestmark = pytest.mark.hazelcast
 
 DEMO = [sys.executable, "-m", "hazelcast_sidecar.cli", "demo"]
 REPLICA_ADDRESSES = ("127.0.0.2", "127.0.0.3")
-RUN_SECONDS = 120
+RUN_SECONDS = 300
 
 
 def listening() -> list[tuple[str, int]]:
@@ -68,7 +68,7 @@ def test_stopped_half_way_it_leaves_nothing_behind() -> None:
             assert running.poll() is None
             time.sleep(0.1)
         running.send_signal(signal.SIGINT)
-        output, _ = running.communicate(timeout=30)
+        output, _ = running.communicate(timeout=RUN_SECONDS)
     finally:
         running.kill()
     assert running.returncode == 130
@@ -77,7 +77,7 @@ def test_stopped_half_way_it_leaves_nothing_behind() -> None:
 
 def test_a_busy_port_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.3", 5701)):
-        ended = subprocess.run(DEMO, capture_output=True, text=True, timeout=30, check=False)
+        ended = subprocess.run(DEMO, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
     assert ended.returncode == 1
     assert ended.stderr.startswith("demo: port 5701 of 127.0.0.3 is busy: stop what listens there")
     assert len(ended.stderr.splitlines()) == 1
@@ -93,7 +93,7 @@ def test_a_missing_download_is_one_sentence(tmp_path: Path) -> None:
         "HTTPS_PROXY": nowhere,
         "https_proxy": nowhere,
     }
-    ended = subprocess.run(DEMO, capture_output=True, text=True, timeout=60, env=env, check=False)
+    ended = subprocess.run(DEMO, capture_output=True, text=True, timeout=RUN_SECONDS, env=env, check=False)
     assert ended.returncode == 1, ended.stdout
     assert ended.stderr.startswith("demo: Hazelcast 5.7.0 could not be downloaded")
     assert len(ended.stderr.splitlines()) == 1

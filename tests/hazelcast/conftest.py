@@ -204,7 +204,7 @@ Eventually = Callable[..., Any]
 def eventually() -> Eventually:
     """Wait until a question is answered with something true, and return that; a closed port counts as no."""
 
-    def wait(question: Callable[[], Any], seconds: float = 60) -> Any:
+    def wait(question: Callable[[], Any], seconds: float = 180) -> Any:
         deadline = time.monotonic() + seconds
         answer = None
         while time.monotonic() < deadline:

@@ -38,7 +38,7 @@ def test_a_file_of_ones_own_that_says_nothing_about_it_still_gives_a_cluster_and
     members = [launcher.member(address, group=group, config=config, given=annotations) for address in group]
     apart = launcher.member(APART, group=[APART], given=annotations)
     for member in (*members, apart):
-        eventually(lambda member=member: is_ready(member), 60)  # the one apart looks for others a while
+        eventually(lambda member=member: is_ready(member))  # the one apart looks for others a while
     for member in members:
         eventually(lambda member=member: "Members {size:2," in member.log.read_text())
         assert "[Läden $(X)]" in member.log.read_text()
@@ -53,7 +53,7 @@ def test_members_that_start_before_the_dns_knows_them_form_one_cluster(
     group = [EARLY, EARLIER]
     members = [launcher.member(address, group=[], given={"port": str(PORT)}) for address in group]
     for member in members:
-        eventually(lambda member=member: "failed: unknown host" in member.log.read_text(), 60)
+        eventually(lambda member=member: "failed: unknown host" in member.log.read_text())
     for member in members:
         launcher.publish(group, to=member.address)
     for member in members:
@@ -73,7 +73,7 @@ def test_clients_of_the_own_pod_alone_are_let_in(launcher: Launcher, eventually:
         found = re.search(rf"\[([0-9.]+)\]:{port + 1} is STARTED", member.log.read_text())
         return found and found[1]
 
-    address = eventually(started, 60)
+    address = eventually(started)
     with urllib.request.urlopen(f"http://{address}:{port + 2}/hazelcast/health/ready", timeout=5) as answer:
         assert answer.status == 200
 
