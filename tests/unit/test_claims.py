@@ -15,7 +15,7 @@ from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import GROUP, STATUS
 from tests.conftest import patched, response_in, review_of
-from tests.strategies import Document, pods
+from tests.strategies import Document, pods, valid_annotations
 
 REVIEWER = Reviewer()
 DNS = Status(version="1", group="shop", cluster="dev", image="i", discovery="dns", port=5701)
@@ -119,7 +119,7 @@ def test_what_is_kept_of_a_pod_is_small() -> None:
     assert (len(found.ports), found.found_by_dns) == (16, "")
 
 
-@given(pods())
+@given(pods(valid_annotations))
 def test_what_the_webhook_writes_is_believed(document: Document) -> None:
     """Whatever the Pod and its annotations: an honest one must never be refused."""
     reviewed = REVIEWER.review_pod(json.dumps(review_of(document)).encode())
