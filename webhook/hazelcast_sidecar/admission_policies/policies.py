@@ -30,7 +30,17 @@ from hazelcast_sidecar.injection import intact, member
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
 from hazelcast_sidecar.injection.patch import DEFAULT_GRACE_SECONDS, status_of
 from hazelcast_sidecar.injection.pod_decision import Inject
-from hazelcast_sidecar.names import GROUP, INJECT, MAX_GROUP, MIRROR, POD_CLIENTS, PREFIX, STATUS, TMP_VOLUME
+from hazelcast_sidecar.names import (
+    ANYWHERE,
+    GROUP,
+    INJECT,
+    MAX_GROUP,
+    MIRROR,
+    POD_CLIENTS,
+    PREFIX,
+    STATUS,
+    TMP_VOLUME,
+)
 from hazelcast_sidecar.spec import annotations
 from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs, SidecarSpec
 from hazelcast_sidecar.spec.settings import Settings
@@ -168,7 +178,10 @@ _IN_ONE_SENTENCE = (
 
 
 class _Switch(NamedTuple):
-    """An attribute of the spec that decides about the form of what a Pod gains."""
+    """An attribute of the spec that decides about the form of what a Pod gains.
+
+    Of several for one attribute the first whose condition holds decides.
+    """
 
     field: str
     condition: str
@@ -184,9 +197,17 @@ def _switches() -> list[_Switch]:
         _Switch("discovery", f'{text_of("discovery")} == "api"', "api", "dns"),
         _Switch("clients", CLIENTS_IN_POD, POD_CLIENTS, "any"),
         _Switch("log_format", f'{text_of("log-format")} == "json"', "json", "text"),
-        _Switch("config", '"config" in variables.texts', Unknown(text_of("config")), None),
+        _Switch("config", _is_given("config"), Unknown(text_of("config")), None),
         _Switch("java_opts", f'{java_opts} != ""', (Unknown(java_opts),), ()),
+        _Switch("backups", f'{text_of("backups")} == "node"', "node", ANYWHERE),
+        _Switch("backups", f'{text_of("backups")} == "zone"', "zone", ANYWHERE),
+        _Switch("backup_count", _is_given("backup-count"), Unknown(text_of("backup-count")), None),
     ]
+
+
+def _is_given(name: str) -> str:
+    """The condition that an annotation without a default has a text."""
+    return f"{source(name)} in variables.texts"
 
 
 def _spec() -> dict[str, Any]:
@@ -209,7 +230,9 @@ def _for_each_case(
     if not switches:
         return cel.node(make(SidecarSpec(**fields)))
     first, *rest = switches
-    yes, no = (_for_each_case(make, rest, {**fields, first.field: v}) for v in (first.yes, first.no))
+    others = [switch for switch in rest if switch.field != first.field]
+    yes = _for_each_case(make, others, {**fields, first.field: first.yes})
+    no = _for_each_case(make, rest, {**fields, first.field: first.no})
     return cel.choice(first.condition, yes, no)
 
 

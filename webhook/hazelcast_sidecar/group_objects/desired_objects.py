@@ -14,6 +14,8 @@ from hazelcast_sidecar.names import (
     CONFIG_KEY,
     DISCOVERY,
     GROUP,
+    PLACED_CONFIG_KEY,
+    PLACED_POD_CONFIG_KEY,
     POD_CONFIG_KEY,
     PORT_NAME,
     PREFIX,
@@ -29,6 +31,23 @@ HAZELCAST_YAML, _ADVANCED_NETWORK = (
 
 POD_YAML = re.sub(r"^  network:\n(?:    .*\n|\n)+", _ADVANCED_NETWORK, HAZELCAST_YAML, flags=re.MULTILINE)
 """The same for members whose clients are in their own Pod; it differs in one section."""
+
+_PLACE = """
+  # The node or zone that this member runs on, for PLACEMENT_AWARE partition groups: no entry has its backup
+  # on the node, or in the zone, where it is itself.
+  member-attributes:
+    hazelcast.partition.group.placement:
+      type: string
+      value: ${hazelcast.sidecar.place}
+"""
+
+CONFIGURATIONS = {
+    CONFIG_KEY: HAZELCAST_YAML,
+    POD_CONFIG_KEY: POD_YAML,
+    PLACED_CONFIG_KEY: HAZELCAST_YAML + _PLACE,
+    PLACED_POD_CONFIG_KEY: POD_YAML + _PLACE,
+}
+"""Every configuration file that a member may be told to read, by its key in the group's ConfigMap."""
 
 JAVA_SECURITY = """\
 # A Pod may start before the DNS knows its group: the JVM must not remember for 10 s that there is nobody. The
@@ -214,7 +233,7 @@ def _config_map(group: str, namespace: str) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": _metadata(group, namespace),
-        "data": {CONFIG_KEY: HAZELCAST_YAML, POD_CONFIG_KEY: POD_YAML, SECURITY_KEY: JAVA_SECURITY},
+        "data": {**CONFIGURATIONS, SECURITY_KEY: JAVA_SECURITY},
     }
 
 

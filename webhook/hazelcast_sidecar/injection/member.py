@@ -8,6 +8,8 @@ from hazelcast_sidecar.names import (
     CONFIG_VOLUME,
     CONTAINER,
     GROUP,
+    PLACED_CONFIG_KEY,
+    PLACED_POD_CONFIG_KEY,
     POD_CONFIG_KEY,
     PORT_NAME,
     SECURITY_KEY,
@@ -55,6 +57,13 @@ _WHATEVER_THE_FILE_SAYS = {
 }
 
 
+PLACE_VARIABLE, _PLACE_PROPERTY = "HAZELCAST_SIDECAR_PLACE", "hazelcast.sidecar.place"
+"""The node or zone that a member runs on: from the Pod to its environment, and on to its configuration."""
+
+_PLACES = {"node": "spec.nodeName", "zone": "metadata.labels['topology.kubernetes.io/zone']"}
+"""Where the downward API has them; the zone since Kubernetes 1.35, which puts it on Pods (KEP-4742)."""
+
+
 def application_env(port: int, cluster_name: str) -> dict[str, str]:
     """Environment variables that tell an application where its cluster is, as name to literal value."""
     return {"HAZELCAST_ADDRESS": f"127.0.0.1:{port}", "HAZELCAST_CLUSTER_NAME": cluster_name}
@@ -93,6 +102,13 @@ def member_env(spec: SidecarSpec, group: str) -> dict[str, str]:
         variables["HAZELCAST_KUBERNETES_POD_LABEL_VALUE"] = group
         # Otherwise the member asks for nodes and Services too, which it has no right to see.
         variables["HAZELCAST_KUBERNETES_EXPOSE_EXTERNALLY"] = "false"
+    if spec.is_placed:
+        # The only type of groups whose names can be given: discovery by DNS sets those of nodes and zones to
+        # "unknown" (Hazelcast 5.7, `PlacementAwareMemberGroupFactory`).
+        variables["HZ_PARTITIONGROUP_ENABLED"] = "true"
+        variables["HZ_PARTITIONGROUP_GROUPTYPE"] = "PLACEMENT_AWARE"
+    if spec.backup_count is not None:
+        variables["HZ_MAP_DEFAULT_BACKUPCOUNT"] = str(spec.backup_count)
     if spec.log_format == "json":
         variables["LOGGING_CONFIG"] = "log4j2-json.properties"
     return variables
@@ -102,17 +118,39 @@ def _file_and_ports(spec: SidecarSpec) -> dict[str, str]:
     ports = spec.ports
     if not spec.pod_clients:
         return {
-            "HAZELCAST_CONFIG": f"{CONFIG_DIRECTORY}/{CONFIG_KEY}",
+            "HAZELCAST_CONFIG": f"{CONFIG_DIRECTORY}/{_config_key(spec)}",
             "HZ_NETWORK_PORT_PORT": str(ports.members),
         }
     endpoints = {"CLIENT": ports.clients, "MEMBER": ports.members, "REST": ports.probes}
     return {
-        "HAZELCAST_CONFIG": f"{CONFIG_DIRECTORY}/{POD_CONFIG_KEY}",
+        "HAZELCAST_CONFIG": f"{CONFIG_DIRECTORY}/{_config_key(spec)}",
         **{
             f"HZ_ADVANCEDNETWORK_{name}SERVERSOCKETENDPOINTCONFIG_PORT_PORT": str(port)
             for name, port in endpoints.items()
         },
     }
+
+
+def _config_key(spec: SidecarSpec) -> str:
+    """Choose the file; a ConfigMap of the user's own has one for each kind of ports."""
+    if spec.is_placed and spec.config is None:
+        return PLACED_POD_CONFIG_KEY if spec.pod_clients else PLACED_CONFIG_KEY
+    return POD_CONFIG_KEY if spec.pod_clients else CONFIG_KEY
+
+
+def _container_env(spec: SidecarSpec, group: str) -> list[dict[str, Any]]:
+    variables = env_vars(member_env(spec, group))
+    if not spec.is_placed:
+        return variables
+    place = {
+        "name": PLACE_VARIABLE,
+        "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": _PLACES[spec.backups]}},
+    }
+    for variable in variables:
+        if variable["name"] == "JAVA_OPTS":
+            # The kubelet expands variables that stand before it; Hazelcast reads properties alone.
+            variable["value"] += f" -D{_PLACE_PROPERTY}=$({PLACE_VARIABLE})"
+    return [place, *variables]
 
 
 def _java_options(spec: SidecarSpec) -> list[str]:
@@ -149,7 +187,7 @@ def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[st
         "image": spec.image,
         **({"restartPolicy": "Always"} if spec.native_sidecar else {}),
         "ports": ports,
-        "env": env_vars(member_env(spec, group)),
+        "env": _container_env(spec, group),
         # Nothing of ephemeral storage: /tmp has its own limit, and one on the rest, which is the log, would
         # evict a member and its entries for talking. Where a namespace wants some, its LimitRange says it.
         "resources": {

@@ -127,6 +127,7 @@ def status_of(decision: Inject, fingerprint: str) -> Status:
         discovery=spec.discovery,
         port=spec.port,
         pod_clients=spec.pod_clients,
+        backups=spec.backups,
         config=spec.config is not None,
         service_account=decision.service_account,
         fingerprint=fingerprint,

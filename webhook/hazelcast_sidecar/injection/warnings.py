@@ -34,12 +34,34 @@ def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
             f"hostNetwork: the member takes port {spec.port} of the node, so a node runs one such Pod, and "
             "whoever reaches the node reaches the cluster's entries"
         )
+    if spec.is_placed and not _is_spread(pod):
+        key = _TOPOLOGY_KEYS[spec.backups]
+        warnings.append(
+            f"each {spec.backups} holds an equal share of the entries ({PREFIX}backups), so a member that is "
+            f"alone on its {spec.backups} holds more than others; spread the Pods by "
+            f"topologySpreadConstraints (maxSkew 1, topologyKey {key})"
+        )
+    if spec.is_placed and spec.config is not None:
+        warnings.append(
+            f"{PREFIX}backups {spec.backups}: the ConfigMap {spec.config} must give members the attribute "
+            "hazelcast.partition.group.placement with the value ${hazelcast.sidecar.place}, or backups are "
+            "anywhere"
+        )
     if not spec.native_sidecar and pod.spec.restart_policy in ("Never", "OnFailure"):
         warnings.append(
             f'the Pod never completes: with {PREFIX}native-sidecar "false" the member goes on running after '
             "the application has ended"
         )
     return tuple(warnings)
+
+
+_TOPOLOGY_KEYS = {"node": "kubernetes.io/hostname", "zone": "topology.kubernetes.io/zone"}
+
+
+def _is_spread(pod: Pod) -> bool:
+    """Tell whether the scheduler is told to keep Pods apart; whether these and by what is not looked at."""
+    affinity = pod.spec.affinity
+    return bool(pod.spec.topology_spread_constraints or (affinity and affinity.pod_anti_affinity))
 
 
 def advise_workload(kind: WorkloadKind, workload: Workload, spec: SidecarSpec) -> tuple[str, ...]:
@@ -84,6 +106,12 @@ def advise_change(before: SidecarSpec, after: SidecarSpec) -> tuple[str, ...]:
         warnings.append(
             f"members of Hazelcast {old} and {new} form no common cluster in the open-source edition, "
             f"{lost}; give the new one a {PREFIX}cluster-name of its own"
+        )
+    if before.backups != after.backups:
+        warnings.append(
+            f"members with {PREFIX}backups {before.backups} and {after.backups} form no common cluster: the "
+            "first new member ends, and the rollout stops; give the new ones a "
+            f"{PREFIX}cluster-name of their own, to which entries do not pass"
         )
     if (was := before.ports.members) != (port := after.ports.members):
         warnings.append(f"members on port {was} and members on port {port} do not find each other, {lost}")

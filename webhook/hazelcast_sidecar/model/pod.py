@@ -97,6 +97,12 @@ class PodMetadata(msgspec.Struct, gc=False, rename="camel"):
     owner_references: list[PodOwner] | None = None
 
 
+class Affinity(msgspec.Struct, gc=False, rename="camel"):
+    """The part that may keep the Pods of a workload apart; what it says does not matter."""
+
+    pod_anti_affinity: msgspec.Raw | None = None
+
+
 class Spec(msgspec.Struct, gc=False, rename="camel"):
     """The Pod's spec."""
 
@@ -111,6 +117,8 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     restart_policy: str = ""
     host_network: bool | None = None
     node_selector: dict[str, str] | None = None
+    topology_spread_constraints: msgspec.Raw | None = None
+    affinity: Affinity | None = None
     os: Named | None = None
     security_context: SecurityContext | None = None
     resources: ResourceRequirements | None = None

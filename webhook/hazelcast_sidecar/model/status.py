@@ -27,6 +27,8 @@ class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
     port: Annotated[int, msgspec.Meta(ge=1024, le=MAX_PORT)]
     pod_clients: bool = False
     """Whether only containers of the member's own Pod can be its clients."""
+    backups: Literal["any", "node", "zone"] = "any"
+    """Where the backups of entries are."""
     config: bool = False
     """Whether the Pod mounts a ConfigMap of the user's own."""
     service_account: str = ""

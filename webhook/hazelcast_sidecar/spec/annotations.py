@@ -12,6 +12,7 @@ from hazelcast_sidecar.cache import Cache
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.limits import AND_MORE, MAX_PROBLEMS
 from hazelcast_sidecar.names import (
+    ANYWHERE,
     CONFIG_KEY,
     MAX_PORT,
     POD_CLIENTS,
@@ -51,6 +52,9 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     native_sidecar: bool
     shutdown_timeout: int
     """Seconds."""
+    backups: Literal["any", "node", "zone"]
+    backup_count: int | None
+    """None: as the configuration has it."""
     disruption_budget: bool
     network_policy: bool
     metrics: bool
@@ -62,6 +66,11 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     def pod_clients(self) -> bool:
         """Whether only containers of the member's own Pod can be its clients."""
         return self.clients == POD_CLIENTS
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether backups are kept away from the node or zone of their entries."""
+        return self.backups != ANYWHERE
 
     @property
     def ports(self) -> Ports:
@@ -180,6 +189,23 @@ TABLE = (
         "60s",
         "Time for a member to hand over its entries when its Pod ends. The Pod's grace period is raised to "
         "leave room for it.",
+    ),
+    Annotation(
+        "backups",
+        values.choice_type(ANYWHERE, "node", "zone"),
+        ANYWHERE,
+        "Where the backup of an entry is: on `any` other member, or on a member of another `node` or `zone` "
+        "if the group has one. Nodes, or zones, then hold equal shares, so a member alone on its node holds "
+        "more than others: spread the Pods. The same for all Pods of a group; members with different values "
+        "form no cluster.",
+    ),
+    Annotation(
+        "backup-count",
+        values.integer_type(0, 6),
+        None,
+        "Backups of each entry of a map: as many members may be lost at once. Each takes as much memory as "
+        "the entries themselves.",
+        otherwise="1, or what `config` says",
     ),
     Annotation(
         "disruption-budget",
