@@ -59,6 +59,8 @@ GOOD: dict[str, list[str]] = {
     "java-opts": ["", " -Da=b\n-Xmx1g ", "-XX:+UseSerialGC"],
     "native-sidecar": ["true", "false"],
     "shutdown-timeout": ["1", "90s", "1h"],
+    "backups": ["any", "node", "zone"],
+    "backup-count": ["0", "1", "6"],
     "disruption-budget": ["true", "false"],
     "network-policy": ["true", "false"],
     "metrics": ["true", "false"],

@@ -128,6 +128,7 @@ _IN_PODS: dict[str, tuple[tuple[str | int, ...], Callable[[int], str]]] = {
     "requests of the Pod": (("spec", "resources", "requests"), mapping()),
     "limits of the Pod": (("spec", "resources", "limits"), mapping('"1"')),
     "node selector": (("spec", "nodeSelector"), mapping()),
+    "spread constraints": (("spec", "topologySpreadConstraints"), listing("{}")),
     "labels": (("metadata", "labels"), mapping('"xy"')),
     "owner references": (("metadata", "ownerReferences"), listing("{}")),
     "controllers": (("metadata", "ownerReferences"), listing('{"controller":true}')),

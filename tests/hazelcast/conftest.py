@@ -21,16 +21,16 @@ import pytest
 
 from hazelcast_sidecar.demo.java import find_java, member_jars
 from hazelcast_sidecar.demo.member_program import hosts_text, java_command, member_environment
-from hazelcast_sidecar.group_objects.desired_objects import HAZELCAST_YAML, JAVA_SECURITY, POD_YAML
-from hazelcast_sidecar.injection.member import member_env
-from hazelcast_sidecar.names import CONFIG_DIRECTORY, CONFIG_KEY, POD_CONFIG_KEY, SECURITY_KEY, resource_name
+from hazelcast_sidecar.group_objects.desired_objects import CONFIGURATIONS, JAVA_SECURITY
+from hazelcast_sidecar.injection.member import PLACE_VARIABLE, container
+from hazelcast_sidecar.names import CONFIG_DIRECTORY, SECURITY_KEY, resource_name
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "demo-app" / "app.py"
-MOUNTED = {CONFIG_KEY: HAZELCAST_YAML, POD_CONFIG_KEY: POD_YAML, SECURITY_KEY: JAVA_SECURITY}
+MOUNTED = {**CONFIGURATIONS, SECURITY_KEY: JAVA_SECURITY}
 """What a member finds in its directory of configuration."""
 
 
@@ -111,6 +111,7 @@ class Launcher:
         group: list[str] | None = None,
         config: Path | None = None,
         given: dict[str, str] | None = None,
+        place: str = "",
     ) -> Program:
         """Start a member as the webhook injects it; it looks for its group by the headless Service's name.
 
@@ -119,6 +120,7 @@ class Launcher:
             group: the addresses that its group's name has in the DNS, its own unless told otherwise.
             config: the content of a ConfigMap of the user's own, where `config` names one.
             given: annotations of its Pod.
+            place: the node or zone that the downward API would name.
         """
         hosts = self.publish([address] if group is None else group, to=address)
         annotations = {"java_opts": "-XX:TieredStopAtLevel=1", **(given or {})}
@@ -129,7 +131,7 @@ class Launcher:
         assert isinstance(spec, SidecarSpec), spec
         for key, text in MOUNTED.items():
             (self.folder / key).write_text(text)
-        env = member_env(spec, "demo")
+        env = as_the_kubelet_expands(container(spec, "demo", None)["env"], place)
         for name in ("HAZELCAST_CONFIG", "JAVA_OPTS"):
             env[name] = env[name].replace(CONFIG_DIRECTORY, str(self.folder))
         if config:
@@ -171,6 +173,14 @@ class Launcher:
         program = Program(address, popen, log)
         self.started.append(program)
         return program
+
+
+def as_the_kubelet_expands(variables: list[dict[str, Any]], place: str) -> dict[str, str]:
+    """Give a container's environment as its process sees it, with what the downward API would put there."""
+    values = {each["name"]: each.get("value", place) for each in variables}
+    return {
+        name: text.replace(f"$({PLACE_VARIABLE})", place).replace("$$", "$") for name, text in values.items()
+    }
 
 
 def load_app() -> ModuleType:

@@ -617,6 +617,15 @@ def test_workloads_of_one_group_that_ask_for_different_things() -> None:
     assert "the group team-a/shop gets no NetworkPolicy: Deployment/cart in the same group" in found
 
 
+def test_a_pod_that_does_not_know_its_zone() -> None:
+    knows, does_not = injected("shop-1", backups="zone"), injected("shop-2", backups="zone")
+    assert group_health.zones(with_pods(EMPTY, injected())) == []
+    knows.labels["topology.kubernetes.io/zone"] = "a"
+    assert group_health.zones(with_pods(EMPTY, knows)) == []
+    found = one(group_health.zones(with_pods(EMPTY, knows, does_not)), State.WARNING)
+    assert found.startswith("1 Pods of the group team-a/shop, such as shop-2, do not know their zone")
+
+
 def test_a_pod_whose_record_and_label_differ_is_in_no_group() -> None:
     pod = injected()
     pod.labels[GROUP] = "another"

@@ -30,6 +30,8 @@ OTHER_VALUES = {
     "java-opts": "-Xss1m",
     "native-sidecar": "false",
     "shutdown-timeout": "2m",
+    "backups": "node",
+    "backup-count": "2",
     "metrics": "true",
     "log-format": "json",
     "log-level": "DEBUG",

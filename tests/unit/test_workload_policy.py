@@ -309,6 +309,17 @@ def test_what_is_in_order_does_not(spec: dict[str, Any]) -> None:
             "takes port 5701 of the node",
         ),
         (ours(native_sidecar="false"), {"restartPolicy": "Never"}, "the Pod never completes"),
+        (ours(backups="node"), {}, "(maxSkew 1, topologyKey kubernetes.io/hostname)"),
+        (
+            ours(backups="zone"),
+            {"affinity": {"nodeAffinity": {}}},
+            "topologyKey topology.kubernetes.io/zone)",
+        ),
+        (
+            ours(backups="node", config="mine"),
+            {"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}},
+            "the ConfigMap mine must give members the attribute hazelcast.partition.group.placement",
+        ),
     ],
 )
 def test_what_a_pod_will_be_like_deserves_a_word(
@@ -318,6 +329,12 @@ def test_what_a_pod_will_be_like_deserves_a_word(
     obj["spec"]["template"]["spec"] |= pod
     (said,) = warnings(obj, deepcopy(obj))
     assert sentence in said
+
+
+def test_pods_that_are_spread_may_keep_backups_on_other_nodes() -> None:
+    obj = deployment(None, ours(backups="node"))
+    obj["spec"]["template"]["spec"]["topologySpreadConstraints"] = [{"maxSkew": 1}]
+    assert warnings(obj, deepcopy(obj)) == ()
 
 
 @pytest.mark.parametrize(
@@ -333,13 +350,15 @@ def test_what_a_pod_will_be_like_deserves_a_word(
         ({}, {"clients": "pod"}, "on port 5701 and members on port 5702 do not find each other"),
         ({"clients": "pod", "port": "5700"}, {}, None),
         ({"port": "6000"}, {"cluster_name": "new"}, None),
+        ({}, {"backups": "node"}, "backups any and node form no common cluster"),
+        ({"backups": "zone"}, {"backups": "node", "cluster_name": "new"}, None),
     ],
 )
 def test_a_change_between_members_that_form_no_cluster_is_told(
     before: dict[str, str], after: dict[str, str], sentence: str | None
 ) -> None:
     said = warnings(deployment(None, ours(**after)), deployment(None, ours(**before)))
-    told = [each for each in said if "so entries do not pass" in each]
+    told = [each for each in said if "entries do not pass" in each]
     assert len(told) == (sentence is not None)
     assert all(sentence and sentence in each for each in told)
 

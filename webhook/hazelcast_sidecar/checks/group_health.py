@@ -23,7 +23,7 @@ from hazelcast_sidecar.kube.objects import JsonObject, Metadata, owner_of
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import workload_name
 from hazelcast_sidecar.model.status import Status
-from hazelcast_sidecar.names import CONTROLLER, GROUP, STATUS, resource_name
+from hazelcast_sidecar.names import CONTROLLER, GROUP, PREFIX, STATUS, resource_name
 
 _AREA = Area("groups")
 _SERVICE_NAME = "kubernetes.io/service-name"
@@ -124,6 +124,31 @@ def _unmet(check: str, group: Group, request: Unmet, snapshot: Snapshot) -> list
         fix = f"kubectl -n {name.namespace} delete {name.kind.lower()} {name.name}"
         found.append(_AREA.problem(check, message, fix))
     return found
+
+
+_ZONE = "topology.kubernetes.io/zone"
+
+
+def zones(snapshot: Snapshot) -> list[CheckResult]:
+    """Check that Pods whose backups shall be in another zone know their own; nothing where there are none."""
+    check = "zones"
+    if isinstance(snapshot.pods, Unread):
+        return [_AREA.skipped(check, snapshot.pods)]
+    unknown = {
+        str(group): [pod.name for pod in group.pods if not pod.labels.get(_ZONE)]
+        for group in groups_of(snapshot.pods)
+        if any(status.backups == "zone" for status in group.statuses)
+    }
+    return [
+        _AREA.warning(
+            check,
+            f"{len(pods)} Pods of the group {group}, such as {pods[0]}, do not know their zone: they are "
+            "all in one, and an entry may have its backup beside it",
+            f"kubectl get nodes -L {_ZONE}  # Kubernetes 1.35 puts it on Pods; else {PREFIX}backups node",
+        )
+        for group, pods in unknown.items()
+        if pods
+    ]
 
 
 def objects(snapshot: Snapshot) -> list[CheckResult]:

@@ -39,6 +39,7 @@ OF_INSTALLATION: tuple[Check, ...] = (
     group_health.objects,
     group_health.requests,
     group_health.services,
+    group_health.zones,
     networks.policies,
 )
 """Whether what is installed is healthy."""

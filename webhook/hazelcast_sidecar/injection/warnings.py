@@ -61,7 +61,7 @@ _TOPOLOGY_KEYS = {"node": "kubernetes.io/hostname", "zone": "topology.kubernetes
 def _is_spread(pod: Pod) -> bool:
     """Tell whether the scheduler is told to keep Pods apart; whether these and by what is not looked at."""
     affinity = pod.spec.affinity
-    return bool(pod.spec.topology_spread_constraints or (affinity and affinity.pod_anti_affinity))
+    return bool(pod.spec.topology_spread_constraints or (affinity and affinity.pod_anti_affinity is not None))
 
 
 def advise_workload(kind: WorkloadKind, workload: Workload, spec: SidecarSpec) -> tuple[str, ...]:

@@ -22,6 +22,10 @@ class Named(msgspec.Struct, gc=False):
     name: str = ""
 
 
+class Given(msgspec.Struct, gc=False):
+    """An object of which only matters that it is there."""
+
+
 class VolumeMount(msgspec.Struct, gc=False, rename="camel"):
     """Where a container mounts which volume."""
 
@@ -98,9 +102,9 @@ class PodMetadata(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Affinity(msgspec.Struct, gc=False, rename="camel"):
-    """The part that may keep the Pods of a workload apart; what it says does not matter."""
+    """The part that may keep the Pods of a workload apart."""
 
-    pod_anti_affinity: msgspec.Raw | None = None
+    pod_anti_affinity: Given | None = None
 
 
 class Spec(msgspec.Struct, gc=False, rename="camel"):
@@ -117,7 +121,7 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     restart_policy: str = ""
     host_network: bool | None = None
     node_selector: dict[str, str] | None = None
-    topology_spread_constraints: msgspec.Raw | None = None
+    topology_spread_constraints: list[Given] | None = None
     affinity: Affinity | None = None
     os: Named | None = None
     security_context: SecurityContext | None = None
