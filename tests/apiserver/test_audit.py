@@ -16,6 +16,7 @@ from typing import Any
 
 import jsonpatch
 import pytest
+import yaml
 
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.spec.settings import Settings
@@ -116,6 +117,27 @@ def controller(cluster: ControlPlane, account: Account, folder: Path, *options: 
         running.lines()
 
 
+@pytest.fixture(autouse=True)
+def away(cluster: ControlPlane) -> Iterator[None]:
+    """Register a webhook that never answers and is passed over: so Pods are missed, and would not be again.
+
+    For all that the audit sees, it is back by now.
+    """
+    put_away(cluster)
+    yield
+    assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code in (200, 404)
+
+
+def put_away(cluster: ControlPlane) -> None:
+    """Register the shipped configuration with an address where nobody listens."""
+    document = yaml.safe_load((ROOT / "manifests" / "base" / "webhook.yaml").read_text())
+    for each in document["webhooks"]:
+        each |= {"clientConfig": {"url": "https://127.0.0.1:1/"}, "failurePolicy": "Ignore"}
+    assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code in (200, 404)
+    answer = cluster.request("POST", CONFIGURATIONS, document)
+    assert answer.code == 201, answer.message
+
+
 # --- Pods --------------------------------------------------------------------------------------------------
 
 
@@ -182,18 +204,18 @@ def missed(running: Controller) -> float:
 
 
 @pytest.fixture
-def registered(cluster: ControlPlane, webhook: WebhookServer) -> Iterator[Callable[[], None]]:
-    """Register the real webhook when called, and take it away in the end."""
+def registered(cluster: ControlPlane, webhook: WebhookServer) -> Callable[[], None]:
+    """Register the real webhook when called, in the place of the one that is away."""
 
     def register() -> None:
+        assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code == 200
         objects = rendered(cluster, ROOT / "manifests" / "base")
         (found,) = [o for o in objects if o["kind"] == "MutatingWebhookConfiguration"]
         webhook.take_the_place_of_the_service(found)
         assert apply_strictly(cluster, [found]) == []
         wait_until_called(cluster, webhook)
 
-    yield register
-    assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code in (200, 404)
+    return register
 
 
 def test_pods_from_before_the_webhook_are_found_and_told_by_owner(

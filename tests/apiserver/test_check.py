@@ -297,6 +297,34 @@ def test_pods_that_were_missed(
     assert fix == f"kubectl -n {namespace} rollout restart deployment/shop"
 
 
+def test_pods_of_namespaces_that_are_not_chosen(
+    check: Check, cluster: ControlPlane, configured: dict[str, Any], namespace: str
+) -> None:
+    """They are named with the reason, and never to be restarted; a namespace that is chosen is tried."""
+    chosen = {"key": f"{PREFIX}injection", "operator": "In", "values": ["enabled"]}
+    for each in configured["webhooks"]:
+        each["namespaceSelector"]["matchExpressions"].append(chosen)
+    replace(cluster, configured)
+    owner = replica_set(cluster, namespace, "shop-5d4f9c")
+    until(60, "no member is added", partial(create_asking, cluster, namespace, "shop-1", owner))
+    code, findings = check()
+    assert (code, wrong(findings)) == (1, {("missed", "problem")})
+    assert f"the webhook is not asked in the namespace {namespace}" in message(findings, "missed")
+    (fix,) = [each["fix"] for each in findings if each["check"] == "missed"]
+    assert fix.endswith(f"kubectl label namespace {namespace} ...")
+    assert message(findings, "dry run").startswith("not looked at: the webhook is not asked in default")
+
+    merge(
+        cluster,
+        f"/api/v1/namespaces/{namespace}",
+        {"metadata": {"labels": {f"{PREFIX}injection": "enabled"}}},
+    )
+    _, findings = check("--namespace", namespace)
+    (fix,) = [each["fix"] for each in findings if each["check"] == "missed"]
+    assert fix == f"kubectl -n {namespace} rollout restart deployment/shop"
+    assert message(findings, "dry run").startswith(f"a Pod in {namespace} gets a member")
+
+
 def create_asking(cluster: ControlPlane, namespace: str, name: str, owner: dict[str, Any]) -> bool:
     """Create a Pod that asks for a member; whether none was added."""
     metadata: dict[str, Any] = {

@@ -25,6 +25,7 @@ from tests.apiserver.controller import (
     NETWORKING,
     ON_REQUEST,
     POLICY,
+    PREFIX,
     RIGHTS,
     SHIPPED,
     Account,
@@ -47,6 +48,7 @@ from tests.apiserver.controller import (
     path_of,
     put_configuration,
     replica_set,
+    started,
     status,
     until,
     wait_for_rights,
@@ -58,9 +60,10 @@ from tests.apiserver.controller import (
 pytestmark = pytest.mark.apiserver
 
 shipped = fixtures.shipped
-free_lease, controller, namespace = fixtures.free_lease, fixtures.controller, fixtures.namespace
+free_lease, namespace = fixtures.free_lease, fixtures.namespace
 
 STEP_SECONDS = 30.0  # for one step of all that it does; certificates are looked at every five
+OFTEN = ("--audit-interval", "1s")
 
 
 class Scenario:
@@ -104,6 +107,10 @@ class Scenario:
         cluster, namespace = self._cluster, self._namespace
         put_configuration(cluster)
         yield self._controller.leads
+        asks: dict[str, Any] = {"metadata": {"name": "missed", "annotations": {f"{PREFIX}inject": "true"}}}
+        asks["spec"] = {"containers": [{"name": "app", "image": "shop:1"}]}
+        assert cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", asks).code == 201
+        yield lambda: self._controller.metric("missed_pods") > 0
         yield lambda: has_ca_bundle(cluster)
         yield lambda: belongs_to(cluster) == [self._user.split(":")[2]]
         owners = [workload(cluster, namespace, kind, "told") for kind in ("Deployment", "CronJob")]
@@ -148,13 +155,17 @@ class Scenario:
 
 def test_the_shipped_rights_are_enough(
     cluster: ControlPlane,
-    controller: Controller,
+    free_lease: None,
     namespace: str,
     shipped: Account,
     say: Callable[[str], None],
+    tmp_path: Path,
 ) -> None:
-    scenario = Scenario(cluster, controller, namespace, shipped.user)
-    assert scenario.play()
+    assert free_lease is None
+    running = Controller(shipped, tmp_path / "controller.log", options=OFTEN)
+    scenario = Scenario(cluster, running, namespace, shipped.user)
+    with started(running):
+        assert scenario.play()
     assert scenario.refused() == []
     counts = Counter(f"{a.verb} {a.resource}" for a in scenario.requests())
     say(f"requests of one pass through everything: {dict(counts.most_common())}")
@@ -198,7 +209,11 @@ def test_rights_are_the_listed_ones() -> None:
             )
             for verb in ("get", "patch", "delete")
         ),
-        ("Role", "", "namespaces", "get", ()),
+        ("ClusterRole", "", "namespaces", "get", ()),
+        *(
+            ("ClusterRole", "admissionregistration.k8s.io", resource, "get", (INJECTOR,))
+            for resource in ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings")
+        ),
         ("Role", "coordination.k8s.io", "leases", "create", ()),
         *(("Role", "coordination.k8s.io", "leases", verb, (NAME,)) for verb in ("get", "update")),
         ("Role", "", "secrets", "create", ()),
@@ -241,7 +256,7 @@ def test_every_right_is_needed(
     wait_for_rights(cluster, reduced.user, [r for r in RIGHTS if r != right])
     assert not allowed(cluster, reduced.user, right)
 
-    running = Controller(reduced, tmp_path / "controller.log")
+    running = Controller(reduced, tmp_path / "controller.log", options=OFTEN)
     scenario = Scenario(cluster, running, namespace, reduced.user)
     try:
         until(30, "it answers", running.is_alive)

@@ -154,7 +154,7 @@ async def test_the_group_beside_a_hostile_pod_is_served(evil: Metadata, first: b
     both.retain({each.uid for each in pair})
     assert HONEST in touched
     assert HONEST in groups.keys()  # noqa: SIM118 - no mapping
-    today = DriftDetector(Settings(defaults={"port": "6000"}), "own")
+    today = DriftDetector(Settings(defaults={"port": "6000"}))
     assert "uid-of-shop-1" in {finding.uid for finding in await index.drifted(today, faults)}
     both.remove(evil)
     assert groups.keys() == [HONEST]

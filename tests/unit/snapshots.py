@@ -159,6 +159,8 @@ EMPTY = with_pods(
         version={"gitVersion": "v1.34.1"},
         nodes=[node("one"), node("two")],
         configuration=configuration(),
+        mutating_policy=None,
+        mutating_binding=None,
         webhook=deployment("deployment.yaml"),
         controller=deployment("controller.yaml"),
         endpoints=[endpoint_slice(OWN, OWN, "10.0.0.7", "10.0.0.8")],
@@ -168,7 +170,10 @@ EMPTY = with_pods(
         served=None,
         dry_run=tried(),
         missing_permissions=[],
-        namespaces={name: Metadata(name=name) for name in ("default", "team-a", OWN)},
+        namespaces={
+            name: Metadata(name=name, labels={"kubernetes.io/metadata.name": name})
+            for name in ("default", "kube-system", "team-a", OWN)
+        },
         without_member=[],
         policies=[],
         admission_api={"resources": [{"kind": "MutatingWebhookConfiguration"}]},

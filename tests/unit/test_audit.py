@@ -15,12 +15,19 @@ from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Finding
 from hazelcast_sidecar.controller.audit.repairer import LivePod, Repairer
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.injection.drift import DriftDetector, InjectedPod, Verdict, injected_pod
+from hazelcast_sidecar.injection.drift import (
+    DriftDetector,
+    InjectedPod,
+    Verdict,
+    injected_pod,
+    unless_excluded,
+)
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.kube.client import ApiError, ListMetadata, Page
-from hazelcast_sidecar.kube.objects import Metadata, owner_of
+from hazelcast_sidecar.kube.objects import NAMESPACE, WEBHOOK_CONFIGURATION, Kind, Metadata, Partial, owner_of
 from hazelcast_sidecar.model.pod import Container, Named, Pod
+from hazelcast_sidecar.model.selection import Selected
 from hazelcast_sidecar.names import STATUS
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.settings import Settings
@@ -59,7 +66,7 @@ def faults() -> Faults:
 
 
 def detector(**settings: Any) -> DriftDetector:
-    return DriftDetector(Settings(**settings), "own")
+    return DriftDetector(Settings(**settings))
 
 
 # --- what is the matter with a Pod -------------------------------------------------------------------------
@@ -98,30 +105,52 @@ def test_what_the_annotations_mean_today_may_be_no_member_at_all() -> None:
     assert "today it would be refused: sidecar.hazelcast.com/metrics-port: 6000" in verdict.sentence
 
 
-@pytest.mark.parametrize("namespace", ["kube-system", "own"])
-def test_an_exempt_namespace_has_its_own_sentence(namespace: str) -> None:
-    asks = msgspec.convert(sent(), Pod)
-    verdict = detector().missed(namespace, asks)
-    assert verdict == Verdict(
-        f"the webhook is not asked in the namespace {namespace}; run it in another namespace, or remove the "
-        "annotation",
-        repairable=False,
+@pytest.mark.parametrize(
+    ("selected", "sentence"),
+    [
+        (Selected.NAMESPACE_EXCLUDED, "the webhook is not asked in the namespace ns; give that the labels"),
+        (Selected.POD_EXCLUDED, "the webhook is not asked about Pods of its labels; give its workload's"),
+        (Selected.NOTHING_REGISTERED, "nothing is registered that would give it one: neither the Mutating"),
+        (Selected.UNKNOWN, "whether the webhook is asked in the namespace ns is not known"),
+    ],
+)
+def test_a_pod_that_would_get_no_member_is_missed_and_not_repairable(
+    selected: Selected, sentence: str
+) -> None:
+    verdict = detector().missed("ns", msgspec.convert(sent(), Pod), selected)
+    assert verdict
+    assert verdict.sentence.startswith(sentence)
+    assert (verdict.repairable, verdict.selected) == (False, selected)
+    there = detector().missed("ns", msgspec.convert(sent(), Pod), Selected.YES)
+    assert there
+    assert there.repairable
+
+
+def test_a_drifted_pod_in_whose_place_none_would_have_a_member_is_not_to_be_made_anew() -> None:
+    drifted = detector(defaults={"port": "6000"}).drifted(record("1"))
+    assert drifted
+    assert unless_excluded(drifted, "ns", Selected.YES) == drifted
+    excluded = unless_excluded(drifted, "ns", Selected.NAMESPACE_EXCLUDED)
+    assert not excluded.repairable
+    assert "made anew it would have no member: the webhook is not asked in the namespace ns" in (
+        excluded.sentence
     )
-    assert detector().missed("ns", asks) != verdict
+    refused = Verdict("today it would be refused", repairable=False)
+    assert unless_excluded(refused, "ns", Selected.NAMESPACE_EXCLUDED) == refused
 
 
 def test_mirror_pods_and_members_that_lack_something_are_not_missed() -> None:
     """The first cannot have a member, and what the second lacks may have been removed by hand since."""
     mirror = msgspec.convert(sent(ours() | {"kubernetes.io/config.mirror": "0f0f0f"}), Pod)
-    assert detector().missed("ns", mirror) is None
+    assert detector().missed("ns", mirror, Selected.YES) is None
     response = response_in(Reviewer().review_pod(json.dumps(review_of(sent())).encode()))
     whole = patched(sent(), response)
     del whole["metadata"]["labels"]
-    assert detector().missed("ns", msgspec.convert(whole, Pod)) is None
+    assert detector().missed("ns", msgspec.convert(whole, Pod), Selected.YES) is None
     whole["spec"]["containers"][0]["ports"] = [{"containerPort": 5701}]
-    assert detector().missed("ns", msgspec.convert(whole, Pod)) is None
+    assert detector().missed("ns", msgspec.convert(whole, Pod), Selected.YES) is None
     del whole["spec"]["initContainers"]
-    verdict = detector().missed("ns", msgspec.convert(whole, Pod))
+    verdict = detector().missed("ns", msgspec.convert(whole, Pod), Selected.YES)
     assert verdict
     assert "today it would be refused: sidecar.hazelcast.com/status: says that" in verdict.sentence
 
@@ -289,6 +318,12 @@ def live(uid: str, *, ready: bool = True, grace: int | None = None, annotated: b
     return msgspec.convert(document, LivePod)
 
 
+def asks_about_pods(**selectors: Any) -> dict[str, Any]:
+    """A configuration that has the API server ask about new Pods."""
+    rule = {"apiGroups": [""], "resources": ["pods"], "operations": ["CREATE"]}
+    return {"webhooks": [{"rules": [rule], **selectors}]}
+
+
 class Cluster:
     """Stands in for the API server, and for time: each list of Pods takes ten seconds."""
 
@@ -298,10 +333,19 @@ class Cluster:
         self.replacement: LivePod | None = None
         self.refusal: ApiError | None = None
         self.now = 0.0
+        self.configuration: dict[str, Any] | None = asks_about_pods()
+        self.labels: dict[str, str] | None = {}
 
     async def pages(self, *_: object, **__: object) -> AsyncIterator[Page[LivePod]]:
         self.now += 10
         yield Page(ListMetadata(), msgspec.convert(list(self.pods.values()), list[LivePod]))
+
+    async def read(self, kind: Kind, *_: str) -> dict[str, Any] | None:
+        return self.configuration if kind == WEBHOOK_CONFIGURATION else None
+
+    async def get(self, kind: Kind, *_: str) -> Partial | None:
+        assert kind == NAMESPACE
+        return None if self.labels is None else Partial(Metadata(labels=self.labels))
 
     async def evict(self, metadata: Metadata) -> None:
         if self.refusal:
@@ -475,6 +519,32 @@ async def test_a_refused_eviction_is_counted_and_tried_later(
     cluster.now += {429: 60, 403: 3600}.get(status, 10) - 1
     assert await repair.sweep() == []
     cluster.now += 1
+    assert await repair.sweep() == ["m1"]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "labels"),
+    [
+        (asks_about_pods(namespaceSelector={"matchLabels": {"chosen": "yes"}}), {}),
+        (asks_about_pods(objectSelector={"matchLabels": {"chosen": "yes"}}), {}),
+        (asks_about_pods(), None),
+        ({"webhooks": []}, {}),
+        ({}, {}),
+        (None, {}),
+    ],
+)
+async def test_nothing_is_evicted_where_nothing_would_inject(
+    monkeypatch: pytest.MonkeyPatch, configuration: dict[str, Any] | None, labels: dict[str, str] | None
+) -> None:
+    """And what was so when the Pod was found does not count: it is read anew before each eviction."""
+    cluster = Cluster(live("m1"))
+    cluster.configuration, cluster.labels = configuration, labels
+    repair = Repair(cluster, monkeypatch)
+    assert await repair.sweep() == []
+    assert repair.told.log[-1] == "not evicted"
+    cluster.configuration, cluster.labels = asks_about_pods(), {}
+    cluster.replacement = live("n1", annotated=False)
+    cluster.now += 3600
     assert await repair.sweep() == ["m1"]
 
 

@@ -24,7 +24,6 @@ from hazelcast_sidecar.checks import (
 from hazelcast_sidecar.checks.collector import Reader, attempt
 from hazelcast_sidecar.checks.results import CheckResult, State, Unread
 from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, findings
-from hazelcast_sidecar.checks.selectors import selects
 from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Right, Snapshot
 from hazelcast_sidecar.group_objects.desired_objects import OURS
 from hazelcast_sidecar.kube.client import Api, ApiError
@@ -512,11 +511,55 @@ def test_a_pod_that_would_be_refused_is_mended_and_not_restarted() -> None:
 
 
 def test_a_pod_where_the_webhook_is_not_asked() -> None:
-    said = one(
-        pods.missed(replace(EMPTY, without_member=[pod_without_member(namespace="kube-system")])),
-        State.PROBLEM,
+    (finding,) = pods.missed(replace(EMPTY, without_member=[pod_without_member(namespace="kube-system")]))
+    assert "not asked in the namespace kube-system" in one([finding], State.PROBLEM)
+    assert "kubectl label namespace kube-system" in finding.fix
+
+
+def _with_chosen_namespaces(webhooks: Webhooks) -> None:
+    for each in webhooks:
+        each["namespaceSelector"] = {"matchLabels": {"chosen": "yes"}}
+
+
+def _with_chosen_pods(webhooks: Webhooks) -> None:
+    for each in webhooks:
+        each["objectSelector"] = {"matchLabels": {"chosen": "yes"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "fix"),
+    [
+        (_with_chosen_namespaces, "not asked in the namespace team-a", "kubectl label namespace team-a"),
+        (_with_chosen_pods, "not asked about Pods of its labels", "its objectSelector"),
+        (list.clear, "nothing is registered", "kubectl apply -k manifests/base"),
+    ],
+)
+def test_a_missed_pod_that_would_be_missed_again(
+    change: Callable[[Webhooks], None], words: str, fix: str
+) -> None:
+    snapshot = replace(changed_configuration(change), without_member=[pod_without_member()])
+    (finding,) = pods.missed(snapshot)
+    assert words in one([finding], State.PROBLEM)
+    assert fix in finding.fix
+    assert "restart" not in finding.fix
+
+
+@pytest.mark.parametrize("part", ["configuration", "namespaces"])
+def test_a_missed_pod_where_nobody_knows_whether_the_webhook_is_asked(part: str) -> None:
+    unread: Any = {part: Unread("you may not look")}
+    (finding,) = pods.missed(replace(EMPTY, without_member=[pod_without_member()], **unread))
+    assert "whether the webhook is asked in the namespace team-a is not known" in one(
+        [finding], State.PROBLEM
     )
-    assert "not asked in the namespace kube-system" in said
+
+
+def test_a_drifted_pod_in_whose_place_none_would_have_a_member_is_not_restarted() -> None:
+    snapshot = replace(
+        changed_configuration(_with_chosen_namespaces), settings=settings("defaults: {port: 5702}")
+    )
+    (finding,) = pods.drifted(snapshot)
+    assert "made anew it would have no member" in one([finding], State.WARNING)
+    assert "kubectl label namespace team-a" in finding.fix
 
 
 def test_a_pod_that_declines_is_not_missed() -> None:
@@ -683,24 +726,6 @@ def test_policies_add_up() -> None:
 def test_policies_of_other_namespaces_do_not_count() -> None:
     closing = policy("closing", {**_ALL}, namespace="team-b")
     assert one(networks.policies(replace(HEALTHY, policies=[closing])), State.OK)
-
-
-@pytest.mark.parametrize(
-    ("expression", "selected"),
-    [
-        ({"operator": "In", "values": ["a", "b"]}, True),
-        ({"operator": "In", "values": ["b"]}, False),
-        ({"operator": "NotIn", "values": ["b"]}, True),
-        ({"operator": "NotIn", "values": ["a"]}, False),
-        ({"operator": "Exists"}, True),
-        ({"operator": "DoesNotExist"}, False),
-    ],
-)
-def test_expressions_of_selectors(expression: dict[str, Any], selected: bool) -> None:  # noqa: FBT001
-    selector = {"matchExpressions": [{"key": "tier", **expression}]}
-    assert selects(selector, {"tier": "a"}) is selected
-    without = expression["operator"] in ("NotIn", "DoesNotExist")
-    assert selects(selector, {}) is without
 
 
 # --- before an installation --------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from hazelcast_sidecar.controller.shared.reflector import Watcher
 from hazelcast_sidecar.errors import InvalidSettingsError
 from hazelcast_sidecar.injection.drift import DriftDetector, InjectedPod, Verdict
 from hazelcast_sidecar.kube.client import Api, ApiError, Page
-from hazelcast_sidecar.kube.objects import POD, Metadata, Partial
+from hazelcast_sidecar.kube.objects import POD, Kind, Metadata, Partial
 from hazelcast_sidecar.names import INJECT
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime import reload
@@ -377,7 +377,7 @@ class Picky(DriftDetector):
     """Cannot judge what is named evil."""
 
     def __init__(self) -> None:
-        super().__init__(Settings(), "own")
+        super().__init__(Settings())
 
     def drifted(self, record: InjectedPod) -> Verdict | None:
         if record.namespace == "evil":
@@ -402,14 +402,19 @@ class Pods:
         ]
         yield Page(metadata=SimpleNamespace(next=""), items=[Partial(pod) for pod in pods])  # type: ignore[arg-type]
 
-    async def read(self, _: object, __: str, name: str) -> dict[str, Any]:
+    async def get(self, *_: object) -> None:
+        return None
+
+    async def read(self, kind: Kind, _: str, name: str) -> dict[str, Any] | None:
+        if kind != POD:
+            return None
         metadata = {"name": name, "uid": name, "annotations": {INJECT: "true"}}
         return {"metadata": metadata, "spec": {"containers": "none" if name == "evil" else []}}
 
 
 async def test_a_pod_that_cannot_be_read_costs_no_other_the_audit(seen: Seen) -> None:
     findings = cast("Findings", None)
-    detector = DriftDetector(Settings(), "own")
+    detector = DriftDetector(Settings())
     auditor = Auditor(
         cast("Api", Pods()), detector, DriftIndex(), findings, findings, 300, seen.log, seen.faults
     )

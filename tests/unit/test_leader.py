@@ -19,7 +19,7 @@ from hazelcast_sidecar.controller.lifecycle import Controller
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.injection.drift import DriftDetector
 from hazelcast_sidecar.kube.client import Api, ListMetadata, Page
-from hazelcast_sidecar.kube.objects import Metadata, Partial
+from hazelcast_sidecar.kube.objects import POD, Kind, Metadata, Partial
 from hazelcast_sidecar.names import INJECT
 from hazelcast_sidecar.spec.settings import Settings
 from tests.unit.snapshots import injected
@@ -40,7 +40,12 @@ class Pods:
         ]
         yield Page(ListMetadata(), [Partial(pod) for pod in pods])
 
-    async def read(self, _: object, __: str, name: str) -> dict[str, Any] | None:
+    async def get(self, *_: object) -> None:
+        """Read a namespace."""
+
+    async def read(self, kind: Kind, _: str, name: str) -> dict[str, Any] | None:
+        if kind != POD:
+            return None
         uid = self._uids[name]
         if uid is None:
             return None
@@ -58,7 +63,7 @@ class Audit:
         self.missed, self.drifted = (self._findings(reason, seen) for reason in (MISSED, DRIFTED))
         self.auditor = Auditor(
             cast("Api", pods),
-            DriftDetector(Settings(), "own"),
+            DriftDetector(Settings()),
             self.index,
             self.missed,
             self.drifted,
@@ -134,7 +139,7 @@ async def test_repair_waits_before_the_next_look(seen: Seen, monkeypatch: pytest
     monkeypatch.setattr(repairer, "asyncio", SimpleNamespace(sleep=sleep))
     repair = Repairer(
         cast("Api", Pods()),
-        DriftDetector(Settings(), "own"),
+        DriftDetector(Settings()),
         [Audit(seen, Pods()).missed],
         seconds=300,
         metrics=seen.metrics,

@@ -19,12 +19,16 @@ from hazelcast_sidecar.checks.preflight import PARTS
 from hazelcast_sidecar.checks.rbac import rights_of
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Unread
+from hazelcast_sidecar.checks.selected import selected
 from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, PodWithoutMember, Right, Snapshot
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem, in_short
 from hazelcast_sidecar.group_objects.desired_objects import OURS_SELECTOR
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
 from hazelcast_sidecar.kube.objects import (
     KEPT_KINDS,
+    MUTATING_BINDING,
+    MUTATING_POLICY,
+    NAMESPACE,
     POD,
     RUNNING,
     SECRET,
@@ -36,6 +40,7 @@ from hazelcast_sidecar.kube.objects import (
     owner_of,
 )
 from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.model.selection import Selected
 from hazelcast_sidecar.names import CONTROLLER, GROUP, INJECT, INJECTOR, LEAF_SECRET, PREFIX, SETTINGS, STATUS
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.untrusted import UNDECODABLE
@@ -45,7 +50,6 @@ _TLS_SECONDS = 5
 _SERVICE_NAME = "kubernetes.io/service-name"
 
 _NODE = Kind("Node", "/api/v1", "nodes")
-_NAMESPACE = Kind("Namespace", "/api/v1", "namespaces")
 _DEPLOYMENT = Kind("Deployment", "/apis/apps/v1", "deployments")
 _LEASE = Kind("Lease", "/apis/coordination.k8s.io/v1", "leases")
 _ENDPOINT_SLICE = Kind("EndpointSlice", "/apis/discovery.k8s.io/v1", "endpointslices")
@@ -96,13 +100,13 @@ class Reader:
             InvalidSettingsError: no API server answers, or it does not know who asks.
         """
         found = await self._ground()
-        namespace, configuration = found["namespace"], found["configuration"]
+        namespace = found["namespace"]
         self._say("the installation")
         found |= await self._parts(namespace)
-        found["served"] = await _served(configuration)
+        found["served"] = await _served(found["configuration"])
         found["missing_permissions"] = await self._missing_permissions(namespace, found["controller"])
         self._say(f"an injection in {dry_run_in}")
-        found["dry_run"] = await self._try(dry_run_in, configuration, exempt=("kube-system", namespace))
+        found["dry_run"] = await self._try(dry_run_in, found)
         self._say("Pods and what stands beside them")
         found |= await self._workloads()
         return Snapshot(now=datetime.now(UTC), **found)
@@ -158,7 +162,9 @@ class Reader:
     async def _parts(self, namespace: str) -> dict[str, Any]:
         """The objects of the installation."""
         selector = f"{_SERVICE_NAME}={INJECTOR}"
-        webhook, controller, lease, settings, leaf, endpoints = await asyncio.gather(
+        policy, binding, webhook, controller, lease, settings, leaf, endpoints = await asyncio.gather(
+            self._object(MUTATING_POLICY, "", INJECTOR),
+            self._object(MUTATING_BINDING, "", INJECTOR),
             self._object(_DEPLOYMENT, namespace, INJECTOR),
             self._object(_DEPLOYMENT, namespace, CONTROLLER),
             self._object(_LEASE, namespace, CONTROLLER),
@@ -167,6 +173,8 @@ class Reader:
             self._documents(_ENDPOINT_SLICE, namespace, labelSelector=selector),
         )
         return {
+            "mutating_policy": policy,
+            "mutating_binding": binding,
             "webhook": webhook,
             "controller": controller,
             "lease": lease,
@@ -208,14 +216,14 @@ class Reader:
         answers = [await has(rights[0]), *await asyncio.gather(*(has(right) for right in rights[1:]))]
         return [right for right, answer in zip(rights, answers, strict=True) if not answer]
 
-    async def _try(
-        self, namespace: str, configuration: JsonObject | Unread | None, exempt: tuple[str, ...]
-    ) -> DryRun | Unread:
+    async def _try(self, namespace: str, found: Mapping[str, Any]) -> DryRun | Unread:
         """An injection through the API server, which stores nothing."""
-        if configuration is None:
-            return Unread("no webhook is registered")
-        if namespace in exempt:
-            return Unread(f"the webhook is not asked in {namespace}; name another one with --namespace")
+        registered = found["configuration"], found["mutating_policy"], found["mutating_binding"]
+        match selected(registered, found["namespaces"], namespace, {}):
+            case Selected.NOTHING_REGISTERED:
+                return Unread("no webhook is registered")
+            case Selected.NAMESPACE_EXCLUDED:
+                return Unread(f"the webhook is not asked in {namespace}; name another one with --namespace")
         pod, seconds = None, []
         for _ in range(_TRIALS):
             started = perf_counter()
@@ -321,7 +329,7 @@ class Reader:
         return found.metadata if isinstance(found, Partial) else found
 
     async def _namespaces(self) -> Mapping[str, Metadata]:
-        return {item.metadata.name: item.metadata async for item in self._items(_NAMESPACE, Partial)}
+        return {item.metadata.name: item.metadata async for item in self._items(NAMESPACE, Partial)}
 
     async def _object(self, kind: Kind, namespace: str, name: str) -> JsonObject | Unread | None:
         return await attempt(f"get {kind.plural}", self._api.read(kind, namespace, name))

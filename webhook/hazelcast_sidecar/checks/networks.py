@@ -10,9 +10,9 @@ from typing import Any
 
 from hazelcast_sidecar.checks.group_health import Group, groups_of
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
-from hazelcast_sidecar.checks.selectors import selects
 from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.kube.objects import JsonObject, Metadata
+from hazelcast_sidecar.model.selectors import selects
 from hazelcast_sidecar.names import GROUP, PORT_NAME
 
 _AREA = Area("networks")

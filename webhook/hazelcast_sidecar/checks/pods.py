@@ -1,15 +1,25 @@
 """Pods that run: those without the member that they ask for, and those with another than today's."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from shlex import quote
 
 from hazelcast_sidecar.checks.dry_run import member_of
 from hazelcast_sidecar.checks.installation import todays_settings
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
+from hazelcast_sidecar.checks.selected import selected
 from hazelcast_sidecar.checks.snapshot import Snapshot
-from hazelcast_sidecar.injection.drift import DriftDetector, Verdict, as_created, injected_pod
+from hazelcast_sidecar.injection.drift import (
+    DriftDetector,
+    Verdict,
+    as_created,
+    injected_pod,
+    unless_excluded,
+)
 from hazelcast_sidecar.kube.objects import Metadata, owner_of
 from hazelcast_sidecar.model.pod import workload_name
+from hazelcast_sidecar.model.selection import Selected
+from hazelcast_sidecar.names import INJECTOR
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.version import __version__
@@ -25,14 +35,16 @@ def missed(snapshot: Snapshot) -> list[CheckResult]:
     check = "missed"
     if isinstance(snapshot.without_member, Unread):
         return [_AREA.skipped(check, snapshot.without_member)]
-    detector = DriftDetector(todays_settings(snapshot) or Settings(), snapshot.namespace)
+    detector = DriftDetector(todays_settings(snapshot) or Settings())
     found: list[CheckResult] = []
     for without in snapshot.without_member:
         pod = without.metadata
         with _AREA.passing_over(check, f"the Pod {_named(pod)}", _show(pod), found):
             if isinstance(without.pod, Unread):
                 found.append(_AREA.problem(check, f"{_named(pod)}: {without.pod.why}", _show(pod)))
-            elif verdict := detector.missed(pod.namespace, without.pod):
+                continue
+            asked = _selected(snapshot, pod.namespace, pod.labels)
+            if verdict := detector.missed(pod.namespace, without.pod, asked):
                 pods = _counted(without.alike)
                 message = f"{pods} without a member, such as {_named(pod)}: {verdict.sentence}"
                 found.append(_AREA.problem(check, message, _remedy(pod, verdict)))
@@ -50,7 +62,7 @@ def drifted(snapshot: Snapshot) -> list[CheckResult]:
     made = None if isinstance(snapshot.dry_run, Unread) else member_of(snapshot.dry_run)
     if made and made.version != __version__:
         return [_AREA.skipped(check, Unread(f"the webhook is {made.version}, this command {__version__}"))]
-    detector = DriftDetector(today, snapshot.namespace)
+    detector = DriftDetector(today)
     owners: defaultdict[tuple[str, OwnerReference], list[tuple[Metadata, Verdict]]] = defaultdict(list)
     found: list[CheckResult] = []
     for pod in snapshot.pods:
@@ -60,6 +72,7 @@ def drifted(snapshot: Snapshot) -> list[CheckResult]:
                 owners[pod.namespace, owner_of(pod)].append((pod, verdict))
     for alike in owners.values():
         pod, verdict = alike[0]
+        verdict = unless_excluded(verdict, pod.namespace, _selected(snapshot, pod.namespace, None))
         pods = _counted(len(alike))
         message = f"{pods} with a member unlike today's, such as {_named(pod)}: {verdict.sentence}"
         found.append(_AREA.warning(check, message, _remedy(pod, verdict)))
@@ -90,6 +103,21 @@ def pod_security(snapshot: Snapshot) -> list[CheckResult]:
     return found or [_AREA.ok(check, "members pass every level, restricted included")]
 
 
+def _selected(snapshot: Snapshot, namespace: str, pod: Mapping[str, str] | None) -> Selected:
+    registered = snapshot.configuration, snapshot.mutating_policy, snapshot.mutating_binding
+    return selected(registered, snapshot.namespaces, namespace, pod)
+
+
+_SHOW = f"kubectl get mutatingwebhookconfiguration {INJECTOR} -o yaml"
+_REGISTRATION_REMEDIES = {
+    Selected.NAMESPACE_EXCLUDED: f"{_SHOW}  # its namespaceSelector; then: kubectl label namespace {{}} ...",
+    Selected.POD_EXCLUDED: f"{_SHOW}  # its objectSelector; then label the Pod template",
+    Selected.NOTHING_REGISTERED: "kubectl apply -k manifests/base",
+    Selected.UNKNOWN: f"{_SHOW}; kubectl get namespace {{}} --show-labels  # as somebody who may",
+}
+"""What to type where the registration is why a Pod has no member."""
+
+
 def _remedy(pod: Metadata, verdict: Verdict) -> str:
     """The command that has the Pod made anew, or its template mended.
 
@@ -100,6 +128,8 @@ def _remedy(pod: Metadata, verdict: Verdict) -> str:
     kind = "Deployment" if owner.kind == "ReplicaSet" and name != owner.name else owner.kind
     workload = quote(f"{kind.lower()}/{name}")
     in_namespace = f"kubectl -n {pod.namespace}"
+    if verdict.selected in _REGISTRATION_REMEDIES:
+        return _REGISTRATION_REMEDIES[verdict.selected].format(pod.namespace)
     if not verdict.repairable:
         return f"{in_namespace} edit {workload}"
     if kind in _RESTARTABLE:

@@ -2,9 +2,10 @@
 
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
-from hazelcast_sidecar.checks.selectors import selects
 from hazelcast_sidecar.checks.snapshot import Right, Snapshot
 from hazelcast_sidecar.kube.objects import JsonObject
+from hazelcast_sidecar.model.selection import concerns_new_pods
+from hazelcast_sidecar.model.selectors import selects
 from hazelcast_sidecar.names import INJECTOR
 
 _AREA = Area("installation")
@@ -126,10 +127,5 @@ def _stands_in_the_way(webhook: JsonObject, namespace: dict[str, str]) -> bool:
         webhook.get("failurePolicy", "Fail") == "Fail"
         and selects(webhook.get("namespaceSelector") or {}, namespace)
         and selects(webhook.get("objectSelector") or {}, _OUR_LABELS)
-        and any(
-            {"", "*"} & set(rule["apiGroups"])
-            and {"pods", "*", "*/*"} & set(rule["resources"])
-            and {"CREATE", "*"} & set(rule["operations"])
-            for rule in webhook.get("rules") or ()
-        )
+        and concerns_new_pods(webhook.get("rules") or ())
     )

@@ -25,15 +25,17 @@ _EVERYWHERE = (
     ("apps", "statefulsets", "get"),
     ("batch", "cronjobs", "get"),
     ("batch", "jobs", "get"),
+    ("", "namespaces", "get"),
 )
 _NAMED = (
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get patch delete", INJECTOR, False),
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicies", "get", INJECTOR, False),
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings", "get", INJECTOR, False),
     ("coordination.k8s.io", "leases", "create", "", True),
     ("coordination.k8s.io", "leases", "get update", CONTROLLER, True),
     ("", "secrets", "create", "", True),
     ("", "secrets", "get patch", AUTHORITY_SECRET, True),
     ("", "secrets", "get patch", LEAF_SECRET, True),
-    ("", "namespaces", "get", "", True),
 )
 
 CONTROLLER_RIGHTS = tuple(

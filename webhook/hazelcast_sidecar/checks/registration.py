@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
-from hazelcast_sidecar.checks.selectors import selects
 from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.injection import intact
 from hazelcast_sidecar.kube.objects import JsonObject
+from hazelcast_sidecar.model.selectors import selects
 from hazelcast_sidecar.names import INJECTOR, POD_WEBHOOKS
 
 _AREA = Area("admission")

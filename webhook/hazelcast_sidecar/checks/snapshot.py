@@ -67,6 +67,9 @@ class Snapshot:
     nodes: list[JsonObject] | Unread = _NOT_ASKED
 
     configuration: JsonObject | Unread | None = _NOT_ASKED
+    mutating_policy: JsonObject | Unread | None = _NOT_ASKED
+    """By which the API server injects without a webhook."""
+    mutating_binding: JsonObject | Unread | None = _NOT_ASKED
     webhook: JsonObject | Unread | None = _NOT_ASKED
     """The Deployments."""
     controller: JsonObject | Unread | None = _NOT_ASKED

@@ -144,7 +144,7 @@ class Controller:
         self._reflectors.append(pods)
         self._pods_known = pods.synced
         self._settings = SettingsFile(settings.settings)
-        detector = DriftDetector(self._settings.load(), settings.namespace)
+        detector = DriftDetector(self._settings.load())
         tell = self._recorder.tell
         findings = {
             MISSED: Findings(MISSED, self.metrics.missed, log, tell),

@@ -11,10 +11,12 @@ from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Restore, Skip
 from hazelcast_sidecar.kube.objects import Metadata
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod, PodMetadata, PodOwner, Spec, workload_name
+from hazelcast_sidecar.model.selection import Selected
 from hazelcast_sidecar.names import (
     CONFIG_VOLUME,
     CONTAINER,
     GROUP,
+    INJECTOR,
     PREFIX,
     STATUS,
     TMP_VOLUME,
@@ -31,9 +33,18 @@ _MISSED = f"it was created while the webhook was not asked; {_ANEW}"
 _DRIFTED = f"the settings or the injector have changed; {_ANEW}"
 _UNRECORDED = f"an older version injected it; {_ANEW}"
 _REFUSED = "today it would be refused: {}; correct its workload's Pod template"
-_EXEMPT = (
-    "the webhook is not asked in the namespace {}; run it in another namespace, or remove the annotation"
-)
+_NOT_INJECTED = {
+    Selected.NAMESPACE_EXCLUDED: "the webhook is not asked in the namespace {}; give that the labels that "
+    "the namespaceSelector wants, run it in another namespace, or remove the annotation",
+    Selected.POD_EXCLUDED: "the webhook is not asked about Pods of its labels; give its workload's Pod "
+    "template those that the objectSelector wants, or remove the annotation",
+    Selected.NOTHING_REGISTERED: "nothing is registered that would give it one: neither the "
+    f"MutatingWebhookConfiguration nor the MutatingAdmissionPolicy {INJECTOR} is there for Pods; install "
+    "one of them again",
+    Selected.UNKNOWN: "whether the webhook is asked in the namespace {} is not known: its labels, or what is "
+    "registered, could not be read; look again when they can",
+}
+_DRIFTED_FOR_GOOD = "the settings or the injector have changed, and made anew it would have no member: {}"
 
 
 class Verdict(NamedTuple):
@@ -43,6 +54,8 @@ class Verdict(NamedTuple):
     """Why, and what to do."""
     repairable: bool
     """Whether a Pod made in its place would be right."""
+    selected: Selected = Selected.YES
+    """Where not, and the registration is why: what is wrong with that."""
 
 
 class InjectedPod(msgspec.Struct, frozen=True, gc=False):
@@ -100,14 +113,12 @@ class DriftDetector:
 
     Args:
         settings: the first ones.
-        own_namespace: the injector's, which the webhook configuration exempts.
 
     Raises:
         InvalidSettingsError: the settings' defaults cannot be used.
     """
 
-    def __init__(self, settings: Settings, own_namespace: str) -> None:
-        self._exempt = frozenset(("kube-system", own_namespace))
+    def __init__(self, settings: Settings) -> None:
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
@@ -119,15 +130,23 @@ class DriftDetector:
         self._defaults = DefaultSpecs(settings)
         self._run_as_user = settings.run_as_user
 
-    def missed(self, namespace: str, pod: Pod) -> Verdict | None:
-        """Why a Pod should have a member that it does not have; None where it should not."""
-        decision = pod_decision.decide(pod, "CREATE", self._defaults.of(namespace))
-        collides = isinstance(decision, Deny) and decision.reason is Reason.COLLISION
-        if isinstance(decision, Skip | Restore) or (collides and intact.member_of(pod) is not None):
-            # It has a member; what it lacks, such as our label, may have been removed by hand since.
+    def is_missed(self, namespace: str, pod: Pod) -> bool:
+        """Whether a Pod should have a member that it does not have."""
+        return not _has_what_it_asks_for(pod, self._decision(namespace, pod))
+
+    def missed(self, namespace: str, pod: Pod, selected: Selected) -> Verdict | None:
+        """Why a Pod should have a member that it does not have; None where it should not.
+
+        Args:
+            namespace: the Pod's.
+            pod: as the webhook would see it.
+            selected: whether the webhook is asked about such a Pod.
+        """
+        decision = self._decision(namespace, pod)
+        if _has_what_it_asks_for(pod, decision):
             return None
-        if namespace in self._exempt:
-            return Verdict(_EXEMPT.format(namespace), repairable=False)
+        if selected is not Selected.YES:
+            return Verdict(_NOT_INJECTED[selected].format(namespace), repairable=False, selected=selected)
         if isinstance(decision, Deny):
             return Verdict(_REFUSED.format(in_one_sentence(decision.problems)), repairable=False)
         return Verdict(_MISSED, repairable=True)
@@ -143,3 +162,20 @@ class DriftDetector:
         known = injected.fingerprint != UNKNOWN
         now = fingerprint(spec, self._run_as_user) if known else UNKNOWN, spec.group or injected.of_workload
         return None if now == (injected.fingerprint, injected.group) else Verdict(_DRIFTED, repairable=True)
+
+    def _decision(self, namespace: str, pod: Pod) -> pod_decision.Decision:
+        return pod_decision.decide(pod, "CREATE", self._defaults.of(namespace))
+
+
+def _has_what_it_asks_for(pod: Pod, decision: pod_decision.Decision) -> bool:
+    """Tell whether a Pod has its member: what that lacks, such as our label, may have been removed since."""
+    collides = isinstance(decision, Deny) and decision.reason is Reason.COLLISION
+    return isinstance(decision, Skip | Restore) or (collides and intact.member_of(pod) is not None)
+
+
+def unless_excluded(verdict: Verdict, namespace: str, selected: Selected) -> Verdict:
+    """Return what to say of a drifted Pod where one in its place would have no member at all."""
+    if not verdict.repairable or selected in {Selected.YES, Selected.UNKNOWN}:
+        return verdict
+    why = _NOT_INJECTED[selected].format(namespace)
+    return Verdict(_DRIFTED_FOR_GOOD.format(why), repairable=False, selected=selected)

@@ -130,6 +130,15 @@ WEBHOOK_CONFIGURATION = Kind(
     "MutatingWebhookConfiguration", "/apis/admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations"
 )
 
+MUTATING_POLICY = Kind(
+    "MutatingAdmissionPolicy", "/apis/admissionregistration.k8s.io/v1", "mutatingadmissionpolicies"
+)
+MUTATING_BINDING = Kind(
+    "MutatingAdmissionPolicyBinding",
+    "/apis/admissionregistration.k8s.io/v1",
+    "mutatingadmissionpolicybindings",
+)
+
 
 KEPT_KINDS = {
     kind.name: kind

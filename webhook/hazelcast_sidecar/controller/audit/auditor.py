@@ -12,11 +12,12 @@ import msgspec
 
 from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.audit.findings import Finding, Findings, selector_of
+from hazelcast_sidecar.controller.audit.registered import Registered
 from hazelcast_sidecar.controller.shared.backoff import keep_up, run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.injection.drift import DriftDetector, as_created
-from hazelcast_sidecar.kube.client import Api
+from hazelcast_sidecar.injection.drift import DriftDetector, as_created, unless_excluded
+from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError
 from hazelcast_sidecar.kube.objects import POD, RUNNING, Metadata, Partial, owner_of
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.names import GROUP, INJECT
@@ -57,6 +58,7 @@ class Auditor:
         self._missed, self._drifted = missed, drifted
         self._seconds, self._log = seconds, log
         self._due = asyncio.Event()
+        self._registered = Registered(api)
 
     def use(self, settings: Settings) -> None:
         """Compare with these settings from now on, and look at once.
@@ -93,11 +95,14 @@ class Auditor:
         while True:
             await self._injected.changed.wait()
             self._injected.changed.clear()
-            self._drifted.replace(await self._injected.drifted(self._detector, self._faults))
+            drifted = await self._injected.drifted(self._detector, self._faults)
+            self._drifted.replace([await self._unless_excluded(finding) for finding in drifted])
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _look_for_missed(self) -> None:
         self._due.clear()
+        self._registered = Registered(self._api)
+        self._injected.changed.set()  # what is said of drifted Pods depends on what is registered, too
         self._missed.replace([finding async for finding in self._without_member()])
 
     async def _until_due(self, seconds: float) -> None:
@@ -123,15 +128,24 @@ class Auditor:
 
     async def _judged(self, pod: Metadata) -> Finding | None:
         """One Pod by the webhook's own decision, which needs all of it unless the annotations decline."""
-        if self._detector.missed(pod.namespace, as_created(pod)) is None:
+        if not self._detector.is_missed(pod.namespace, as_created(pod)):
             return None
         document = await self._api.read(POD, pod.namespace, pod.name)
         if document is None or document["metadata"]["uid"] != pod.uid:
             return None
-        verdict = self._detector.missed(pod.namespace, msgspec.convert(document, Pod))
+        selected = await self._registered.selected(pod.namespace, pod.labels)
+        verdict = self._detector.missed(pod.namespace, msgspec.convert(document, Pod), selected)
         if verdict is None:
             return None
         return Finding(pod.namespace, pod.name, pod.uid, owner_of(pod), selector_of(pod), verdict)
+
+    async def _unless_excluded(self, finding: Finding) -> Finding:
+        """A drifted Pod, with what is to be said where one in its place would have no member."""
+        with suppress(*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError):  # repair asks again
+            selected = await self._registered.selected(finding.namespace, None)
+            verdict = unless_excluded(finding.verdict, finding.namespace, selected)
+            return msgspec.structs.replace(finding, verdict=verdict)
+        return finding
 
 
 def _asking(pods: Iterable[Metadata]) -> list[Metadata]:

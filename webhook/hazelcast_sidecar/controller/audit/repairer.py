@@ -18,6 +18,7 @@ from time import monotonic
 import msgspec
 
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, Finding, Findings, Tell
+from hazelcast_sidecar.controller.audit.registered import Registered
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.injection.drift import DriftDetector, Verdict, as_created, as_sent, injected_pod
@@ -160,7 +161,10 @@ class Repairer:
     async def _repair(self, findings: Findings, found: list[Finding]) -> None:
         """Evict one Pod of an owner, if that takes nothing away now, and see what comes in its place."""
         pods = {pod.metadata.uid: pod for pod in await self._pods_of(found[0])}
-        verdicts = {finding: self._verdict(findings, pods.get(finding.uid)) for finding in found}
+        registered = Registered(self._api)
+        verdicts = {
+            finding: await self._verdict(findings, pods.get(finding.uid), registered) for finding in found
+        }
         found = [finding for finding, verdict in verdicts.items() if verdict and verdict.repairable]
         if not found:
             self._leave(verdicts)
@@ -174,18 +178,22 @@ class Repairer:
         if await self._evict(findings, chosen, pod):
             await self._see(findings, chosen, pod, pods)
 
-    def _verdict(self, findings: Findings, pod: LivePod | None) -> Verdict | None:
+    async def _verdict(
+        self, findings: Findings, pod: LivePod | None, registered: Registered
+    ) -> Verdict | None:
         """What would become of a Pod made in the place of this one; None where this one is right, or going.
 
         For a drifted Pod its annotations alone do not tell: a changed default may collide with what else is
-        in it.
+        in it. And what is registered, or a namespace's labels, may have changed since it was found.
         """
         if pod is None or pod.metadata.deletion_timestamp is not None or not self._is_wrong(findings, pod):
             return None
-        return self._detector.missed(pod.metadata.namespace, as_sent(pod.metadata, pod.spec))
+        sent = as_sent(pod.metadata, pod.spec)
+        selected = await registered.selected(pod.metadata.namespace, sent.metadata.labels or {})
+        return self._detector.missed(pod.metadata.namespace, sent, selected)
 
     def _leave(self, verdicts: dict[Finding, Verdict | None]) -> None:
-        """None of an owner's Pods can be repaired: they are right by now, or would be refused."""
+        """None of an owner's Pods can be repaired: they are right by now, or would get no member."""
         for finding, verdict in verdicts.items():
             if verdict:
                 self._later(finding, _ASIDE_SECONDS)
@@ -195,7 +203,7 @@ class Repairer:
 
     def _is_wrong(self, findings: Findings, pod: LivePod) -> bool:
         metadata = pod.metadata
-        if self._detector.missed(metadata.namespace, as_created(metadata, pod.spec)):
+        if self._detector.is_missed(metadata.namespace, as_created(metadata, pod.spec)):
             return True
         injected = injected_pod(metadata) if findings.reason == DRIFTED else None
         return injected is not None and self._detector.drifted(injected) is not None

@@ -6,13 +6,26 @@ Source: Kubernetes API reference, meta/v1 LabelSelector.
 from collections.abc import Mapping
 from typing import Any
 
+Selector = Mapping[str, Any]
+"""As the API has it: `matchLabels` and `matchExpressions`, either of which may be absent."""
 
-def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+
+def selects(selector: Selector, labels: Mapping[str, str]) -> bool:
     """Whether all that a selector asks for holds; an empty one selects everything."""
     wanted: Mapping[str, str] = selector.get("matchLabels") or {}
     return wanted.items() <= labels.items() and all(
         _holds(expression, labels) for expression in selector.get("matchExpressions") or ()
     )
+
+
+def combined(first: Selector, second: Selector) -> Selector:
+    """Return a selector that selects what both of two select."""
+    expressions = []
+    for selector in (first, second):
+        for key, value in (selector.get("matchLabels") or {}).items():
+            expressions.append({"key": key, "operator": "In", "values": [value]})
+        expressions += selector.get("matchExpressions") or ()
+    return {"matchExpressions": expressions}
 
 
 def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
@@ -24,5 +37,7 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
             return value not in expression["values"]
         case "Exists":
             return value is not None
-        case _:
+        case "DoesNotExist":
             return value is None
+        case _:  # of a later Kubernetes: whoever does not know what it asks for must not act upon it
+            return False
