@@ -1,12 +1,16 @@
 """The text of documents: what is not touched stays as it was written, byte for byte."""
 
+import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from hazelcast_sidecar.manifest_text import document as module
 from hazelcast_sidecar.manifest_text.content import read_yaml
 from hazelcast_sidecar.manifest_text.document import Change, Document, parts
+from hazelcast_sidecar.manifest_text.edit import Splice, splices_of
 from hazelcast_sidecar.manifest_text.failures import UnreadableError
 from hazelcast_sidecar.manifest_text.patching import Operation
 
@@ -266,3 +270,81 @@ def test_a_merge_key_wins_over_what_stands_before_it_as_in_go() -> None:
     assert read_yaml("{x: q, <<: {x: y}}").value == {"x": True}
     assert read_yaml("{<<: {x: z}, x: q}").value == {"x": "q"}
     assert read_yaml("{<<: [{x: a}, {x: b}]}").value == {"x": "a"}
+
+
+# --- Lists in which much is refused ------------------------------------------------------------------------
+
+ANNOTATE: list[Operation] = [{"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}]
+IN_LISTS = {
+    "block": lambda number: f"- kind: A\n  metadata:\n    name: a{number}\n  spec: {{}}\n",
+    "flow": lambda number: f"- {{kind: A, metadata: {{name: a{number}}}, spec: {{}}}}\n",
+    "json": lambda number: f'{{"kind": "A", "metadata": {{"name": "a{number}"}}, "spec": {{}}}}\n',
+}
+
+
+def list_of(style: str, objects: int) -> str:
+    """A List of such objects."""
+    made = [IN_LISTS[style](number) for number in range(objects)]
+    if style == "json":
+        return f'{{"kind": "List", "items": [\n{",".join(made)}]}}\n'
+    return "kind: List\nitems:\n" + "".join(made)
+
+
+@pytest.mark.parametrize("style", IN_LISTS)
+def test_objects_that_cannot_be_changed_cost_the_others_nothing(
+    monkeypatch: pytest.MonkeyPatch, style: str
+) -> None:
+    """However many there are; it takes a fault of the editor."""
+
+    def faulty(text: str, *others: Any) -> list[Splice]:
+        made = splices_of(text, *others)
+        number = int(re.search(r"a(\d+)", text[others[0].start :])[1])  # type: ignore[index]
+        return [each._replace(text=each.text.replace("b", "c")) for each in made] if number % 2 else made
+
+    monkeypatch.setattr(module, "splices_of", faulty)
+    readings = 0
+    verifies = Document.verifies
+
+    def counted(*arguments: Any) -> bool:
+        nonlocal readings
+        readings += 1
+        return verifies(*arguments)
+
+    monkeypatch.setattr(Document, "verifies", counted)
+    document = Document(list_of(style, 200))
+    changed = document.changed([Change(f"/items/{number}", ANNOTATE) for number in range(200)])
+    assert sorted(changed.refused) == sorted(f"/items/{number}" for number in range(1, 200, 2))
+    found = Document(changed.text).content["items"]
+    assert [each["metadata"].get("labels") for each in found] == [{"a": "b"}, None] * 100
+    assert readings <= 3
+
+
+def anchored(objects: int) -> tuple[str, str]:
+    """Objects that share what is changed, two by two; and the path of each."""
+    pairs = "".join(f"- metadata: &m{number} {{a: b}}\n- metadata: *m{number}\n" for number in range(objects))
+    return f"kind: List\nitems:\n{pairs}", "/items/"
+
+
+def nested(objects: int) -> tuple[str, str]:
+    """A List in a List."""
+    inner = "  - metadata: {own: x}\n" * 2 * objects
+    return f"kind: List\nitems:\n- kind: List\n  items:\n{inner}", "/items/0/items/"
+
+
+@pytest.mark.parametrize("build", [anchored, nested])
+def test_twice_as_many_objects_take_twice_as_long(build: Callable[[int], tuple[str, str]]) -> None:
+    """Also where an object cannot be read alone, as there are anchors, or Lists in Lists."""
+
+    def seconds(objects: int) -> float:
+        text, path = build(objects)
+        document = Document(text)
+        started = time.process_time()
+        document.changed([Change(f"{path}{number}", ANNOTATE) for number in range(2 * objects)])
+        return time.process_time() - started
+
+    fewest = [seconds(50), seconds(200)]
+    for _ in range(10):
+        if fewest[1] <= 4 * 1.6 * fewest[0]:
+            return
+        fewest = [min(fewest[0], seconds(50)), min(fewest[1], seconds(200))]
+    pytest.fail(f"{fewest[0]:.3f} s, and {fewest[1]:.3f} s for four times as many")

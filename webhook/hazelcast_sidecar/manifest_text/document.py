@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from hazelcast_sidecar.manifest_text.content import Content, Json, read_yaml
-from hazelcast_sidecar.manifest_text.edit import Splice, spliced, splices_of
+from hazelcast_sidecar.manifest_text.edit import Splice, aliases_in, check_unshared, spliced, splices_of
 from hazelcast_sidecar.manifest_text.events import BYTE_ORDER_MARK
 from hazelcast_sidecar.manifest_text.failures import UneditableError, UnreadableError
 from hazelcast_sidecar.manifest_text.json_text import json_nodes, json_style, read_json
@@ -103,11 +103,13 @@ class Document:
         return next((key for index, key in self._read.repeated if start <= index < end), None)
 
     def written(self, path: str, steps: Sequence[str]) -> str | None:
-        """Return how a value of an object is written; None where it stands nowhere by itself."""
-        root, _ = self._root(Change(path, ()))
-        node: Node | None = root
-        above = path.split("/")[1:] if self._item(path) is None else []
-        for step in (*above, *steps):
+        """Return how a value of an object is written; None where it stands nowhere by itself.
+
+        Raises:
+            UneditableError: the object itself does not.
+        """
+        node: Node | None = self._node(path)
+        for step in steps:
             node = _child(node, step) if node else None
         return None if node is None or node.kind is NodeKind.ALIAS else self.text[node.start : node.end]
 
@@ -121,7 +123,9 @@ class Document:
             except (UneditableError, UnreadableError) as error:
                 refused[change.path] = str(error)
         possible = [change for change in changes if change.path in splices]
-        done = _Trials(self, splices).verified(possible)
+        done = possible
+        if possible and not self.verifies(possible, splices):
+            done = _Trials(self, splices).verified([each for each in possible if self._may_do(each, splices)])
         refused |= {change.path: _UNVERIFIED for change in possible if change not in done}
         text = self._spliced(done, splices)
         return Changed(text, self._expected(done), refused)
@@ -164,23 +168,30 @@ class Document:
             raise UneditableError("the document is empty")
         return found
 
-    def _root(self, change: Change) -> tuple[Node, Sequence[Mapping[str, Any]]]:
-        """Return the node that operations are done on, and the operations by paths from there."""
-        item = self._item(change.path)
+    @cached_property
+    def _aliased(self) -> frozenset[str]:
+        return aliases_in(self._whole) if self._read.has_anchors else frozenset()
+
+    def _node(self, path: str) -> Node:
+        """Return the node of an object: an element of `items` is read alone where it can be.
+
+        Raises:
+            UneditableError: it is in other places, too, or cannot be told from them.
+        """
+        item = self._item(path)
         if item is None:
-            return self._whole, change.from_root
+            return _descendant(self._whole, path.split("/")[1:], self._aliased)
         span = self._read.items[item]
         if self.is_json:
-            return json_nodes(self.text, span.start), change.operations
+            return json_nodes(self.text, span.start)
         node = yaml_nodes(self.text[span.start : span.end], span.column, span.start)
         if node is None:
             raise UneditableError("the object is empty")
-        return node, change.operations
+        return node
 
     def _splices(self, change: Change) -> list[Splice]:
-        root, operations = self._root(change)
         style = json_style(self.text, self._start) if self.is_json else None
-        return splices_of(self.text, root, operations, style)
+        return splices_of(self.text, self._node(change.path), change.operations, self._aliased, style)
 
     def _spliced(self, changes: Sequence[Change], splices: Mapping[str, list[Splice]]) -> str:
         return spliced(self.text, [splice for change in changes for splice in splices[change.path]])
@@ -208,6 +219,24 @@ class Document:
         except UnreadableError:
             return False
         return found.is_json == self.is_json and _equal(found.content, self._expected(changes))
+
+    def _may_do(self, change: Change, splices: Mapping[str, list[Splice]]) -> bool:
+        """Return whether a change verifies where its object is read alone; it may where that cannot be.
+
+        So what is wrong with many objects of a long List is found in one reading of it.
+        """
+        item = self._item(change.path)
+        if item is None:
+            return True
+        start, end, column = self._read.items[item]
+        own = [each._replace(start=each.start - start, end=each.end - start) for each in splices[change.path]]
+        end = max(end, *(each.end for each in splices[change.path]))
+        text = spliced(self.text[start:end], own)
+        try:
+            found = read_json(text, 0)[0] if self.is_json else read_yaml(" " * column + text)
+        except UnreadableError:
+            return False
+        return same(found.value, patched(self.content["items"][item], change.operations))
 
 
 _UNVERIFIED = "is written in a way in which it cannot be changed safely"
@@ -251,6 +280,17 @@ def _moved(content: Content) -> Content:
         items=[span._replace(start=span.start + 1, end=span.end + 1) for span in content.items],
         repeated=[(index + 1, key) for index, key in content.repeated],
     )
+
+
+def _descendant(node: Node, steps: Sequence[str], aliased: frozenset[str]) -> Node:
+    for depth, step in enumerate(steps, 1):
+        where = ".".join(steps[:depth])
+        child = _child(node, step)
+        if child is None:
+            raise UneditableError(f"{where}: comes from a merge key; write it out there")
+        check_unshared(child, where, aliased)
+        node = child
+    return node
 
 
 def _child(node: Node, step: str) -> Node | None:

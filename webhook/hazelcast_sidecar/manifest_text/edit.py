@@ -49,7 +49,11 @@ class Splice(NamedTuple):
 
 
 def splices_of(
-    text: str, root: Node, operations: Sequence[Operation], json_style: JsonStyle | None = None
+    text: str,
+    root: Node,
+    operations: Sequence[Operation],
+    aliased: frozenset[str],
+    json_style: JsonStyle | None = None,
 ) -> list[Splice]:
     """Return what changes in the text of a document when operations are done on one of its nodes.
 
@@ -57,12 +61,12 @@ def splices_of(
         text: of the whole document.
         root: node of the object that the operations are for.
         operations: add, replace and remove, by paths from that object.
+        aliased: the anchors that the document has aliases of.
         json_style: how the document is written; None: it is YAML.
 
     Raises:
         UneditableError: one of them would reach another place too, or cannot be written.
     """
-    aliased = _aliased(root)
     overlay = _Overlay(root)
     for operation in operations:
         _apply(overlay, operation, aliased)
@@ -80,7 +84,8 @@ def spliced(text: str, splices: list[Splice]) -> str:
     return result if _LAST_BREAK.search(text) else _LAST_BREAK.sub("", result)
 
 
-def _aliased(root: Node) -> frozenset[str]:
+def aliases_in(root: Node) -> frozenset[str]:
+    """Return the anchors of which there are aliases."""
     found, waiting = set(), [root]
     while waiting:
         node = waiting.pop()
@@ -157,14 +162,23 @@ def _apply(root: _Overlay, operation: Operation, aliased: frozenset[str]) -> Non
     _change(overlay, steps, operation)
 
 
-def _entered(entry: _Entry, where: str, aliased: frozenset[str]) -> _Overlay:
-    node = entry.node
-    assert node is not None  # noqa: S101 - a new one has a value
+def check_unshared(node: Node, where: str, aliased: frozenset[str]) -> None:
+    """Refuse to change what stands in several places.
+
+    Raises:
+        UneditableError: it is an alias, or there are aliases of it.
+    """
     if node.kind is NodeKind.ALIAS:
         raise UneditableError(f"{where}: is the alias *{node.value}; write it out there")
     if node.anchor in aliased:
         sentence = f"is used in other places by the anchor &{node.anchor}; write it out there"
         raise UneditableError(f"{where}: {sentence}")
+
+
+def _entered(entry: _Entry, where: str, aliased: frozenset[str]) -> _Overlay:
+    node = entry.node
+    assert node is not None  # noqa: S101 - a new one has a value
+    check_unshared(node, where, aliased)
     if node.kind is NodeKind.SCALAR:
         raise UneditableError(f"{where}: is neither a list nor a mapping")
     if entry.overlay is None:
