@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options; defaults make what the development overlay needs."""
+    """Declare the options; the defaults suit the development overlay."""
     made = argparse.ArgumentParser(prog="certs/make.py", description=__doc__.split("\n", 1)[0])
     made.add_argument("--into", type=Path, default=FOLDER, metavar="DIR", help="folder for the files")
     made.add_argument("--name", action="append", default=[], help="a further DNS name or IP address")
@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def positive(text: str) -> int:
-    """A number of days; a certificate of none would be refused only by those who meet it."""
+    """Parse a number of days; a lifetime of 0 would fail only when the certificate is used."""
     if not text.isdecimal() or not 1 <= int(text) <= LONGEST_DAYS:
         raise argparse.ArgumentTypeError(f'"{text}" is not a number of days from 1 to {LONGEST_DAYS}')
     return int(text)
@@ -143,7 +143,7 @@ def report(
 
 
 def shown(path: Path) -> str:
-    """A path as people type it: relative to where they stand, when it is below."""
+    """Return a path as people type it: relative to the current directory, if it is below."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 

@@ -69,7 +69,7 @@ class Settings(NamedTuple):
 
 
 def parse_settings(environment: Mapping[str, str]) -> Settings:
-    """Reads the settings from environment variables; ValueError says which one is wrong, and how."""
+    """Read the settings from environment variables; ValueError says which one is wrong, and how."""
     address = environment.get("HAZELCAST_ADDRESS") or "127.0.0.1:5701"
     if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):[0-9]{1,5}", address):
         raise ValueError(f"HAZELCAST_ADDRESS is {address!r}: expected HOST:PORT, such as 127.0.0.1:5701")
@@ -87,7 +87,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def parse_switch(environment: Mapping[str, str], name: str, *, otherwise: str) -> bool:
-    """Reads a variable that is true or false; ValueError where it is neither."""
+    """Read a variable that is true or false; ValueError if it is neither."""
     text = environment.get(name) or otherwise
     if text not in {"true", "false"}:
         raise ValueError(f"{name} is {text!r}: expected true or false")
@@ -104,7 +104,7 @@ class LatestFailure(logging.Handler):
     cause: BaseException | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Takes one record of the client's log."""
+        """Write one record of the client's log."""
         self.cause = record.exc_info[1] if record.exc_info else self.cause
 
 
@@ -129,24 +129,24 @@ class Cluster:
         self._entries: Map[str, Any] | None = None  # None while there is no connection
 
     async def put(self, key: str, value: str) -> str:
-        """Puts an entry and returns the value it replaces, or ""; takes REQUEST_LIMIT at most."""
+        """Put an entry and return the value it replaces, or ""; takes REQUEST_LIMIT at most."""
         # Sent again when the answer got lost, which is safe: putting the same entry twice leaves what
         # putting it once does. Only the value it replaces may then be the new one.
         return await self._answer(lambda entries: entries.put(key, value))
 
     async def get(self, key: str) -> str:
-        """Returns the value of a key, or ""; takes REQUEST_LIMIT at most."""
+        """Return the value of a key, or ""; takes REQUEST_LIMIT at most."""
         return await self._answer(lambda entries: entries.get(key))
 
     def members(self) -> tuple[list[str], str | None]:
-        """The members as the client knows them, the oldest first, and the one beside this application."""
+        """Return the members as the client knows them, the oldest first, and the one in this Pod."""
         if self._entries is None:
             raise self._away()
         here = [in_text(m) for m in self._members if in_text(m) == self._settings.address or is_here(m)]
         return [in_text(m) for m in self._members], here[0] if here else None
 
     async def stay_connected(self) -> None:
-        """Connects, and connects anew whenever the connection is lost, until it is cancelled."""
+        """Connect, and connect again after each loss of the connection, until cancelled."""
         while True:
             client = self._new_client()
             listed, lost = asyncio.Event(), asyncio.Event()
@@ -238,7 +238,7 @@ class Cluster:
 
 
 def in_text(address: Address) -> str:
-    """An address as HOST:PORT, with brackets around an IPv6 host."""
+    """Format an address as HOST:PORT, with brackets around an IPv6 host."""
     return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
 
 
@@ -257,7 +257,7 @@ DRAINING = web.AppKey("draining", asyncio.Event)
 
 
 def parameters(request: web.Request, *names: str) -> list[str]:
-    """The values of these query parameters, all of which must be there (else 400)."""
+    """Return the values of these query parameters, all of which must be there (else 400)."""
     missing = [name for name in names if name not in request.query]
     if missing:
         call = f"{request.path}?" + "&".join(f"{name}={name.upper()}" for name in names)
@@ -304,7 +304,7 @@ async def say_when_away(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 async def connection(app: web.Application) -> AsyncIterator[None]:
-    """Connects beside serving, so that the port answers from the start, whatever the member does."""
+    """Connect in the background, so that the port answers from the start, even without a member."""
     connecting = asyncio.create_task(app[CLUSTER].stay_connected())
     yield
     while not connecting.done():  # the client swallows a cancellation that meets it while it connects
@@ -313,7 +313,7 @@ async def connection(app: web.Application) -> AsyncIterator[None]:
 
 
 async def drain(seconds: float, app: web.Application) -> AsyncIterator[None]:
-    """Takes the signals over from aiohttp, which ends at the first one.
+    """Take the signals over from aiohttp, which ends at the first one.
 
     SIGTERM is how a Pod's end begins, and whoever sends requests here learns of that a little later: they
     are answered for so many seconds more. SIGINT, or a second SIGTERM, ends it at once.
@@ -339,14 +339,14 @@ async def drain(seconds: float, app: web.Application) -> AsyncIterator[None]:
 
 
 async def send_elsewhere(request: web.Request, response: web.StreamResponse) -> None:
-    """Ends each connection with its next answer while draining: a kept one would lead here until the end."""
+    """End each connection with its next answer while draining: a kept one would lead here until the end."""
     if request.app[DRAINING].is_set():
         response.headers["Connection"] = "close"
         response.force_close()
 
 
 def main() -> None:
-    """Serves until SIGINT, or for DRAIN_SECONDS after SIGTERM, and ends with status 0 then."""
+    """Serve until SIGINT, or for DRAIN_SECONDS after SIGTERM, and end with status 0 then."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     try:
         settings = parse_settings(os.environ)

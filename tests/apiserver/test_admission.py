@@ -546,7 +546,7 @@ def test_manifests_pass_strict_validation(control_plane: ControlPlane, manifests
         if not found["apiVersion"].startswith("cert-manager.io/")
     ]
     assert objects
-    good_news = "Warning: each Pod gets a Hazelcast member"
+    good_news = "Warning: injected: each Pod gets a Hazelcast member"
     said = complaints(control_plane, objects)
     assert [complaint for complaint in said if not complaint.startswith(good_news)] == []
 

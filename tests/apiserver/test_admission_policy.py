@@ -265,7 +265,7 @@ def test_pod_that_the_webhook_denies_is_denied(policies: Policies, name: str) ->
 def test_name_that_needs_a_hash_is_denied(policies: Policies, name: str) -> None:
     answer = policies.create(owned("StatefulSet", name))
     assert answer.code == 422
-    assert f'the workload\'s name "{name}" is no DNS label of at most 53 characters' in answer.message
+    assert f'the workload\'s name "{name}" is not a DNS label of at most 53 characters' in answer.message
     assert f"annotate a group ({GROUP})" in answer.message
     grouped = owned("StatefulSet", name)
     grouped["metadata"]["annotations"] |= {GROUP: "orders"}
@@ -474,7 +474,7 @@ def test_without_the_mutating_policy_nothing_goes_without_a_member(
         while (answer := policies.create(bare())).code == 201:
             assert time.monotonic() < deadline
         assert answer.code == 422
-        assert "was given none" in answer.message
+        assert "and got none" in answer.message
         answer = policies.create(torn(bare(), "label"))
         assert answer.code == 422
         assert "parts of the Hazelcast member are missing" in answer.message

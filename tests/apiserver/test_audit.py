@@ -246,10 +246,10 @@ def test_pods_from_before_the_webhook_are_found_and_told_by_owner(
             for event in events
         }
         assert by_owner["ReplicaSet/shop"].startswith(
-            "3 Pods run without the member that is asked for, such as labelled: it was created while"
+            "3 Pods run without the member that is asked for, for example labelled: it was created while"
         )
         assert "kubectl rollout restart" in by_owner["ReplicaSet/shop"]
-        assert "today it would be refused" in by_owner["Pod/wrong"]
+        assert "it would be denied now" in by_owner["Pod/wrong"]
         assert '"80" is not an integer' in by_owner["Pod/wrong"]
         lines = [line["owner"] for line in running.said("Missed")]
         assert sorted(lines) == ["Pod/wrong", "ReplicaSet/shop"], "a line for each owner"
@@ -257,7 +257,7 @@ def test_pods_from_before_the_webhook_are_found_and_told_by_owner(
         for name in ("shop-a", "wrong"):
             delete_pod(cluster, namespace, name)
         until(FOUND_SECONDS, "two are left", lambda: missed(running) == 2)
-        assert [line["owner"] for line in running.said("Missed: none any more")] == ["Pod/wrong"]
+        assert [line["owner"] for line in running.said("Missed Pods resolved")] == ["Pod/wrong"]
         time.sleep(2)
         assert len(running.said("Missed")) == 2, "what is known is not told again"
         assert evictions(cluster, shipped) == []
@@ -296,7 +296,7 @@ def test_exempt_pods_have_a_sentence_of_their_own(
     try:
         with controller(cluster, shipped, tmp_path, "--repair", "all") as running:
             until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
-            sentence = "the webhook is not asked in the namespace kube-system"
+            sentence = "the namespace kube-system is exempt from the webhook"
             wait_for_sentence(cluster, "kube-system", "Missed", sentence)
             stays_so(lambda: going(cluster, "kube-system") == set())
             assert running.metric("evictions_total") == 0
@@ -322,7 +322,7 @@ def test_drift_shows_when_the_settings_file_changes(
         assert running.metric("drifted_pods") == 0
         settings.write_text("defaults: {image: r.example/hz:1}\n")
         until(FOUND_SECONDS, "two have drifted", lambda: running.metric("drifted_pods") == 2)
-        sentence = "2 Pods run with a member unlike today's, such as shop-a: "
+        sentence = "2 Pods run with an outdated member, for example shop-a: "
         event = wait_for_sentence(cluster, namespace, "Drifted", sentence)
         assert event["involvedObject"]["name"] == "shop"
         settings.write_text("defaults: {image: [}\n")
@@ -330,7 +330,7 @@ def test_drift_shows_when_the_settings_file_changes(
         assert running.metric("drifted_pods") == 2
         settings.write_text("defaults: {metrics: 'true', metrics-port: '6000'}\n")
         until(FOUND_SECONDS, "all have drifted", lambda: running.metric("drifted_pods") == 3)
-        wait_for_sentence(cluster, namespace, "Drifted", "today it would be refused")
+        wait_for_sentence(cluster, namespace, "Drifted", "it would be denied now")
         settings.write_text("")
         until(FOUND_SECONDS, "none has", lambda: running.metric("drifted_pods") == 0)
         assert len(running.said("settings reloaded")) == 3
@@ -486,8 +486,8 @@ def test_an_owner_whose_new_pod_is_no_better_is_put_aside(
         until(GOES_SECONDS, "one goes", lambda: going(cluster, namespace) == {"shop-a"})
         create(cluster, namespace, pod("shop-c", owner))
         delete_pod(cluster, namespace, "shop-a")
-        until(FOUND_SECONDS, "it is put aside", lambda: len(running.said("put aside")) == 1)
-        wait_for_sentence(cluster, namespace, "Missed", "shop-c, which came in its place, is no better")
+        until(FOUND_SECONDS, "it is put aside", lambda: len(running.said("eviction suspended")) == 1)
+        wait_for_sentence(cluster, namespace, "Missed", "shop-c, its replacement, is not better")
         time.sleep(LATER_SECONDS + STAYS_SECONDS)
         assert running.metric("evictions_total") == 1
         assert missed(running) == 2
@@ -546,7 +546,7 @@ def test_a_drifted_pod_that_would_be_refused_today_stays(
     create(cluster, namespace, injected(obj))
     with controller(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
         until(GOES_SECONDS, "it is left", lambda: len(running.said("not evicted")) == 1)
-        assert "today it would be refused" in running.said("not evicted")[0]["why"]
+        assert "it would be denied now" in running.said("not evicted")[0]["why"]
         stays_so(lambda: going(cluster, namespace) == set())
         assert running.metric("evictions_total") == 0
 

@@ -192,7 +192,7 @@ def test_a_healthy_installation(check: Check, cluster: ControlPlane, namespace: 
     assert code == 0
     assert message(findings, "dry run").startswith(f"a Pod in {namespace} gets a member")
     assert message(findings, "caBundle") == "verifies the certificate that is served"
-    assert message(findings, "objects") == "2 stand beside injected Pods, all ours"
+    assert message(findings, "objects") == "2 exist for injected Pods, all managed by the controller"
     skipped = [each["check"] for each in findings if each["state"] == "skipped"]
     assert skipped == ["endpoints"], "the configuration names a URL"
 
@@ -292,7 +292,7 @@ def test_pods_that_were_missed(
         assert cluster.request("POST", CONFIGURATIONS, configured).code == 201
     code, findings = check()
     assert (code, wrong(findings)) == (1, {("missed", "problem")})
-    assert message(findings, "missed").startswith("2 Pods without a member, such as ")
+    assert message(findings, "missed").startswith("2 Pods without a member, for example ")
     (fix,) = [each["fix"] for each in findings if each["check"] == "missed"]
     assert fix == f"kubectl -n {namespace} rollout restart deployment/shop"
 
@@ -365,7 +365,9 @@ def test_a_foreign_service_in_the_way(check: Check, cluster: ControlPlane, names
     assert apply_strictly(cluster, [wanted(namespace, "shop", "dns")["ConfigMap"]]) == []
     code, findings = check()
     assert (code, wrong(findings)) == (1, {("objects", "problem")})
-    assert f"the Service hazelcast-shop in {namespace} is there and not ours" in message(findings, "objects")
+    assert f"the Service hazelcast-shop in {namespace} exists but is not managed here" in message(
+        findings, "objects"
+    )
 
 
 def test_objects_that_are_missing(check: Check, cluster: ControlPlane, namespace: str) -> None:
@@ -389,7 +391,7 @@ def test_a_budget_that_lets_no_pod_be_evicted(check: Check, cluster: ControlPlan
     assert (code, wrong(findings)) == (1, {("requests", "warning"), ("requests", "problem")})
     said = [each["message"] for each in findings if each["check"] == "requests"]
     assert f"the group {namespace}/shop gets no PodDisruptionBudget: it counts by a scale" in said[0]
-    assert f"the PodDisruptionBudget hazelcast-shop in {namespace} must not be there" in said[1]
+    assert f"the PodDisruptionBudget hazelcast-shop in {namespace} must not exist" in said[1]
 
 
 def test_a_network_policy_that_closes_the_member_port(
@@ -460,16 +462,16 @@ def viewer(cluster: ControlPlane, tmp_path: Path) -> Path:
 
 def test_what_a_viewer_may_not_see_is_skipped(check: Check, viewer: Path) -> None:
     def seen() -> bool:
-        return "not looked at" not in message(check(kubeconfig=viewer)[1], "settings")
+        return "not checked" not in message(check(kubeconfig=viewer)[1], "settings")
 
     until(60, "the role is in force", seen)
     code, findings = check(kubeconfig=viewer)
     assert (code, wrong(findings)) == (0, set())
     skipped = {each["check"]: each["message"] for each in findings if each["state"] == "skipped"}
-    assert skipped["kubelets"] == "not looked at: you may not list nodes"
-    assert skipped["dry run"] == "not looked at: you may not create pods in default"
-    assert skipped["expiry"] == "not looked at: you may not get secrets"
-    assert skipped["controller"] == "not looked at: you may not ask for the controller's rights"
+    assert skipped["kubelets"] == "not checked: you may not list nodes"
+    assert skipped["dry run"] == "not checked: you may not create pods in default"
+    assert skipped["expiry"] == "not checked: you may not get secrets"
+    assert skipped["controller"] == "not checked: you may not review the controller's permissions"
     assert skipped.keys() == {
         "kubelets", "node systems", "lease", "registration", "caBundle", "expiry", "dry run", "controller",
     }  # fmt: skip
@@ -499,7 +501,7 @@ def test_before_an_installation(check: Check) -> None:
 
 def test_before_an_installation_by_a_viewer(check: Check, viewer: Path) -> None:
     def seen() -> bool:
-        return "not looked at" not in message(check("--pre", kubeconfig=viewer)[1], "namespace")
+        return "not checked" not in message(check("--pre", kubeconfig=viewer)[1], "namespace")
 
     until(60, "the role is in force", seen)
     code, findings = check("--pre", kubeconfig=viewer)
@@ -543,7 +545,7 @@ def test_an_object_that_cannot_be_read_is_said_and_passed_over(cluster: ControlP
     owner = {"apiVersion": "v1", "kind": "Node", "name": "n" * 2000, "uid": "none"}
     create_pod(cluster, namespace, "odd", "shop", owner=owner)
     done = printed("--kubeconfig", str(cluster.kubeconfig), "-o", "json")
-    assert f"Pod {namespace}/odd cannot be read and is passed over" in done.stderr
+    assert f"Pod {namespace}/odd cannot be read and is skipped" in done.stderr
     assert json.loads(done.stdout)
 
 

@@ -124,7 +124,7 @@ def test_no_length_of_an_object_ends_a_watch(
         ),
     )
     assert controller.said("watch interrupted") == []
-    lines = controller.said("object passed over")
+    lines = controller.said("unreadable object skipped")
     assert {line["kind"] for line in lines} == {"Pod", *FOLDERS}
     assert {line["name"] for line in lines} == {f"{namespace}/hazelcast-long"}
     assert all(len(json.dumps(line)) < 1000 for line in lines)

@@ -82,7 +82,7 @@ def test_an_injected_pod_of_the_cluster_as_it_was_before(
 
 def test_what_is_not_there_is_one_sentence(explain: Explain, namespace: str) -> None:
     for target, sentence in (
-        ("deployment/none", f"target: there is no Deployment none in the namespace {namespace}"),
+        ("deployment/none", f"target: the namespace {namespace} has no Deployment none"),
         ("service/shop", 'target: "service/shop" is no Pod and not KIND/NAME'),
         ("deployment/", 'target: "deployment/" is no Pod'),
     ):

@@ -192,7 +192,7 @@ def test_who_joins_a_group_binds_no_others(cluster: ControlPlane, namespace: str
     for kind in ON_REQUEST:
         event = wait_for_sentence(cluster, namespace, "NotMet", f"gets no {kind}")
         assert about(event) == ("ReplicaSet", "cart")
-        assert "ReplicaSet/shop in the same group would be bound by it" in event["message"]
+        assert "ReplicaSet/shop in the same group would be affected" in event["message"]
     wait_for(cluster, wanted_by(namespace, "shop", *both), "shop")
     time.sleep(SETTLE_SECONDS)
     assert kinds_found(cluster, namespace, "shop") == ["ConfigMap", "Service"]
@@ -220,7 +220,7 @@ def test_no_budget_that_no_eviction_passes(cluster: ControlPlane, namespace: str
     owner = workload(cluster, namespace, kind, "shop") if kind else None
     record = status("shop", disruptionBudget=True)
     create_pod(cluster, namespace, "shop-1", "shop", record, owner)
-    event = wait_for_sentence(cluster, namespace, "NotMet", "it would let none be evicted")
+    event = wait_for_sentence(cluster, namespace, "NotMet", "it would allow no eviction")
     assert about(event) == ((kind, "shop") if kind else ("Pod", "shop-1"))
     wait_for(cluster, wanted(namespace, "shop", "dns"), "shop")
     # Nor may one that joins a group with a budget block the evictions of the others.

@@ -158,7 +158,7 @@ def test_a_job_is_annotated_when_it_is_created_and_told_that_it_is_too_late_afte
     assert kubectl.of_template("job/shop") == OPTED_IN
     kubectl.apply(job({}, name="late"))
     said = kubectl.annotate(f"{INJECT}=true", name="job/late")
-    assert said == "Warning: a Job's Pods cannot be changed; delete it and create it anew\n"
+    assert said == "Warning: a Job's Pod template is immutable; delete and recreate the Job\n"
     assert kubectl.of_template("job/late") == {}
 
 

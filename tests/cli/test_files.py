@@ -59,7 +59,7 @@ def test_folders_are_read_by_themselves_or_with_what_is_in_them(capsys: pytest.C
 def test_an_empty_folder_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     Path("none").mkdir()
     assert main(["inject", "none"]) == 1
-    assert capsys.readouterr().err.startswith("none: has no manifest (*.yaml, *.yml, *.json); -R looks")
+    assert capsys.readouterr().err.startswith("none: has no manifest (*.yaml, *.yml, *.json); -R also reads")
 
 
 def test_one_bad_file_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:

@@ -157,7 +157,7 @@ def test_a_line_break_that_changes_a_value_is_not_added_in_silence(
     assert main(["inject", str(second), str(first)]) == 0
     assert "gets a line break" not in capsys.readouterr().err, "nothing comes behind it"
     assert main(["inject", str(first), str(second)]) == 0
-    assert "first.yaml: its last text gets a line break at its end" in capsys.readouterr().err
+    assert "first.yaml: its last text ends with an added line break" in capsys.readouterr().err
 
 
 def test_what_follows_a_refused_document_stays_a_document_of_its_own(

@@ -134,7 +134,7 @@ def test_what_another_tool_removed_of_a_member_is_put_back(capfdbinary: pytest.C
     assert main(["inject", "member-without-restart-policy.yaml"]) == 0
     out, err = capfdbinary.readouterr()
     assert out.replace(b"    restartPolicy: Always\n", b"", 1) == before
-    assert err.endswith(b"what is put back now: restartPolicy\n1 restored\n")
+    assert err.endswith(b"which are restored: restartPolicy\n1 restored\n")
 
 
 def test_texts_that_kubectl_takes_for_numbers_are_quoted(capsys: pytest.CaptureFixture[str]) -> None:

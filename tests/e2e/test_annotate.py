@@ -57,7 +57,7 @@ def test_annotating_a_deployment_gives_it_a_cluster_and_taking_the_annotation_aw
 
     started = time.monotonic()
     steps.append(shown(fresh, "annotate", "deployment", "shop", f"{INJECT}=true"))
-    assert 'Warning: each Pod gets a Hazelcast member: group "shop", cluster "dev"' in steps[-1]
+    assert 'Warning: injected: each Pod gets a Hazelcast member, group "shop", cluster "dev"' in steps[-1]
     fresh.rolled_out("deployment/shop")
     pods = agree_on(fresh, PODS, "hazelcast", 2)
     seconds = time.monotonic() - started
@@ -68,7 +68,7 @@ def test_annotating_a_deployment_gives_it_a_cluster_and_taking_the_annotation_aw
         until(60, "an entry goes from one replica to the other", lambda: passes_on(first, second))
 
     steps.append(shown(fresh, "annotate", "deployment", "shop", f"{INJECT}-"))
-    assert "Warning: the Pods have no Hazelcast members" in steps[-1]
+    assert "Warning: removed: the Pods have no Hazelcast members" in steps[-1]
     fresh.rolled_out("deployment/shop")
 
     def without_members() -> bool:

@@ -94,7 +94,7 @@ def test_an_object_of_somebody_else_in_the_way(other: Kubectl, images: Images, s
     other("create", "service", "clusterip", "hazelcast-shop", "--tcp=80")
     other("create", "deployment", "shop", f"--image={images.demo}")
     other("annotate", "deployment", "shop", f"{INJECT}=true")
-    sentence = f"the Service hazelcast-shop in {other.namespace} is there and not ours"
+    sentence = f"the Service hazelcast-shop in {other.namespace} exists but is not managed here"
     expect(sightings, "a Service of somebody else's", sentence)
     events = other("events", "--for=deployment/shop")
     assert "Conflict" in events

@@ -69,7 +69,7 @@ def swapped(old: str, new: str, *, encoding: str = "latin-1") -> bytes:
 
 
 PERIOD, DRY_RUN = '"terminationGracePeriodSeconds": 30', '"dryRun": false'
-NO_REVIEW, MALFORMED = "the body is no AdmissionReview", "JSON is malformed"
+NO_REVIEW, MALFORMED = "the body is not an AdmissionReview", "JSON is malformed"
 BIG = b" " * (8 * MIB)
 
 BODIES = (
@@ -83,7 +83,7 @@ BODIES = (
     body("null", b"null", says="Expected `object`, got `null`"),
     body("100,000 brackets", swapped(DRY_RUN, '"x": ' + "[" * 100_000), says="nested too deeply"),
     body(
-        "20,000 objects in each other where nobody reads",
+        "20,000 objects in each other where nothing is read",
         swapped(DRY_RUN, '"x": ' + '{"a":' * 20_000 + "1" + "}" * 20_000),
         says="nested too deeply",
     ),
@@ -105,11 +105,11 @@ BODIES = (
         swapped(PERIOD, PERIOD + ', "resources": {"limits": {"cpu": ' + "9" * 4300 + "}}"),
         says="cannot be read",
     ),
-    body("an integer of 4,000 digits where nobody reads", swapped(DRY_RUN, '"x": ' + "9" * 4000), 200),
+    body("an integer of 4,000 digits where nothing is read", swapped(DRY_RUN, '"x": ' + "9" * 4000), 200),
     body("NaN", swapped(PERIOD, PERIOD[:-2] + "NaN"), says=MALFORMED),
-    body("Infinity where nobody reads", swapped(DRY_RUN, '"x": -Infinity'), says=MALFORMED),
+    body("Infinity where nothing is read", swapped(DRY_RUN, '"x": -Infinity'), says=MALFORMED),
     body("invalid UTF-8 in what is read", swapped("shop:1", "\xff\xfe"), says="can't decode byte 0xff"),
-    body("invalid UTF-8 where nobody reads", swapped(DRY_RUN, '"x": "\xff\xfe"'), 200),
+    body("invalid UTF-8 where nothing is read", swapped(DRY_RUN, '"x": "\xff\xfe"'), 200),
     body("half a surrogate pair", swapped("shop:1", "\\ud800"), says=MALFORMED),
     body("UTF-16", GOOD.decode().encode("utf-16"), says=MALFORMED),
     body("a byte order mark", b"\xef\xbb\xbf" + GOOD, says=MALFORMED),
@@ -188,10 +188,10 @@ HEADS = (
     Shape("HEAD", request(method="HEAD"), (405,)),
     Shape("GET with a body", post(method="GET"), (405,), "POST an AdmissionReview"),
     Shape("OPTIONS", request(method="OPTIONS"), (405,), "POST an AdmissionReview"),
-    Shape("OPTIONS *", request(method="OPTIONS", path="*"), (404,), "nothing is served here"),
+    Shape("OPTIONS *", request(method="OPTIONS", path="*"), (404,), "this path is not served"),
     Shape("TRACE", request(method="TRACE"), (405,), "POST an AdmissionReview"),
-    Shape("CONNECT", request(method="CONNECT", path="example.com:443"), (404,), "nothing is served here"),
-    Shape("another path", post(path="/%2e%2e/%2e%2e/etc/passwd"), (404,), "nothing is served here"),
+    Shape("CONNECT", request(method="CONNECT", path="example.com:443"), (404,), "this path is not served"),
+    Shape("another path", post(path="/%2e%2e/%2e%2e/etc/passwd"), (404,), "this path is not served"),
     Shape("Expect: 100-continue, and the body with it", post(GOOD, "Expect: 100-continue"), (200,)),
     Shape("Expect: something else", post(GOOD, "Expect: magic"), (417,)),
     Shape(

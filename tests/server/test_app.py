@@ -46,9 +46,9 @@ async def test_a_review_is_logged_in_one_line_and_counted(webhook: Webhook) -> N
 @pytest.mark.parametrize(
     ("method", "path", "body", "content_type", "status", "sentence"),
     [
-        ("POST", MUTATE_PODS, b"{", "application/json", 400, "no AdmissionReview"),
-        ("POST", MUTATE_PODS, b"", "application/json", 400, "no AdmissionReview"),
-        ("POST", MUTATE_PODS, b"[" * 100_000, "application/json", 400, "no AdmissionReview"),
+        ("POST", MUTATE_PODS, b"{", "application/json", 400, "not an AdmissionReview"),
+        ("POST", MUTATE_PODS, b"", "application/json", 400, "not an AdmissionReview"),
+        ("POST", MUTATE_PODS, b"[" * 100_000, "application/json", 400, "not an AdmissionReview"),
         (
             "POST",
             MUTATE_PODS,

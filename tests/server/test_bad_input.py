@@ -289,7 +289,7 @@ def test_only_tls_1_3_is_spoken(victim: Victim, version: ssl.TLSVersion) -> None
         RawClient(victim.port, context)
 
 
-@documented("renegotiation", "TLS 1.3 has none: whatever asks for it is TLS 1.2")
+@documented("renegotiation", "TLS 1.3 has none: a client that asks for it speaks TLS 1.2")
 def test_there_is_nothing_to_renegotiate(victim: Victim) -> None:
     with victim.connect() as client:
         assert isinstance(client.socket, ssl.SSLSocket)

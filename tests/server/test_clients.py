@@ -107,4 +107,4 @@ def test_what_cannot_be_used_is_one_sentence(tls: TlsFiles, tmp_path: Path) -> N
     )
     missing = refusal(command(tls, 0, 0, "--client-ca", "/nowhere.crt"))
     assert "--client-ca: /nowhere.crt cannot be read" in missing
-    assert "name --client-ca, too" in refusal(command(tls, 0, 0, "--client-name", "x"))
+    assert "give --client-ca, too" in refusal(command(tls, 0, 0, "--client-name", "x"))

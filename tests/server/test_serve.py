@@ -147,7 +147,7 @@ def test_a_client_that_leaves_half_way_is_no_error_of_ours(tls: TlsFiles) -> Non
     output, _ = server.program.communicate(timeout=PATIENCE_SECONDS)
     lines = [json.loads(line) for line in output.splitlines()]
     refused = next(line for line in lines if line["message"] == "refused")
-    assert (refused["status"], refused["sentence"]) == (400, "the body did not arrive whole: Connection lost")
+    assert (refused["status"], refused["sentence"]) == (400, "the body is incomplete: Connection lost")
     assert INJECTED in [line["message"] for line in lines]
 
 
@@ -167,7 +167,7 @@ def test_a_busy_port_is_one_sentence(tls: TlsFiles) -> None:
 
 def test_files_that_are_no_certificate_with_its_key_are_one_sentence(tls: TlsFiles, tmp_path: Path) -> None:
     swapped = TlsFiles(tls.authority, tls.key, tls.certificate)
-    assert "are no certificate with its key (PEM)" in refusal(command(swapped, 0, 0))
+    assert "are not a certificate with its key (PEM)" in refusal(command(swapped, 0, 0))
     encrypted = tmp_path / "encrypted.key"
     key = serialization.load_pem_private_key(tls.key.read_bytes(), password=None)
     encryption = serialization.BestAvailableEncryption(b"secret")

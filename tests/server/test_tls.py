@@ -63,8 +63,8 @@ def test_a_renewed_pair_is_taken_up_once(mount: Mount) -> None:
 @pytest.mark.parametrize(
     ("certificate", "key", "sentence"),
     [
-        (leaf().certificate, leaf().key, "are no certificate with its key"),
-        (b"", b"", "are no certificate with its key"),
+        (leaf().certificate, leaf().key, "are not a certificate with its key"),
+        (b"", b"", "are not a certificate with its key"),
         (*leaf(-2 * DAY), "certificate has expired"),
         (*leaf(2 * DAY), "certificate is not yet valid"),
     ],

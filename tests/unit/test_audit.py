@@ -102,7 +102,7 @@ def test_what_the_annotations_mean_today_may_be_no_member_at_all() -> None:
     verdict = contradiction.drifted(record("1", port="6000"))
     assert verdict
     assert not verdict.repairable
-    assert "today it would be refused: sidecar.hazelcast.com/metrics-port: 6000" in verdict.sentence
+    assert "it would be denied now: sidecar.hazelcast.com/metrics-port: 6000" in verdict.sentence
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_drifted_pod_in_whose_place_none_would_have_a_member_is_not_to_be_made
     assert unless_excluded(drifted, "ns", Selected.YES) == drifted
     excluded = unless_excluded(drifted, "ns", Selected.NAMESPACE_EXCLUDED)
     assert not excluded.repairable
-    assert "made anew it would have no member: the webhook is not asked in the namespace ns" in (
+    assert "a new Pod would have no member: the webhook is not asked in the namespace ns" in (
         excluded.sentence
     )
     refused = Verdict("today it would be refused", repairable=False)
@@ -152,7 +152,7 @@ def test_mirror_pods_and_members_that_lack_something_are_not_missed() -> None:
     del whole["spec"]["initContainers"]
     verdict = detector().missed("ns", msgspec.convert(whole, Pod), Selected.YES)
     assert verdict
-    assert "today it would be refused: sidecar.hazelcast.com/status: says that" in verdict.sentence
+    assert "it would be denied now: sidecar.hazelcast.com/status: says that" in verdict.sentence
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "no JSON"])
@@ -277,16 +277,16 @@ def test_an_owner_is_told_once_and_again_when_there_are_more() -> None:
     seen = Told()
     two = [finding("b"), finding("a")]
     seen.findings.replace(two)
-    assert seen.take() == ["2 Pods run without the member that is asked for, such as shop-a: why"]
+    assert seen.take() == ["2 Pods run without the member that is asked for, for example shop-a: why"]
     seen.findings.replace(two)
     seen.findings.replace(two[:1])
     assert seen.take() == []
     seen.findings.replace(two)
     assert len(seen.take()) == 1
     seen.findings.replace([finding("a", "else"), finding("b", "else")])
-    assert seen.take() == ["2 Pods run without the member that is asked for, such as shop-a: else"]
+    assert seen.take() == ["2 Pods run without the member that is asked for, for example shop-a: else"]
     seen.findings.replace([])
-    assert (seen.take(), seen.log[-1]) == ([], "Missed: none any more")
+    assert (seen.take(), seen.log[-1]) == ([], "Missed Pods resolved")
 
 
 def test_the_gauge_counts_pods() -> None:
@@ -462,7 +462,7 @@ async def test_an_owner_whose_repair_raises_is_put_off_and_the_others_are_repair
     monkeypatch.setattr(repair.repairer._detector, "missed", judged)  # noqa: SLF001
     assert await repair.sweep() == []
     assert await repair.sweep() == []
-    assert repair.told.log == ["Missed", "passed over"]
+    assert repair.told.log == ["Missed", "skipped after an unexpected exception"]
     broken = False
     cluster.now += 3600
     assert await repair.sweep() == ["m1"], "an hour later it is tried again"

@@ -76,7 +76,7 @@ def test_what_may_not_be_read_is_skipped_and_never_a_problem(checks: tuple[Any, 
     found = findings(Snapshot(now=NOW, namespace=OWN, **nothing), checks)
     assert len(found) >= len(checks) - 1, "only the version is told by the dry run"
     assert {(each.state, each.message) for each in found} == {
-        (State.SKIPPED, "not looked at: you may not look")
+        (State.SKIPPED, "not checked: you may not look")
     }
 
 
@@ -100,7 +100,7 @@ def test_the_api_server_needs_match_conditions(version: str, state: State) -> No
 
 def test_kubelets_need_native_sidecars() -> None:
     mixed = replace(EMPTY, nodes=[node("new"), node("old", "v1.28.3")])
-    assert "1 of 2 nodes are older than 1.29, such as old" in one(cluster.kubelets(mixed), State.WARNING)
+    assert "1 of 2 nodes are older than 1.29, for example old" in one(cluster.kubelets(mixed), State.WARNING)
 
 
 def test_members_need_linux() -> None:
@@ -132,7 +132,7 @@ def test_a_deployment_that_was_scaled_to_nothing_is_scaled_up_again() -> None:
 
 
 def test_a_deployment_that_is_not_there_is_a_problem_unless_a_url_stands_in_its_place() -> None:
-    assert "no Deployment" in one(installation.deployments(replace(EMPTY, webhook=None))[:1], State.PROBLEM)
+    assert "does not exist" in one(installation.deployments(replace(EMPTY, webhook=None))[:1], State.PROBLEM)
     by_url = configuration()
     for each in by_url["webhooks"]:
         each["clientConfig"] = {"url": "https://10.0.0.1:8443/mutate/pods", "caBundle": "AA=="}
@@ -158,16 +158,16 @@ def test_the_lease_is_renewed(seconds: int, state: State) -> None:
 
 @pytest.mark.parametrize("held", [None, {}, {"spec": {"holderIdentity": ""}}])
 def test_a_lease_that_nobody_holds(held: Any) -> None:
-    assert "nobody holds" in one(installation.lease(replace(EMPTY, lease=held)), State.PROBLEM)
+    assert "no controller holds" in one(installation.lease(replace(EMPTY, lease=held)), State.PROBLEM)
 
 
 @pytest.mark.parametrize(
     ("config_map", "words"),
     [
-        (None, "there is no ConfigMap"),
-        ({"data": {}}, "has no settings.yaml"),
-        ({}, "has no settings.yaml"),
-        (settings("defaults: ["), "cannot be used"),
+        (None, "does not exist"),
+        ({"data": {}}, "has no key settings.yaml"),
+        ({}, "has no key settings.yaml"),
+        (settings("defaults: ["), "is invalid"),
         (settings("defaults: {memory-limit: much}"), "memory-limit"),
         (settings("runAsUser: root"), "runAsUser"),
     ],
@@ -252,13 +252,13 @@ def _without_own_exemption(webhooks: Webhooks) -> None:
     ("change", "state", "words"),
     [
         (_without_condition, State.PROBLEM, "lacks the match condition annotated-for-sidecar"),
-        (_with_another_condition, State.WARNING, "another match condition annotated-for-sidecar"),
+        (_with_another_condition, State.WARNING, "a changed match condition annotated-for-sidecar"),
         (_with_one_more_condition, State.WARNING, "match condition mine"),
-        (_without_workloads, State.PROBLEM, "workloads.sidecar.hazelcast.com is not in it"),
+        (_without_workloads, State.PROBLEM, "workloads.sidecar.hazelcast.com is missing"),
         (_without_jobs, State.PROBLEM, "CREATE of cronjobs"),
-        (_with_ignore, State.WARNING, "failurePolicy Ignore: while the webhook is away"),
-        (_without_a_second_attempt, State.WARNING, "failurePolicy Fail: a Pod is refused where"),
-        (_without_the_last_attempt, State.PROBLEM, "decisive.pods.sidecar.hazelcast.com is not in it"),
+        (_with_ignore, State.WARNING, "failurePolicy Ignore: objects are admitted without it"),
+        (_without_a_second_attempt, State.WARNING, "failurePolicy Fail: a Pod is rejected when"),
+        (_without_the_last_attempt, State.PROBLEM, "decisive.pods.sidecar.hazelcast.com is missing"),
         (_without_own_exemption, State.WARNING, f"exempt the namespace {OWN}"),
     ],
 )
@@ -320,9 +320,9 @@ def test_what_is_served_counts_before_what_is_stored() -> None:
 @pytest.mark.parametrize(
     ("days", "state", "words"),
     [
-        (0, State.OK, "good for 90 days"),
-        (59, State.OK, "good for 31 days"),
-        (61, State.WARNING, "ends in 29 days"),
+        (0, State.OK, "valid for 90 more days"),
+        (59, State.OK, "valid for 31 more days"),
+        (61, State.WARNING, "expires in 29 days"),
         (91, State.PROBLEM, "expired on 2026-05-30"),
     ],
 )
@@ -373,14 +373,14 @@ def test_a_refusal_has_its_way_out(refusal: str, fix: str) -> None:
 
 
 def test_a_pod_that_came_back_without_a_member() -> None:
-    assert "without one" in one(dry_run.injection(replace(EMPTY, dry_run=tried(member=False))), State.PROBLEM)
+    assert "got none" in one(dry_run.injection(replace(EMPTY, dry_run=tried(member=False))), State.PROBLEM)
 
 
 def test_a_record_without_the_container_is_no_member() -> None:
     attempt = tried()
     assert attempt.pod
     del attempt.pod["spec"]["initContainers"]
-    assert "without one" in one(dry_run.injection(replace(EMPTY, dry_run=attempt)), State.PROBLEM)
+    assert "got none" in one(dry_run.injection(replace(EMPTY, dry_run=attempt)), State.PROBLEM)
 
 
 def test_an_answer_that_takes_long() -> None:
@@ -500,13 +500,13 @@ def test_what_manifests_base_consists_of() -> None:
 
 def test_a_missed_pod() -> None:
     (finding,) = pods.missed(replace(EMPTY, without_member=[pod_without_member(alike=3)]))
-    assert one([finding], State.PROBLEM).startswith("3 Pods without a member, such as team-a/shop-1: ")
+    assert one([finding], State.PROBLEM).startswith("3 Pods without a member, for example team-a/shop-1: ")
     assert finding.fix == "kubectl -n team-a rollout restart deployment/shop"
 
 
 def test_a_pod_that_would_be_refused_is_mended_and_not_restarted() -> None:
     (finding,) = pods.missed(replace(EMPTY, without_member=[pod_without_member(memory_limit="much")]))
-    assert "it would be refused" in one([finding], State.PROBLEM)
+    assert "it would be denied" in one([finding], State.PROBLEM)
     assert finding.fix == "kubectl -n team-a edit deployment/shop"
 
 
@@ -558,7 +558,7 @@ def test_a_drifted_pod_in_whose_place_none_would_have_a_member_is_not_restarted(
         changed_configuration(_with_chosen_namespaces), settings=settings("defaults: {port: 5702}")
     )
     (finding,) = pods.drifted(snapshot)
-    assert "made anew it would have no member" in one([finding], State.WARNING)
+    assert "a new Pod would have no member" in one([finding], State.WARNING)
     assert "kubectl label namespace team-a" in finding.fix
 
 
@@ -571,7 +571,7 @@ def test_drift_is_told_once_for_each_owner() -> None:
         with_pods(EMPTY, injected("shop-1"), injected("shop-2")), settings=settings("defaults: {port: 5702}")
     )
     said = one(pods.drifted(changed), State.WARNING)
-    assert said.startswith("2 Pods with a member unlike today's, such as team-a/shop-1")
+    assert said.startswith("2 Pods with an outdated member, for example team-a/shop-1")
 
 
 def test_members_whose_user_is_left_open_need_a_platform_that_gives_one() -> None:
@@ -591,7 +591,9 @@ def test_an_object_of_somebody_else_in_the_way() -> None:
     (finding,) = group_health.objects(
         replace(HEALTHY, existing_objects={**HEALTHY.existing_objects, SERVICE: Metadata()})
     )
-    assert "the Service hazelcast-shop in team-a is there and not ours" in one([finding], State.PROBLEM)
+    assert "the Service hazelcast-shop in team-a exists but is not managed here" in one(
+        [finding], State.PROBLEM
+    )
     assert "kubectl -n team-a delete service hazelcast-shop" in finding.fix
 
 
@@ -616,7 +618,7 @@ def test_a_headless_service_by_which_members_do_not_meet(field: str, value: Any)
     snapshot = with_pods(EMPTY, injected())
     assert not isinstance(snapshot.services, Unread)
     snapshot.services["team-a", "hazelcast-shop"]["spec"][field] = value
-    assert f"another {field}" in one(group_health.services(snapshot), State.PROBLEM)
+    assert f"a wrong {field}" in one(group_health.services(snapshot), State.PROBLEM)
 
 
 def test_a_headless_service_without_addresses() -> None:
@@ -634,7 +636,7 @@ def test_a_budget_that_lets_no_pod_be_evicted() -> None:
     snapshot = with_pods(EMPTY, pod)
     budget = ObjectName("PodDisruptionBudget", "team-a", "hazelcast-shop")
     assert budget not in snapshot.existing_objects
-    assert "with Pods of Job/shop it would let none be evicted" in one(
+    assert "with Pods of Job/shop it would allow no eviction" in one(
         group_health.requests(snapshot), State.WARNING
     )
     warning, problem = group_health.requests(
@@ -743,7 +745,7 @@ def test_rights_that_the_installer_lacks() -> None:
 def test_an_installation_that_is_there_already() -> None:
     assert "updates it" in one(preflight.other_installation(EMPTY), State.WARNING)
     elsewhere = replace(EMPTY, namespace="elsewhere")
-    assert f"of the namespace {OWN}" in one(preflight.other_installation(elsewhere), State.PROBLEM)
+    assert f"for the namespace {OWN}" in one(preflight.other_installation(elsewhere), State.PROBLEM)
 
 
 def test_no_admission_api() -> None:
@@ -755,7 +757,7 @@ def test_the_namespace_to_install_into() -> None:
     assert "enforces restricted" in one(
         preflight.target_namespace(replace(PRE, namespaces={OWN: strict})), State.OK
     )
-    assert "not there yet" in one(preflight.target_namespace(replace(PRE, namespaces={})), State.OK)
+    assert "does not exist yet" in one(preflight.target_namespace(replace(PRE, namespaces={})), State.OK)
     going = Metadata(name=OWN, deletion_timestamp="2026-03-01T12:00:00Z")
     assert "being deleted" in one(
         preflight.target_namespace(replace(PRE, namespaces={OWN: going})), State.PROBLEM

@@ -193,7 +193,7 @@ async def test_failures_are_counted_logged_once_and_not_tried_again(telling: Tel
     for sentence in "abc":
         telling.tell(sentence)
     await telling.settle()
-    assert telling.logged == ["events fail"]
+    assert telling.logged == ["failed to write Events"]
     assert telling.count("failed") == 4, "and that it cannot read what was told"
     telling.server.error = None
     telling.tell("d", warning=True)

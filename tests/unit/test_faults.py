@@ -96,7 +96,7 @@ def test_all_are_counted_and_the_log_is_not_flooded(seen: Seen) -> None:
     assert (seen.count(Where.INDEX), seen.count(Where.REPAIR)) == (100, 1)
     assert len(seen.lines) == 11, "ten of one place, and one of another"
     assert seen.lines[0] == {
-        "message": "passed over",
+        "message": "skipped after an unexpected exception",
         "level": "error",
         "where": "index",
         "error": repr(DEEP),

@@ -99,7 +99,7 @@ def test_what_is_missing_in_an_injected_template_is_put_back(kind: str) -> None:
     explained = explain(torn, Settings(), "default")
     assert explained.outcome == Reason.INJECTED
     assert explained.warnings[0].endswith(
-        "put back now: the label sidecar.hazelcast.com/group, restartPolicy, volumes hazelcast-tmp, "
+        "are restored: the label sidecar.hazelcast.com/group, restartPolicy, volumes hazelcast-tmp, "
         "volumeMounts /tmp"
     )
 

@@ -112,7 +112,7 @@ def test_what_another_webhook_removed_is_named_and_put_back(tear: str, words: st
     restored = decision(torn(bare, tear))
     assert isinstance(restored, Restore)
     (warning,) = restored.warnings
-    assert warning == f"another webhook removed from the Hazelcast member what is put back now: {words}"
+    assert warning == f"another webhook removed parts of the Hazelcast member, which are restored: {words}"
     assert restored.group == "shop"
 
 

@@ -42,7 +42,7 @@ def test_the_user_may_be_left_to_the_platform() -> None:
         ("default: {image: x}", "unknown field `default`"),
         ("defaults: {image: {}}", "Expected `str`, got `object`"),
         ("- a", "Expected `object`, got `array`"),
-        ("defaults: {port: 1, port: 2}", "port stands twice"),
+        ("defaults: {port: 1, port: 2}", "port is there twice"),
         ("runAsUser: root", '"root" is neither a user from 1 to 2147483647 nor "platform"'),
         ("runAsUser: 0", '"0" is neither'),
         ("a: [", "expected the node content"),
@@ -69,7 +69,7 @@ def test_a_namespace_outranks_what_holds_for_all() -> None:
     ("settings", "problems"),
     [
         (Settings({"memory": "1Gi"}), ['default memory: no such annotation (did you mean "memory-limit"?)']),
-        (Settings({"inject": "true"}), ["default inject: every workload asks for its member itself"]),
+        (Settings({"inject": "true"}), ["default inject: it cannot have a default; annotate each workload"]),
         (
             Settings({"cpu-request": "4"}),
             [f"{PREFIX}cpu-request: 4 is more than the limit of 2 ({PREFIX}cpu-limit)"],

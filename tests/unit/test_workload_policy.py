@@ -21,8 +21,8 @@ from tests.conftest import ours
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 DEPLOYMENT, JOB, CRON_JOB = KINDS["apps", "Deployment"], KINDS["batch", "Job"], KINDS["batch", "CronJob"]
-JOINED = 'each Pod gets a Hazelcast member: group "shop", cluster "dev"'
-LOST = "the Pods have no Hazelcast members, and what was in their cluster is lost"
+JOINED = 'injected: each Pod gets a Hazelcast member, group "shop", cluster "dev"'
+LOST = "removed: the Pods have no Hazelcast members, and the entries of their cluster are lost"
 
 
 def deployment(
@@ -92,7 +92,7 @@ def test_what_a_workload_made_is_left_alone_and_what_nobody_made_is_not(kind: st
     assert decided.reason == Reason.CONTROLLED
     if kind == "Job":  # a ReplicaSet has its Deployment's annotations, which do something there
         (warning,) = decided.warnings
-        assert warning.endswith("does nothing on a Job that was made by another object; set it on that one")
+        assert warning.endswith("has no effect on a Job with a controller; set it on its controller")
     assert isinstance(decision(obj), Copy), "an operator may own a Deployment"
 
 
@@ -111,7 +111,7 @@ def test_an_annotation_of_a_cron_jobs_jobs_does_nothing_and_the_warning_names_th
     decided = decision(obj, kind="CronJob")
     assert isinstance(decided, Skip)
     (warning,) = decided.warnings
-    assert "does nothing in spec.jobTemplate.metadata; set it on the CronJob itself" in warning
+    assert "has no effect in spec.jobTemplate.metadata; set it on the CronJob itself" in warning
 
 
 def test_an_injected_template_whose_annotations_were_edited_is_warned_of() -> None:
@@ -124,7 +124,7 @@ def test_an_injected_template_whose_annotations_were_edited_is_warned_of() -> No
     decided = decision(obj)
     assert isinstance(decided, Skip)
     (warning,) = decided.warnings
-    assert warning.startswith("the member in the Pod template is not what its annotations")
+    assert warning.startswith("the member in the Pod template is outdated by its annotations")
 
 
 def test_a_cron_job_has_its_template_further_down() -> None:
@@ -132,7 +132,7 @@ def test_a_cron_job_has_its_template_further_down() -> None:
     obj["spec"] = {"jobTemplate": {"spec": {"template": obj["spec"]["template"]}}}
     found = decision(obj, kind="CronJob")
     assert isinstance(found, Copy)
-    assert found.warnings[0] == 'each Pod gets a Hazelcast member: cluster "dev"'
+    assert found.warnings[0] == 'injected: each Pod gets a Hazelcast member, cluster "dev"'
     assert "a cluster of their own" in found.warnings[1]
 
 
@@ -146,7 +146,7 @@ def test_a_workload_without_template_is_left_to_the_api_server(spec: dict[str, A
 def test_the_template_of_a_job_cannot_be_changed() -> None:
     before = deployment()
     assert warnings(deployment(ours()), before, kind="Job") == (
-        "a Job's Pods cannot be changed; delete it and create it anew",
+        "a Job's Pod template is immutable; delete and recreate the Job",
     )
     assert decision(deployment(ours()), before, kind="Job").reason == Reason.IMMUTABLE
     assert isinstance(decision(deployment(ours()), kind="Job"), Copy)
@@ -204,7 +204,7 @@ def test_a_template_that_lost_parts_of_its_member_stays_and_is_warned_of() -> No
     assert isinstance(found, Skip)
     assert found.reason == Reason.UNCHANGED
     assert found.warnings == (
-        "another webhook removed from the Hazelcast member what is put back now: restartPolicy",
+        "another webhook removed parts of the Hazelcast member, which are restored: restartPolicy",
     )
 
 
@@ -233,7 +233,7 @@ def test_losing_the_members_is_told_once() -> None:
 def test_joining_another_group_is_told() -> None:
     before = deployment(None, ours())
     assert warnings(deployment(None, ours(group="all")), before) == (
-        'each Pod gets a Hazelcast member: group "all", cluster "dev"',
+        'injected: each Pod gets a Hazelcast member, group "all", cluster "dev"',
     )
 
 
@@ -274,8 +274,8 @@ ROLLING = {"type": "RollingUpdate"}
             "may end 2 Pods at once (maxUnavailable)",
         ),
         ("DaemonSet", {"updateStrategy": {**ROLLING, "rollingUpdate": {"maxUnavailable": 3}}}, "end 3 Pods"),
-        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, "stay as they are until they are deleted"),
-        ("ReplicaSet", {}, "stay as they are until they are deleted"),
+        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, "stay unchanged until they are deleted"),
+        ("ReplicaSet", {}, "stay unchanged until they are deleted"),
     ],
 )
 def test_how_pods_come_and_go_deserves_a_word(kind: str, spec: dict[str, Any], sentence: str) -> None:

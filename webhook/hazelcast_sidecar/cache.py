@@ -1,4 +1,4 @@
-"""A cache with one rule: of too many values, or too many bytes, those go that were not used for longest."""
+"""A cache with one rule: with too many entries or bytes, the least recently used ones are evicted."""
 
 import sys
 from collections.abc import Hashable
@@ -10,37 +10,37 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 _LARGEST = 64
-"""One entry may take so small a part of the cache: a few large ones must not push out all others."""
+"""The largest part of the cache that one entry may take: a few large ones must not evict all others."""
 
 _ENTRY_BYTES = 200
-"""About what the mapping itself takes for an entry."""
+"""The approximate overhead of an entry in the mapping."""
 
 
 class Cache(Generic[K, V]):
     """The most recently used values, by key.
 
-    There are two generations. What is used moves to the young one; when that is full it becomes the old one,
-    and what was in the old one is gone. So a use costs one look-up, as in a plain mapping; an exact order
-    of uses would cost hashing the key twice.
+    There are two generations. A used entry moves to the young one; when that is full it becomes the old one,
+    and the former old one is dropped. So a use costs one look-up, as in a plain mapping; an exact order of
+    uses would cost hashing the key twice.
 
     Keys and values consist of texts, bytes, numbers, tuples and structs.
 
     Args:
-        entries: how many it has at most.
-        size: how many bytes they take at most, keys included.
+        entries: the maximal number of entries.
+        size: the maximal number of bytes, keys included.
     """
 
     def __init__(self, entries: int, size: int) -> None:
         self._most, self._largest = (entries // 2, size // 2), size // _LARGEST
         self._young: dict[K, tuple[V, int]] = {}
         self._old: dict[K, tuple[V, int]] = {}
-        self._used = 0  # bytes that the young ones take
+        self._used = 0  # bytes of the young generation
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
     def get(self, key: K) -> V | None:
-        """Return the value of a key; None where there is none."""
+        """Return the value of a key; None if it has none."""
         kept = self._young.get(key)
         if kept is None:
             kept = self._old.pop(key, None)
@@ -50,7 +50,7 @@ class Cache(Generic[K, V]):
         return kept[0]
 
     def put(self, key: K, value: V) -> None:
-        """Keep the value of a key that has none, unless it is too large."""
+        """Store the value of a new key, unless it is too large."""
         size = _size(key) + _size(value) + _ENTRY_BYTES
         if size <= self._largest:
             self._add(key, value, size)

@@ -1,7 +1,7 @@
-"""CEL source made of Python values, some of which are known only when the expression is evaluated.
+"""CEL source from Python values, some of which are known only when the expression is evaluated.
 
-An `Unknown` stands for such a value in what the program's own functions make: it is text, so it can be
-formatted and joined like any other. Where a value decides about the form of the whole, the whole is made once
+An `Unknown` represents such a value in the results of the program's functions: it is text, so it can be
+formatted and joined like any other. If a value decides about the form of the whole, the whole is made once
 for each case, and `choice` finds what the cases share.
 Source: CEL specification, "Values"; Kubernetes documentation, "Common Expression Language in Kubernetes".
 """
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self, SupportsIndex
 import msgspec
 
 _WIDTH = 100
-# Private use: no text of ours or of a user that passed its type has these.
+# Private use characters: no text of ours, or valid text of a user, has these.
 _MARK = re.compile("\ue000([0-9a-f]*)\ue001")
 _TOKEN = re.compile(r"\w+|\W")
 
@@ -34,7 +34,7 @@ class Unknown(str):
     text: bool
 
     def __new__(cls, expression: str, *, text: bool = True) -> Self:
-        """The text with the expression in it."""
+        """Return the text with the expression in it."""
         carried = expression if text else f"string({expression})"
         made = super().__new__(cls, f"\ue000{carried.encode().hex()}\ue001")
         made.expression = expression
@@ -42,21 +42,21 @@ class Unknown(str):
         return made
 
     def __add__(self, other: object, /) -> str:
-        """A sum, when the expression is evaluated; with a text, that text behind this one."""
+        """Return a sum for evaluation; with a text, the concatenation."""
         if isinstance(other, int):
             return Unknown(f"{self.expression} + {other}", text=False)
         return super().__add__(other)  # type: ignore[operator]
 
     def replace(self, old: str, new: str, _count: SupportsIndex = -1, /) -> "Unknown":
-        """The same replacement, when the expression is evaluated."""
+        """Return the same replacement for evaluation."""
         return Unknown(f"{self.expression}.replace({source(old)}, {source(new)})")
 
 
 def in_json(value: object) -> object:
-    """What msgspec's JSON encoder puts in place of an Unknown; for texts without control characters.
+    """Return what msgspec's JSON encoder writes for an Unknown; for texts without control characters.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not an Unknown.
     """
     if not isinstance(value, Unknown):
         raise TypeError(f"no JSON of {type(value)}")
@@ -72,20 +72,20 @@ class Code(NamedTuple):
 
 
 class Maybe(NamedTuple):
-    """An element of a list or of a mapping that is there where a condition holds."""
+    """An element of a list or of a mapping that is there if a condition holds."""
 
     condition: str
     node: Any
 
 
 class Text(NamedTuple):
-    """A text of which parts may be known later."""
+    """A text with parts that are known later."""
 
     parts: tuple[str | Code, ...]
 
 
 def node(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """A JSON value with Unknowns in it as a tree of mappings, lists, Texts, Codes and scalars."""
+    """Turn a JSON value with Unknowns into a tree of mappings, lists, Texts, Codes and scalars."""
     match value:
         case dict():
             return {key: node(each) for key, each in value.items()}
@@ -113,7 +113,7 @@ def _text(parts: Iterator[str | Code]) -> Text:
 
 
 def choice(condition: str, yes: Any, no: Any) -> Any:  # noqa: ANN401 - trees
-    """One tree for two cases, which differ as little as possible: `yes` where the condition holds."""
+    """Make one tree for two cases, which differ as little as possible: `yes` if the condition holds."""
     if yes == no:
         return yes
     otherwise = f"!({condition})"
@@ -145,14 +145,14 @@ def _elements(condition: str, otherwise: str, yes: list[Any], no: list[Any]) -> 
 
 
 def _maybe(condition: str, element: Any) -> Maybe:  # noqa: ANN401 - a tree
-    """An element under a condition, beside the one that it has already."""
+    """Put an element under a condition, in addition to the one that it has."""
     if isinstance(element, Maybe):
         return Maybe(f"{condition} && {element.condition}", element.node)
     return Maybe(condition, element)
 
 
 def _name(element: Any) -> str:  # noqa: ANN401
-    """What tells an element of a list from the others."""
+    """Return what tells an element of a list from the others."""
     return repr(element["name"] if isinstance(element, dict) else element)
 
 
@@ -178,13 +178,13 @@ def _differences(left: list[Any], right: list[Any]) -> Sequence[tuple[str, int, 
 
 
 def matches(text: str, pattern: re.Pattern[str] | str) -> str:
-    """The condition that a regular expression matches the whole of a text."""
+    """Return the condition that a regular expression matches the whole of a text."""
     expression = pattern if isinstance(pattern, str) else pattern.pattern
     return f"{text}.matches({source(f'^(?:{expression})$')})"
 
 
 def source(value: Any, indent: int = 0) -> str:  # noqa: ANN401 - JSON or a tree
-    """CEL source of a JSON value or of a tree; on several lines where it is long."""
+    """Return CEL source of a JSON value or of a tree; on several lines if it is long."""
     match value:
         case Unknown(text=False) | str() | tuple() if not isinstance(value, (Code, Text)):
             return source(node(value), indent)
@@ -204,7 +204,7 @@ def source(value: Any, indent: int = 0) -> str:  # noqa: ANN401 - JSON or a tree
 
 
 def _literal(text: str) -> str:
-    """A JSON text is a CEL text, but for characters outside the BMP, which must not be escaped."""
+    """Return a CEL text: a JSON text, except for characters outside the BMP, which must not be escaped."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -234,7 +234,7 @@ def _element_source(value: Any, indent: int, *, dynamic: bool) -> str:  # noqa: 
 
 
 def _type(value: Any) -> str:  # noqa: ANN401
-    """The CEL type of a tree, as far as it must be the same for all elements."""
+    """Return the CEL type of a tree, as far as it must be the same for all elements."""
     match value:
         case Maybe(node=inner):
             return _type(inner)

@@ -1,8 +1,8 @@
-"""Certificates for the webhook: an authority (CA) and the leaf certificate that the server shows.
+"""Certificates for the webhook: an authority (CA) and the server's leaf certificate.
 
-Everything here is pure: the clock is an argument and PEM comes out, so that the command that makes
-development certificates, the demo, the tests and whoever renews certificates in a cluster run the same code.
-Only the key material is random. The server does not import this module: it does without `cryptography`.
+Everything here is pure: the clock is an argument and PEM is returned, so that the command for development
+certificates, the demo, the tests and the controller run the same code. Only the key material is random. The
+server does not import this module: it does without `cryptography`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class KeyPair(NamedTuple):
 
 
 class UnreadableCertificateError(ValueError):
-    """Something is no certificate, or none that this program can work with; says why."""
+    """A text that is not a certificate, or not a supported one; says why."""
 
 
 class Validity(NamedTuple):
@@ -76,7 +76,7 @@ def make_leaf(
 ) -> KeyPair:
     """Make a server certificate for `names` (DNS names and IP addresses), signed by `authority`.
 
-    It never outlives the authority: a chain that ends early would be found out only when it breaks.
+    It never outlives the authority: a chain that expires early would be noticed only when it breaks.
     """
     if not names:
         raise ValueError("a leaf certificate needs at least one DNS name or IP address")
@@ -103,10 +103,10 @@ def make_leaf(
 
 
 def validity(certificate: bytes) -> Validity:
-    """When a PEM certificate begins, should be renewed and ends.
+    """Return when a PEM certificate becomes valid, should be renewed, and expires.
 
     Raises:
-        UnreadableCertificateError: it is none.
+        UnreadableCertificateError: it is not a certificate.
     """
     parsed = parsed_certificate(certificate)
     begins, ends = parsed.not_valid_before_utc, parsed.not_valid_after_utc
@@ -114,10 +114,10 @@ def validity(certificate: bytes) -> Validity:
 
 
 def parsed_certificate(certificate: bytes) -> x509.Certificate:
-    """Read the first certificate of a PEM file, as far as anything here looks into it.
+    """Parse the first certificate of a PEM file, including all that is used of it.
 
     Raises:
-        UnreadableCertificateError: it is none, whatever it is instead.
+        UnreadableCertificateError: it is not a certificate.
     """
     with _reading():
         parsed = x509.load_pem_x509_certificate(certificate)
@@ -128,7 +128,7 @@ def parsed_certificate(certificate: bytes) -> x509.Certificate:
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Make one error of all that reading certificates and keys raises.
+    """Turn every exception of reading certificates and keys into one.
 
     The library's own (for an unknown version, key or algorithm, for a duplicate extension) have no common
     ancestor but Exception.
@@ -140,9 +140,9 @@ def _reading() -> Iterator[None]:
 
 
 def flaw(leaf: KeyPair, ca_bundle: bytes, names: Sequence[str], now: datetime) -> str | None:
-    """Say why a client that trusts `ca_bundle` would refuse `leaf` under one of `names`, or None.
+    """Return why a client that trusts `ca_bundle` would reject `leaf` under one of `names`, or None.
 
-    The answer is a sentence for people. Renewal and the refusal to overwrite good files both decide by it.
+    The answer is a sentence for people. Renewal, and the refusal to overwrite good files, rely on it.
     """
     try:
         certificate = parsed_certificate(leaf.certificate)
@@ -158,7 +158,7 @@ def flaw(leaf: KeyPair, ca_bundle: bytes, names: Sequence[str], now: datetime) -
 
 
 def mistrust(chain: bytes, ca_bundle: bytes, names: Sequence[str], now: datetime) -> str | None:
-    """Say why a client that trusts `ca_bundle` would refuse a PEM chain under one of `names`, or None."""
+    """Return why a client that trusts `ca_bundle` would reject a PEM chain under one of `names`, or None."""
     try:
         with _reading():
             certificates = x509.load_pem_x509_certificates(chain)

@@ -1,4 +1,4 @@
-"""What can be wrong, said so that a person can mend it."""
+"""Problems of user input, said so that a user can fix them."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with an object: where it stands and a sentence that says what to do."""
+    """One problem of an object: where it is, and a sentence that says what to do."""
 
     where: str
     sentence: str
@@ -16,7 +16,7 @@ class Problem(NamedTuple):
 
 
 def in_one_sentence(problems: Sequence[Problem]) -> str:
-    """All problems in the one line that kubectl prints; numbered where there are several."""
+    """Join all problems in the one line that kubectl prints, numbered if there are several."""
     if len(problems) == 1:
         return str(problems[0])
     return f"{len(problems)} problems: " + "; ".join(
@@ -42,7 +42,7 @@ class InvalidSettingsError(Exception):
 
 
 class ReviewError(Exception):
-    """A request that is no admission review this server answers: an HTTP status (4xx) and a sentence."""
+    """A request that this server cannot answer with a review: an HTTP status (4xx) and a sentence."""
 
     def __init__(self, status: HTTPStatus, sentence: str) -> None:
         super().__init__(sentence)

@@ -1,6 +1,6 @@
-"""Text that other people wrote, made fit to be shown: names and values of objects end up on terminals.
+"""Untrusted text, escaped for display: names and values of objects end up on terminals.
 
-What is not printable is escaped: an escape sequence recolours or rewrites a terminal, a control of the
+Unprintable characters are escaped: an escape sequence recolours or rewrites a terminal, a control of the
 writing direction shows one thing and says another, a line separator forges a line of a log. Printable is
 what `str.isprintable` says.
 Source: Unicode Technical Report 36, "Unicode Security Considerations".
@@ -9,23 +9,23 @@ Source: Unicode Technical Report 36, "Unicode Security Considerations".
 from collections.abc import Callable
 
 _DELETE = b"\x7f"
-"""The one byte of ASCII that is not printable and that JSON does not escape."""
+"""The one unprintable ASCII byte that JSON does not escape."""
 
 _LAST_OF_FOUR_DIGITS = 0xFFFF
 
 
 def in_one_line(text: str) -> str:
-    """Escape what is not printable, line ends among it, as Python writes it in a literal."""
+    """Escape what is not printable, line breaks included, as Python writes it in a literal."""
     return text if text.isprintable() else _escaped(text, _python_escape)
 
 
 def in_lines(text: str) -> str:
-    """Escape what is not printable in a text of several lines, but for line ends and tabs."""
+    """Escape what is not printable in a text of several lines, except line breaks and tabs."""
     return _escaped(text, _python_escape, keep="\n\t")
 
 
 def in_json(encoded: str) -> str:
-    r"""Escape what is not printable in JSON that is encoded already; what it means stays the same.
+    r"""Escape what is not printable in encoded JSON; its meaning stays the same.
 
     Such characters stand in strings only, where each may be written as \uXXXX, one beyond the first 65,536 as
     two surrogates (RFC 8259, 7).
@@ -34,7 +34,7 @@ def in_json(encoded: str) -> str:
 
 
 def in_json_line(encoded: bytes) -> bytes:
-    """The same for a line of JSON in UTF-8; what is ASCII, as almost every line is, costs next to nothing."""
+    """Escape a line of JSON in UTF-8; ASCII lines, as almost all are, cost next to nothing."""
     if encoded.isascii() and _DELETE not in encoded:
         return encoded
     return in_json(encoded.decode()).encode()
@@ -49,7 +49,7 @@ def in_yaml(dumped: str) -> str:
 
 
 def _escaped(text: str, escape: Callable[[str], str], keep: str = "") -> str:
-    """Escape what is not printable, but for some characters that are the form of the text."""
+    """Escape what is not printable, except some characters that structure the text."""
     unprintable = [each for each in set(text) if not each.isprintable() and each not in keep]
     return text.translate({ord(each): escape(each) for each in unprintable}) if unprintable else text
 

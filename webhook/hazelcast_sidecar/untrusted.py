@@ -1,6 +1,6 @@
-"""JSON in texts that anybody may have written, such as annotations: decoded within bounds, or refused.
+"""JSON in texts that anybody may have written, such as annotations, decoded within bounds or rejected.
 
-A decoder raises what it likes: for a wrong type, half a surrogate pair, brackets nested deeper than the
+A decoder raises various exceptions: for a wrong type, half a surrogate pair, brackets nested deeper than the
 interpreter recurses (how deep that is differs between its versions), a number of too many digits. A reader of
 such a text needs to know one thing, whether it can be used. So all of that becomes one error here, and a text
 that is longer than any honest one is not decoded at all.
@@ -14,19 +14,19 @@ import msgspec
 T = TypeVar("T")
 
 UNDECODABLE = (msgspec.MsgspecError, RecursionError, ValueError, OverflowError)
-"""All that decoding JSON may raise, whatever the text; a UnicodeError is a ValueError."""
+"""All exceptions of decoding JSON, for any text; a UnicodeError is a ValueError."""
 
 
 class UndecodableError(msgspec.DecodeError):
-    """A text is not the JSON that was expected; says why in half a sentence."""
+    """A text that is not the expected JSON; says why in half a sentence."""
 
 
 def decoder(of: type[T], most: int) -> Callable[[str], T]:
     """Make a function that decodes texts; it raises UndecodableError and nothing else.
 
     Args:
-        of: what they are decoded as.
-        most: characters that a text may have.
+        of: the type to decode.
+        most: maximal characters of a text.
     """
     decode = msgspec.json.Decoder(of).decode
 

@@ -1,1 +1,1 @@
-"""Injection without a webhook: admission policies in CEL."""
+"""Admission policies in CEL, which inject without a webhook."""

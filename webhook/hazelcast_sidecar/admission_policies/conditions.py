@@ -1,7 +1,7 @@
-"""What a Pod says and what is wrong with it, in CEL: the variables that both admission policies have.
+"""Conditions in CEL about a Pod and its problems, as variables that both admission policies share.
 
-They follow `annotations.parse`, `policy.decide` and `collisions.collisions`. Constants, bounds and regular
-expressions are those of the program; user settings become literals.
+They follow `annotations.parse`, `pod_decision.decide` and `collisions.collisions`. Constants, bounds and
+regular expressions are those of the program; user settings become literals.
 """
 
 from collections.abc import Callable
@@ -38,12 +38,12 @@ _TYPES = {row.name: row.type for row in TABLE}
 
 
 def text_of(name: str) -> str:
-    """The expression of an annotation's text, which the Pod or a default has."""
+    """Return the expression of an annotation's text, from the Pod or a default."""
     return f"variables.texts[{source(name)}]"
 
 
 def value_of(name: str) -> str:
-    """The expression of an annotation's value, whose text is of its type."""
+    """Return the expression of an annotation's value, whose text is valid."""
     return _TYPES[name].value(text_of(name))
 
 
@@ -53,21 +53,22 @@ CLIENTS_IN_POD = f"{text_of('clients')} == {source(POD_CLIENTS)}"
 _PORTS = (
     f"([{value_of('port')}] + ({CLIENTS_IN_POD} ? [{value_of('port')} + 1, {value_of('port')} + 2] : []))"
 )
-"""As `names.ports_of` has it."""
+"""As in `names.ports_of`."""
 
 
 def checks(settings: Settings) -> dict[str, str]:
-    """Variable to expression, each using only those before it.
+    """Return variables and their expressions, each using only those before it.
 
-    `problems` is a list of sentences. `hand_written` says that the Pod has a member of its own, `torn` that
-    it was injected and has lost parts of that: Pods that are intact are not looked at.
+    `problems` is a list of sentences. `hand_written` says that the Pod has a user-provided member, `torn`
+    that it was injected and has lost parts of that: intact Pods are skipped.
 
     Raises:
-        InvalidSettingsError: the settings' defaults cannot be used.
+        InvalidSettingsError: the settings' defaults are invalid.
     """
-    DefaultSpecs(settings)  # refuses what is no default; from here on they are texts of their types
+    DefaultSpecs(settings)  # rejects invalid defaults; from here on they are texts of their types
     return {
-        # Each value's type is said once: what is read of an object has none, and may be taken for bytes.
+        # Each value's type is declared once: values read from an object have none, and may be taken for
+        # bytes.
         "annotations": f"{ANNOTATIONS}.transformMap(k, v, string(v))",
         "ours": f"variables.annotations.filter(k, k.startsWith({source(PREFIX)}) && "
         f"!(k in {source(sorted(WRITTEN_ANNOTATIONS))}))",
@@ -93,7 +94,7 @@ def checks(settings: Settings) -> dict[str, str]:
 
 
 def by_namespace(settings: Settings, value: Callable[[str], Any]) -> str:
-    """The expression of what differs between namespaces, in that of the request; "" is any other one."""
+    """Return an expression that differs between namespaces, by that of the request; "" is any other one."""
     everywhere = source(value(""))
     own = {namespace: value(namespace) for namespace in settings.namespaces}
     return f"{source(own)}[?request.namespace].orValue({everywhere})" if own else everywhere
@@ -106,7 +107,7 @@ def _default_texts(settings: Settings, namespace: str) -> dict[str, str]:
 
 
 def _texts() -> str:
-    """Each annotation's text by its name, where the Pod or a default has one."""
+    """Return each annotation's text by its name, if the Pod or a default has one."""
     given = {
         name: f"variables.annotations[?{source(PREFIX + name)}].or(variables.defaults[?{source(name)}])"
         for name in _TYPES
@@ -116,7 +117,7 @@ def _texts() -> str:
         f"variables.annotations[?{source(DISRUPTION_BUDGET)}]"
         f'.or(variables.scalable ? variables.defaults[?{budget}] : optional.of("false"))'
     )
-    # What was injected stays as it is, whatever the defaults are by now.
+    # An injected member stays as it is, even if the defaults have changed.
     given["discovery"] = (
         f'variables.is_recorded ? optional.of({intact.DISCOVERED_BY_API} ? "api" : "dns")\n'
         f"    : {given['discovery']}"
@@ -139,7 +140,7 @@ def _owners() -> str:
 
 
 def _workload() -> str:
-    """As `pod.workload_name` has it."""
+    """Return the expression of `pod.workload_name`."""
     cases = []
     for label in HASH_LABELS:
         found = f'object.metadata.?labels[?{source(label)}].orValue("")'
@@ -155,19 +156,19 @@ def _workload() -> str:
 
 
 def _group() -> str:
-    """Read the group of an injected Pod from its status ("" where that does not say it)."""
+    """Return the expression of a Pod's group; of an injected Pod from its status ("" if that has none)."""
     pattern, before = source('"group":"[^"]*"'), source('"group":')
     recorded = f'{intact.RECORDED}.find({pattern}).replace({before}, "").replace("\\"", "")'
     return f'variables.is_recorded ? {recorded}\n  : variables.texts[?"group"].orValue(variables.workload)'
 
 
 def _torn() -> str:
-    """Follow `policy.decide`: an injected Pod has a status or, where that was removed, our label."""
+    """Follow `pod_decision.decide`: an injected Pod has a status or, if that was removed, our label."""
     return f"size(variables.members) > 0 && (variables.is_recorded || {intact.LABEL} == variables.group)"
 
 
 def _invalid() -> str:
-    """Sentences about unknown annotations, and about texts that are not of their types."""
+    """List sentences about unknown annotations, and about invalid texts."""
     known = source(f": no such annotation; known are {', '.join(_TYPES)}")
     keys = source([PREFIX + name for name in _TYPES])
     shown = f'strings.quote(size(text) > {MAX_SHOWN} ? text.substring(0, {MAX_SHOWN}) + "…" : text)'
@@ -183,7 +184,7 @@ def _invalid() -> str:
 
 
 def _contradictions() -> str:
-    """As `annotations._contradictions` has it."""
+    """List the sentences of `annotations._contradictions`."""
     found = []
     for resource in ("cpu", "memory"):
         request, limit = text_of(f"{resource}-request"), text_of(f"{resource}-limit")
@@ -209,7 +210,7 @@ def _contradictions() -> str:
 
 
 def _collisions() -> str:
-    """As `collisions.collisions` has it, but for the resources of a whole Pod; and names that need a hash."""
+    """List the sentences of `collisions.collisions`, without Pod-level resources, and of names for hashes."""
     metrics_port = f"({value_of('metrics')} ? [{value_of('metrics-port')}] : [])"
     ports = [_taken_port("port", _PORTS), _taken_port("metrics-port", metrics_port)]
     sentence = _joined('volume "', Code("v.name"), '": is named as a volume of the member; rename it')
@@ -223,13 +224,13 @@ def _collisions() -> str:
 
 
 def _unfit_name() -> str:
-    """A workload's name of which `names.group_of_workload` makes a group by SHA-256, which CEL has not."""
+    """Return a sentence about a workload's name that needs a hash for its group: CEL has no SHA-256."""
     return _where(
         f"size(variables.group) > {MAX_GROUP} || !{matches('variables.group', DNS_LABEL)}",
         _joined(
             "the workload's name \"",
             Code("variables.group"),
-            f'" is no DNS label of at most {MAX_GROUP} characters: annotate a group ({GROUP})',
+            f'" is not a DNS label of at most {MAX_GROUP} characters: annotate a group ({GROUP})',
         ),
     )
 
@@ -245,7 +246,7 @@ def _taken_name() -> str:
 
 
 def _taken_port(name: str, ports: str) -> str:
-    """A sentence about each container that declares one of the ports, for which an annotation stands."""
+    """List a sentence about each container that declares one of the ports, which an annotation sets."""
     declared = (
         f'c.?ports.orValue([]).filter(p, p.containerPort in {ports} && p.?protocol.orValue("TCP") == "TCP")'
     )
@@ -301,7 +302,7 @@ def _impossible() -> list[str]:
         _where(
             f"{CLIENTS_IN_POD} && {host_network}",
             source(
-                "spec.hostNetwork: is true, so 127.0.0.1 is the node's, and whatever runs on the node could "
+                "spec.hostNetwork: is true, so 127.0.0.1 is the node's, and any program on the node could "
                 f"be a client of the member; remove it, or {PREFIX}clients"
             ),
         ),
@@ -332,7 +333,7 @@ def _unusable_status() -> str:
 
 
 def _problems() -> str:
-    """Each kind only where the ones before found nothing, in the order of `policy.decide`."""
+    """List each kind of problems only if the ones before found nothing, as `pod_decision.decide` does."""
     recorded = "variables.is_recorded"
     return (
         f"{recorded} && size(variables.members) == 0 ? [{source(f'{STATUS}: {intact.NO_MEMBER}')}]\n"
@@ -345,7 +346,7 @@ def _problems() -> str:
 
 
 def _where(condition: str, sentence: str) -> str:
-    """An element of a list that is there under a condition."""
+    """Return an element of a list that is there under a condition."""
     return f"?({condition})\n    ? optional.of({sentence}) : optional.none()"
 
 

@@ -1,12 +1,11 @@
-"""Settings -> admission policies, by which the API server itself injects the member: without a webhook.
+"""Admission policies with which the API server itself injects the member, without a webhook.
 
-Two pairs of a policy and its binding. The mutating one injects where nothing is wrong, and leaves a Pod
-alone otherwise, as it cannot deny. The validating one then denies the Pod, with the sentences; it sees
-whatever asks for a member and has none. Both find what is wrong by the same variables
-(`admission_policies/conditions.py`).
+Two pairs of a policy and its binding. The mutating one injects into valid Pods and leaves others alone, as it
+cannot deny. The validating one then denies these, with the sentences; it receives every Pod that asks for a
+member and has none. Both find problems by the same variables (`admission_policies/conditions.py`).
 
-What a Pod gains is made by the webhook's own functions, once for each case, from a spec whose values are
-known only later (`cel.py`).
+The webhook's own functions make what a Pod gains, once for each case, from a spec whose values are known only
+later (`cel.py`).
 Sources: Kubernetes documentation, "Mutating Admission Policy" and "Validating Admission Policy".
 """
 
@@ -46,32 +45,32 @@ from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs, SidecarSpec
 from hazelcast_sidecar.spec.settings import Settings
 
 NAME = "hazelcast-sidecar-injector"
-"""Of all four objects."""
+"""The name of all four objects."""
 
 EXEMPT_NAMESPACES = ("kube-system", NAME)
-"""As the webhook configuration has them: these must come up also when everything else is wrong."""
+"""As in the webhook configuration: Pods there must start even if everything else is broken."""
 
 LIMITS = (
-    "Annotations of a Deployment or another workload are not copied: they belong on its Pod template.",
-    'It warns of nothing, says no "did you mean", and names a container by its name rather than its place.',
-    f"A workload whose name is no DNS label of at most {MAX_GROUP} characters needs the annotation group.",
-    "Several options in java-opts have one space between them each.",
-    "The record of a Pod whose annotations change its member has no fingerprint: the audit finds no drift.",
-    "Resources of a whole Pod that leave the member no room are refused in the API server's own words.",
-    "A change of the settings counts when this is made and applied anew.",
-    "ConfigMaps, Services and the like of each group are the controller's work, as with the webhook.",
+    "Annotations of a Deployment or another workload are not copied: put them on its Pod template.",
+    'There are no warnings and no "did you mean", and a container is named by its name instead of its path.',
+    f"A workload whose name is not a DNS label of at most {MAX_GROUP} characters needs the annotation group.",
+    "Several options in java-opts must be separated by one space.",
+    "The status of a Pod whose annotations change its member has no fingerprint: the audit finds no drift.",
+    "Pod-level resources that leave the member no room are rejected by the API server, in its own words.",
+    "A change of the settings counts when this is generated and applied again.",
+    "ConfigMaps, Services and other objects of each group still need the controller.",
 )
-"""What it does not do, or does otherwise, than the webhook; sentences."""
+"""Differences from the webhook, as sentences."""
 
 _BESIDE_THE_MEMBER = ("inject", "group", "disruption-budget", "network-policy")
-"""Annotations that no fingerprint depends on."""
+"""Annotations that do not affect the fingerprint."""
 
 
 def policies(settings: Settings) -> list[dict[str, Any]]:
-    """The mutating policy and its binding, the validating policy and its binding.
+    """Return the mutating policy and its binding, the validating policy and its binding.
 
     Raises:
-        InvalidSettingsError: the settings' defaults cannot be used.
+        InvalidSettingsError: the settings' defaults are invalid.
     """
     found = checks(settings)
     return [
@@ -94,7 +93,7 @@ def _object(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
 def _mutating(variables: dict[str, str]) -> dict[str, Any]:
     return {
         "failurePolicy": "Fail",
-        # Injection is idempotent: when another policy or webhook changes the Pod, ours may look again.
+        # Injection is idempotent: if another policy or webhook changes the Pod, ours may run again.
         "reinvocationPolicy": "IfNeeded",
         "matchConstraints": _pods(),
         "matchConditions": _conditions(f'{ANNOTATIONS}[?{source(INJECT)}].orValue("") == "true"'),
@@ -113,21 +112,21 @@ def _validating(variables: dict[str, str]) -> dict[str, Any]:
             {
                 "expression": "size(variables.problems) == 0",
                 "reason": "Invalid",
-                "message": "the Pod's annotations cannot be used; the list of mistakes is too long to show",
+                "message": "the Pod's annotations are invalid; the list of problems is too long to show",
                 "messageExpression": _IN_ONE_SENTENCE,
             },
             {
                 "expression": f"!variables.torn || size(variables.problems) > 0 || !({ASKS})",
                 "reason": "Invalid",
                 "message": "parts of the Hazelcast member are missing: another webhook or policy removed "
-                "them after they had been put back; change that one, or keep it away from this Pod",
+                "them after they were restored; change that one, or exclude this Pod from it",
             },
             {
                 "expression": "variables.hand_written || variables.torn || size(variables.problems) > 0 || "
                 f"!({ASKS})",
                 "reason": "Invalid",
-                "message": "the Pod asks for a Hazelcast member and was given none: the "
-                f'MutatingAdmissionPolicy "{NAME}" and its binding do not work yet, or are missing',
+                "message": "the Pod asks for a Hazelcast member and got none: the "
+                f'MutatingAdmissionPolicy "{NAME}" and its binding are missing, or not in effect yet',
             },
         ],
     }
@@ -158,10 +157,10 @@ def _pods() -> dict[str, Any]:
 
 
 def _conditions(asks: str) -> list[dict[str, str]]:
-    """Pods that ask and are not injected yet, or no longer intact; conditions know no variables."""
+    """Match Pods that ask and are not injected yet, or no longer intact; conditions have no variables."""
     return [
         {"name": "asks-for-a-member", "expression": asks},
-        # It only shows a static Pod, which the kubelet runs from a file.
+        # It only represents a static Pod, which the kubelet runs from a file.
         {"name": "no-mirror-pod", "expression": f"!({source(MIRROR)} in {ANNOTATIONS})"},
         {"name": "not-injected-yet", "expression": f"!({intact.IS_INTACT})"},
     ]
@@ -206,12 +205,12 @@ def _switches() -> list[_Switch]:
 
 
 def _is_given(name: str) -> str:
-    """The condition that an annotation without a default has a text."""
+    """Return the condition that an annotation without a default has a text."""
     return f"{source(name)} in variables.texts"
 
 
 def _spec() -> dict[str, Any]:
-    """The attributes of a spec whose values are known only when a Pod is created."""
+    """Return the attributes of a spec whose values are known only when a Pod is created."""
     shipped = _default_spec(Settings(), "")
     numbers = {row.name for row in TABLE if type(getattr(shipped, row.field)) is int}
     return {row.field: Unknown(value_of(row.name), text=row.name not in numbers) for row in TABLE}
@@ -226,7 +225,7 @@ def _default_spec(settings: Settings, namespace: str) -> SidecarSpec:
 def _for_each_case(
     make: Callable[[SidecarSpec], Any], switches: Sequence[_Switch], fields: dict[str, Any]
 ) -> Any:  # noqa: ANN401 - a tree
-    """One tree of what a function makes of every spec."""
+    """Return one tree of what a function makes of every spec."""
     if not switches:
         return cel.node(make(SidecarSpec(**fields)))
     first, *rest = switches
@@ -237,7 +236,7 @@ def _for_each_case(
 
 
 def _gains(settings: Settings) -> dict[str, str]:
-    """Variable to expression of what a Pod gains, each using only those before it."""
+    """Return variables and expressions of what a Pod gains, each using only those before it."""
     group = Unknown("variables.group")
     account = Unknown('object.spec.?serviceAccountName.orValue("default")')
     digest = Unknown("variables.fingerprint")
@@ -258,7 +257,7 @@ def _gains(settings: Settings) -> dict[str, str]:
 
 
 def _place_of_member() -> str:
-    """Find the JSON pointer to the member of a Pod that was injected before."""
+    """Return the JSON pointer to the member of a Pod that was injected before."""
     places = (
         f"object.spec.?{field}.orValue([]).transformList(i, c, {intact.IS_MEMBER},\n"
         f'  "/spec/{field}/" + string(i))'
@@ -268,7 +267,7 @@ def _place_of_member() -> str:
 
 
 def _fingerprint(settings: Settings) -> str:
-    """That of the defaults, where no annotation differs from them: it is a SHA-256, which CEL has not."""
+    """Return the fingerprint of the defaults, if no annotation differs from them: CEL has no SHA-256."""
     known = by_namespace(
         settings, lambda name: fingerprint(_default_spec(settings, name), settings.run_as_user)
     )
@@ -281,7 +280,7 @@ def _fingerprint(settings: Settings) -> str:
 
 
 def _grace_period() -> dict[str, str]:
-    """As `member.grace_period` has it, which compares and so cannot take what is known only later."""
+    """Return the expressions of `member.grace_period`, which compares, and so cannot take unknown values."""
     highest, own, timeout = (
         member.MAX_GRACE_SECONDS,
         "variables.own_grace_seconds",
@@ -291,13 +290,13 @@ def _grace_period() -> dict[str, str]:
     given = f"object.spec.?terminationGracePeriodSeconds.orValue({DEFAULT_GRACE_SECONDS})"
     return {
         "own_grace_seconds": f"int({given})",
-        # Beyond the highest nothing is added, so that no sum leaves 64 bits.
+        # Beyond the highest nothing is added, so that no sum exceeds 64 bits.
         "grace_seconds": f"{own} >= {highest} ? {own} : [{own}, [{needed}, {highest}].min()].max()",
     }
 
 
 def _operations() -> str:
-    """The JSON Patch. One list: a second mutation would already see the Pod that the first one made."""
+    """Return the JSON Patch as one list: a second mutation would already see the result of the first one."""
     count = len(member.application_env(0, ""))
     label, status = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
     parts = [
@@ -366,14 +365,14 @@ def _restore() -> str:
 
 
 def _lacks_variables(holder: str) -> str:
-    """Tell whether one is missing that no member can do without; other webhooks may remove the others."""
+    """Tell whether a variable is missing that every member needs; other webhooks may remove the others."""
     by_discovery = f"{source(dict(intact.VARIABLE_OF_DISCOVERY))}[{text_of('discovery')}]"
     wanted = f"({source([*intact.VARIABLES])} + [{by_discovery}])"
     return f"!{wanted}.all(n, {holder}.?env.orValue([]).exists(e, e.name == n))"
 
 
 def _appended(path: str, holder: str, field: str, wanted: str, key: str) -> str:
-    """Make those that append to a list what it lacks, by a key of its elements, or create the list."""
+    """Return operations that append missing elements to a list, by a key, or create the list."""
     lacking = f"{wanted}.filter(w, !{holder}.{field}.exists(e, e.{key} == w.{key}))"
     each = _add(f'{path} + "/-"', "w")
     return f"(has({holder}.{field})\n  ? {lacking}.map(w, {each})\n  : [{_add(path, wanted)}])"
@@ -387,7 +386,7 @@ def _add(path: str, value: str) -> str:
 
 
 def _application_variable(position: int) -> str:
-    """One variable in front of those of each container that has some, but not this one."""
+    """Put one variable before those of each container that has some, but not this one."""
     variable = f"variables.application_env[{position}]"
     lacks = f"has(c.env) && !c.env.exists(e, e.name == {variable}.name)"
     operation = _add(f'{_ENV} + "/0"', variable)

@@ -1,1 +1,1 @@
-"""Is an installation healthy, would one work here: a cluster, read once and judged by pure functions."""
+"""Checks of an installation and of a cluster, which read the cluster once and are pure functions of it."""

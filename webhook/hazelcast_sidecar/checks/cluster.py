@@ -1,4 +1,4 @@
-"""The API server and the nodes."""
+"""Checks of the API server and the nodes."""
 
 import re
 from collections import Counter
@@ -10,26 +10,26 @@ from hazelcast_sidecar.names import SETTINGS
 
 _AREA = Area("cluster")
 _MATCH_CONDITIONS = (1, 30)
-"""The first version in which match conditions are generally available."""
+"""The first version with match conditions (GA)."""
 _NATIVE_SIDECARS = (1, 29)
 
 
 def api_server(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether the API server knows match conditions: without them the webhook stands in every Pod's way."""
+    """Check that the API server knows match conditions: without them the webhook would delay every Pod."""
     check = "API server"
     if isinstance(snapshot.version, Unread):
         return [_AREA.skipped(check, snapshot.version)]
     version = snapshot.version.get("gitVersion", "")
     if _minor(version) < _MATCH_CONDITIONS:
-        message = f"{version} is older than 1.30, which brings match conditions"
+        message = f"{version} is older than 1.30, the first version with match conditions"
         return [
             _AREA.problem(check, message, "kubectl version  # upgrade the control plane to 1.30 or newer")
         ]
-    return [_AREA.ok(check, f"{version} answers")]
+    return [_AREA.ok(check, f"{version}")]
 
 
 def kubelets(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether the nodes know native sidecars."""
+    """Check that the nodes support native sidecars."""
     check = "kubelets"
     if isinstance(snapshot.nodes, Unread):
         return [_AREA.skipped(check, snapshot.nodes)]
@@ -39,7 +39,7 @@ def kubelets(snapshot: Snapshot) -> list[CheckResult]:
     old = [name for name, version in versions.items() if _minor(version) < _NATIVE_SIDECARS]
     if old:
         message = (
-            f"{len(old)} of {len(versions)} nodes are older than 1.29, such as {old[0]} "
+            f"{len(old)} of {len(versions)} nodes are older than 1.29, for example {old[0]} "
             f"({versions[old[0]]}): native sidecars do not start there"
         )
         fix = (
@@ -51,19 +51,19 @@ def kubelets(snapshot: Snapshot) -> list[CheckResult]:
 
 
 def operating_systems(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether there are nodes that members run on."""
+    """Check that there are nodes that members can run on."""
     check = "node systems"
     if isinstance(snapshot.nodes, Unread):
         return [_AREA.skipped(check, snapshot.nodes)]
     systems = [node["status"]["nodeInfo"]["operatingSystem"] for node in snapshot.nodes]
     if "linux" not in systems:
-        message = "no node runs Linux, which members need"
+        message = "no node runs Linux, and members need Linux"
         return [_AREA.problem(check, message, "kubectl get nodes -o wide  # and add one with Linux")]
     return [_AREA.ok(check, _shown(systems))]
 
 
 def _minor(version: str) -> tuple[int, int]:
-    """Major and minor of v1.30.1-eks-1234; (0, 0) where it is no version."""
+    """Return major and minor of v1.30.1-eks-1234; (0, 0) if it is not a version."""
     found = re.match(r"v?(\d+)\.(\d+)", version)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 

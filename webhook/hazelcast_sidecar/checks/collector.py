@@ -1,4 +1,4 @@
-"""Reads a cluster into a snapshot. What whoever asks may not read stands there as `Unread`."""
+"""A reader of clusters, which collects a snapshot; what the user may not read becomes `Unread` in it."""
 
 import asyncio
 import ssl
@@ -58,14 +58,14 @@ _OF_ANOTHER = Kind("SubjectAccessReview", _AUTHORIZATION, "subjectaccessreviews"
 _OF_ONESELF = Kind("SelfSubjectAccessReview", _AUTHORIZATION, "selfsubjectaccessreviews")
 
 Say = Callable[[str], None]
-"""Takes what is being looked at."""
+"""Called with what is read next."""
 
 _Read = TypeVar("_Read")
 _Item = TypeVar("_Item")
 
 
 async def attempt(what: str, reading: Awaitable[_Read]) -> _Read | Unread:
-    """What was read, or why it was not; `what` is a verb and its object, such as "list nodes"."""
+    """Return what was read, or why not; `what` is a verb and its object, such as "list nodes"."""
     try:
         return await reading
     except ApiError as error:
@@ -79,22 +79,22 @@ async def attempt(what: str, reading: Awaitable[_Read]) -> _Read | Unread:
 
 
 class Reader:
-    """Reads one cluster.
+    """Reader of one cluster.
 
     Args:
-        api: of the cluster.
-        namespace: the installation's own; empty: the one that the configuration names.
-        say: told what is being looked at.
+        api: the client of its API server.
+        namespace: the installation's; empty: the one in the webhook configuration.
+        say: called with what is read next.
     """
 
     def __init__(self, api: Api, namespace: str, say: Say) -> None:
         self._api, self._given, self._say = api, namespace, say
 
     async def installation(self, dry_run_in: str) -> Snapshot:
-        """All that the checks of an installation look at.
+        """Read all that the checks of an installation need.
 
         Args:
-            dry_run_in: the namespace in which an injection is tried.
+            dry_run_in: the namespace of the dry run of an injection.
 
         Raises:
             InvalidSettingsError: no API server answers, or it does not know who asks.
@@ -105,14 +105,14 @@ class Reader:
         found |= await self._parts(namespace)
         found["served"] = await _served(found["configuration"])
         found["missing_permissions"] = await self._missing_permissions(namespace, found["controller"])
-        self._say(f"an injection in {dry_run_in}")
+        self._say(f"a dry run in {dry_run_in}")
         found["dry_run"] = await self._try(dry_run_in, found)
-        self._say("Pods and what stands beside them")
+        self._say("Pods and the objects of their groups")
         found |= await self._workloads()
         return Snapshot(now=datetime.now(UTC), **found)
 
     async def before(self) -> Snapshot:
-        """All that the checks before an installation look at.
+        """Read all that the preflight checks need.
 
         Raises:
             InvalidSettingsError: no API server answers, or it does not know who asks.
@@ -123,12 +123,12 @@ class Reader:
         found["admission_api"] = await attempt(f"get {registration}", self._api.document(registration))
         found["configurations"] = await self._documents(WEBHOOK_CONFIGURATION)
         found["denied_permissions"] = await attempt(
-            "ask for your rights", self._missing(_OF_ONESELF, PARTS, found["namespace"], {})
+            "review your permissions", self._missing(_OF_ONESELF, PARTS, found["namespace"], {})
         )
         return Snapshot(now=datetime.now(UTC), **found)
 
     async def _ground(self) -> dict[str, Any]:
-        """What both sets of checks begin with."""
+        """Read what both sets of checks start with."""
         self._say("the cluster")
         version = await self._version()
         nodes, namespaces, configuration = await asyncio.gather(
@@ -152,7 +152,9 @@ class Reader:
             return await self._api.document("/version")
         except ApiError as error:
             if error.status == HTTPStatus.UNAUTHORIZED:
-                sentence = "the API server does not know who asks; log in again, or name another --context"
+                sentence = (
+                    "the API server rejects your credentials; log in again, or choose another --context"
+                )
                 raise InvalidSettingsError([Problem("credentials", sentence)]) from error
             return Unread(f"could not get /version: {error.message}")
         except CONNECTION_ERRORS as error:
@@ -160,7 +162,7 @@ class Reader:
             raise InvalidSettingsError([Problem("cluster", sentence)]) from error
 
     async def _parts(self, namespace: str) -> dict[str, Any]:
-        """The objects of the installation."""
+        """Read the objects of the installation."""
         selector = f"{_SERVICE_NAME}={INJECTOR}"
         policy, binding, webhook, controller, lease, settings, leaf, endpoints = await asyncio.gather(
             self._object(MUTATING_POLICY, "", INJECTOR),
@@ -189,12 +191,12 @@ class Reader:
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
         account = {"user": f"system:serviceaccount:{namespace}:{CONTROLLER}", "groups": groups}
         asked = self._missing(_OF_ANOTHER, rights_of(controller), namespace, account)
-        return await attempt("ask for the controller's rights", asked)
+        return await attempt("review the controller's permissions", asked)
 
     async def _missing(
         self, review: Kind, rights: Sequence[Right], namespace: str, who: JsonObject
     ) -> list[Right]:
-        """Those of some rights that somebody does not have."""
+        """Return those of some permissions that a user does not have."""
 
         async def has(right: Right) -> bool:
             resource, _, subresource = right.resource.partition("/")
@@ -212,12 +214,12 @@ class Reader:
             )
             return bool(answer["status"]["allowed"])
 
-        # Whoever may not ask is told so once.
+        # Ask once first, so that a user who may not ask gets one error.
         answers = [await has(rights[0]), *await asyncio.gather(*(has(right) for right in rights[1:]))]
         return [right for right, answer in zip(rights, answers, strict=True) if not answer]
 
     async def _try(self, namespace: str, found: Mapping[str, Any]) -> DryRun | Unread:
-        """An injection through the API server, which stores nothing."""
+        """Create a Pod with an injected member, as a dry run."""
         registered = found["configuration"], found["mutating_policy"], found["mutating_binding"]
         match selected(registered, found["namespaces"], namespace, {}):
             case Selected.NOTHING_REGISTERED:
@@ -239,7 +241,7 @@ class Reader:
         return DryRun(namespace, tuple(seconds), pod)
 
     async def _workloads(self) -> dict[str, Any]:
-        """Pods with annotations of ours, and all that is beside them."""
+        """Read Pods with annotations of ours, and the objects of their groups."""
         pods = await attempt("list pods", self._pods())
         if isinstance(pods, Unread):
             parts = (
@@ -257,12 +259,12 @@ class Reader:
         without_member, running, existing_objects, services, endpoints, policies = await asyncio.gather(
             attempt("get pods", self._without_member(pods)),
             attempt("list pods", self._running()),
-            attempt("list what stands beside Pods", self._metadata_of(needed(groups))),
+            attempt("list the objects of groups", self._metadata_of(needed(groups))),
             self._documents(KEPT_KINDS["Service"], **of_groups),
             self._documents(_ENDPOINT_SLICE, labelSelector=f"{GROUP},{_SERVICE_NAME}"),
             self._documents(KEPT_KINDS["NetworkPolicy"]),
         )
-        unmet_requests = await attempt("list what stands beside Pods", self._metadata_of(unmet(groups)))
+        unmet_requests = await attempt("list the objects of groups", self._metadata_of(unmet(groups)))
         injected = {pod.namespace for pod in pods if GROUP in pod.labels}
         if not isinstance(policies, Unread):
             policies = [each for each in policies if each["metadata"]["namespace"] in injected]
@@ -278,7 +280,7 @@ class Reader:
         }
 
     async def _pods(self) -> list[Metadata]:
-        """A page at a time; of most Pods nothing is kept."""
+        """List Pods a page at a time, and keep those with annotations of ours."""
         return [
             item.metadata
             async for item in self._items(POD, Partial, fieldSelector=RUNNING)
@@ -290,7 +292,7 @@ class Reader:
         return frozenset([item.metadata.uid async for item in self._items(POD, Partial, **of_groups)])
 
     async def _without_member(self, pods: Iterable[Metadata]) -> list[PodWithoutMember]:
-        """One whole Pod of each owner whose Pods bear our annotation and no record."""
+        """Read one whole Pod of each owner whose Pods have our annotation but not the status annotation."""
         owners: defaultdict[tuple[str, OwnerReference], list[Metadata]] = defaultdict(list)
         for pod in pods:
             injected = GROUP in pod.labels and STATUS in pod.known_annotations
@@ -307,7 +309,7 @@ class Reader:
     async def _metadata_of(
         self, names: Sequence[ObjectName]
     ) -> Mapping[ObjectName, Metadata | Unread | None]:
-        """Ours by one list of each kind; what is not among them, by its name."""
+        """Read ours with one list of each kind, and others one by one."""
         found: dict[ObjectName, Metadata | Unread | None] = {}
         for kind in {name.kind: KEPT_KINDS[name.kind] for name in names}.values():
             wanted = [name for name in names if name.kind == kind.name]
@@ -354,7 +356,7 @@ def _key(document: JsonObject) -> tuple[str, str]:
 
 
 def _as_pod(document: JsonObject) -> Pod | Unread:
-    """Read a Pod as the webhook does; it is one Pod's fault if that fails."""
+    """Decode a Pod as the webhook does; a failure concerns this Pod only."""
     try:
         return msgspec.convert(document, Pod)
     except UNDECODABLE as error:
@@ -366,11 +368,11 @@ def _certificate(secret: JsonObject) -> bytes | Unread | None:
     try:
         return None if text is None else b64decode(text)
     except ValueError as error:
-        return Unread(f"what the Secret {LEAF_SECRET} holds is not base64: {error}")
+        return Unread(f"the content of the Secret {LEAF_SECRET} is not base64: {error}")
 
 
 async def _served(configuration: JsonObject | Unread | None) -> bytes | Unread | None:
-    """What a webhook that the configuration names by URL shows; whether to trust it is judged later."""
+    """Return the certificate of a webhook that is registered by URL; whether to trust it is checked later."""
     url = client_of(configuration).get("url") if isinstance(configuration, dict) else None
     if url is None:
         return None

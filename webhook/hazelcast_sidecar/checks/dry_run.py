@@ -1,4 +1,4 @@
-"""An injection tried through the API server: whether it is asked, answers, and in what time."""
+"""A dry run of an injection through the API server: its result, and how long it takes."""
 
 import re
 from statistics import median
@@ -39,11 +39,11 @@ POD: JsonObject = {
         ],
     },
 }
-"""What is created for show: it passes the strictest Pod Security level and fits into any quota."""
+"""The Pod of the dry run: it passes the strictest Pod Security level and fits into any quota."""
 
 
 def injection(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether a Pod that asks for a member gets one."""
+    """Check that a Pod that asks for a member gets one."""
     check = "dry run"
     tried = snapshot.dry_run
     if isinstance(tried, Unread):
@@ -56,29 +56,29 @@ def injection(snapshot: Snapshot) -> list[CheckResult]:
         ]
     made = member_of(tried)
     if made is None:
-        message = f"a Pod in {tried.namespace} that asks for a member came back without one"
+        message = f"a Pod in {tried.namespace} that asks for a member got none"
         fix = f"kubectl get mutatingwebhookconfiguration {INJECTOR} -o yaml"
         return [_AREA.problem(check, message, fix)]
     milliseconds = median(tried.seconds) * 1000
     message = f"a Pod in {tried.namespace} gets a member; the API server answers in {milliseconds:.0f} ms"
     if milliseconds >= _SLOW_SECONDS * 1000:
         fix = f"kubectl -n {snapshot.namespace} top pods; kubectl -n {snapshot.namespace} get pods -o wide"
-        return [_AREA.warning(check, f"{message}, which every Pod waits for", fix)]
+        return [_AREA.warning(check, f"{message}, and every new Pod waits as long", fix)]
     return [_AREA.ok(check, message)]
 
 
 def same_version(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether what runs there is what judges here: another version may give another member."""
+    """Check that the webhook has the version of this command: another one may inject another member."""
     if isinstance(snapshot.dry_run, Unread) or (made := member_of(snapshot.dry_run)) is None:
         return []
     if made.version == __version__:
         return [_AREA.ok("version", f"the webhook and this command are {__version__}")]
-    message = f"the webhook is {made.version} and this command {__version__}: drift cannot be told"
+    message = f"the webhook is {made.version} and this command {__version__}: drift cannot be detected"
     return [_AREA.warning("version", message, f"pip install hazelcast-sidecar-injector=={made.version}")]
 
 
 def member_of(tried: DryRun) -> Status | None:
-    """The record on the Pod that came back, where it has its member."""
+    """Return the status annotation of the resulting Pod, if it has a member."""
     if tried.pod is None:
         return None
     spec = tried.pod["spec"]
@@ -92,10 +92,10 @@ def member_of(tried: DryRun) -> Status | None:
 
 
 def _way_out(snapshot: Snapshot, tried: DryRun) -> str:
-    """What to do about a refusal, by what the API server says of it."""
+    """Return how to fix a refusal, by the API server's reason."""
     in_own = f"kubectl -n {snapshot.namespace}"
     reach = (
-        f"{in_own} get pods  # Ready? Then let the control plane reach the nodes on TCP {_PORT}: "
+        f"{in_own} get pods  # if they are Ready, the control plane cannot reach the nodes on TCP {_PORT}: "
         "a private control plane needs a firewall rule for it (just after a rollout, kube-proxy may lag: try "
         "again)"
     )
@@ -104,7 +104,7 @@ def _way_out(snapshot: Snapshot, tried: DryRun) -> str:
         "x509: |tls: ": f"{in_own} logs deployment/{CONTROLLER}",
         "connection refused|deadline exceeded|i/o timeout|no route to host|EOF": reach,
         'service "[^"]+" not found': "kubectl apply -k manifests/base",
-        'namespaces "[^"]+" not found': "kubectl get namespaces  # and name one of them with --namespace",
+        'namespaces "[^"]+" not found': "kubectl get namespaces  # choose one of them with --namespace",
         "exceeded quota": f"kubectl -n {tried.namespace} describe resourcequota",
     }
     return next(

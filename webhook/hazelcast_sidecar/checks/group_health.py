@@ -1,4 +1,4 @@
-"""What stands beside the Pods of each group, and whether it serves them."""
+"""Objects of each group, and whether they serve its Pods."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ from hazelcast_sidecar.names import CONTROLLER, GROUP, PREFIX, STATUS, resource_
 _AREA = Area("groups")
 _SERVICE_NAME = "kubernetes.io/service-name"
 _DECISIVE = ("selector", "publishNotReadyAddresses", "clusterIP")
-"""Fields without which DNS does not answer with every member."""
+"""Fields without which DNS does not return every member."""
 
 
 class Group(NamedTuple):
@@ -44,7 +44,7 @@ class Group(NamedTuple):
 
 
 def groups_of(pods: Iterable[Metadata]) -> list[Group]:
-    """Every group, in the order of namespaces and names; a Pod whose record and label differ is in none."""
+    """Return every group, ordered by namespace and name, without Pods whose label and status differ."""
     found: defaultdict[tuple[str, str], list[tuple[Metadata, Status]]] = defaultdict(list)
     for pod in pods:
         try:
@@ -60,7 +60,7 @@ def groups_of(pods: Iterable[Metadata]) -> list[Group]:
 
 
 def needed(groups: Iterable[Group]) -> list[ObjectName]:
-    """The objects that must stand beside these groups."""
+    """Return the names of the objects that these groups need."""
     return [
         ObjectName(obj["kind"], group.namespace, obj["metadata"]["name"])
         for group in groups
@@ -69,12 +69,12 @@ def needed(groups: Iterable[Group]) -> list[ObjectName]:
 
 
 def unmet(groups: Iterable[Group]) -> list[ObjectName]:
-    """The objects that must not stand beside these groups, though some of their Pods ask for them."""
+    """Return the names of objects that these groups must not have, though some of their Pods ask for them."""
     return [_name_of(request, group) for group in groups for request in unmet_requests(_participants(group))]
 
 
 def _rendered(group: Group) -> list[JsonObject]:
-    """Every object that a group needs, as the controller makes it."""
+    """Render every object that a group needs, as the controller does."""
     return of_group(needs_of_group(_participants(group)), group.name, group.namespace)
 
 
@@ -86,7 +86,7 @@ def _participants(group: Group) -> list[Participant]:
 
 
 def _workload_of(pod: Metadata) -> GroupWorkload:
-    """The workload of a Pod as the Pod says; only the controller looks whether it is true."""
+    """Return a Pod's workload according to the Pod; only the controller verifies it."""
     owner = owner_of(pod)
     name = workload_name(as_created(pod))
     kind = owner.kind if name == owner.name else "Deployment"
@@ -99,7 +99,7 @@ def _name_of(request: Unmet, group: Group) -> ObjectName:
 
 
 def requests(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether every group gets what some of its Pods ask for, and none has what it must not have."""
+    """Check that every group gets what its Pods ask for, and has nothing that it must not have."""
     check = "requests"
     if isinstance(snapshot.pods, Unread):
         return [_AREA.skipped(check, snapshot.pods)]
@@ -109,18 +109,18 @@ def requests(snapshot: Snapshot) -> list[CheckResult]:
         for request in unmet_requests(_participants(group))
         for finding in _unmet(check, group, request, snapshot)
     ]
-    return found or [_AREA.ok(check, "every PodDisruptionBudget and NetworkPolicy that is asked for is made")]
+    return found or [_AREA.ok(check, "every PodDisruptionBudget and NetworkPolicy that is requested exists")]
 
 
 def _unmet(check: str, group: Group, request: Unmet, snapshot: Snapshot) -> list[CheckResult]:
     name = _name_of(request, group)
-    fix = f"kubectl -n {group.namespace} get pods -l {GROUP}={group.name}  # whose they are"
+    fix = f"kubectl -n {group.namespace} get pods -l {GROUP}={group.name}  # shows their owners"
     found = [_AREA.warning(check, f"the group {group} gets no {request.kind}: {request.reason}", fix)]
     if isinstance(snapshot.unmet_requests, Unread):
         return found
     metadata = snapshot.unmet_requests.get(name)
     if isinstance(metadata, Metadata) and OURS.items() <= metadata.labels.items():
-        message = f"the {name.kind} {name.name} in {name.namespace} must not be there: {request.reason}"
+        message = f"the {name.kind} {name.name} in {name.namespace} must not exist: {request.reason}"
         fix = f"kubectl -n {name.namespace} delete {name.kind.lower()} {name.name}"
         found.append(_AREA.problem(check, message, fix))
     return found
@@ -152,7 +152,7 @@ def zones(snapshot: Snapshot) -> list[CheckResult]:
 
 
 def objects(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether all that the groups need is there, and ours."""
+    """Check that all objects that the groups need exist, and are ours."""
     check = "objects"
     if isinstance(snapshot.existing_objects, Unread):
         return [_AREA.skipped(check, snapshot.existing_objects)]
@@ -169,22 +169,24 @@ def objects(snapshot: Snapshot) -> list[CheckResult]:
             found.append(_conflict(name))
     found += [_AREA.skipped(f"{check} ({kind})", why) for kind, why in unread.items()]
     return found or [
-        _AREA.ok(check, f"{len(snapshot.existing_objects)} stand beside injected Pods, all ours")
+        _AREA.ok(
+            check, f"{len(snapshot.existing_objects)} exist for injected Pods, all managed by the controller"
+        )
     ]
 
 
 def _conflict(name: ObjectName) -> CheckResult:
     group = name.name.removeprefix(resource_name(""))
     message = (
-        f"the {name.kind} {name.name} in {name.namespace} is there and not ours, but the members of the "
-        f"group {group} need one of that name"
+        f"the {name.kind} {name.name} in {name.namespace} exists but is not managed here; the members of the "
+        f"group {group} need that name"
     )
-    fix = f"kubectl -n {name.namespace} delete {name.kind.lower()} {name.name}  # or annotate {GROUP}"
+    fix = f"kubectl -n {name.namespace} delete {name.kind.lower()} {name.name}  # or choose another {GROUP}"
     return _AREA.problem("objects", message, fix)
 
 
 class _Dns(NamedTuple):
-    """What the names of groups resolve by."""
+    """What DNS needs for the names of groups."""
 
     services: Mapping[tuple[str, str], JsonObject]
     endpoints: list[JsonObject]
@@ -192,7 +194,7 @@ class _Dns(NamedTuple):
 
 
 def services(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether each headless Service says what DNS needs, and has addresses."""
+    """Check that each headless Service has what DNS needs, and has addresses."""
     check = "headless Services"
     parts = snapshot.pods, snapshot.services, snapshot.group_endpoints, snapshot.running
     for part in parts:
@@ -207,11 +209,11 @@ def services(snapshot: Snapshot) -> list[CheckResult]:
         for group in groups_of(pods)
         if (fault := _fault(group, dns, snapshot.namespace))
     ]
-    return found or [_AREA.ok(check, "select their groups, and have addresses where Pods run")]
+    return found or [_AREA.ok(check, "select the Pods of their groups, and have addresses")]
 
 
 def _fault(group: Group, dns: _Dns, own_namespace: str) -> tuple[str, str] | None:
-    """What is wrong with a group's headless Service, and the fix; None also where there is no Service."""
+    """Return what is wrong with a group's headless Service, and the fix; None also without a Service."""
     name = resource_name(group.name)
     wanted = next((obj["spec"] for obj in _rendered(group) if obj["kind"] == "Service"), None)
     service = dns.services.get((group.namespace, name))
@@ -219,8 +221,13 @@ def _fault(group: Group, dns: _Dns, own_namespace: str) -> tuple[str, str] | Non
         return None
     wrong = [field for field in _DECISIVE if service["spec"].get(field) != wanted[field]]
     if wrong:
-        message = f"{name} in {group.namespace} has another {' and '.join(wrong)}: members do not meet"
-        return message, f"kubectl -n {own_namespace} logs deployment/{CONTROLLER}  # it keeps the Service"
+        message = (
+            f"{name} in {group.namespace} has a wrong {' and '.join(wrong)}: members do not find each other"
+        )
+        return (
+            message,
+            f"kubectl -n {own_namespace} logs deployment/{CONTROLLER}  # it reconciles the Service",
+        )
     run = sum(pod.uid in dns.running for pod in group.pods)
     if run and not _has_address(group.namespace, name, dns.endpoints):
         message = f"{name} in {group.namespace} has no address though {run} of its Pods run"

@@ -1,4 +1,4 @@
-"""What runs of the installation: both Deployments, the Service's endpoints, the Lease, the settings."""
+"""Checks of the running installation: both Deployments, endpoints, the Lease, the settings."""
 
 from datetime import datetime, timedelta
 
@@ -14,11 +14,11 @@ from hazelcast_sidecar.spec.settings import Settings, installed
 _AREA = Area("installation")
 _INSTALL = "kubectl apply -k manifests/base"
 _LEASE_PATIENCE = timedelta(minutes=1)
-"""Beside the Lease's own life: the clock here may differ from the controller's."""
+"""Added to the Lease's duration: the clock here may differ from the controller's."""
 
 
 def deployments(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether the webhook and the controller are available."""
+    """Check that the webhook and the controller are available."""
     found = [_availability("controller", CONTROLLER, snapshot.controller, snapshot.namespace)]
     if not (snapshot.webhook is None and _by_url(snapshot)):
         found.insert(0, _availability("webhook", INJECTOR, snapshot.webhook, snapshot.namespace))
@@ -31,7 +31,7 @@ def _availability(
     if isinstance(deployment, Unread):
         return _AREA.skipped(check, deployment)
     if deployment is None:
-        return _AREA.problem(check, f"there is no Deployment {name} in {namespace}", _INSTALL)
+        return _AREA.problem(check, f"the Deployment {name} does not exist in {namespace}", _INSTALL)
     wanted = deployment["spec"].get("replicas", 1)
     there = deployment.get("status", {}).get("availableReplicas", 0)
     message = f"{there} of {wanted} replicas of {name} are available"
@@ -44,10 +44,10 @@ def _availability(
 
 
 def endpoints(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether the webhook's Service leads to somebody."""
+    """Check that the webhook's Service has ready endpoints."""
     check = "endpoints"
     if _by_url(snapshot):
-        return [_AREA.skipped(check, Unread("the configuration names a URL, and no Service"))]
+        return [_AREA.skipped(check, Unread("the configuration has a URL instead of a Service"))]
     if isinstance(snapshot.endpoints, Unread):
         return [_AREA.skipped(check, snapshot.endpoints)]
     ready = {
@@ -58,13 +58,13 @@ def endpoints(snapshot: Snapshot) -> list[CheckResult]:
         for address in endpoint["addresses"]
     }
     if not ready:
-        message = f"the Service {INJECTOR} has no ready endpoint: annotated Pods are refused"
+        message = f"the Service {INJECTOR} has no ready endpoint: annotated Pods are rejected"
         return [_AREA.problem(check, message, f"kubectl -n {snapshot.namespace} describe service {INJECTOR}")]
-    return [_AREA.ok(check, f"the Service {INJECTOR} has {len(ready)} ready")]
+    return [_AREA.ok(check, f"the Service {INJECTOR} has {len(ready)} ready endpoints")]
 
 
 def lease(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether a controller leads."""
+    """Check that a controller leads."""
     check = "lease"
     if isinstance(snapshot.lease, Unread):
         return [_AREA.skipped(check, snapshot.lease)]
@@ -72,35 +72,35 @@ def lease(snapshot: Snapshot) -> list[CheckResult]:
     spec = (snapshot.lease or {}).get("spec") or {}
     holder, renewed = spec.get("holderIdentity"), spec.get("renewTime")
     if not (holder and renewed):
-        message = f"nobody holds the Lease {CONTROLLER}: objects of groups are not kept"
+        message = f"no controller holds the Lease {CONTROLLER}: objects of groups are not reconciled"
         return [_AREA.problem(check, message, fix)]
     age = snapshot.now - datetime.fromisoformat(renewed)
     if age > timedelta(seconds=spec.get("leaseDurationSeconds", 0)) + _LEASE_PATIENCE:
         message = f"{holder} has not renewed the Lease {CONTROLLER} for {age.total_seconds():.0f} s"
         return [_AREA.problem(check, message, fix)]
-    return [_AREA.ok(check, f"{holder} leads")]
+    return [_AREA.ok(check, f"{holder} is the leader")]
 
 
 def settings(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether the settings can be used."""
+    """Check that the settings are valid."""
     check = "settings"
     if isinstance(snapshot.settings, Unread):
         return [_AREA.skipped(check, snapshot.settings)]
     name = f"ConfigMap {SETTINGS}"
     if snapshot.settings is None:
-        return [_AREA.problem(check, f"there is no {name} in {snapshot.namespace}", _INSTALL)]
+        return [_AREA.problem(check, f"the {name} does not exist in {snapshot.namespace}", _INSTALL)]
     if SETTINGS_KEY not in (snapshot.settings.get("data") or {}):
-        return [_AREA.problem(check, f"the {name} has no {SETTINGS_KEY}", _INSTALL)]
+        return [_AREA.problem(check, f"the {name} has no key {SETTINGS_KEY}", _INSTALL)]
     try:
         _usable(snapshot.settings)
     except InvalidSettingsError as error:
         fix = f"kubectl -n {snapshot.namespace} edit configmap {SETTINGS}"
-        return [_AREA.problem(check, f"the {name} cannot be used: {error}", fix)]
-    return [_AREA.ok(check, f"the {name} can be used")]
+        return [_AREA.problem(check, f"the {name} is invalid: {error}", fix)]
+    return [_AREA.ok(check, f"the {name} is valid")]
 
 
 def todays_settings(snapshot: Snapshot) -> Settings | None:
-    """Those in force; None where they cannot be known."""
+    """Return the settings in force; None if they are unknown."""
     if not isinstance(snapshot.settings, dict):
         return None
     try:
@@ -110,10 +110,10 @@ def todays_settings(snapshot: Snapshot) -> Settings | None:
 
 
 def _usable(config_map: JsonObject) -> Settings:
-    """The settings, tried.
+    """Parse and validate the settings.
 
     Raises:
-        InvalidSettingsError: they cannot be used.
+        InvalidSettingsError: they are invalid.
     """
     found = installed(config_map)
     DefaultSpecs(found)

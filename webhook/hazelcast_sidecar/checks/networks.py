@@ -1,7 +1,7 @@
-"""NetworkPolicies that keep the members of a group from each other.
+"""NetworkPolicies that separate the members of a group.
 
-Source: Kubernetes documentation, "Network Policies": what no policy selects is open; what one selects is open
-only for what some policy lists.
+Source: Kubernetes documentation, "Network Policies": Pods that no policy selects are open; Pods that one
+selects are open only for what some policy allows.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,13 +17,13 @@ from hazelcast_sidecar.names import GROUP, PORT_NAME
 
 _AREA = Area("networks")
 _AT_MOST = 10
-"""Sets of labels of a group that are tried with each other; a StatefulSet's Pods all differ."""
+"""The most sets of labels of a group that are tried with each other; a StatefulSet's Pods all differ."""
 
 _DIRECTIONS = (("Ingress", "ingress", "from"), ("Egress", "egress", "to"))
 
 
 def policies(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether members reach each other, as far as policies say."""
+    """Check that members reach each other, as far as NetworkPolicies decide."""
     check = "NetworkPolicies"
     for part in (snapshot.pods, snapshot.policies, snapshot.namespaces):
         if isinstance(part, Unread):
@@ -36,7 +36,7 @@ def policies(snapshot: Snapshot) -> list[CheckResult]:
         there = [each for each in snapshot.policies if each["metadata"]["namespace"] == group.namespace]
         labels = snapshot.namespaces.get(group.namespace, Metadata()).labels
         show = f"kubectl -n {group.namespace} get networkpolicies -o yaml"
-        with _AREA.passing_over(check, f"what holds for the group {group}", show, found):
+        with _AREA.passing_over(check, f"the policies of the group {group}", show, found):
             if closing := next(_closed(group, there, labels), None):
                 direction, port, names = closing
                 message = (
@@ -48,13 +48,13 @@ def policies(snapshot: Snapshot) -> list[CheckResult]:
                     f"Pods labelled {GROUP}={group.name}"
                 )
                 found.append(_AREA.problem(check, message, fix))
-    return found or [_AREA.ok(check, "none keeps members from each other")]
+    return found or [_AREA.ok(check, "none separates members of a group")]
 
 
 def _closed(
     group: Group, policies: list[JsonObject], namespace: Mapping[str, str]
 ) -> Iterator[tuple[str, int, list[str]]]:
-    """Directions and ports that are closed between Pods of the group, and the policies that close them."""
+    """Return directions and ports that are closed between Pods of the group, and by which policies."""
     alike = {tuple(sorted(pod.labels.items())): pod.labels for pod in group.pods}
     labels = list(alike.values())[:_AT_MOST]
     ports = sorted({status.ports.members for status in group.statuses})
@@ -89,7 +89,7 @@ def _opens(
 
 
 def _has_port(listed: list[JsonObject] | None, port: int) -> bool:
-    """Whether a TCP port is among those that a rule lists; none listed means all."""
+    """Tell whether a rule lists a TCP port; an empty list means all."""
     return not listed or any(
         each.get("protocol", "TCP") == "TCP"
         and (
@@ -101,7 +101,7 @@ def _has_port(listed: list[JsonObject] | None, port: int) -> bool:
 
 
 def _is_peer(peer: JsonObject, labels: Mapping[str, str], namespace: Mapping[str, str]) -> bool:
-    """Whether a Pod of the policy's own namespace is meant; by address it may be, which is not known here."""
+    """Tell whether a peer matches a Pod of the policy's namespace; an address might, which is unknown."""
     if "ipBlock" in peer:
         return True
     if "namespaceSelector" in peer and not selects(peer["namespaceSelector"] or {}, namespace):

@@ -1,4 +1,4 @@
-"""Pods that run: those without the member that they ask for, and those with another than today's."""
+"""Running Pods without the member that they ask for, and those with an outdated one."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -27,11 +27,11 @@ from hazelcast_sidecar.version import __version__
 _AREA = Area("Pods")
 _RESTARTABLE = ("Deployment", "StatefulSet", "DaemonSet")
 _USER_RANGE = "openshift.io/sa.scc.uid-range"
-"""OpenShift's annotation on a namespace: the platform gives a user to what names none."""
+"""OpenShift's annotation on a namespace: the platform assigns a user to Pods that name none."""
 
 
 def missed(snapshot: Snapshot) -> list[CheckResult]:
-    """Those without a member, a line for each owner."""
+    """Report Pods without a member, one finding per owner."""
     check = "missed"
     if isinstance(snapshot.without_member, Unread):
         return [_AREA.skipped(check, snapshot.without_member)]
@@ -46,19 +46,19 @@ def missed(snapshot: Snapshot) -> list[CheckResult]:
             asked = _selected(snapshot, pod.namespace, pod.labels)
             if verdict := detector.missed(pod.namespace, without.pod, asked):
                 pods = _counted(without.alike)
-                message = f"{pods} without a member, such as {_named(pod)}: {verdict.sentence}"
+                message = f"{pods} without a member, for example {_named(pod)}: {verdict.sentence}"
                 found.append(_AREA.problem(check, message, _remedy(pod, verdict)))
     return found or [_AREA.ok(check, "every Pod that asks for a member has one")]
 
 
 def drifted(snapshot: Snapshot) -> list[CheckResult]:
-    """Those whose member is not today's, a line for each owner."""
+    """Report Pods with an outdated member, one finding per owner."""
     check = "drifted"
     if isinstance(snapshot.pods, Unread):
         return [_AREA.skipped(check, snapshot.pods)]
     today = todays_settings(snapshot)
     if today is None:
-        return [_AREA.skipped(check, Unread("without the settings nobody knows what Pods would get now"))]
+        return [_AREA.skipped(check, Unread("it needs the settings"))]
     made = None if isinstance(snapshot.dry_run, Unread) else member_of(snapshot.dry_run)
     if made and made.version != __version__:
         return [_AREA.skipped(check, Unread(f"the webhook is {made.version}, this command {__version__}"))]
@@ -74,13 +74,13 @@ def drifted(snapshot: Snapshot) -> list[CheckResult]:
         pod, verdict = alike[0]
         verdict = unless_excluded(verdict, pod.namespace, _selected(snapshot, pod.namespace, None))
         pods = _counted(len(alike))
-        message = f"{pods} with a member unlike today's, such as {_named(pod)}: {verdict.sentence}"
+        message = f"{pods} with an outdated member, for example {_named(pod)}: {verdict.sentence}"
         found.append(_AREA.warning(check, message, _remedy(pod, verdict)))
-    return found or [_AREA.ok(check, "every member is what today's settings would give")]
+    return found or [_AREA.ok(check, "every member matches the current settings")]
 
 
 def pod_security(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether the namespaces' Pod Security levels let the member in."""
+    """Check that the namespaces' Pod Security levels admit the member."""
     check = "Pod Security"
     for part in (snapshot.pods, snapshot.namespaces):
         if isinstance(part, Unread):
@@ -89,18 +89,18 @@ def pod_security(snapshot: Snapshot) -> list[CheckResult]:
     assert not isinstance(snapshot.namespaces, Unread)  # noqa: S101
     today = todays_settings(snapshot)
     if today is None:
-        return [_AREA.skipped(check, Unread("without the settings nobody knows as which user members run"))]
+        return [_AREA.skipped(check, Unread("it needs the settings"))]
     found = []
     for name in sorted({pod.namespace for pod in snapshot.pods}):
         namespace = snapshot.namespaces.get(name, Metadata())
         if today.run_as_user is None and _USER_RANGE not in namespace.known_annotations:
             message = (
-                f"runAsUser is `platform`, and nothing gives a user to Pods in {name}: the kubelet does not "
-                "start a member whose image names its user"
+                f"runAsUser is `platform`, and nothing assigns one to Pods in {name}: the kubelet does not "
+                "start a member whose image has a named user"
             )
             fix = f"kubectl -n {snapshot.namespace} edit configmap hazelcast-sidecar-settings"
             found.append(_AREA.warning(check, message, fix))
-    return found or [_AREA.ok(check, "members pass every level, restricted included")]
+    return found or [_AREA.ok(check, "members pass every level, including restricted")]
 
 
 def _selected(snapshot: Snapshot, namespace: str, pod: Mapping[str, str] | None) -> Selected:
@@ -113,15 +113,15 @@ _REGISTRATION_REMEDIES = {
     Selected.NAMESPACE_EXCLUDED: f"{_SHOW}  # its namespaceSelector; then: kubectl label namespace {{}} ...",
     Selected.POD_EXCLUDED: f"{_SHOW}  # its objectSelector; then label the Pod template",
     Selected.NOTHING_REGISTERED: "kubectl apply -k manifests/base",
-    Selected.UNKNOWN: f"{_SHOW}; kubectl get namespace {{}} --show-labels  # as somebody who may",
+    Selected.UNKNOWN: f"{_SHOW}; kubectl get namespace {{}} --show-labels  # as a user who may",
 }
-"""What to type where the registration is why a Pod has no member."""
+"""The fixes if the registration is why a Pod has no member."""
 
 
 def _remedy(pod: Metadata, verdict: Verdict) -> str:
-    """The command that has the Pod made anew, or its template mended.
+    """Return the command that recreates the Pod, or opens its workload in an editor.
 
-    Whoever makes Pods writes their owner, with any text, and this is a line to paste into a shell.
+    The owner comes from the Pod's creator, with any text, and this line is pasted into a shell.
     """
     owner = owner_of(pod)
     name = workload_name(as_created(pod))
@@ -135,7 +135,7 @@ def _remedy(pod: Metadata, verdict: Verdict) -> str:
     if kind in _RESTARTABLE:
         return f"{in_namespace} rollout restart {workload}"
     if kind == "Pod":
-        return f"{in_namespace} delete pod {pod.name}  # and create it anew"
+        return f"{in_namespace} delete pod {pod.name}  # and create it again"
     return f"{in_namespace} delete pod {pod.name}"
 
 

@@ -1,4 +1,4 @@
-"""What can be known before an installation: whether it could be made, and would work."""
+"""Preflight checks: whether an installation could be made here, and would work."""
 
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
@@ -34,11 +34,11 @@ PARTS = tuple(
         (_RBAC, "rolebindings", True),
     )
 )
-"""What manifests/base consists of."""
+"""The parts of manifests/base."""
 
 
 def admission_api(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether webhooks can be registered."""
+    """Check that webhooks can be registered."""
     check = "admission API"
     if isinstance(snapshot.admission_api, Unread):
         return [_AREA.skipped(check, snapshot.admission_api)]
@@ -52,23 +52,23 @@ def admission_api(snapshot: Snapshot) -> list[CheckResult]:
                 "kubectl api-versions  # the API server must serve it: see its --runtime-config",
             )
         ]
-    return [_AREA.ok(check, "admissionregistration.k8s.io/v1 is there")]
+    return [_AREA.ok(check, "admissionregistration.k8s.io/v1 is available")]
 
 
 def may_create(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether whoever asks may install."""
-    check = "your rights"
+    """Check that the user may install."""
+    check = "your permissions"
     if isinstance(snapshot.denied_permissions, Unread):
         return [_AREA.skipped(check, snapshot.denied_permissions)]
     if snapshot.denied_permissions:
         message = f"you may not {', '.join(str(right) for right in snapshot.denied_permissions)}"
-        fix = "kubectl apply -k manifests/base  # as somebody with the ClusterRole cluster-admin"
+        fix = "kubectl apply -k manifests/base  # as a user with the ClusterRole cluster-admin"
         return [_AREA.problem(check, message, fix)]
     return [_AREA.ok(check, "you may create all of manifests/base")]
 
 
 def other_installation(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether there is one of the same name."""
+    """Check for another installation of the same name."""
     check = "name"
     if isinstance(snapshot.configuration, Unread):
         return [_AREA.skipped(check, snapshot.configuration)]
@@ -77,29 +77,29 @@ def other_installation(snapshot: Snapshot) -> list[CheckResult]:
     service = client_of(snapshot.configuration).get("service") or {}
     where = service.get("namespace", "")
     if where == snapshot.namespace:
-        message = f"{INJECTOR} is installed in {where} already: to apply the manifests updates it"
+        message = f"{INJECTOR} is already installed in {where}: applying the manifests updates it"
         return [_AREA.warning(check, message, "hazelcast-sidecar check")]
-    message = f"another {INJECTOR} is registered, of the namespace {where or 'of nobody: it names a URL'}"
+    message = f"another {INJECTOR} is registered, for {f'the namespace {where}' if where else 'a URL'}"
     return [_AREA.problem(check, message, f"kubectl delete mutatingwebhookconfiguration {INJECTOR}")]
 
 
 def target_namespace(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether the Pod Security level of the namespace lets our own Pods in."""
+    """Check that the Pod Security level of the namespace admits the injector's Pods."""
     check = "namespace"
     if isinstance(snapshot.namespaces, Unread):
         return [_AREA.skipped(check, snapshot.namespaces)]
     namespace = snapshot.namespaces.get(snapshot.namespace)
     if namespace is None:
-        return [_AREA.ok(check, f"{snapshot.namespace} is not there yet, and comes with the manifests")]
+        return [_AREA.ok(check, f"{snapshot.namespace} does not exist yet; the manifests create it")]
     if namespace.deletion_timestamp:
         message = f"{snapshot.namespace} is being deleted"
         return [_AREA.problem(check, message, f"kubectl wait --for=delete namespace/{snapshot.namespace}")]
     level = namespace.labels.get("pod-security.kubernetes.io/enforce", "privileged")
-    return [_AREA.ok(check, f"{snapshot.namespace} enforces {level}, which our Pods pass")]
+    return [_AREA.ok(check, f"{snapshot.namespace} enforces {level}, which the injector's Pods pass")]
 
 
 def other_webhooks(snapshot: Snapshot) -> list[CheckResult]:
-    """Mutating webhooks of others that our own Pods would have to wait for."""
+    """Report mutating webhooks of others that the injector's own Pods would have to wait for."""
     check = "other webhooks"
     if isinstance(snapshot.configurations, Unread):
         return [_AREA.skipped(check, snapshot.configurations)]
@@ -109,20 +109,20 @@ def other_webhooks(snapshot: Snapshot) -> list[CheckResult]:
     found = [
         _AREA.warning(
             check,
-            f"while {each['name']} ({configuration['metadata']['name']}) is away, the injector's Pods cannot "
-            "start: its failurePolicy is Fail, and it is asked about them",
+            f"while {each['name']} ({configuration['metadata']['name']}) is down, the injector's Pods cannot "
+            "start: its failurePolicy is Fail, and it matches them",
             f"kubectl edit mutatingwebhookconfiguration {configuration['metadata']['name']}  # exempt "
             f"the namespace {snapshot.namespace} in its namespaceSelector",
         )
         for configuration in snapshot.configurations
         if configuration["metadata"]["name"] != INJECTOR
         for each in configuration.get("webhooks") or ()
-        if _stands_in_the_way(each, labels)
+        if _blocks_injector(each, labels)
     ]
-    return found or [_AREA.ok(check, "none stands in the way of the injector's Pods")]
+    return found or [_AREA.ok(check, "none can block the injector's Pods")]
 
 
-def _stands_in_the_way(webhook: JsonObject, namespace: dict[str, str]) -> bool:
+def _blocks_injector(webhook: JsonObject, namespace: dict[str, str]) -> bool:
     return (
         webhook.get("failurePolicy", "Fail") == "Fail"
         and selects(webhook.get("namespaceSelector") or {}, namespace)

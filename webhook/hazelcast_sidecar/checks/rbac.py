@@ -1,4 +1,4 @@
-"""What the controller must be allowed to do; the manifests give exactly this."""
+"""The permissions that the controller needs, which are exactly those of the manifests."""
 
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Right, Snapshot
@@ -44,11 +44,11 @@ CONTROLLER_RIGHTS = tuple(
     for verb in verbs.split()
 )
 REPAIR = Right("create", "", "pods/eviction")
-"""Where it was started with --repair."""
+"""Needed with --repair."""
 
 
 def rights_of(controller: JsonObject | Unread | None) -> tuple[Right, ...]:
-    """What the controller needs, as it was started."""
+    """Return the permissions that the controller needs, according to its arguments."""
     if not isinstance(controller, dict):
         return CONTROLLER_RIGHTS
     containers = controller["spec"]["template"]["spec"]["containers"]
@@ -58,12 +58,12 @@ def rights_of(controller: JsonObject | Unread | None) -> tuple[Right, ...]:
 
 
 def controller_rights(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether it has them."""
+    """Check that the controller has its permissions."""
     check = "controller"
     if isinstance(snapshot.missing_permissions, Unread):
         return [_AREA.skipped(check, snapshot.missing_permissions)]
     if not snapshot.missing_permissions:
-        return [_AREA.ok(check, "may do all that it needs")]
+        return [_AREA.ok(check, "has all permissions that it needs")]
     listed = ", ".join(str(right) for right in snapshot.missing_permissions[:_SHOWN])
     more = (
         f" and {len(snapshot.missing_permissions) - _SHOWN} more"

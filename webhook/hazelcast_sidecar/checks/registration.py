@@ -1,4 +1,4 @@
-"""The MutatingWebhookConfiguration: whom the API server asks, about what, and what without an answer."""
+"""Checks of the MutatingWebhookConfiguration, which decides about which objects the webhook is called."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -41,7 +41,7 @@ CONDITIONS = {
         "object.metadata.ownerReferences.exists(r, has(r.controller) && r.controller))",
     },
 }
-"""The match conditions of each webhook, as shipped; blanks and line ends do not count."""
+"""The match conditions of each webhook as shipped; blanks and line breaks do not matter."""
 
 RESOURCES = {
     **{name: {("", "pods", "CREATE")} for name in POD_WEBHOOKS},
@@ -55,36 +55,36 @@ RESOURCES = {
         for operation in ("CREATE", "UPDATE")
     },
 }
-"""API group, resource and operation of what each webhook is asked about."""
+"""API group, resource and operation of each webhook's rules."""
 
 FAILURE_POLICIES = {PODS: "Ignore", AGAIN: "Ignore", DECISIVE: "Fail", WORKLOADS: "Fail"}
 _WITHOUT = {
-    PODS: "a Pod is refused where a connection to the webhook breaks",
-    AGAIN: "a Pod is refused where a connection to the webhook breaks",
-    DECISIVE: "while the webhook is away, Pods start without a member",
-    WORKLOADS: "annotations of workloads do nothing",
+    PODS: "a Pod is rejected when a connection to the webhook breaks",
+    AGAIN: "a Pod is rejected when a connection to the webhook breaks",
+    DECISIVE: "Pods start without a member while the webhook is unavailable",
+    WORKLOADS: "annotations of workloads have no effect",
 }
-"""What it means that one of them is not there."""
+"""The consequence if one of them is missing."""
 
 
 def registration(snapshot: Snapshot) -> list[CheckResult]:
-    """Everything about the configuration but its caBundle."""
+    """Check the configuration, except for its caBundle."""
     check = "registration"
     configuration = snapshot.configuration
     if isinstance(configuration, Unread):
         return [_AREA.skipped(check, configuration)]
     if configuration is None:
-        message = f"there is no MutatingWebhookConfiguration {INJECTOR}: no Pod gets a member"
+        message = f"the MutatingWebhookConfiguration {INJECTOR} does not exist: no Pod gets a member"
         return [_AREA.problem(check, message, _INSTALL)]
     webhooks = {each["name"]: each for each in configuration.get("webhooks") or []}
     found: list[CheckResult] = []
     for name, without in _WITHOUT.items():
         if name not in webhooks:
-            found.append(_AREA.problem(check, f"the webhook {name} is not in it: {without}", _INSTALL))
+            found.append(_AREA.problem(check, f"the webhook {name} is missing: {without}", _INSTALL))
             continue
         faults = list(_faults(webhooks[name], name, snapshot.namespace))
         policy = FAILURE_POLICIES[name]
-        found += faults or [_AREA.ok(check, f"{name}, failurePolicy {policy}, conditions as shipped")]
+        found += faults or [_AREA.ok(check, f"{name}, failurePolicy {policy}, match conditions as shipped")]
     return found
 
 
@@ -92,33 +92,39 @@ def _faults(webhook: JsonObject, name: str, namespace: str) -> Iterator[CheckRes
     yield from _conditions(webhook, name)
     if missing := sorted(RESOURCES[name] - _asked_about(webhook)):
         _, resource, operation = missing[0]
-        message = f"{name} is not asked about every {operation} of {resource}, so some are passed by"
+        message = f"{name} does not match every {operation} of {resource}, so some objects are skipped"
         yield _AREA.problem("rules", message, _INSTALL)
     if (policy := webhook.get("failurePolicy", "Fail")) != FAILURE_POLICIES[name]:
-        about = "while the webhook is away, it is passed by" if policy == "Ignore" else _WITHOUT[name]
+        about = (
+            "objects are admitted without it while the webhook is unavailable"
+            if policy == "Ignore"
+            else _WITHOUT[name]
+        )
         yield _AREA.warning("failurePolicy", f"{name} has failurePolicy {policy}: {about}", _INSTALL)
     for exempt in ("kube-system", namespace):
         labels = {"kubernetes.io/metadata.name": exempt}
         if selects(webhook.get("namespaceSelector") or {}, labels):
-            message = f"{name} does not exempt the namespace {exempt}, which must come up without it"
+            message = f"{name} does not exempt the namespace {exempt}, which must start without it"
             yield _AREA.warning("namespaceSelector", message, _INSTALL)
 
 
 def _conditions(webhook: JsonObject, name: str) -> Iterator[CheckResult]:
-    """A condition that is missing has the API server ask about what is not ours, and wait."""
+    """Compare match conditions with those shipped; without one, unrelated requests wait for the webhook."""
     check = "match conditions"
     given = {
         each["name"]: "".join(each["expression"].split()) for each in webhook.get("matchConditions") or []
     }
     for condition, expression in CONDITIONS[name].items():
         if condition not in given:
-            message = f"{name} lacks the match condition {condition}: it is asked about what it need not see"
+            message = f"{name} lacks the match condition {condition}: it receives requests that it should not"
             yield _AREA.problem(check, message, _INSTALL)
         elif given.pop(condition) != "".join(expression.split()):
-            message = f"{name} has another match condition {condition} than is shipped"
+            message = f"{name} has a changed match condition {condition}"
             yield _AREA.warning(check, message, f"{_SHOW}; {_INSTALL}")
     for condition in given:
-        message = f"{name} has the match condition {condition}, which is not shipped: some are passed by"
+        message = (
+            f"{name} has the match condition {condition}, which is not shipped: some objects are skipped"
+        )
         yield _AREA.warning(check, message, f"{_SHOW}; {_INSTALL}")
 
 
@@ -133,7 +139,7 @@ def _asked_about(webhook: JsonObject) -> set[tuple[str, str, str]]:
 
 
 def client_of(configuration: JsonObject) -> dict[str, Any]:
-    """Where the API server finds the webhook for Pods, and whom it trusts."""
+    """Return the address of the webhook for Pods, and its caBundle."""
     webhooks = configuration.get("webhooks") or [{}]
     first = next((each for each in webhooks if each.get("name") == PODS), webhooks[0])
     client: dict[str, Any] = first.get("clientConfig") or {}

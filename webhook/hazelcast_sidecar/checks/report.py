@@ -1,4 +1,4 @@
-"""Findings as a person reads them: in groups, a line each, and below it what to type."""
+"""A readable report of findings, by area: one line each, and below it the fix."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ _WIDTH = max(len(state) for state in State)
 
 
 def lines(findings: Sequence[CheckResult]) -> Iterator[Text]:
-    """The report, a line at a time; names in it are of others, so none is taken for markup."""
+    """Yield the report line by line; names from the cluster are never parsed as markup."""
     for area, of_area in _by_area(findings):
         yield Text(area, style="bold")
         for finding in of_area:
@@ -29,7 +29,7 @@ def lines(findings: Sequence[CheckResult]) -> Iterator[Text]:
 
 
 def summary(findings: Iterable[CheckResult]) -> str:
-    """How many there are of each state."""
+    """Count the findings of each state."""
     numbers = Counter(finding.state for finding in findings)
     words = [
         (State.PROBLEM, "problem"),
@@ -44,7 +44,7 @@ def summary(findings: Iterable[CheckResult]) -> str:
 
 
 def _by_area(findings: Sequence[CheckResult]) -> Iterator[tuple[str, Iterable[CheckResult]]]:
-    """Each area once, where it comes first."""
+    """Yield each area once, in the order of its first finding."""
     order = list(dict.fromkeys(finding.area for finding in findings))
     ordered = sorted(findings, key=lambda finding: order.index(finding.area))
     yield from groupby(ordered, key=lambda finding: finding.area)

@@ -1,4 +1,4 @@
-"""What a check says: one thing that was looked at, how it is, and what to type where it is not right."""
+"""Results of checks: what was checked, its state, and how to fix it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from hazelcast_sidecar.errors import in_short
 
 
 class State(StrEnum):
-    """How a thing is."""
+    """The state of what was checked."""
 
     OK = "ok"
     WARNING = "warning"
@@ -20,55 +20,55 @@ class State(StrEnum):
 
 
 class Unread(NamedTuple):
-    """Stands for what could not be looked at."""
+    """The reason why something could not be read."""
 
     why: str
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One line of the report."""
+    """One finding of the report."""
 
     check: str
-    """What was looked at."""
+    """What was checked."""
     area: str
     state: State
     message: str
     fix: str = ""
-    """The command to type, with a comment where it takes more; with every warning and problem."""
+    """The fix: a command, with a comment if it takes more; with every warning and problem."""
 
 
 class Area(NamedTuple):
-    """What findings stand together under."""
+    """A section of the report."""
 
     name: str
 
     def ok(self, check: str, message: str) -> CheckResult:
-        """It is as it should be."""
+        """Report that something is as it should be."""
         return CheckResult(check, self.name, State.OK, message)
 
     def warning(self, check: str, message: str, fix: str) -> CheckResult:
-        """It works, and yet."""
+        """Report that something works but needs attention."""
         return CheckResult(check, self.name, State.WARNING, message, fix)
 
     def problem(self, check: str, message: str, fix: str) -> CheckResult:
-        """It does not work."""
+        """Report that something does not work."""
         return CheckResult(check, self.name, State.PROBLEM, message, fix)
 
     def skipped(self, check: str, unread: Unread) -> CheckResult:
-        """Nobody looked."""
-        return CheckResult(check, self.name, State.SKIPPED, f"not looked at: {unread.why}")
+        """Report that something was not checked."""
+        return CheckResult(check, self.name, State.SKIPPED, f"not checked: {unread.why}")
 
     @contextmanager
     def passing_over(self, check: str, which: str, fix: str, found: list[CheckResult]) -> Iterator[None]:
-        """Look at one object; where that fails, in whatever way, a finding says so, and the next one follows.
+        """Check one object; if that raises anything, report it and go on with the next one.
 
         Args:
-            check: what is looked at.
+            check: the name of the check.
             which: the object, such as "the Pod team-a/shop".
-            fix: the command that shows it.
-            found: takes the finding.
+            fix: the command that shows the object.
+            found: receives the finding.
         """
         try:
             yield
         except Exception as error:  # noqa: BLE001 - see above
-            found.append(self.problem(check, f"{which} cannot be judged: {in_short(error)}", fix))
+            found.append(self.problem(check, f"{which} cannot be checked: {in_short(error)}", fix))

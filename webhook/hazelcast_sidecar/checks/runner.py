@@ -42,7 +42,7 @@ OF_INSTALLATION: tuple[Check, ...] = (
     group_health.zones,
     networks.policies,
 )
-"""Whether what is installed is healthy."""
+"""Checks of an installation."""
 
 BEFORE: tuple[Check, ...] = (
     *_EVERYWHERE,
@@ -52,15 +52,15 @@ BEFORE: tuple[Check, ...] = (
     preflight.target_namespace,
     preflight.other_webhooks,
 )
-"""Whether an installation would work."""
+"""Preflight checks."""
 
 
 _AREA = Area("check")
-_REPORT = "hazelcast-sidecar --version  # this is a fault of this command: report it, with this line"
+_REPORT = "hazelcast-sidecar --version  # this is a bug: report it, with this line"
 
 
 def findings(snapshot: Snapshot, checks: tuple[Check, ...]) -> list[CheckResult]:
-    """What all of them say; where one fails, in whatever way, that is what it says."""
+    """Run all checks; one that raises anything becomes a finding."""
     found: list[CheckResult] = []
     for check in checks:
         name = check.__name__.replace("_", " ")

@@ -21,7 +21,7 @@ def selected(
         registered: the MutatingWebhookConfiguration, the MutatingAdmissionPolicy and its binding.
         namespaces: those of the cluster.
         namespace: the Pod's.
-        pod: its labels; None for whatever Pod.
+        pod: its labels; None for any Pod.
     """
     labels = None
     if not isinstance(namespaces, Unread) and namespace in namespaces:

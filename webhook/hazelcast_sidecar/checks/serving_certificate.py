@@ -1,4 +1,4 @@
-"""The certificate that the webhook shows, and the caBundle by which the API server trusts it."""
+"""Checks of the webhook's certificate, and of the caBundle by which the API server trusts it."""
 
 from base64 import b64decode
 from binascii import Error as Base64Error
@@ -19,10 +19,10 @@ _CERT_MANAGER = "cert-manager.io/inject-ca-from"
 
 
 def ca_bundle(snapshot: Snapshot) -> list[CheckResult]:
-    """Whether every webhook of the configuration trusts somebody, and that is who signed the certificate."""
+    """Check that every webhook has a caBundle that verifies the certificate."""
     configuration = snapshot.configuration
     if configuration is None:
-        return []  # `registration` tells
+        return []  # `registration` reports it
     if isinstance(configuration, Unread):
         return [_AREA.skipped("caBundle", configuration)]
     bundles = [each["clientConfig"].get("caBundle", "") for each in configuration.get("webhooks") or []]
@@ -35,7 +35,7 @@ def ca_bundle(snapshot: Snapshot) -> list[CheckResult]:
 def _trust(snapshot: Snapshot, configuration: JsonObject, bundles: list[str]) -> list[CheckResult]:
     chain, where = _chain(snapshot)
     if chain is None:
-        return []  # `expiry` tells
+        return []  # `expiry` reports it
     if isinstance(chain, Unread):
         return [_AREA.skipped("caBundle", chain)]
     name = _name(snapshot, configuration)
@@ -49,7 +49,7 @@ def _trust(snapshot: Snapshot, configuration: JsonObject, bundles: list[str]) ->
 
 
 def expiry(snapshot: Snapshot) -> list[CheckResult]:
-    """How long the certificate is still good for."""
+    """Check how long the certificate is still valid."""
     check = "expiry"
     chain, where = _chain(snapshot)
     configuration = snapshot.configuration
@@ -70,13 +70,15 @@ def expiry(snapshot: Snapshot) -> list[CheckResult]:
         ]
     left = (valid.ends - snapshot.now).days
     if snapshot.now >= valid.renew:
-        message = f"the certificate {where} ends in {left} days, and less than a third of its life is left"
+        message = (
+            f"the certificate {where} expires in {left} days, and less than a third of its lifetime is left"
+        )
         return [_AREA.warning(check, message, fix)]
-    return [_AREA.ok(check, f"the certificate {where} is good for {left} days")]
+    return [_AREA.ok(check, f"the certificate {where} is valid for {left} more days")]
 
 
 def _chain(snapshot: Snapshot) -> tuple[bytes | Unread | None, str]:
-    """What the server shows, where it could be asked; else what the Secret says."""
+    """Return the served certificate if it could be read, otherwise the one in the Secret."""
     if snapshot.served is not None and not isinstance(snapshot.served, Unread):
         return snapshot.served, "that is served"
     if isinstance(snapshot.served, Unread) and not isinstance(snapshot.leaf, bytes):
@@ -85,7 +87,7 @@ def _chain(snapshot: Snapshot) -> tuple[bytes | Unread | None, str]:
 
 
 def _name(snapshot: Snapshot, configuration: JsonObject) -> str:
-    """By which the API server calls the webhook."""
+    """Return the name by which the API server calls the webhook."""
     client = client_of(configuration)
     if "url" in client:
         return urlsplit(client["url"]).hostname or ""
@@ -94,7 +96,7 @@ def _name(snapshot: Snapshot, configuration: JsonObject) -> str:
 
 
 def _mistrusted(chain: bytes, bundle: str, name: str, now: datetime) -> str | None:
-    """Why the API server would refuse the chain, apart from its age, which is told by itself."""
+    """Return why the API server would reject the chain, apart from its expiry, which `expiry` reports."""
     try:
         trusted = b64decode(bundle)
         moment = min(now, validity(chain).renew)
@@ -108,7 +110,7 @@ def _works(snapshot: Snapshot) -> bool:
 
 
 def _fix(snapshot: Snapshot, configuration: JsonObject) -> str:
-    """Whoever makes the certificates has the answer."""
+    """Return a fix, which depends on who issues the certificates."""
     annotations = configuration.get("metadata", {}).get("annotations") or {}
     if source := annotations.get(_CERT_MANAGER):
         namespace, _, name = source.partition("/")

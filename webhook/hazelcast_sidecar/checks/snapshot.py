@@ -1,4 +1,4 @@
-"""What was read of a cluster, once; objects as the API has them. Every check is a function of it."""
+"""A snapshot of a cluster, read once, with objects as the API has them; every check is a function of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,29 +9,29 @@ from hazelcast_sidecar.checks.results import Unread
 from hazelcast_sidecar.kube.objects import JsonObject, Metadata
 from hazelcast_sidecar.model.pod import Pod
 
-_NOT_ASKED = Unread("nothing asked for it")
+_NOT_ASKED = Unread("it was not needed")
 
 
 class DryRun(NamedTuple):
-    """A Pod that asks for a member, created for show."""
+    """The result of creating a Pod that asks for a member, as a dry run."""
 
     namespace: str
     seconds: tuple[float, ...] = ()
-    """How long each answer took."""
+    """The time of each answer."""
     pod: JsonObject | None = None
-    """As it would be stored; None where it was refused."""
+    """As it would be stored; None if it was refused."""
     refusal: str = ""
 
 
 class Right(NamedTuple):
-    """One verb on one kind of objects."""
+    """One verb on one kind of objects: a permission."""
 
     verb: str
     group: str
     resource: str
     name: str = ""
     own: bool = False
-    """In the installation's own namespace only."""
+    """Whether it holds in the installation's own namespace only."""
 
     def __str__(self) -> str:
         resource = f"{self.resource}.{self.group}" if self.group else self.resource
@@ -39,7 +39,7 @@ class Right(NamedTuple):
 
 
 class ObjectName(NamedTuple):
-    """Which object."""
+    """The kind, namespace and name of an object."""
 
     kind: str
     namespace: str
@@ -47,21 +47,21 @@ class ObjectName(NamedTuple):
 
 
 class PodWithoutMember(NamedTuple):
-    """A Pod that has an annotation of ours and no record, for all that the same owner made."""
+    """A Pod with an annotation of ours but no status annotation, standing for all Pods of the same owner."""
 
     metadata: Metadata
     pod: Pod | Unread
     alike: int
-    """How many there are, this one included."""
+    """How many such Pods the owner has, including this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """A cluster at one moment. `Unread` stands where reading was refused, None where there is no object."""
+    """A cluster at one moment. `Unread` is for what could not be read, None for what does not exist."""
 
     now: datetime
     namespace: str
-    """The installation's own."""
+    """The installation's namespace."""
 
     version: JsonObject | Unread = _NOT_ASKED
     nodes: list[JsonObject] | Unread = _NOT_ASKED
@@ -78,25 +78,25 @@ class Snapshot:
     lease: JsonObject | Unread | None = _NOT_ASKED
     settings: JsonObject | Unread | None = _NOT_ASKED
     leaf: bytes | Unread | None = _NOT_ASKED
-    """The certificate chain in the Secret, PEM; the key beside it is not kept."""
+    """The certificate chain in the Secret (PEM); the key beside it is not kept."""
     served: bytes | Unread | None = _NOT_ASKED
-    """What the server shows, PEM; None where it is no URL and so cannot be asked from outside."""
+    """The certificate that the server presents (PEM); None without a URL to reach it from outside."""
     dry_run: DryRun | Unread = _NOT_ASKED
     missing_permissions: list[Right] | Unread = _NOT_ASKED
-    """What the controller may not do of what it needs."""
+    """Permissions that the controller needs and does not have."""
 
     namespaces: Mapping[str, Metadata] | Unread = _NOT_ASKED
     pods: list[Metadata] | Unread = _NOT_ASKED
-    """Those with an annotation of ours, as long as they have not ended."""
+    """Those with an annotation of ours, unless they have ended."""
     running: frozenset[str] | Unread = _NOT_ASKED
-    """The uids of those injected whose containers were started."""
+    """The uids of running injected Pods."""
     without_member: list[PodWithoutMember] | Unread = _NOT_ASKED
     existing_objects: Mapping[ObjectName, Metadata | Unread | None] | Unread = _NOT_ASKED
-    """What stands under the name of each object that a group needs."""
+    """The existing object for each name that a group needs."""
     unmet_requests: Mapping[ObjectName, Metadata | Unread | None] | Unread = _NOT_ASKED
-    """The object of the name of each that a group asks for and must not have."""
+    """The existing object for each name that a group asks for and must not have."""
     services: Mapping[tuple[str, str], JsonObject] | Unread = _NOT_ASKED
-    """Our headless ones, by namespace and name."""
+    """Headless Services of groups, by namespace and name."""
     group_endpoints: list[JsonObject] | Unread = _NOT_ASKED
     policies: list[JsonObject] | Unread = _NOT_ASKED
     """NetworkPolicies of namespaces with injected Pods."""
@@ -105,4 +105,4 @@ class Snapshot:
     configurations: list[JsonObject] | Unread = _NOT_ASKED
     """All MutatingWebhookConfigurations."""
     denied_permissions: list[Right] | Unread = _NOT_ASKED
-    """What whoever asks may not create of what an installation consists of."""
+    """Parts of an installation that the user may not create."""

@@ -19,17 +19,17 @@ OK, MISUSE, INTERRUPTED = 0, 2, 130
 _PLUGIN = "kubectl-hazelcast_sidecar"
 
 _COMMANDS = {
-    "serve": "answer the API server's admission reviews",
-    "controller": "keep what injected Pods need beside them: ConfigMap, headless Service, Role",
-    "check": "say whether an installation is healthy, or would work here, and what to type where not",
+    "serve": "serve the webhook: answer the API server's admission reviews",
+    "controller": "reconcile what injected Pods need: ConfigMap, headless Service, RoleBinding",
+    "check": "check whether an installation is healthy, or would work here, and print fixes",
     "status": "show whether the members of each group form one cluster, and whether its entries are safe",
-    "inject": "inject the Pods and workloads of manifests, without a webhook",
-    "uninject": "take out of manifests what was injected",
-    "explain": "say what would be injected into the Pods and workloads of manifests, and why",
-    "resources": "print what the controller would make beside injected Pods",
-    "policy": "print admission policies by which the API server injects members itself, without a webhook",
-    "completion": "print a script that completes this command line in a shell",
-    "demo": "run a cluster of two replicas on this machine: real members, the real webhook, no Kubernetes",
+    "inject": "inject members into the Pods and workloads of manifests, without a webhook",
+    "uninject": "remove injected members from manifests",
+    "explain": "explain what would be injected into Pods and workloads, and why",
+    "resources": "print the objects that the controller would create for injected Pods",
+    "policy": "print admission policies with which the API server injects members itself",
+    "completion": "print a shell completion script",
+    "demo": "run two replicas on this machine: real members, the real webhook, no Kubernetes",
 }
 
 # What a command needs beyond the dependencies; pyproject.toml says what is in these extras.
@@ -37,7 +37,7 @@ _EXTRAS = dict.fromkeys(("serve", "controller", "check", "explain"), "cluster") 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status."""
+    """Run one command and return its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser(given[:1]).parse_args(given)
     try:
@@ -64,12 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser(commands: Collection[str] | None = None) -> argparse.ArgumentParser:
-    """What the command line understands.
+    """Build the parser of the command line.
 
     Args:
-        commands: those whose options are wanted; None: all of them.
+        commands: commands whose options are needed; None: all of them.
     """
-    made = argparse.ArgumentParser(prog=_program(), description="Hazelcast members as sidecars.")
+    made = argparse.ArgumentParser(prog=_program(), description="Hazelcast members as sidecars of Pods.")
     made.add_argument("--version", action="version", version=__version__)
     subparsers = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in _COMMANDS.items():
@@ -84,5 +84,5 @@ def parser(commands: Collection[str] | None = None) -> argparse.ArgumentParser:
 
 
 def _program() -> str:
-    """The name that the person typed: kubectl runs its plugins by the name of their file."""
+    """Return the program's name as it was typed: kubectl finds its plugins by their file names."""
     return "kubectl hazelcast-sidecar" if Path(sys.argv[0]).name == _PLUGIN else "hazelcast-sidecar"

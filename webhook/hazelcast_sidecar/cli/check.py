@@ -1,4 +1,4 @@
-"""`hazelcast-sidecar check`: is this installation healthy, and would one work here?"""
+"""`hazelcast-sidecar check`, which reports whether an installation is, or would be, healthy."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ if TYPE_CHECKING:
 _PROBLEMS = 1
 _EXAMPLES = """examples:
   hazelcast-sidecar check                            is the installation healthy?
-  hazelcast-sidecar check --namespace team-a         would a Pod in that namespace get a member?
+  hazelcast-sidecar check --namespace team-a         does a Pod in that namespace get a member?
   hazelcast-sidecar check --pre                      would an installation work here?
-  hazelcast-sidecar check -o json                    the findings, for a program
+  hazelcast-sidecar check -o json                    findings for programs
 
-Exit status: 0 without problems (warnings are none), 1 with some, 2 where no cluster answers.
+Exit status: 0 without problems (warnings do not count), 1 with problems, 2 if no cluster answers.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("--pre", action="store_true", help="what can be known before an installation")
+    parser.add_argument("--pre", action="store_true", help="run the preflight checks, before an installation")
     add_cluster(parser)
-    add_namespace(parser, "where an injection is tried, without storing a Pod")
+    add_namespace(parser, "namespace of the dry run of an injection")
     parser.add_argument(
         "--injector-namespace",
         default="",
         metavar="NS",
-        help="where the injector is (the one that its MutatingWebhookConfiguration names)",
+        help="namespace of the injector (default: from its MutatingWebhookConfiguration)",
     )
     add_output(parser, "table", "json", "yaml")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look, and say what was found."""
+    """Check the cluster and print the findings."""
     if options.kubeconfig and not options.kubeconfig.is_file():
-        raise InvalidSettingsError([Problem("--kubeconfig", f"there is no file {options.kubeconfig}")])
-    # Imported here and below: --help does without them.
+        raise InvalidSettingsError([Problem("--kubeconfig", f"the file {options.kubeconfig} does not exist")])
+    # Imported here and below, because --help does not need them.
     from hazelcast_sidecar.checks.results import State  # noqa: PLC0415
 
     findings = asyncio.run(_look(options))
@@ -81,15 +81,15 @@ async def _look(options: argparse.Namespace) -> list[CheckResult]:
 
 
 def _pass_over(kind: Kind, name: str, why: Exception) -> None:
-    """Say which object is left out of the findings."""
+    """Report an object that is left out of the findings."""
     _progress("")
-    complain(f"{kind.name} {name or 'without a readable name'} cannot be read and is passed over: {why}")
+    complain(f"{kind.name} {name or 'without a readable name'} cannot be read and is skipped: {why}")
 
 
 def _progress(what: str) -> None:
-    """A line on a terminal that says what is being looked at; the next one takes its place."""
+    """Show on a terminal what is being checked; the next line replaces it."""
     if sys.stderr.isatty():
-        shown = in_one_line(what and f"looking at {what} ...")
+        shown = in_one_line(what and f"checking {what} ...")
         print(f"\r\x1b[K{shown}", end="", file=sys.stderr, flush=True)  # noqa: T201
 
 

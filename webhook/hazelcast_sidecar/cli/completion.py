@@ -1,4 +1,4 @@
-"""`hazelcast-sidecar completion`: completes the command line in a shell."""
+"""`hazelcast-sidecar completion`, which prints a shell completion script."""
 
 import argparse
 import sys
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the script."""
+    """Print the completion script."""
     parser = hazelcast_sidecar.cli.parser()
     _complete_files(parser)
     sys.stdout.write(shtab.complete(parser, options.shell) + "\n")
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _complete_files(parser: argparse.ArgumentParser) -> None:
-    """Have names of files completed wherever an option or argument is one."""
+    """Complete file names for every option and argument that takes one."""
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to look at a parser
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - as above
             for command in action.choices.values():

@@ -1,4 +1,4 @@
-"""`hazelcast-sidecar controller`: keeps what injected Pods need beside them."""
+"""`hazelcast-sidecar controller`, which reconciles the objects that injected Pods need."""
 
 import argparse
 import os
@@ -23,49 +23,49 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     add_admin_listen(parser)
     parser.add_argument(
-        "--kubeconfig", type=Path, metavar="FILE", help="names the cluster (the one that this Pod runs in)"
+        "--kubeconfig", type=Path, metavar="FILE", help="kubeconfig (default: the Pod's own cluster)"
     )
     parser.add_argument(
         "--namespace",
         default=os.environ.get("POD_NAMESPACE", _LOCAL_NAMESPACE),
-        help="where the Lease of the leader election is (%(default)s)",
+        help="namespace of the Lease for leader election (%(default)s)",
     )
     parser.add_argument(
         "--identity",
         default=os.environ.get("POD_NAME", socket.gethostname()),
-        help="of this replica, in the Lease (%(default)s)",
+        help="identity of this replica in the Lease (%(default)s)",
     )
     parser.add_argument(
         "--lease-seconds",
         type=_lease,
         default=15,
         metavar="N",
-        help="how long a leader that is gone keeps the others waiting (%(default)s)",
+        help="time until another replica takes over from a leader that is gone (%(default)s)",
     )
     parser.add_argument(
         "--certificates",
         choices=("manage", "leave"),
         default="manage",
-        help="make and renew the webhook's certificates, or leave that to others (%(default)s)",
+        help="issue and rotate the webhook's certificates, or leave that to others (%(default)s)",
     )
     add_settings(parser)
     parser.add_argument(
         "--repair",
         choices=("none", "missed", "all"),
         default="none",
-        help="evict Pods that have no member though they ask for one, or also those whose member is not what "
-        "today's settings would give (%(default)s)",
+        help="evict Pods that asked for a member and have none, or also those with an outdated one "
+        "(%(default)s)",
     )
     for name, default, what in (
-        ("--audit-interval", "5m", "from one look for Pods without a member to the next"),
+        ("--audit-interval", "5m", "interval between audits for Pods without a member"),
         (
             "--repair-after",
             "5m",
-            "of leading, and of the settings, before an eviction: longer than a ConfigMap needs to a Pod",
+            "time as leader, with unchanged settings, before an eviction; longer than a ConfigMap needs",
         ),
-        ("--leaf-lifetime", "90d", "of the webhook's certificate, renewed at 2/3 of it"),
-        ("--ca-lifetime", "3650d", "of the authority, rotated at 2/3 of it"),
-        ("--overlap", "10m", "between the steps of a rotation: longer than a Secret takes to reach a Pod"),
+        ("--leaf-lifetime", "90d", "lifetime of the webhook's certificate, which is renewed after 2/3 of it"),
+        ("--ca-lifetime", "3650d", "lifetime of the CA, which is rotated after 2/3 of it"),
+        ("--overlap", "10m", "time between the steps of a rotation; longer than a Secret needs"),
     ):
         parser.add_argument(
             name, type=time_span, default=default, metavar="SPAN", help=f"{what} (%(default)s)"
@@ -73,9 +73,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run until told to stop."""
+    """Run until a signal ends it."""
     if options.overlap * 3 > options.leaf_lifetime or options.overlap * 6 > options.ca_lifetime:
-        sentence = "must fit into the last third of a leaf's life, and twice into the last third of a CA's"
+        sentence = "must fit into the last third of the leaf's lifetime, and twice into that of the CA's"
         raise InvalidSettingsError([Problem("--overlap", sentence)])
     # Imported here: --help and completion do without what it runs, and so without the extra.
     from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Files of manifests, read: each with its documents, or with what keeps one from being read."""
+"""Manifest files, read: each with its documents, or with the reason why one cannot be read."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ _STANDARD_INPUT = "-"
 
 
 class InputFile(NamedTuple):
-    """A file, or standard input, with its text."""
+    """A file or standard input, with its text."""
 
     path: Path | None
     """None: standard input."""
@@ -24,7 +24,7 @@ class InputFile(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Return the name that messages use for it."""
         return "standard input" if self.path is None else str(self.path)
 
 
@@ -45,16 +45,16 @@ class Found(NamedTuple):
 
     @property
     def where(self) -> str:
-        """The file, the line, and the object's kind and name."""
+        """Return the file, the line, and the object's kind and name."""
         return f"{self.source.name}:{self.document.line_at(self.placed.path)}: {self.placed.name}"
 
 
 class Reading:
-    """Reads what a command was given; what cannot be read is complained about and passed over.
+    """Reader of the files that a command is given; reports and skips what cannot be read.
 
     Args:
         paths: files and folders; - is standard input.
-        recursive: whether folders in folders are read, too.
+        recursive: whether subfolders are read, too.
 
     Attributes:
         failed: whether something could not be read.
@@ -75,7 +75,7 @@ class Reading:
                     yield from self._decoded(path, path.read_bytes())
                 except OSError as error:
                     self.fail(f"{path}: cannot be read: {error.strerror or error}")
-                except ValueError as error:  # no file has such a name
+                except ValueError as error:  # no file can have such a name
                     self.fail(f"{path}: cannot be read: {error}")
 
     def objects(self) -> Iterator[Found]:
@@ -98,7 +98,7 @@ class Reading:
             yield document
 
     def fail(self, sentence: str) -> None:
-        """Say what went wrong, and remember it."""
+        """Report a problem, and remember that there was one."""
         self.failed = True
         complain(sentence)
 
@@ -119,7 +119,7 @@ class Reading:
             self.fail(f"{given}: cannot be read: {error.strerror or error}")
             return []
         if not listed:
-            deeper = "" if self._recursive else "; -R looks into the folders in it, too"
+            deeper = "" if self._recursive else "; -R also reads its subfolders"
             self.fail(f"{given}: has no manifest (*{', *'.join(SUFFIXES)}){deeper}")
         return listed
 
@@ -134,7 +134,7 @@ def given_files(named: Sequence[str] | None, positional: Sequence[str] | None) -
     """Return the files that a command was given, in the order of its arguments.
 
     Raises:
-        InvalidSettingsError: there is none.
+        InvalidSettingsError: no file is named.
     """
     given = [*(positional or ()), *(named or ())]
     if not given:

@@ -1,4 +1,4 @@
-"""`hazelcast-sidecar explain`: what would be injected, and why."""
+"""`hazelcast-sidecar explain`, which shows what would be injected, and why."""
 
 import argparse
 import sys
@@ -24,7 +24,7 @@ _EXAMPLES = """examples:
   hazelcast-sidecar explain shop-6d4b75cb6d-x7k2p
   hazelcast-sidecar explain shop.yaml -o json --settings manifests/base/settings.yaml
 
-It exits with 1 where a Pod would be denied.
+The exit status is 1 if a Pod would be denied.
 """
 
 
@@ -35,19 +35,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "targets",
         nargs="*",
         metavar="FILE|POD|KIND/NAME",
-        help="files and folders as for -f; or one object in the cluster, by the settings installed there",
+        help="files and folders as for -f; or one object in the cluster, with the settings installed there",
     )
     add_files(parser)
     add_recursive(parser)
-    parser.add_argument("--all", action="store_true", help="show also the settings that are the defaults")
-    add_namespace(parser, "of the target, or of objects that name none")
+    parser.add_argument("--all", action="store_true", help="also show settings that have their defaults")
+    add_namespace(parser, "namespace of the target, and of objects without one")
     add_cluster(parser)
     add_settings(parser)
     add_output(parser, "table", "yaml", "json")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Explain every Pod and workload; 1 where one would be denied."""
+    """Explain every Pod and workload, and return 1 if one would be denied."""
     settings = SettingsFile(options.settings).load()
     explained: list[tuple[Placed, Explanation]] = []
     reading = Reading(_files(options), recursive=options.recursive)
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         elif (sentence := remark(found.placed.obj)) is not None:
             complain(f"{found.where}: {sentence}")
     if not explained:
-        complain("there is neither a Pod nor a workload")
+        complain("found no Pod and no workload")
     if options.output == "table":
         for number, (explained_object, explanation) in enumerate(explained):
             sys.stdout.write("\n" if number else "")
@@ -80,7 +80,7 @@ def _explained(
 
 
 def _explanation(found: Placed, settings: Settings, namespace: str) -> Explanation:
-    """Explain one object; that this fails, in whatever way, is a problem of this object alone."""
+    """Explain one object; a failure is a problem of this object alone."""
     try:
         return explain(found.obj, settings, found.namespace or namespace)
     except InvalidSettingsError:
@@ -91,16 +91,16 @@ def _explanation(found: Placed, settings: Settings, namespace: str) -> Explanati
 
 
 def _files(options: argparse.Namespace) -> list[str]:
-    """Return the files among the arguments; the one that is none is the target in the cluster.
+    """Return the files among the arguments; an argument that is not a file is the target in the cluster.
 
     Raises:
-        InvalidSettingsError: there is neither, or more than one target.
+        InvalidSettingsError: there is no argument, or more than one target.
     """
     files = [text for text in options.targets if _is_file(text)]
     targets = [text for text in options.targets if not _is_file(text)]
     options.target = targets[0] if targets else None
     if len(targets) > 1:
-        sentence = f'neither "{targets[0]}" nor "{targets[1]}" is a file; one object of a cluster at a time'
+        sentence = f'neither "{targets[0]}" nor "{targets[1]}" is a file; name one object at a time'
         raise InvalidSettingsError([Problem("target", sentence)])
     return [*files, *(options.filename or ())] if targets else given_files(options.filename, files)
 
@@ -124,7 +124,7 @@ def _print(found: Placed, explanation: Explanation, *, everything: bool) -> None
         ]
         print_table(("SETTING", "VALUE", "ORIGIN"), rows)
         if not everything:
-            sys.stdout.write(f"and {len(rest)} defaults, which --all shows\n")
+            sys.stdout.write(f"and {len(rest)} settings with their defaults (--all shows them)\n")
 
 
 def _plain(found: Placed, explanation: Explanation) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`hazelcast-sidecar inject`: what the webhook would do, done to manifests."""
+"""`hazelcast-sidecar inject`, which does to manifests what the webhook would do."""
 
 import argparse
 
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Inject every Pod and workload that is annotated."""
+    """Inject members into every annotated Pod and workload."""
     settings = SettingsFile(options.settings).load()
     defaults = DefaultSpecs(settings)
 

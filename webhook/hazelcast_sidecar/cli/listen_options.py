@@ -1,4 +1,4 @@
-"""Options of the commands that listen."""
+"""Options of the commands that listen on ports."""
 
 import argparse
 
@@ -8,18 +8,18 @@ _MAX_PORT = 65535
 
 
 def add_admin_listen(parser: argparse.ArgumentParser) -> None:
-    """Where the kubelet and Prometheus, which come from outside the Pod, ask."""
+    """Add the option for the address of probes and metrics, which are asked for from outside the Pod."""
     parser.add_argument(
         "--admin-listen",
         type=address,
         default="0.0.0.0:8080",
         metavar="HOST:PORT",
-        help="/livez, /readyz and /metrics (%(default)s)",
+        help="address of /livez, /readyz and /metrics (%(default)s)",
     )
 
 
 def address(text: str) -> Address:
-    """HOST:PORT to listen on."""
+    """Parse HOST:PORT to listen on."""
     host, separator, port = text.rpartition(":")
     if not separator or not port.isdecimal() or int(port) > _MAX_PORT:
         raise argparse.ArgumentTypeError(f'"{text}" is not HOST:PORT, such as 0.0.0.0:8443')

@@ -29,22 +29,22 @@ _NAMES |= {f"{name.lower()}{end}": name for _, name in KINDS for end in ("", "s"
 
 
 def fetch(options: argparse.Namespace) -> tuple[dict[str, Any], Settings]:
-    """The object that `options.target` names, as kubectl would, and the settings of the installation.
+    """Return the object that `options.target` names, and the settings of the installation.
 
     Raises:
-        InvalidSettingsError: there is no such kind or object, or no cluster answers.
+        InvalidSettingsError: the kind or the object does not exist, or no cluster answers.
     """
     kind, _, name = options.target.rpartition("/")
     known = _NAMES.get((kind or "pod").lower().partition(".")[0])
     if known is None or not name:
         kinds = ", ".join(sorted({*_NAMES.values()}))
-        sentence = f'"{options.target}" is no Pod and not KIND/NAME with a kind of {kinds}'
+        sentence = f'"{options.target}" is neither a Pod nor KIND/NAME, where KIND is one of {kinds}'
         raise InvalidSettingsError([Problem("target", sentence)])
     return asyncio.run(_fetch(options, known, name))
 
 
 async def _fetch(options: argparse.Namespace, kind: str, name: str) -> tuple[dict[str, Any], Settings]:
-    # Imported here: files are explained without them.
+    # Imported here, because explaining files does not need them.
     from kubernetes.aio.client import ApiClient  # noqa: PLC0415
 
     from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words  # noqa: PLC0415
@@ -56,7 +56,7 @@ async def _fetch(options: argparse.Namespace, kind: str, name: str) -> tuple[dic
         try:
             found = await api.read(_kind(kind), options.namespace, name)
             if found is None:
-                sentence = f"there is no {kind} {name} in the namespace {options.namespace}"
+                sentence = f"the namespace {options.namespace} has no {kind} {name}"
                 raise InvalidSettingsError([Problem("target", sentence)])
             return found, await _installed(api)
         except (*CONNECTION_ERRORS, *UNDECODABLE, ApiError) as error:
@@ -73,7 +73,7 @@ def _kind(name: str) -> Kind:
 
 
 async def _installed(api: Api) -> Settings:
-    """The settings in the installation's ConfigMap; the shipped ones where there is none."""
+    """Return the settings in the installation's ConfigMap, or the shipped ones if there is none."""
     from hazelcast_sidecar.kube.objects import KEPT_KINDS  # noqa: PLC0415
 
     return installed(await api.read(KEPT_KINDS["ConfigMap"], INJECTOR, SETTINGS))

@@ -1,4 +1,4 @@
-"""Options that several commands have, and types of options."""
+"""Options that several commands have, and their types."""
 
 import argparse
 import re
@@ -11,23 +11,23 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """What annotations are where a Pod does not set them, and the like."""
+    """Add the option for the file with the settings, such as defaults of annotations."""
     parser.add_argument(
         "--settings",
         type=Path,
         metavar="FILE",
-        help="YAML with defaults, namespaces, runAsUser; taken up again when it changes (the shipped ones)",
+        help="YAML file with defaults, namespaces and runAsUser (default: the shipped settings)",
     )
 
 
 def add_files(parser: OptionContainer, *, positional: bool = False) -> None:
-    """Which files to read."""
+    """Add the options for the files to read."""
     parser.add_argument(
         "-f",
         "--filename",
         action="append",
         metavar="FILE",
-        help="manifest or folder of manifests, YAML or JSON; - is standard input; may be repeated",
+        help="manifest or folder of manifests, YAML or JSON; - is standard input; repeatable",
     )
     if positional:
         parser.add_argument("files", nargs="*", metavar="FILE", help="the same as -f")
@@ -35,27 +35,25 @@ def add_files(parser: OptionContainer, *, positional: bool = False) -> None:
 
 
 def add_recursive(parser: OptionContainer) -> None:
-    """Whether folders in folders are read."""
-    parser.add_argument(
-        "-R", "--recursive", action="store_true", help="read the folders in folders of manifests, too"
-    )
+    """Add the option to read subfolders."""
+    parser.add_argument("-R", "--recursive", action="store_true", help="also read subfolders")
 
 
-def add_namespace(parser: argparse.ArgumentParser, of: str = "of objects that name none") -> None:
-    """Which namespace is meant where nothing says it."""
+def add_namespace(parser: argparse.ArgumentParser, of: str = "namespace of objects without one") -> None:
+    """Add the option for the namespace of what names none."""
     parser.add_argument("-n", "--namespace", default="default", metavar="NS", help=f"{of} (%(default)s)")
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
-    """Which cluster to ask, as kubectl has it."""
+    """Add the options for the cluster, as kubectl has them."""
     parser.add_argument(
-        "--kubeconfig", type=Path, metavar="FILE", help="names the cluster (as for kubectl: KUBECONFIG)"
+        "--kubeconfig", type=Path, metavar="FILE", help="kubeconfig (default: as for kubectl)"
     )
-    parser.add_argument("--context", metavar="NAME", help="of the kubeconfig (its current one)")
+    parser.add_argument("--context", metavar="NAME", help="context of the kubeconfig (default: current)")
 
 
 def time_span(text: str) -> timedelta:
-    """A number of seconds, minutes, hours or days."""
+    """Parse a number of seconds, minutes, hours or days."""
     match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", text, re.ASCII)
     if match is None:
         raise argparse.ArgumentTypeError(f'"{text}" is not a time span such as 30s, 10m, 12h or 90d')

@@ -1,4 +1,4 @@
-"""What commands print: objects as YAML or JSON for programs and pipes, tables for people.
+"""Output of the commands: objects as YAML or JSON for programs and pipes, tables for people.
 
 Colour is for terminals: rich leaves it out for pipes, and where NO_COLOR asks for none.
 """
@@ -16,21 +16,21 @@ from hazelcast_sidecar.text import in_json, in_lines, in_one_line, in_yaml
 
 
 def add_output(parser: argparse.ArgumentParser, *formats: str) -> None:
-    """The form of what the command prints; the first one is what it prints unless told."""
+    """Add the option for the output format; the first format is the default."""
     parser.add_argument(
-        "-o", "--output", choices=formats, default=formats[0], help="form of the output (%(default)s)"
+        "-o", "--output", choices=formats, default=formats[0], help="output format (%(default)s)"
     )
 
 
 def objects(documents: Sequence[Any], form: str) -> str:
-    """Objects of Kubernetes as text: YAML documents, or JSON, several as a `List`, which kubectl takes."""
+    """Format Kubernetes objects as YAML documents, or as JSON, several as a `List` for kubectl."""
     if form == "json" and len(documents) > 1:
         documents = [{"apiVersion": "v1", "kind": "List", "items": list(documents)}]
     return values(documents, form)
 
 
 def values(documents: Sequence[Any], form: str) -> str:
-    """Anything as text: YAML documents, or one JSON value, an array where there are several."""
+    """Format any values as YAML documents, or as one JSON value; several become an array."""
     if form == "json":
         shown = documents[0] if len(documents) == 1 else list(documents)
         return in_json(json.dumps(shown, indent=2, ensure_ascii=False)) + "\n"
@@ -38,7 +38,7 @@ def values(documents: Sequence[Any], form: str) -> str:
 
 
 def listed(elements: Sequence[Any], form: str) -> str:
-    """Any values as text: YAML documents, or one JSON array, however many there are."""
+    """Format any values as YAML documents, or as one JSON array, however many there are."""
     if form == "json":
         return in_json(json.dumps(list(elements), indent=2, ensure_ascii=False)) + "\n"
     return values(elements, form)
@@ -61,7 +61,7 @@ _Readable.add_representer(str, _text)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns as kubectl has them; a cell may have rich's markup for colour."""
+    """Print columns as kubectl does; a cell may have rich's markup for colour."""
     from rich.console import Console  # noqa: PLC0415 - a tenth of the start, for tables only
     from rich.table import Table  # noqa: PLC0415
 
@@ -73,29 +73,29 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def plain(text: str) -> str:
-    """Make a cell of a text, whatever is in it."""
+    """Make a table cell of any text."""
     from rich.markup import escape  # noqa: PLC0415 - as above
 
     return escape(in_one_line(text))
 
 
 def say(text: str) -> None:
-    """Print a line for people, whatever it repeats."""
+    """Print a line for people; its text may repeat untrusted input."""
     sys.stdout.write(f"{in_one_line(text)}\n")
 
 
 def write_documents(text: str) -> None:
-    """Print documents: as they are into a pipe, and for a terminal with what it would obey escaped."""
+    """Print documents: unchanged into a pipe, and with control characters escaped on a terminal."""
     binary = getattr(sys.stdout, "buffer", None)
     if binary is None or sys.stdout.isatty():
         sys.stdout.write(in_lines(text) if sys.stdout.isatty() else text)
         return
-    # In UTF-8 whatever the locale is, and with the line breaks that the text has.
+    # In UTF-8 under every locale, and with the line breaks that the text has.
     sys.stdout.flush()
     binary.write(text.encode())
     binary.flush()
 
 
 def complain(text: str) -> None:
-    """A line for the person at the keyboard, beside what goes into a pipe."""
+    """Print a message to standard error, apart from what goes into a pipe."""
     print(in_one_line(text), file=sys.stderr)  # noqa: T201

@@ -1,4 +1,4 @@
-"""`hazelcast-sidecar policy`: admission policies that inject without a webhook."""
+"""`hazelcast-sidecar policy`, which prints admission policies that inject without a webhook."""
 
 import argparse
 import sys
@@ -10,8 +10,8 @@ from hazelcast_sidecar.cli.output import add_output, objects
 from hazelcast_sidecar.runtime.settings_file import SettingsFile
 
 _EXAMPLES = """needs Kubernetes 1.36 or newer
-Annotations count on Pods and Pod templates only, nothing is warned of, and a workload whose name is no DNS
-label needs the annotation group; the comment on top of the YAML has the rest.
+Only annotations on Pods and Pod templates count, there are no warnings, and a workload whose name is not a
+DNS label needs the annotation group; the comment at the top of the YAML lists all differences.
 
 examples:
   hazelcast-sidecar policy | kubectl apply --server-side -f -
@@ -21,7 +21,7 @@ examples:
 
 _INTRODUCTION = (
     "Kubernetes 1.36 and newer: the API server injects Hazelcast members itself, without a webhook. Made by "
-    "`hazelcast-sidecar policy`; make it anew rather than change it. What it does otherwise than the webhook:"
+    "`hazelcast-sidecar policy`; do not edit it, make it again. Differences from the webhook:"
 )
 
 
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _header() -> str:
-    """What the policies are, as comments."""
+    """Return the policies' description as YAML comments."""
     lines = wrap(_INTRODUCTION, 108)
     for limit in LIMITS:
         lines += wrap(limit, 108, initial_indent="- ", subsequent_indent="  ")

@@ -1,4 +1,4 @@
-"""`hazelcast-sidecar resources`: what the controller would make beside injected Pods."""
+"""`hazelcast-sidecar resources`, which prints the objects that the controller would create."""
 
 import argparse
 import sys
@@ -39,24 +39,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = _EXAMPLES
     add_files(parser, positional=True)
-    parser.add_argument("--group", help="a group, of Pods with the defaults, instead of files")
+    parser.add_argument("--group", help="name of a group of Pods with the defaults, instead of files")
     add_namespace(parser)
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="with --group: an annotation of its Pods; may be repeated",
+        help="with --group: an annotation of its Pods; repeatable",
     )
     parser.add_argument(
-        "--service-account", default="default", help="with --group: of its Pods (%(default)s)"
+        "--service-account", default="default", help="with --group: ServiceAccount of its Pods (%(default)s)"
     )
     add_settings(parser)
     add_output(parser, "yaml", "json", "table")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the objects of every group; 1 where a Pod would be denied."""
+    """Print the objects of every group, and return 1 if a Pod would be denied."""
     settings = SettingsFile(options.settings).load()
     defaults = DefaultSpecs(settings)
     participants: dict[tuple[str, str], list[Participant]] = defaultdict(list)
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _pods(options: argparse.Namespace, reading: Reading) -> Iterator[tuple[str, Placed]]:
-    """Yield the Pods and workloads that are meant, each with where it is."""
+    """Yield the Pods and workloads that the options name, each with its place."""
     if options.group:
         yield f"Pod/{options.group}", Placed("", _pod(options))
     for found in reading.objects():
@@ -98,9 +98,9 @@ def _pods(options: argparse.Namespace, reading: Reading) -> Iterator[tuple[str, 
 def _injected(
     obj: Object, defaults: Defaults, run_as_user: int | None
 ) -> tuple[Sequence[Problem], Status | None]:
-    """Return what keeps an object from injection, and the status that it then has, or has already.
+    """Return what keeps an object from injection, and the status that it would have or already has.
 
-    That this fails, in whatever way, is a problem of this object alone.
+    A failure is a problem of this object alone.
     """
     try:
         result = renew(obj, defaults, run_as_user)
@@ -116,7 +116,7 @@ def _workload(placed: Placed, *, of_group: bool) -> GroupWorkload:
 
 
 def _pod(options: argparse.Namespace) -> dict[str, Any]:
-    """A Pod of the group."""
+    """Make a Pod of the group."""
     annotations = {INJECT: "true"}
     for text in options.set:
         name, separator, value = text.partition("=")
@@ -129,7 +129,7 @@ def _pod(options: argparse.Namespace) -> dict[str, Any]:
         "metadata": {
             "name": options.group,
             "annotations": annotations | {GROUP: options.group},
-            # A budget is for Pods of such workloads only.
+            # Only such workloads can have a PodDisruptionBudget.
             "ownerReferences": [{"kind": "Deployment", "name": options.group, "controller": True}],
         },
         "spec": {"serviceAccountName": options.service_account, "containers": []},
@@ -145,4 +145,4 @@ def _write(made: list[dict[str, Any]], form: str) -> None:
     elif made:
         sys.stdout.write(objects(made, form))
     else:
-        complain("nothing is injected, so nothing is needed beside it")
+        complain("nothing is injected, so no objects are needed")

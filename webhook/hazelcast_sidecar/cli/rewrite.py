@@ -1,4 +1,4 @@
-"""Files of manifests, rewritten object by object: to standard output, in place, or shown as a difference."""
+"""Manifest files, rewritten object by object: to standard output, in place, or shown as a diff."""
 
 import argparse
 import gc
@@ -31,18 +31,18 @@ class _File(NamedTuple):
     after: str
     """With every object in it, for the file itself."""
     piped: str
-    """Without what was refused, for a pipe."""
+    """Without refused objects, for a pipe."""
     contents: list[Any]
     """Its documents, for a pipe."""
 
 
 def add_rewriting(parser: argparse.ArgumentParser) -> None:
-    """What to read, and where the result goes."""
+    """Add the options for what to read, and where the result goes."""
     add_files(parser, positional=True)
     parser.add_argument(
         "--keep-refused",
         action="store_true",
-        help="print objects that are refused as they are, instead of leaving them out of the output",
+        help="print refused objects unchanged, instead of leaving them out",
     )
     to = parser.add_mutually_exclusive_group()
     to.add_argument("--in-place", action="store_true", help="write the result into the files")
@@ -51,12 +51,12 @@ def add_rewriting(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         choices=("yaml", "json", "table"),
-        help="write all in this form, or list what happens to each object (as each file was written)",
+        help="output format, or a list of what happens to each object (default: the format of each file)",
     )
 
 
 def rewrite(options: argparse.Namespace, one: Rewrite) -> int:
-    """Rewrite every file; 1 where there is a problem, which leaves its object as it is."""
+    """Rewrite every file, and return 1 if there is a problem, which leaves its object unchanged."""
     given = given_files(options.filename, options.files)
     if options.in_place and "-" in given:
         raise InvalidSettingsError([Problem("--in-place", "standard input is not a file")])
@@ -73,7 +73,7 @@ def rewrite(options: argparse.Namespace, one: Rewrite) -> int:
     else:
         _write(options, rewritten, reading)
     if rewriting.left_out and not (options.in_place or options.diff or options.output == "table"):
-        complain("left out of the output: what was refused or could not be read; --keep-refused keeps it")
+        complain("left out of the output: refused and unreadable objects; --keep-refused keeps them")
     complain(rewriting.summary)
     return 1 if reading.failed else 0
 
@@ -90,7 +90,7 @@ class _Rewriting:
 
     @property
     def summary(self) -> str:
-        """How many objects were changed, stayed and were refused."""
+        """Return how many objects were changed, unchanged and refused."""
         counted = self._counts.items() or [("no Pod or workload", 0)]
         return ", ".join(f"{count} {outcome}" if count else outcome for outcome, count in sorted(counted))
 
@@ -142,7 +142,7 @@ class _Rewriting:
         self.left_out = True
         left, content = _without(text, document, refused)
         if content is None and "" not in refused:
-            sentence = "the whole list is left out, as it cannot be read without what was refused"
+            sentence = "the whole list is left out, because it cannot be read without its refused objects"
             complain(f"{source.name}:{document.first_line}: {sentence}")
         return text, left, content
 
@@ -159,10 +159,10 @@ class _Rewriting:
             result = self._one(placed, written)
         except InvalidSettingsError:
             raise
-        except Exception as error:  # noqa: BLE001 - in whatever way it fails, it is a problem of this object alone
+        except Exception as error:  # noqa: BLE001 - any failure is this object's alone
             return Result(Reason.INVALID, problems=[unexpected(error)])
         if result.operations and (key := document.repeated_key(placed.path)) is not None:
-            sentence = "stands twice in one mapping, of which kubectl takes the last; remove one of them"
+            sentence = "is twice in one mapping, and kubectl takes the last; remove one of them"
             return result._replace(operations=(), problems=[Problem(key, sentence)])
         return result
 
@@ -213,12 +213,12 @@ def _write(options: argparse.Namespace, rewritten: list[_File], reading: Reading
     else:
         for file in rewritten[:-1]:
             if _ends_within_a_text(file.piped):
-                complain(f"{file.source.name}: its last text gets a line break at its end in this output")
+                complain(f"{file.source.name}: its last text ends with an added line break in this output")
         write_documents(_joined([file.piped for file in rewritten]))
 
 
 def _ends_within_a_text(text: str) -> bool:
-    """Tell whether a line break behind a stream would be a part of what it says."""
+    """Tell whether a line break after a stream would become part of its last text."""
     if text.endswith("\n") or not text:
         return False
     *_, last = parts(text)
@@ -236,7 +236,7 @@ def _diff_lines(text: str) -> list[str]:
 
 
 def _joined(texts: list[str]) -> str:
-    """Several files as one stream."""
+    """Join several files to one stream."""
     pieces: list[str] = []
     for text in filter(None, texts):
         if pieces and not pieces[-1].endswith("\n"):

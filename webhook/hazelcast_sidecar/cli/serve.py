@@ -1,4 +1,4 @@
-"""`hazelcast-sidecar serve`: the webhook's server."""
+"""`hazelcast-sidecar serve`, which runs the webhook's server."""
 
 import argparse
 from pathlib import Path
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=address,
         default="0.0.0.0:8443",
         metavar="HOST:PORT",
-        help="admission reviews, over TLS (%(default)s)",
+        help="address of the webhook, over TLS (%(default)s)",
     )
     add_admin_listen(parser)
     parser.add_argument("--tls-cert", type=Path, required=True, metavar="FILE", help="certificate chain, PEM")
@@ -30,12 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--client-ca",
         type=Path,
         metavar="FILE",
-        help="serve only clients with a certificate that one of these (PEM) signed, as API servers can have",
+        help="serve only clients whose certificate was signed by one of these CAs (PEM)",
     )
     parser.add_argument(
         "--client-name",
         metavar="NAME",
-        help="of these only one whose certificate is for this name (common name or alternative name)",
+        help="serve only the client whose certificate has this name (common name or alternative name)",
     )
     add_settings(parser)
     parser.add_argument(
@@ -43,15 +43,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=5.0,
         metavar="N",
-        help="how long to go on answering after SIGTERM (%(default)s)",
+        help="time to go on answering after SIGTERM (%(default)s)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until told to stop."""
+    """Serve until a signal ends it."""
     if options.client_name and not options.client_ca:
         raise InvalidSettingsError(
-            [Problem("--client-name", "it judges certificates; name --client-ca, too")]
+            [Problem("--client-name", "it needs client certificates; give --client-ca, too")]
         )
     # Imported here: --help and completion do without what serves, and so without the extra.
     from hazelcast_sidecar.server.server import ServerSettings  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`hazelcast-sidecar uninject`: manifests as they were before `inject`."""
+"""`hazelcast-sidecar uninject`, which restores manifests as they were before `inject`."""
 
 import argparse
 
@@ -19,5 +19,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Take out of every Pod and workload what was injected."""
+    """Remove from every Pod and workload what was injected."""
     return rewrite(options, lambda placed, _: uninject(placed.obj))

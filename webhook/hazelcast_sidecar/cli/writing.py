@@ -1,4 +1,4 @@
-"""Files written again so that each is always whole: first all of them beside the old ones, then renamed."""
+"""Files rewritten atomically: new ones are written beside the old ones, then renamed."""
 
 import contextlib
 import os
@@ -18,10 +18,10 @@ class Rewritten(NamedTuple):
 
 
 def write_all(files: Iterable[Rewritten]) -> None:
-    """Write all of these files, or, where there is no room for one, none.
+    """Write all of these files, or none if one cannot be written.
 
-    Mode and owner stay; of a symbolic link the file that it names is written. A file with several hard links
-    is another one afterwards, and a line says so.
+    Mode and owner are kept; a symbolic link is followed. A file with several hard links is separated from the
+    others, which a message reports.
 
     Raises:
         OSError: one cannot be written; nothing has changed.

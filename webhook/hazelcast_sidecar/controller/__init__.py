@@ -1,1 +1,1 @@
-"""The controller: everything beside the Pod appears by itself."""
+"""The controller, which creates and maintains everything that injected Pods need."""

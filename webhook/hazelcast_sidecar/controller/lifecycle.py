@@ -1,4 +1,4 @@
-"""The controller's life: watch, take part in the election, work while leading, stop."""
+"""The controller's life cycle: watch, take part in the election, work while leading, stop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -50,18 +50,18 @@ _MISSED_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class ControllerSettings:
-    """How one controller runs.
+    """Settings of one controller.
 
     Attributes:
-        kubeconfig: names the cluster; None: the one that this Pod runs in.
-        namespace: where the Lease is.
-        identity: this replica's, in the Lease.
-        lease_seconds: how long a leader that is gone keeps the others waiting.
-        certificates: how to keep the webhook's; None: somebody else does.
-        settings: the webhook's own file; None: the shipped ones.
-        audit_seconds: from one look at all Pods to the next.
-        repair: reasons for which Pods are evicted, in this order.
-        repair_seconds: that this replica must have led, and the settings been in use, before that.
+        kubeconfig: the kubeconfig of the cluster; None: the Pod's own cluster.
+        namespace: of the Lease.
+        identity: of this replica, in the Lease.
+        lease_seconds: time until another replica takes over from a lost leader.
+        certificates: the policy for the webhook's certificates; None: others issue them.
+        settings: the webhook's settings file; None: the shipped settings.
+        audit_seconds: interval between audits of all Pods.
+        repair: findings for which Pods are evicted, in this order.
+        repair_seconds: time of leading, with unchanged settings, before that.
     """
 
     admin_listen: Address
@@ -111,12 +111,12 @@ async def _run(settings: ControllerSettings) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         await admin.cleanup()
     for task in ended:
-        task.result()  # none should end by itself: it has a fault to tell
+        task.result()  # tasks do not end by themselves: this raises their error
     log("stopped")
 
 
 class Controller:
-    """The parts, put together: every replica watches, and the one that leads works."""
+    """All parts of a controller: every replica watches, and the leader works."""
 
     def __init__(self, api_client: client.ApiClient, settings: ControllerSettings, log: LogLine) -> None:
         self._log = log
@@ -172,21 +172,21 @@ class Controller:
             )
 
     def _touch(self, key: Key) -> None:
-        """Enqueue a group, if this replica works on groups: else they would only become more."""
+        """Enqueue a group, if this replica reconciles groups; otherwise they would only accumulate."""
         if self._reconciling:
             self._queue.add(key)
 
     def _miss(self, key: Key) -> None:
-        """Look at a group whose object has gone, but not at once.
+        """Enqueue the group of a deleted object after a delay.
 
-        With its workload the garbage collector removes Pods and objects in any order; what is made again for
-        Pods that are about to go would only have to be removed again.
+        With a workload the garbage collector deletes Pods and objects in any order; an object that is
+        created again for Pods that are about to go would have to be deleted again.
         """
         if self._reconciling:
             self._queue.add_later(key, _MISSED_SECONDS)
 
     async def watch(self) -> None:
-        """Keep the indexes like the API server's, until cancelled."""
+        """Keep the indexes in sync with the API server, until cancelled."""
         async with asyncio.TaskGroup() as group:
             for reflector in self._reflectors:
                 group.create_task(self._keep_up(reflector.run, Where.WATCH))
@@ -195,13 +195,13 @@ class Controller:
             group.create_task(self._keep_up(following, Where.SETTINGS))
 
     async def work(self) -> None:
-        """What the leader does, until cancelled."""
+        """Do the leader's work, until cancelled."""
         self.metrics.leader.set(1)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep_up(self._recorder.work, Where.EVENT))
                 group.create_task(self._keep_up(self._reconcile, Where.RECONCILE))
-                # A new one for each term: it tells what happens from now on.
+                # A new one for each term: it reports what happens from now on.
                 denials = Denials(self._api, self._recorder, self.metrics, self._log)
                 group.create_task(self._keep_up(denials.run, Where.DENIAL))
                 group.create_task(self._keep_up(self._webhook_owner.work, Where.OWNER))
@@ -212,11 +212,11 @@ class Controller:
             self.metrics.leader.set(0)
 
     async def _keep_up(self, work: Callable[[], Awaitable[None]], where: Where) -> None:
-        """Do one thing of several that go on beside each other: what ends it ends none of the others."""
+        """Run one of several parallel tasks; its failure ends none of the others."""
         await keep_up(work, self.faults, where)
 
     async def _audit(self) -> None:
-        """What the audit finds stands on the index of injected Pods, so that must be there."""
+        """Audit once the index of injected Pods is complete, on which the audit depends."""
         await self._pods_known.wait()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_up(self._auditor.work, Where.AUDIT))
@@ -229,7 +229,7 @@ class Controller:
             self._repairer.settle()
 
     async def _reconcile(self) -> None:
-        """First every group, since nobody may have done so for a while; then those that are touched."""
+        """Reconcile every group once, as there may have been no leader for a while; then enqueued ones."""
         self._reconciler.forget()
         self._reconciling = True
         try:
@@ -247,7 +247,7 @@ class Controller:
 
 
 async def _first(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> list[asyncio.Task[None]]:
-    """Wait for the signal to stop, or for a task that ended though none should."""
+    """Wait for the signal to stop, or for a task that ended unexpectedly."""
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()

@@ -1,1 +1,1 @@
-"""The demonstration without a cluster: what a patched Pod says, run as plain programs on this machine."""
+"""The demonstration without a cluster, which runs the containers of patched Pods as plain programs."""

@@ -43,11 +43,11 @@ _POLL_SECONDS = 0.25
 
 
 async def run(screen: Screen, *, stay: bool) -> dict[str, Any]:
-    """Run it all; the figures that its last line reports.
+    """Run the whole demonstration, and return the figures for its last line.
 
     Args:
-        screen: where to show it.
-        stay: stay up after the last step until Ctrl-C, with the lost replica back.
+        screen: the output.
+        stay: keep running after the last step until Ctrl-C, with the lost replica back.
 
     Raises:
         DemoError: something is missing, busy or did not start.
@@ -76,15 +76,15 @@ async def run(screen: Screen, *, stay: bool) -> dict[str, Any]:
 def _source(path: str) -> Path:
     found = _CHECKOUT / path
     if not found.exists():
-        raise DemoError(f"the demonstration runs from a source checkout, and {path} is not in {_CHECKOUT}")
+        raise DemoError(f"the demonstration needs a source checkout, and {path} is not in {_CHECKOUT}")
     return found
 
 
 def _check_addresses() -> None:
-    """Every address and port must be free before anything is downloaded or started.
+    """Check that every address and port is free, before anything is downloaded or started.
 
     Raises:
-        DemoError: one is not.
+        DemoError: one is not free.
     """
     for address in ADDRESSES:
         for port in _PORTS:
@@ -99,20 +99,18 @@ def _check_addresses() -> None:
 def _why_not(address: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"port {port} of {address} is busy: stop what listens there (a Hazelcast member, another "
+            f"port {port} of {address} is in use: stop what listens there (a Hazelcast member, another "
             "demonstration?) and try again"
         )
     if error.errno == errno.EADDRNOTAVAIL:
-        return (
-            f"this machine has no address {address}: on macOS, `sudo ifconfig lo0 alias {address}` makes it"
-        )
+        return f"this machine lacks the address {address}: on macOS, run `sudo ifconfig lo0 alias {address}`"
     return f"port {port} of {address} cannot be used: {error.strerror}"
 
 
 async def _inject(screen: Screen, machine: Machine, deployment: JsonObject, namespace: str) -> list[Replica]:
-    """Start the webhook, and have it inject the Pod of each replica."""
+    """Start the webhook, and send it the Pod of each replica."""
     screen.say(
-        "The Deployment has this annotation on its Pod template, and nothing else of Hazelcast:", "bold"
+        "The only trace of Hazelcast in the Deployment is this annotation on its Pod template:", "bold"
     )
     for key, value in deployment["spec"]["template"]["metadata"]["annotations"].items():
         screen.say(f'    {key}: "{value}"', "cyan")
@@ -122,7 +120,7 @@ async def _inject(screen: Screen, machine: Machine, deployment: JsonObject, name
             pod = replica_pod(deployment, namespace)
             injected = await admit(pod, url, tls, machine.http)
             if index == 0:
-                screen.say("What the webhook makes of each Pod:", "bold")
+                screen.say("The webhook changes each Pod like this:", "bold")
                 screen.difference(pod, injected)
             replicas.append(Replica(index, address, injected, machine))
         return replicas
@@ -130,7 +128,7 @@ async def _inject(screen: Screen, machine: Machine, deployment: JsonObject, name
 
 @asynccontextmanager
 async def _webhook(screen: Screen, machine: Machine) -> AsyncIterator[tuple[str, ssl.SSLContext]]:
-    """The real webhook as a program of its own: its URL, and how to trust it."""
+    """Run the real webhook as a separate program, and yield its URL and a context that trusts it."""
     port, admin_port = _free_ports(2)
     now = datetime.now(UTC)
     authority = make_authority(now)
@@ -163,7 +161,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 async def _tell(screen: Screen, replicas: list[Replica], resources: Beside) -> dict[str, Any]:
-    """The story: form a cluster, put here, get there, lose a replica, get again."""
+    """Form a cluster, put through one replica, get through another, kill the first, and get again."""
     first, second = replicas
     with screen.step(f"{len(replicas)} replicas started: each a Hazelcast member, then the application"):
         await asyncio.gather(*(replica.start(resources, list(ADDRESSES)) for replica in replicas))
@@ -193,7 +191,7 @@ async def _tell(screen: Screen, replicas: list[Replica], resources: Beside) -> d
 
 
 async def _members_seen_by(replica: Replica, size: int) -> int:
-    """The members that a replica's client knows; it hears of a new one a moment after the members do."""
+    """Return how many members a replica's client knows; it hears of a new one after the members do."""
     seen = len(json.loads(await replica.get("/members"))["members"])
     if seen != size:
         raise DemoError(f"the application of replica {replica.index} sees {seen} members instead of {size}")
@@ -201,7 +199,7 @@ async def _members_seen_by(replica: Replica, size: int) -> int:
 
 
 async def _eventually(ask: Callable[[], Awaitable[T]]) -> T:
-    """The first answer without an error: after a change of members the application may need a moment."""
+    """Return the first answer without an error: after a change of members it may take a moment."""
     deadline = monotonic() + _FAIL_OVER_SECONDS
     while True:
         try:
@@ -213,7 +211,7 @@ async def _eventually(ask: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _stay(screen: Screen, replicas: list[Replica], resources: Beside) -> None:
-    """Bring the lost replica back, as its ReplicaSet would, and leave everything to the user."""
+    """Bring the lost replica back, as its ReplicaSet would, and wait for the user."""
     with screen.step(f"replica {replicas[0].index} is back"):
         await replicas[0].start(resources, list(ADDRESSES))
         await _eventually(lambda: _members_seen_by(replicas[1], len(replicas)))
@@ -221,5 +219,5 @@ async def _stay(screen: Screen, replicas: list[Replica], resources: Beside) -> N
     screen.say(f"    curl '{replicas[0].url}/put?key=k&value=v'")
     screen.say(f"    curl '{replicas[1].url}/get?key=k'")
     screen.say(f"    curl '{replicas[1].url}/members'")
-    screen.say(f"Logs are in {replicas[0].machine.folder}. Ctrl-C ends it all, and removes them.")
+    screen.say(f"Logs are in {replicas[0].machine.folder}. Ctrl-C stops everything, and removes them.")
     await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""From the Deployment's manifest to the Pods of its replicas, as Kubernetes' controllers make them."""
+"""Pods of a Deployment's replicas, made from its manifest as Kubernetes' controllers make them."""
 
 import hashlib
 import json
@@ -24,14 +24,14 @@ _HASH_LENGTH = 10
 
 
 class Beside(NamedTuple):
-    """What a member needs of all that stands beside the Pods of the group in their namespace."""
+    """The objects of a group that its members need, apart from their Pods."""
 
     config_map: JsonObject
     headless_service: JsonObject
 
 
 def read_deployment(folder: Path) -> tuple[JsonObject, str]:
-    """The Deployment in a kustomization's folder, and the namespace it goes to.
+    """Return the Deployment in a kustomization's folder, and its namespace.
 
     Raises:
         DemoError: a file cannot be read, or there is not exactly one of each.
@@ -55,14 +55,14 @@ def read_deployment(folder: Path) -> tuple[JsonObject, str]:
 
 
 def beside(pods: Iterable[JsonObject], namespace: str) -> Beside:
-    """What the controller makes for the members of one group, from the record that each Pod carries."""
+    """Make the controller's objects for the members of one group, from the status annotations of its Pods."""
     statuses = [status.decode(pod["metadata"]["annotations"][STATUS]) for pod in pods]
     objects = {obj["kind"]: obj for obj in of_group(requirements_of(statuses), statuses[0].group, namespace)}
     return Beside(objects["ConfigMap"], objects["Service"])
 
 
 def replica_pod(deployment: JsonObject, namespace: str) -> JsonObject:
-    """A Pod as the Deployment's ReplicaSet creates it, with the API server's defaults."""
+    """Make a Pod as the Deployment's ReplicaSet creates it, with the API server's defaults."""
     template = deepcopy(deployment["spec"]["template"])
     name = deployment["metadata"]["name"]
     template_hash = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
@@ -96,7 +96,7 @@ def replica_pod(deployment: JsonObject, namespace: str) -> JsonObject:
 
 
 def admission_review(pod: JsonObject) -> JsonObject:
-    """What the API server sends to a webhook before it stores a Pod (admission.k8s.io/v1)."""
+    """Make the review that the API server sends before it stores a Pod (admission.k8s.io/v1)."""
     pods = {"group": "", "version": "v1", "resource": "pods"}
     kind = {"group": "", "version": "v1", "kind": "Pod"}
     return {
@@ -120,10 +120,10 @@ def admission_review(pod: JsonObject) -> JsonObject:
 
 
 async def admit(pod: JsonObject, url: str, tls: ssl.SSLContext, http: aiohttp.ClientSession) -> JsonObject:
-    """Send a Pod to the webhook and apply the patch that it answers, as the API server does.
+    """Send a Pod to the webhook and apply the patch that it returns, as the API server does.
 
     Raises:
-        DemoError: the webhook did not allow the Pod, or answered something else than a patch for it.
+        DemoError: the webhook did not allow the Pod, or did not answer with a patch.
     """
     review = admission_review(pod)
     async with http.post(f"{url}?timeout=5s", json=review, ssl=tls) as response:
@@ -136,12 +136,12 @@ async def admit(pod: JsonObject, url: str, tls: ssl.SSLContext, http: aiohttp.Cl
     if not answer["allowed"]:
         raise DemoError(f"the webhook denied the Pod: {answer['status']['message']}")
     if "patch" not in answer:
-        raise DemoError("the webhook left the Pod as it was")
+        raise DemoError("the webhook did not change the Pod")
     patched: JsonObject = jsonpatch.apply_patch(pod, json.loads(b64decode(answer["patch"])))
     return patched
 
 
 def selects(service: JsonObject, pod: JsonObject) -> bool:
-    """Whether a Service's selector matches a Pod, that is, its DNS name has the Pod's address."""
+    """Tell whether a Service's selector matches a Pod, so that its DNS name has the Pod's address."""
     labels = pod["metadata"].get("labels", {})
     return all(labels.get(key) == value for key, value in service["spec"]["selector"].items())

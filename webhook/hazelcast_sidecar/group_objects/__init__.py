@@ -1,1 +1,1 @@
-"""What stands beside the Pods of a group: ConfigMap, headless Service and more."""
+"""Objects that the Pods of a group need: ConfigMap, headless Service and more."""

@@ -1,7 +1,7 @@
-"""What a Pod itself shows of its member, to compare its status annotation with.
+"""Facts that a Pod's spec shows of its member, to verify its status annotation.
 
-The status is an annotation, so anyone who may create or update Pods can write it. What stands in the spec
-cannot be changed after the Pod was created, and the member does what it says.
+The status is an annotation, so anyone who may create or update Pods can write it. The spec cannot be changed
+after the Pod was created, and the member does what it says.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import CONFIG_VOLUME, CONTAINER, GROUP, RESOURCE_PREFIX, is_group, resource_name
 
 _MAX_PORTS = 16
-"""How many ports of a member count: it gets three at most, in front of what other webhooks add."""
+"""Ports of a member that count: it gets three at most, before those that other webhooks add."""
 
 
 class _Variable(msgspec.Struct, gc=False):
@@ -48,28 +48,28 @@ class _Metadata(msgspec.Struct, gc=False):
 
 
 class PodWithMember(msgspec.Struct, gc=False):
-    """A Pod as far as its member shows in it."""
+    """A Pod as far as it shows its member."""
 
     metadata: _Metadata
     spec: _Spec
 
 
 class Facts(NamedTuple):
-    """What a Pod shows of its member; small, however large the Pod is."""
+    """Facts that a Pod shows of its member; small, however large the Pod is."""
 
     found_by_dns: str
-    """The group whose headless Service the member looks up; empty where it looks up none."""
+    """The group whose headless Service the member looks up; empty if there is none."""
     found_by_api: str
-    """The group whose Pods the member asks the Kubernetes API for; empty where it does not."""
+    """The group whose Pods the member asks the Kubernetes API for; empty if there is none."""
     ports: tuple[int, ...]
-    """Which the member declares."""
+    """The ports that the member declares."""
     config_map: str
-    """Which it reads its configuration from; empty where there is none."""
+    """The ConfigMap that it reads its configuration from; empty if there is none."""
     service_account: str
 
 
 def facts_of(pod: PodWithMember) -> Facts | None:
-    """Read a Pod; None where it has no member."""
+    """Return the facts of a Pod; None if it has no member."""
     containers = [*(pod.spec.init_containers or ()), *(pod.spec.containers or ())]
     member = next((each for each in containers if each.name == CONTAINER), None)
     if member is None:
@@ -87,11 +87,11 @@ def facts_of(pod: PodWithMember) -> Facts | None:
 
 
 def contradiction(facts: Facts | None, status: Status) -> str | None:
-    """Say what in a Pod contradicts its status annotation; None where nothing does.
+    """Return what in a Pod contradicts its status annotation; None if nothing does.
 
-    Only what a group's objects are made of is compared: the image or the cluster's name may be another
-    webhook's. Whether a PodDisruptionBudget or a NetworkPolicy is asked for shows nowhere in the spec. That
-    needs no proof: a workload asks for its own Pods alone (`group_objects/desired_objects.py`).
+    Only what a group's objects are made of is compared: another webhook may change the image or the cluster
+    name. The spec does not show whether a PodDisruptionBudget or a NetworkPolicy is requested. That needs no
+    proof: a workload asks for its own Pods alone (`group_objects/desired_objects.py`).
     """
     if facts is None:
         return f"the Pod has no container {CONTAINER}"

@@ -1,6 +1,6 @@
-"""What must exist beside the Pods of a group: their records -> ConfigMap, headless Service and more.
+"""Objects that the Pods of a group need, from their status annotations: ConfigMap, headless Service and more.
 
-The objects are the same whoever applies them: the controller that watches injected Pods, or a person.
+They are the same for the controller, which watches injected Pods, and for users who apply them.
 """
 
 import re
@@ -47,20 +47,20 @@ CONFIGURATIONS = {
     PLACED_CONFIG_KEY: HAZELCAST_YAML + _PLACE,
     PLACED_POD_CONFIG_KEY: POD_YAML + _PLACE,
 }
-"""Every configuration file that a member may be told to read, by its key in the group's ConfigMap."""
+"""Every configuration file that a member may read, by its key in the group's ConfigMap."""
 
 JAVA_SECURITY = """\
-# A Pod may start before the DNS knows its group: the JVM must not remember for 10 s that there is nobody. The
-# option -Dsun.net.inetaddr.negative.ttl would do nothing, as the JDK's own file sets this property.
+# A Pod may start before the DNS knows its group: the JVM must not cache a failed look-up for 10 s. The
+# option -Dsun.net.inetaddr.negative.ttl would have no effect, as the JDK's own file sets this property.
 networkaddress.cache.negative.ttl=0
 """
-"""The member's security properties, which is where a JVM is told this."""
+"""The member's security properties; a JVM reads this setting from nowhere else."""
 
 OURS = {"app.kubernetes.io/managed-by": "hazelcast-sidecar-injector"}
-"""The label of every object that the controller keeps; another one of the same name is somebody else's."""
+"""The label of every object that the controller manages; an object without it belongs to others."""
 
 OURS_SELECTOR = ",".join([GROUP, *(f"{key}={value}" for key, value in OURS.items())])
-"""A label selector: what the controller keeps for any group."""
+"""A label selector for the objects of all groups."""
 
 _LABELS = {"app.kubernetes.io/name": "hazelcast", **OURS}
 
@@ -69,16 +69,16 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 class Requirements(NamedTuple):
-    """What the Pods of one group need together; during a rollout old and new ones may differ."""
+    """Requirements of the Pods of one group together; during a rollout old and new Pods may differ."""
 
     config_map: bool
     ports: tuple[int, ...]
-    """Of the Pods whose members find each other by DNS."""
+    """Ports of the Pods whose members find each other by DNS."""
     service_accounts: tuple[str, ...]
-    """Of the Pods whose members ask the Kubernetes API."""
+    """ServiceAccounts of the Pods whose members ask the Kubernetes API."""
     disruption_budget: bool
     closed_ports: tuple[int, ...]
-    """Of all members, where others shall be kept from them."""
+    """Ports of all members, if other Pods are kept from them."""
 
 
 SCALABLE = frozenset(
@@ -91,8 +91,8 @@ SCALABLE = frozenset(
 )
 """apiVersion and kind of the workloads whose Pods a PodDisruptionBudget can count.
 
-It knows how many there should be by the scale of what controls them. Where one Pod's controller has no scale,
-such as a Job or a DaemonSet, or where no Pod has a controller, it lets none be evicted. Source: Kubernetes
+It takes the number of Pods from the scale of their controller. If one Pod's controller has no scale, such as
+a Job or a DaemonSet, or if a Pod has no controller, it allows no eviction at all. Source: Kubernetes
 documentation, "Specifying a Disruption Budget for your Application", arbitrary workloads and selectors;
 `getExpectedScale` in pkg/controller/disruption.
 """
@@ -104,7 +104,7 @@ class GroupWorkload(NamedTuple):
     identity: str
     """The same for all of its Pods, the old and the new ones of a rollout."""
     name: str
-    """As people are shown it, such as Deployment/shop."""
+    """The name for people, such as Deployment/shop."""
     scalable: bool
     """Whether it is of a kind in SCALABLE."""
 
@@ -117,17 +117,17 @@ class Participant(NamedTuple):
 
 
 class Unmet(NamedTuple):
-    """An object that workloads of a group ask for, and that is not made."""
+    """An object that workloads of a group request, and that is not created."""
 
     kind: str
     askers: frozenset[str]
-    """The identities of the workloads that ask."""
+    """The identities of the workloads that request it."""
     reason: str
-    """Why it is not made, and what helps."""
+    """Why it is not created, and what to do."""
 
 
 class _OnRequest(NamedTuple):
-    """A kind of objects that is there only where it is asked for, and that selects all Pods of the group."""
+    """A kind of objects that is created only on request, and that selects all Pods of the group."""
 
     kind: str
     annotation: str
@@ -144,7 +144,7 @@ _SHOWN = 3
 
 
 def requirements_of(statuses: Iterable[Status]) -> Requirements:
-    """Say what the Pods of one Deployment need, which have these statuses."""
+    """Return the requirements of Pods of one Deployment, from their statuses."""
     return needs_of_group([Participant(_ONE, status) for status in statuses])
 
 
@@ -152,11 +152,11 @@ _ONE = GroupWorkload(identity="", name="", scalable=True)
 
 
 def needs_of_group(participants: Iterable[Participant]) -> Requirements:
-    """Say what the workloads of a group need together.
+    """Return the requirements of a group's workloads together.
 
-    What a Pod's own member needs to find the others is there as soon as one asks for it. What takes something
-    from all Pods of the group is there only where each workload asks for it: one that joins must not close
-    the ports of another, nor keep its Pods from being evicted.
+    What a Pod's own member needs to find the others is created as soon as one asks for it. What restricts all
+    Pods of the group is created only if each workload asks for it: a workload that joins must not close the
+    ports of another, nor keep its Pods from being evicted.
     """
     listed = list(participants)
     statuses = [participant.status for participant in listed]
@@ -180,7 +180,7 @@ def needs_of_group(participants: Iterable[Participant]) -> Requirements:
 
 
 def unmet_requests(participants: Iterable[Participant]) -> list[Unmet]:
-    """List what some workloads of a group ask for and do not get."""
+    """List the objects that some workloads of a group request and do not get."""
     listed = list(participants)
     workloads = {participant.workload.identity: participant.workload for participant in listed}
     found = []
@@ -191,10 +191,10 @@ def unmet_requests(participants: Iterable[Participant]) -> list[Unmet]:
         unscaled = {w.name for w in workloads.values() if each.needs_scale and not w.scalable}
         others = {workload.name for identity, workload in workloads.items() if identity not in askers}
         if unscaled:
-            why = f"it counts by a scale, so with Pods of {_listed(unscaled)} it would let none be evicted; "
+            why = f"it needs a scale, so with Pods of {_listed(unscaled)} it would allow no eviction; "
             found.append(Unmet(each.kind, askers, f"{why}remove the annotation {PREFIX}{each.annotation}"))
         elif others:
-            why = f"{_listed(others)} in the same group would be bound by it, too, without asking for it; "
+            why = f"{_listed(others)} in the same group would be affected without asking for it; "
             remedy = (
                 f"annotate both with {PREFIX}{each.annotation}, or give them different groups with {GROUP}"
             )
@@ -209,7 +209,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def of_group(needs: Requirements, group: str, namespace: str) -> list[dict[str, Any]]:
-    """Every object that a group's Pods need in their namespace, ready to be applied."""
+    """Render every object that a group's Pods need in their namespace, ready to be applied."""
     objects = []
     if needs.config_map:
         objects.append(_config_map(group, namespace))
@@ -238,7 +238,7 @@ def _config_map(group: str, namespace: str) -> dict[str, Any]:
 
 
 def _headless_service(ports: tuple[int, ...], group: str, namespace: str) -> dict[str, Any]:
-    """DNS records for every member, also before it is ready: members must meet to become ready."""
+    """Render DNS records for every member, also before it is ready: members must meet to become ready."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -262,7 +262,7 @@ def _headless_service(ports: tuple[int, ...], group: str, namespace: str) -> dic
 
 
 def _disruption_budget(group: str, namespace: str) -> dict[str, Any]:
-    """One at a time: each entry has one backup, and two members could hold both."""
+    """Render a budget of one Pod at a time: each entry has one backup, and two members could hold both."""
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
@@ -277,9 +277,9 @@ def _disruption_budget(group: str, namespace: str) -> dict[str, Any]:
 
 
 def _network_policy(closed: tuple[int, ...], group: str, namespace: str) -> dict[str, Any]:
-    """The members' ports for the group itself, and everything else for everybody.
+    """Render a policy with the members' ports for the group only, and all other ports for everyone.
 
-    A Pod that a NetworkPolicy selects is denied all that none lists, so what shall stay open is listed too.
+    A Pod that a NetworkPolicy selects accepts only what some policy allows, so open ports are listed, too.
     """
     own = {"matchLabels": {GROUP: group}}
     return {
@@ -301,7 +301,7 @@ def _network_policy(closed: tuple[int, ...], group: str, namespace: str) -> dict
 
 
 def _ports_between(closed: tuple[int, ...]) -> list[dict[str, Any]]:
-    """All TCP ports but these, which are in order, as ranges."""
+    """Return the ranges of all TCP ports except these, which are in order."""
     return [
         {"protocol": "TCP", "port": before + 1, "endPort": after - 1}
         for before, after in pairwise((0, *closed, _LAST_PORT + 1))
@@ -310,7 +310,7 @@ def _ports_between(closed: tuple[int, ...]) -> list[dict[str, Any]]:
 
 
 def discovery_role() -> dict[str, Any]:
-    """Make the ClusterRole that the RoleBinding of each group refers to, as manifests/base has it."""
+    """Render the ClusterRole that the RoleBinding of each group refers to, as manifests/base has it."""
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": "ClusterRole",

@@ -1,4 +1,4 @@
-"""Objects with annotations of ours that are not injected in manifests: what the annotations do there."""
+"""Objects with our annotations that are not injected in manifests, and what the annotations do there."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,22 +7,22 @@ from hazelcast_sidecar.injection.manifests import Object, annotations_of, part
 from hazelcast_sidecar.names import INJECT, PREFIX
 
 _MAX_STEPS = 6
-"""From the root of an object to its Pod template: `spec.jobTemplate.spec.template` has four."""
+"""The longest path from the root to a Pod template: `spec.jobTemplate.spec.template` has four steps."""
 
 
 def remark(obj: Object) -> str | None:
-    """Return what annotations of ours do on an object of a kind that is not injected; None without any."""
+    """Return what our annotations do on an object of a kind that is not injected; None without any."""
     own = any(str(key).startswith(PREFIX) for key in annotations_of(obj))
     template = next(_templates(obj, ()), None)
     if template is None:
-        return f"annotations of {PREFIX.rstrip('/')} do nothing on this kind of object" if own else None
+        return f"annotations of {PREFIX.rstrip('/')} have no effect on this kind of object" if own else None
     where = f"{'.'.join(template)}.metadata.annotations"
     inside = annotations_of(part(obj, template))
     if inside.get(INJECT) == "true":
         return f"this kind is not changed in manifests; the webhook injects its Pods, as {where} asks for it"
     if own or any(str(key).startswith(PREFIX) for key in inside):
         return (
-            f"this kind is not changed in manifests, and its Pods are not injected by the webhook either: "
+            f"this kind is not changed in manifests, and the webhook does not inject its Pods either: "
             f'set {INJECT}: "true" in {where}'
         )
     return None

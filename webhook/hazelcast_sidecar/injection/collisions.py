@@ -1,4 +1,4 @@
-"""What in a Pod stands in the way of a working member, found before anything is patched."""
+"""Conflicts between a Pod and the member container, found before anything is patched."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -30,7 +30,7 @@ from hazelcast_sidecar.spec.values import quantity
 
 
 def collisions(pod: Pod, spec: SidecarSpec, group: str) -> list[Problem]:
-    """What collides, each naming both sides and what resolves it: all of it, or the first `MAX_PROBLEMS`."""
+    """Return all conflicts, each naming both sides and what resolves it, or the first `MAX_PROBLEMS`."""
     containers = pod.containers
     found = chain(
         _taken_names(pod, containers),
@@ -93,7 +93,7 @@ def foreign_group(pod: Pod, group: str) -> list[Problem]:
 
 
 def _impossible_discovery(pod: Pod, spec: SidecarSpec) -> list[Problem]:
-    """Members that cannot look for each other would only warn, each a cluster of its own."""
+    """Find members that cannot look for each other: they would only warn, each a cluster of its own."""
     if spec.discovery == "api":
         if pod.spec.automount_service_account_token is not False:
             return []
@@ -126,14 +126,14 @@ def _shared_loopback(pod: Pod, spec: SidecarSpec) -> list[Problem]:
     if not spec.pod_clients or not pod.spec.host_network:
         return []
     sentence = (
-        "is true, so 127.0.0.1 is the node's, and whatever runs on the node could be a client of the member; "
+        "is true, so 127.0.0.1 is the node's, and any program on the node could be a client of the member; "
         f"remove it, or {PREFIX}clients"
     )
     return [Problem("spec.hostNetwork", sentence)]
 
 
 def _impossible_platform(pod: Pod, containers: Sequence[Container]) -> Iterator[Problem]:
-    """Members run on Linux; a Windows Pod with their security context the API server would refuse."""
+    """Find Windows Pods: members run on Linux, and their security context is invalid on Windows."""
     spec = pod.spec
     if spec.os is not None and spec.os.name == "windows":
         yield _on_windows("spec.os.name")
@@ -160,7 +160,7 @@ def _host_process(path: str) -> Problem:
 
 
 def _too_small_pod(pod: Pod, spec: SidecarSpec) -> list[Problem]:
-    """Resources of the whole Pod that leave no room for the member: the API server would refuse them.
+    """Find resources of the whole Pod that leave no room for the member: the API server would reject them.
 
     Source: KEP-2837, "Pod Level Resource Specifications".
     """
@@ -211,7 +211,7 @@ def _request(container: Container, resource: str) -> Decimal:
 
 
 _UNKNOWN = Decimal("NaN")
-"""Whatever it is added to is unknown, too; comparing it would raise, so `_is_less` asks first."""
+"""A sum with it is unknown, too; comparing it would raise, so `_is_less` asks first."""
 
 
 def _number(text: Quantity) -> Decimal:
@@ -242,7 +242,7 @@ BLOCKING_BUDGET = (
 )
 
 _MAX_RECORD = 2048
-"""Bytes that our record on the Pod has at most."""
+"""Maximal bytes of the Pod's status annotation."""
 
 
 def _no_room_for_the_record(pod: Pod) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""What today's settings say about Pods that run: that one has no member, or another than it would get now."""
+"""Drift detection by the current settings: running Pods without a member, or with an outdated one."""
 
 from typing import NamedTuple
 
@@ -28,11 +28,11 @@ from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.untrusted import UndecodableError
 
-_ANEW = "make its workload's Pods anew, such as with `kubectl rollout restart`"
-_MISSED = f"it was created while the webhook was not asked; {_ANEW}"
+_ANEW = "recreate its workload's Pods, for example with `kubectl rollout restart`"
+_MISSED = f"it was created while the webhook was not called; {_ANEW}"
 _DRIFTED = f"the settings or the injector have changed; {_ANEW}"
 _UNRECORDED = f"an older version injected it; {_ANEW}"
-_REFUSED = "today it would be refused: {}; correct its workload's Pod template"
+_REFUSED = "it would be denied now: {}; correct its workload's Pod template"
 _NOT_INJECTED = {
     Selected.NAMESPACE_EXCLUDED: "the webhook is not asked in the namespace {}; give that the labels that "
     "the namespaceSelector wants, run it in another namespace, or remove the annotation",
@@ -44,34 +44,34 @@ _NOT_INJECTED = {
     Selected.UNKNOWN: "whether the webhook is asked in the namespace {} is not known: its labels, or what is "
     "registered, could not be read; look again when they can",
 }
-_DRIFTED_FOR_GOOD = "the settings or the injector have changed, and made anew it would have no member: {}"
+_DRIFTED_FOR_GOOD = "the settings or the injector have changed, and a new Pod would have no member: {}"
 
 
 class Verdict(NamedTuple):
-    """What is the matter with a Pod."""
+    """What is wrong with a Pod."""
 
     sentence: str
-    """Why, and what to do."""
+    """The reason, and what to do."""
     repairable: bool
-    """Whether a Pod made in its place would be right."""
+    """Whether a Pod created in its place would be right."""
     selected: Selected = Selected.YES
     """Where not, and the registration is why: what is wrong with that."""
 
 
 class InjectedPod(msgspec.Struct, frozen=True, gc=False):
-    """All that decides whether a Pod has drifted; the Pods of a workload have equal ones."""
+    """Everything that decides whether a Pod has drifted; the Pods of a workload have equal ones."""
 
     namespace: str
     ours: tuple[tuple[str, str], ...]
     """Its annotations under our prefix."""
     group: str
     of_workload: str
-    """The group that it would have where neither annotations nor defaults name one."""
+    """The group that it would have if neither annotations nor defaults name one."""
     fingerprint: str
 
 
 def injected_pod(pod: Metadata) -> InjectedPod | None:
-    """The record of an injected Pod; None where it was not injected, or its status cannot be read."""
+    """Return an injected Pod's facts; None if it was not injected, or its status annotation is unreadable."""
     try:
         found = status.decode(pod.known_annotations.get(STATUS, ""))
     except UndecodableError:
@@ -80,13 +80,13 @@ def injected_pod(pod: Metadata) -> InjectedPod | None:
         item for item in pod.known_annotations.items() if item[0].startswith(PREFIX) and item[0] != STATUS
     )
     made = controller_of(pod.owner_references) is not None
-    # The name of a bare Pod may have been open when its group was made of it.
+    # A bare Pod may have been unnamed when its group was derived from its name.
     of_workload = group_of_workload(workload_name(as_created(pod))) if made else found.group
     return InjectedPod(pod.namespace, tuple(ours), found.group, of_workload, found.fingerprint)
 
 
 def as_created(pod: Metadata, spec: Spec | None = None) -> Pod:
-    """A Pod that runs as the webhook would see it."""
+    """Return a running Pod as the webhook would see it."""
     owners = [PodOwner(owner.kind, owner.name, owner.controller) for owner in pod.owner_references]
     metadata = PodMetadata(
         name=pod.name,
@@ -98,7 +98,7 @@ def as_created(pod: Metadata, spec: Spec | None = None) -> Pod:
 
 
 def as_sent(pod: Metadata, spec: Spec) -> Pod:
-    """An injected Pod as its template has it: without what the webhook added."""
+    """Return an injected Pod as its template has it: without what the webhook added."""
     sent = as_created(pod, msgspec.structs.replace(spec))
     sent.metadata.annotations = {key: text for key, text in pod.known_annotations.items() if key != STATUS}
     sent.metadata.labels = {key: text for key, text in pod.labels.items() if key != GROUP}
@@ -109,13 +109,13 @@ def as_sent(pod: Metadata, spec: Spec) -> Pod:
 
 
 class DriftDetector:
-    """Compare running Pods with one set of settings at a time.
+    """Detector that compares running Pods with one set of settings at a time.
 
     Args:
-        settings: the first ones.
+        settings: the initial settings.
 
     Raises:
-        InvalidSettingsError: the settings' defaults cannot be used.
+        InvalidSettingsError: the settings' defaults are invalid.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -125,17 +125,17 @@ class DriftDetector:
         """Compare with these settings from now on.
 
         Raises:
-            InvalidSettingsError: their defaults cannot be used; the ones before are still in use.
+            InvalidSettingsError: their defaults are invalid; the previous ones stay in use.
         """
         self._defaults = DefaultSpecs(settings)
         self._run_as_user = settings.run_as_user
 
     def is_missed(self, namespace: str, pod: Pod) -> bool:
-        """Whether a Pod should have a member that it does not have."""
+        """Tell whether a Pod should have a member that it does not have."""
         return not _has_what_it_asks_for(pod, self._decision(namespace, pod))
 
     def missed(self, namespace: str, pod: Pod, selected: Selected) -> Verdict | None:
-        """Why a Pod should have a member that it does not have; None where it should not.
+        """Return why a Pod should have a member that it does not have; None if it should not.
 
         Args:
             namespace: the Pod's.
@@ -152,7 +152,7 @@ class DriftDetector:
         return Verdict(_MISSED, repairable=True)
 
     def drifted(self, injected: InjectedPod) -> Verdict | None:
-        """Why an injected Pod's member is not what it would get now; None where it is."""
+        """Return why an injected Pod's member is outdated; None if it is not."""
         spec = annotations.parse(dict(injected.ours), self._defaults.of(injected.namespace))
         if isinstance(spec, list):
             return Verdict(_REFUSED.format(in_one_sentence(spec)), repairable=False)

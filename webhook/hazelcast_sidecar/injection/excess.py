@@ -1,6 +1,6 @@
-"""What a Pod that asks for a member may have too many of: far more than any kubelet runs.
+"""Bounds on the containers and volumes of a Pod that asks for a member: far more than any kubelet runs.
 
-What was injected does not count, so that no Pod is refused for it when it is reviewed again.
+What was injected does not count, so that no Pod is denied for it when it is reviewed again.
 """
 
 from hazelcast_sidecar.errors import Problem
@@ -9,18 +9,18 @@ from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.names import INJECT
 
 MAX_CONTAINERS = 1000
-"""Containers and init containers of a Pod that gets a member, beside that.
+"""Maximal containers and init containers of a Pod that gets a member, apart from the member.
 
 The kubelet reports a status of some 500 bytes for each, all of them in one object, of which etcd takes
 1.5 MiB.
 """
 
 MAX_VOLUMES = 1000
-"""Volumes of such a Pod, beside the member's; the kubelet waits two minutes for all of them."""
+"""Maximal volumes of such a Pod, apart from the member's; the kubelet waits two minutes for all of them."""
 
 
 def excess(pod: Pod) -> list[Problem]:
-    """List what a Pod that asks for a member has too many of."""
+    """List the elements that a Pod has too many of."""
     spec = pod.spec
     containers, volumes = (
         len(spec.init_containers or ()) + len(spec.containers or ()),

@@ -1,4 +1,4 @@
-"""What would be injected into an object, and why: each setting, its value, and where that comes from."""
+"""Explanation of an injection: each setting, its value, and its origin."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -26,14 +26,14 @@ class Setting(NamedTuple):
     value: str
     origin: str
     is_default: bool
-    """Whether the table's own default holds, and nobody said anything."""
+    """Whether it is the table's own default, set by no one."""
 
 
 class Cost(NamedTuple):
-    """What members reserve in the cluster, beside the application."""
+    """Resources that members reserve in the cluster, in addition to the application's."""
 
     replicas: int | None
-    """None: as many as there are nodes, or Jobs, or what an autoscaler decides."""
+    """None: as many as there are nodes, or Jobs, or as an autoscaler decides."""
     cpu_request: str
     memory_request: str
     cpu_limit: str
@@ -48,28 +48,28 @@ class Explanation(NamedTuple):
     """A reason code."""
     sentence: str
     settings: list[Setting]
-    """Empty where nothing is injected."""
+    """Empty if nothing is injected."""
     cost: Cost | None
-    """None where nothing is injected."""
+    """None if nothing is injected."""
     warnings: list[str]
     problems: list[Problem]
 
 
 def explain(obj: Object, settings: Settings, namespace: str) -> Explanation:
-    """Why, and with which settings, a Pod or workload gets a member; an injected one as it was before.
+    """Explain why, and with which settings, a Pod or workload gets a member; if injected, as it was before.
 
     Args:
-        obj: as `manifest.placed` finds them.
+        obj: an object from `manifests.placed`.
         settings: of the installation.
         namespace: that it is in.
 
     Raises:
-        InvalidSettingsError: the settings' defaults cannot be used.
+        InvalidSettingsError: the settings' defaults are invalid.
     """
     defaults = DefaultSpecs(settings).of(namespace)
     now = inject(obj, defaults, settings.run_as_user)
     if now.reason is Reason.NO_MEMBER:
-        # Without its status, as it is explained below, nothing would be wrong with it.
+        # Without its status annotation, as it is explained below, nothing would be wrong with it.
         sentence = SENTENCES[now.reason]
         return Explanation(now.reason, sentence, [], None, list(now.warnings), list(now.problems))
     before = as_stored(before_injection(obj))
@@ -86,7 +86,7 @@ def _cost(obj: Object, decision: Inject) -> Cost:
     spec, replicas = decision.spec, _replicas(obj)
     each = f"{spec.cpu_request} CPU and {spec.memory_request} of memory"
     if replicas is None:
-        sentence = f"each member reserves {each}; how many there will be, the manifest does not say"
+        sentence = f"each member reserves {each}; the manifest does not say how many there will be"
         return Cost(None, spec.cpu_request, spec.memory_request, spec.cpu_limit, spec.memory_limit, sentence)
     requests = _times(spec.cpu_request, replicas), _times(spec.memory_request, replicas)
     limits = _times(spec.cpu_limit, replicas), _times(spec.memory_limit, replicas)
@@ -98,7 +98,7 @@ def _cost(obj: Object, decision: Inject) -> Cost:
 
 
 def _replicas(obj: Object) -> int | None:
-    """Return how many Pods a workload will have; None where its manifest does not say it."""
+    """Return how many Pods a workload will have; None if its manifest does not say."""
     kind = kind_of(obj)
     if kind is None:
         return 1
@@ -115,7 +115,7 @@ def _number(value: object) -> int | None:
 
 
 def _times(text: str, factor: int) -> str:
-    """Return a quantity of Kubernetes so many times, in its own unit."""
+    """Multiply a Kubernetes quantity, in its own unit."""
     match = re.fullmatch(r"([0-9.]+)(.*)", text, re.ASCII)
     if match is None:
         return f"{factor} x {text}"
@@ -137,7 +137,7 @@ def _settings(obj: Object, settings: Settings, namespace: str, decision: Inject)
             elif row.name == "memory-request":
                 origin, value = "memory-limit", decision.spec.memory_request
         elif row.name == "disruption-budget" and value == "true" and not decision.spec.disruption_budget:
-            origin, value = "no budget works for Pods of this kind", "false"
+            origin, value = "no PodDisruptionBudget works for Pods of this kind", "false"
         yield Setting(row.name, value, origin, is_default)
 
 
@@ -145,7 +145,7 @@ _DEFAULT = "default"
 
 
 def _group(obj: Object, decision: Inject) -> tuple[str, str]:
-    """Return where the group comes from that no annotation names, and what it is."""
+    """Return the origin of a group that no annotation names, and the group."""
     kind = kind_of(obj)
     if kind is not None and kind.name == "CronJob":
         return "the Job's name", "one for each Job"
@@ -159,7 +159,7 @@ def _defaults(settings: Settings, namespace: str) -> Iterator[tuple[str, Mapping
 
 
 def _annotations(obj: Object) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """The annotations that count, those of the Pod or its template first."""
+    """Yield the annotations that count, those of the Pod or its template first."""
     kind = kind_of(obj)
     if kind is None:
         yield "Pod", _ours(msgspec.convert(obj, Pod).metadata.annotations or {})

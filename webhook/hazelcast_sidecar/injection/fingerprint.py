@@ -1,4 +1,4 @@
-"""What a decision puts into a Pod, as a short text: two Pods whose texts differ have different members."""
+"""The fingerprint of an injection: two Pods with different fingerprints have different members."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ from hazelcast_sidecar.injection import member
 from hazelcast_sidecar.spec.annotations import SidecarSpec
 
 UNKNOWN = "-"
-"""What stands on a Pod in place of one where it could not be made: an admission policy has no SHA-256."""
+"""Replaces a fingerprint that could not be computed: an admission policy has no SHA-256."""
 
 _LENGTH = 12
 _ANY_GROUP = "any"
@@ -16,11 +16,11 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def fingerprint(spec: SidecarSpec, run_as_user: int | None) -> str:
-    """The first digits of the SHA-256 of the member, its volumes and the application's variables.
+    """Return the first digits of the SHA-256 of the member, its volumes and the application's variables.
 
-    What depends on the Pod itself is left out, so that it can be told from the annotations alone: the group,
-    which stands beside the fingerprint, and what the Pod's shape decides. The grace period is such;
-    `shutdown-timeout`, which raises it, stands in the member's JVM options too.
+    What depends on the Pod itself is left out, so that annotations alone decide it: the group, which is
+    recorded beside the fingerprint, and what the Pod's shape decides. The grace period is such;
+    `shutdown-timeout`, which raises it, is also among the member's JVM options.
     """
     gained = [
         member.container(spec, _ANY_GROUP, run_as_user),

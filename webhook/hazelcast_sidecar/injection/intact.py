@@ -1,8 +1,7 @@
-"""What an injected Pod must still have of its injection when it is reviewed again, in Python and in CEL.
+"""The parts that an injected Pod must still have when it is reviewed again, in Python and in CEL.
 
-Other webhooks change Pods behind ours: one whose client types are old drops the fields that these do not
-know, such as `restartPolicy` of an init container; another one replaces a list. What the API server then says
-of the Pod names neither webhook.
+Other webhooks change Pods after ours: one with old client types drops unknown fields, such as `restartPolicy`
+of an init container; another one replaces a list. The API server's error then names neither webhook.
 """
 
 from collections.abc import Iterator
@@ -18,18 +17,18 @@ from hazelcast_sidecar.names import CONFIG_DIRECTORY, CONFIG_VOLUME, CONTAINER, 
 VOLUMES = (CONFIG_VOLUME, TMP_VOLUME)
 
 DIRECTORIES = (CONFIG_DIRECTORY, TMP_DIRECTORY)
-"""What every member mounts a volume at; see also `TOKEN_DIRECTORY`."""
+"""The mount paths of every member; see also `TOKEN_DIRECTORY`."""
 
 CONFIG_VARIABLE = "HAZELCAST_CONFIG"
 
 VARIABLES = (CONFIG_VARIABLE, "HZ_CLUSTERNAME")
-"""What no member can do without. Not all that are set: another version may set others."""
+"""Variables that every member needs. Not all that are set: another version may set others."""
 
 VARIABLE_OF_DISCOVERY = {
     "dns": "HAZELCAST_KUBERNETES_SERVICE_DNS",
     "api": "HAZELCAST_KUBERNETES_POD_LABEL_VALUE",
 }
-"""And the one by which it finds other members, by the kind of discovery."""
+"""The variable by which it finds other members, by the kind of discovery."""
 
 NO_MEMBER = (
     f'says that a member was injected, but there is none: no container "{CONTAINER}" that mounts '
@@ -47,7 +46,7 @@ class Member(NamedTuple):
 
     container: Container
     field: str
-    """The list in the Pod's spec that it is in."""
+    """The list in the Pod's spec that contains it."""
     position: int
 
     @property
@@ -57,7 +56,7 @@ class Member(NamedTuple):
 
 
 def member_of(pod: Pod) -> Member | None:
-    """Find the container that was injected, and not one that merely has its name."""
+    """Find the injected container, and not one that merely has its name."""
     for field, containers in (
         ("initContainers", pod.spec.init_containers),
         ("containers", pod.spec.containers),
@@ -76,7 +75,7 @@ def _reads_our_configuration(container: Container) -> bool:
 
 
 def blanked(pod: Pod, member: Member) -> Pod:
-    """Return an injected Pod with nothing in the places of its member and volumes, so that paths hold."""
+    """Return an injected Pod with blanks in place of its member and volumes, so that paths stay valid."""
     spec = msgspec.structs.replace(pod.spec)
     spec.volumes = [Named() if volume.name in VOLUMES else volume for volume in pod.spec.volumes or ()]
     containers = list((spec.init_containers if member.is_init_container else spec.containers) or ())
@@ -89,7 +88,7 @@ def blanked(pod: Pod, member: Member) -> Pod:
 
 
 class Missing(NamedTuple):
-    """What an injected Pod has lost; every field is false where it is intact."""
+    """The parts that an injected Pod has lost; every field is false if it is intact."""
 
     status: bool
     label: bool
@@ -119,12 +118,12 @@ class Missing(NamedTuple):
 
 
 def missing(pod: Pod, member: Member, discovery: Literal["dns", "api"]) -> Missing:
-    """Find what a Pod lacks of its injection.
+    """Find the parts of its injection that a Pod lacks.
 
     Args:
         pod: as another webhook left it.
         member: its member container.
-        discovery: how that one finds others.
+        discovery: how that member finds others.
     """
     container = member.container
     volumes = {volume.name for volume in pod.spec.volumes or ()}
@@ -153,14 +152,14 @@ _CONTAINERS = "object.spec.?containers.orValue([])"
 
 
 DISCOVERED_BY_API = f'{RECORDED}.contains(\'"discovery":"api"\')'
-"""On the text alone, as CEL reads no JSON: within a value, a quotation mark has a backslash before it."""
+"""A pattern on the text, as CEL cannot parse JSON: in a value, a quotation mark has a backslash before it."""
 
 IS_MEMBER = (
     f"c.name == {source(CONTAINER)} && "
     f"(c.?volumeMounts.orValue([]).exists(m, m.name == {source(CONFIG_VOLUME)}) || "
     f"c.?env.orValue([]).exists(e, e.name == {source(CONFIG_VARIABLE)}))"
 )
-"""As `member_of` has it, of a container `c`."""
+"""A condition equal to `member_of`, on a container `c`."""
 
 IS_INTACT = (
     f"{RECORDED}.contains('\"group\":\"' + {LABEL} + '\"') && "
@@ -174,4 +173,4 @@ IS_INTACT = (
     f"c.?env.orValue([]).exists(e, e.name == ({DISCOVERED_BY_API} "
     f"? {source(VARIABLE_OF_DISCOVERY['api'])} : {source(VARIABLE_OF_DISCOVERY['dns'])})))"
 )
-"""Whether `missing` finds nothing; a condition on `object` alone, as match conditions know no variables."""
+"""Whether `missing` finds nothing; a condition on `object` alone, as match conditions have no variables."""

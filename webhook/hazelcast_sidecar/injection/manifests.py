@@ -1,7 +1,7 @@
-"""Objects as they stand in manifests, injected without a webhook.
+"""Injection into the objects of manifests, without a webhook.
 
-The decisions and the operations are the webhook's own; here they apply to a workload's Pod template at once,
-instead of to each Pod that is made of it.
+The decisions and the operations are the webhook's own; here they apply to a workload's Pod template,
+instead of to each Pod that is created from it.
 """
 
 import re
@@ -35,12 +35,12 @@ class Placed(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Its kind."""
+        """Return its kind."""
         return str(self.obj.get("kind", ""))
 
     @property
     def name(self) -> str:
-        """Kind and name, as in "Deployment/shop"."""
+        """Return kind and name, as in "Deployment/shop"."""
         metadata = self.obj.get("metadata")
         metadata = metadata if isinstance(metadata, Mapping) else {}
         name = metadata.get("name") or f"{metadata.get('generateName', '')}*"
@@ -48,13 +48,13 @@ class Placed(NamedTuple):
 
     @property
     def namespace(self) -> str:
-        """Its namespace, where it says one."""
+        """Return its namespace, if it names one."""
         metadata = self.obj.get("metadata")
         return str(metadata.get("namespace", "")) if isinstance(metadata, Mapping) else ""
 
 
 class Result(NamedTuple):
-    """What comes of one object."""
+    """The outcome for one object."""
 
     reason: Reason
     operations: Sequence[Operation] = ()
@@ -65,10 +65,10 @@ class Result(NamedTuple):
 
 
 Written = Callable[[Sequence[str]], str | None]
-"""Says how the value at a path of an object is written; None where nobody knows."""
+"""Returns how the value at a path of an object is written; None if that is unknown."""
 
 
-def placed(document: Any) -> Iterator[Placed]:  # noqa: ANN401 - whatever a file contains
+def placed(document: Any) -> Iterator[Placed]:  # noqa: ANN401 - any document
     """Yield the Pods and workloads in a document, those of a List one by one, without other objects."""
     return (found for found in objects_in(document) if is_known(found.obj))
 
@@ -88,7 +88,7 @@ def objects_in(document: Any) -> Iterator[Placed]:  # noqa: ANN401 - as above
 
 
 def is_known(obj: Object) -> bool:
-    """Return whether an object is a Pod or a workload of a kind that is injected."""
+    """Tell whether an object is a Pod or a workload of a kind that is injected."""
     return _is_pod(obj) or kind_of(obj) is not None
 
 
@@ -97,13 +97,13 @@ def _is_pod(obj: Object) -> bool:
 
 
 def kind_of(obj: Object) -> WorkloadKind | None:
-    """The kind of workload that an object is; None for a Pod, and for anything else."""
+    """Return the kind of workload that an object is; None for a Pod, and for anything else."""
     group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
     return KINDS.get((group, str(obj.get("kind", "")))) if version == "v1" else None
 
 
 def asks(obj: Object) -> bool:
-    """Return whether an object or its Pod template has an annotation of ours, wherever it would count."""
+    """Tell whether an object or its Pod template has an annotation of ours, wherever it would count."""
     kind = kind_of(obj)
     places = (
         [obj] if kind is None else [obj, *(part(obj, kind.template[:end]) for end in (2, len(kind.template)))]
@@ -135,13 +135,13 @@ def _texts(value: Any) -> Any:  # noqa: ANN401 - JSON
 def inject(
     obj: Object, defaults: Defaults, run_as_user: int | None, written: Written = lambda _: None
 ) -> Result:
-    """What the webhook would do about an object, and about the Pods that would be made of it.
+    """Decide about an object and its Pods as the webhook would.
 
     Args:
         obj: a Pod or a workload, as `placed` finds them.
-        defaults: what holds in its namespace where its annotations say nothing.
+        defaults: the defaults of its namespace.
         run_as_user: as the settings have it.
-        written: how values in it are written, for the record of what was there.
+        written: how its values are written, to restore them later.
     """
     if not asks(obj):
         # It may be a part of an object, for a tool that puts parts together.
@@ -158,15 +158,15 @@ def inject(
 
 
 def malformed(error: msgspec.ValidationError) -> Problem:
-    """What is wrong with an object that is not of its own kind's shape."""
+    """Return what is wrong with an object that does not fit its kind."""
     sentence, _, where = str(error).partition(" - at ")
     hint = "; annotations are text: put the value in quotes" if "annotations" in where else ""
     return Problem(where.strip("`") or "$", sentence + hint)
 
 
 def unexpected(error: Exception) -> Problem:
-    """Say that an object raised an unexpected exception; the others of its file go on."""
-    return Problem("$", f"cannot be read as what it says it is: {in_short(error)}")
+    """Report an unexpected exception of an object; the others of its file go on."""
+    return Problem("$", f"cannot be read as an object of its kind: {in_short(error)}")
 
 
 def _inject_pod(
@@ -217,9 +217,9 @@ _LABEL = ("metadata", "labels", GROUP)
 
 
 def _written_over(pod: Object, written: Written) -> dict[str, str]:
-    """Return how what injection writes over stands in a Pod or its template, by JSON pointer.
+    """Return how overwritten parts of a Pod or its template are written, by JSON pointer.
 
-    That is what is there and empty, a grace period that is not simply a number, and a label of its own.
+    These are empty values, a grace period that is not simply a number, and a label of its own.
     """
     found = {}
     containers = part(pod, ("spec",)).get("containers")
@@ -262,28 +262,28 @@ def _value_at(obj: Any, steps: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
 
 
 def under(path: str, operations: Iterable[Operation]) -> list[Operation]:
-    """Operations on a part of an object, as operations on the whole."""
+    """Turn operations on a part of an object into operations on the whole."""
     return [{**operation, "path": path + operation["path"]} for operation in operations]
 
 
 def status_in(obj: Object) -> Status | None:
-    """The record of what was injected into a Pod or a workload's Pod template; None where there is none."""
+    """Return the status annotation of a Pod or a workload's Pod template; None if it has none."""
     kind = kind_of(obj)
     pod = obj if kind is None else part(obj, kind.template)
     text = annotations_of(pod).get(STATUS)
     try:
         return status.decode(text) if isinstance(text, str) else None
     except UndecodableError:
-        return None  # not ours, or of a version that nobody knows
+        return None  # not ours, or of an unknown version
 
 
 def annotations_of(obj: Object) -> dict[str, str]:
-    """Return the annotations of an object, or of a Pod template; empty where it has no mapping of them."""
+    """Return the annotations of an object, or of a Pod template; empty if it has no mapping of them."""
     return dict(part(obj, ("metadata", "annotations")))
 
 
 def part(obj: Object, path: Sequence[str]) -> Object:
-    """Return a part of an object; empty where it has no mapping there."""
+    """Return a part of an object; empty if there is no mapping."""
     for step in path:
         found = obj.get(step)
         obj = found if isinstance(found, Mapping) else {}

@@ -1,4 +1,4 @@
-"""SidecarSpec -> what a Pod gains: the member container, its volumes, the application's environment."""
+"""The member container, its volumes and the application's environment, made from a SidecarSpec."""
 
 from typing import Any
 
@@ -21,19 +21,19 @@ from hazelcast_sidecar.spec.annotations import SidecarSpec
 METRICS_PORT_NAME, PROBES_PORT_NAME = "hz-metrics", "hz-probes"
 
 STARTUP_SECONDS = 180
-"""How long a member may take to start before the kubelet restarts it."""
+"""Seconds that a member may take to start before the kubelet restarts it."""
 
 TMP_SIZE = "64Mi"
 
 MAX_GRACE_SECONDS = 2**31 - 1
-"""As far as a grace period is raised: some 68 years, and safe to add to in 64 bits."""
+"""The most that a grace period is raised to: some 68 years, and safe to add to in 64 bits."""
 
 DNS_SECONDS = 6
-"""How long a member that starts looks for others before it founds a cluster.
+"""Seconds that a starting member looks for others before it forms a new cluster.
 
 Pods that start together have addresses before the DNS knows them, and a cluster's DNS may answer from a cache
-of five seconds: members that took "nobody" for an answer at once would found a cluster each. A member that
-finds another waits no longer.
+of five seconds: members that trusted an empty answer at once would each form a cluster. A member that finds
+another one waits no longer.
 """
 
 _JVM_OPTIONS = (
@@ -41,12 +41,13 @@ _JVM_OPTIONS = (
     # (30 s, and 10 s for "no such name") would hide a new member that long.
     "-Dsun.net.inetaddr.ttl=0",
     f"-Djava.security.properties={CONFIG_DIRECTORY}/{SECURITY_KEY}",
-    # Here and not in the file, which outranks what the user adds: one that is always alone need not wait.
+    # Here and not in the file, which outranks what the user adds: a member that is always alone needs no
+    # wait.
     f"-Dhazelcast.wait.seconds.before.join={DNS_SECONDS}",
 )
 
 
-# Without these a user's own file would have to contain them: members that find each other and answer the
+# Without these a user-provided file would have to contain them: members that find each other and answer the
 # kubelet's probes are what the annotation promises.
 _WHATEVER_THE_FILE_SAYS = {
     "HZ_NETWORK_JOIN_AUTODETECTION_ENABLED": "false",
@@ -65,29 +66,29 @@ _PLACES = {"node": "spec.nodeName", "zone": "metadata.labels['topology.kubernete
 
 
 def application_env(port: int, cluster_name: str) -> dict[str, str]:
-    """Environment variables that tell an application where its cluster is, as name to literal value."""
+    """Return the environment variables that tell an application where its cluster is."""
     return {"HAZELCAST_ADDRESS": f"127.0.0.1:{port}", "HAZELCAST_CLUSTER_NAME": cluster_name}
 
 
 def env_vars(variables: dict[str, str]) -> list[dict[str, str]]:
-    """Variables as a container's `env`, with values that the kubelet leaves as they are.
+    """Return variables as a container's `env`, escaped for the kubelet.
 
-    The kubelet expands `$(NAME)` in values, and makes one dollar sign of two.
+    The kubelet expands `$(NAME)` in values, and turns two dollar signs into one.
     """
     return [{"name": name, "value": value.replace("$", "$$")} for name, value in variables.items()]
 
 
 def member_env(spec: SidecarSpec, group: str) -> dict[str, str]:
-    """The member container's environment, as name to literal value; it outranks the configuration file."""
+    """Return the member container's environment, which outranks the configuration file."""
     variables = {
         **_file_and_ports(spec),
         "HZ_CLUSTERNAME": spec.cluster_name,
         "JAVA_OPTS": " ".join(_java_options(spec)),
         "LOGGING_LEVEL": spec.log_level,
-        # Set in every case: a Service named hazelcast-kubernetes would make the kubelet set it, and
+        # Always set: a Service named hazelcast-kubernetes would make the kubelet set it, and
         # discovery by API would take the application's port for the member's.
         "HAZELCAST_KUBERNETES_SERVICE_PORT": str(spec.ports.members),
-        # Likewise: a Service named prometheus would set it, and the image starts its agent by it.
+        # Likewise: a Service named prometheus would set it, and the image starts its agent because of it.
         "PROMETHEUS_PORT": str(spec.metrics_port) if spec.metrics else "",
         # The JVM reads its environment by the locale; a cluster name may have any letters.
         "LC_ALL": "C.UTF-8",
@@ -95,12 +96,12 @@ def member_env(spec: SidecarSpec, group: str) -> dict[str, str]:
     if spec.config and not spec.pod_clients:
         variables |= _WHATEVER_THE_FILE_SAYS
     if spec.discovery == "dns":
-        # The bare name: the Pod's DNS search list completes it, whatever the cluster's domain is.
+        # The bare name: the Pod's DNS search list completes it with any cluster domain.
         variables["HAZELCAST_KUBERNETES_SERVICE_DNS"] = resource_name(group)
     else:
         variables["HAZELCAST_KUBERNETES_POD_LABEL_NAME"] = GROUP
         variables["HAZELCAST_KUBERNETES_POD_LABEL_VALUE"] = group
-        # Otherwise the member asks for nodes and Services too, which it has no right to see.
+        # Otherwise the member asks for nodes and Services too, without permission.
         variables["HAZELCAST_KUBERNETES_EXPOSE_EXTERNALLY"] = "false"
     if spec.is_placed:
         # The only type of groups whose names can be given: discovery by DNS sets those of nodes and zones to
@@ -156,7 +157,7 @@ def _container_env(spec: SidecarSpec, group: str) -> list[dict[str, Any]]:
 def _java_options(spec: SidecarSpec) -> list[str]:
     options = [
         f"-XX:MaxRAMPercentage={spec.heap_percentage}",
-        # The one that counts below some 250 MiB; the JVM's default is half of the limit.
+        # The option that counts below some 250 MiB; the JVM's default is half of the limit.
         f"-XX:MinRAMPercentage={spec.heap_percentage}",
         *_JVM_OPTIONS,
         f"-Dhazelcast.graceful.shutdown.max.wait={spec.shutdown_timeout}",
@@ -165,7 +166,7 @@ def _java_options(spec: SidecarSpec) -> list[str]:
         # Comparing our own file with Hazelcast's schema takes half a second of each start.
         options.append("-Dhazelcast.config.schema.validation.enabled=false")
     if spec.pod_clients:
-        # Otherwise every endpoint would listen on all addresses, whatever the file says.
+        # Otherwise every endpoint would listen on all addresses, even against the file.
         options.append("-Dhazelcast.socket.bind.any=false")
     if spec.metrics:
         options.append("-Dhazelcast.jmx=true")
@@ -173,7 +174,7 @@ def _java_options(spec: SidecarSpec) -> list[str]:
 
 
 def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[str, Any]:
-    """The member container, as a native sidecar (an init container) or an ordinary one.
+    """Render the member container, as a native sidecar (an init container) or an ordinary one.
 
     Source for native sidecars: Kubernetes documentation, "Sidecar Containers" (KEP-753).
     """
@@ -188,8 +189,8 @@ def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[st
         **({"restartPolicy": "Always"} if spec.native_sidecar else {}),
         "ports": ports,
         "env": _container_env(spec, group),
-        # Nothing of ephemeral storage: /tmp has its own limit, and one on the rest, which is the log, would
-        # evict a member and its entries for talking. Where a namespace wants some, its LimitRange says it.
+        # No ephemeral storage: /tmp has its own limit, and one on the rest, which is the log, would evict a
+        # member and its entries for logging. If a namespace requires some, its LimitRange sets it.
         "resources": {
             "requests": {"cpu": spec.cpu_request, "memory": spec.memory_request},
             "limits": {"cpu": spec.cpu_limit, "memory": spec.memory_limit},
@@ -205,11 +206,11 @@ def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[st
 TMP_DIRECTORY = "/tmp"  # noqa: S108 - in the container, a volume of its own
 
 TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where tokens are, and no token
-"""Where Kubernetes mounts the Pod's ServiceAccount token in each container that mounts nothing there."""
+"""Where Kubernetes mounts the ServiceAccount token into each container without another mount there."""
 
 
 TOKEN_COVER = {"name": TMP_VOLUME, "mountPath": TOKEN_DIRECTORY, "readOnly": True}
-"""What a member that needs no token mounts in its place."""
+"""The volume that a member without need of a token mounts there instead."""
 
 
 def _mounts(spec: SidecarSpec) -> list[dict[str, Any]]:
@@ -218,18 +219,18 @@ def _mounts(spec: SidecarSpec) -> list[dict[str, Any]]:
         {"name": TMP_VOLUME, "mountPath": TMP_DIRECTORY},
     ]
     if spec.discovery == "dns":
-        # The application's rights are not the member's, whose port has no password. The API server adds its
-        # token after webhooks, too, but not where something is mounted already.
+        # The application's permissions are not the member's, whose port has no password. The API server adds
+        # its token after webhooks, too, but not over an existing mount.
         mounts.append(TOKEN_COVER)
     return mounts
 
 
 def _probes(port: int) -> dict[str, Any]:
-    """Probes on Hazelcast's health check.
+    """Render probes on Hazelcast's health check.
 
     With a native sidecar the application waits for the startup probe, so it asks every second.
-    Liveness is patient: a member in a long garbage collection is slow, and restarting it would lose
-    what it holds.
+    Liveness is patient: a member in a long garbage collection is slow, and a restart would lose
+    its entries.
     """
     ready = {"httpGet": {"path": "/hazelcast/health/ready", "port": port}}
     alive = {"httpGet": {"path": "/hazelcast/health/node-state", "port": port}}
@@ -246,7 +247,7 @@ def _probes(port: int) -> dict[str, Any]:
 
 
 def _security_context(run_as_user: int | None) -> dict[str, Any]:
-    """What the Pod Security Standard `restricted` asks for, and a read-only root beside it."""
+    """Render what the Pod Security Standard `restricted` requires, and a read-only root file system."""
     # The image names its user, which Kubernetes cannot tell from root: runAsNonRoot needs a number.
     user = {} if run_as_user is None else {"runAsUser": run_as_user, "runAsGroup": run_as_user}
     return {
@@ -260,7 +261,7 @@ def _security_context(run_as_user: int | None) -> dict[str, Any]:
 
 
 def volumes(spec: SidecarSpec, group: str) -> list[dict[str, Any]]:
-    """The member's volumes: its configuration, and the one place it can write to."""
+    """Render the member's volumes: its configuration, and the one writable place."""
     return [
         {"name": CONFIG_VOLUME, "configMap": {"name": spec.config or resource_name(group)}},
         {"name": TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE}},
@@ -268,10 +269,10 @@ def volumes(spec: SidecarSpec, group: str) -> list[dict[str, Any]]:
 
 
 def grace_period(spec: SidecarSpec, own: int) -> int:
-    """The Pod's termination grace period in seconds, never less than its own.
+    """Return the Pod's termination grace period in seconds, never less than its own.
 
-    A native sidecar is told to end after the application has, so it needs its time beside the
-    application's; an ordinary container is told at the same moment.
+    A native sidecar is stopped after the application has ended, so it needs its time in addition to the
+    application's; an ordinary container is stopped at the same moment.
     """
     needed = own + spec.shutdown_timeout if spec.native_sidecar else spec.shutdown_timeout
     return max(own, min(needed, MAX_GRACE_SECONDS))

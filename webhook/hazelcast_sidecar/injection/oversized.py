@@ -1,7 +1,6 @@
-"""What is decided about an object that has too many elements to be decoded.
+"""The decision about an object that has too many elements to be decoded.
 
-Whether it asks for a member is read nevertheless, and nothing else of it: what does not ask is let through,
-however large it is.
+Only whether it asks for a member is read: an object that does not ask is admitted, however large it is.
 """
 
 import msgspec
@@ -14,7 +13,7 @@ from hazelcast_sidecar.names import COPIED, INJECT
 
 
 class _Annotations(msgspec.Struct, gc=False, rename={"inject": INJECT, "copied": COPIED}):
-    """The annotations that say whether there is a member; decoders skip all others."""
+    """The annotations that decide whether there is a member; decoders skip all others."""
 
     inject: str | None = None
     copied: str | None = None
@@ -45,24 +44,24 @@ class _Spec(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Outline(msgspec.Struct, gc=False):
-    """A Pod or a workload, as far as it matters whether it asks for a member."""
+    """A Pod or a workload, as far as needed to see whether it asks for a member."""
 
     metadata: _Metadata
     spec: _Spec
 
     @property
     def display_name(self) -> str:
-        """The name, or what the API server will make it of."""
+        """Return the name, or the beginning of the name that the API server will generate."""
         return self.metadata.name or f"{self.metadata.generate_name}*"
 
     @property
     def inject(self) -> str | None:
-        """What it says itself."""
+        """Return its own annotation."""
         return self.metadata.annotations.inject if self.metadata.annotations else None
 
     @property
     def has_members(self) -> bool:
-        """Whether the Pods of a workload get a member, or annotations of it would be copied or taken away."""
+        """Tell whether a workload's Pods get a member, or its annotations would be copied or removed."""
         job = self.spec.job_template.spec if self.spec.job_template else None
         template = job.template if job else self.spec.template
         own = self.metadata.annotations or _Annotations()
@@ -74,13 +73,13 @@ class Outline(msgspec.Struct, gc=False):
 
 _PROBLEM = Problem(
     "$",
-    f"has more than {MAX_VALUES:,} elements (list items and fields, the metadata among them), too many for "
-    f"one whose Pods get a member; make it smaller, or remove {INJECT}",
+    f"has more than {MAX_VALUES:,} elements (list items and fields, including metadata), too many for "
+    f"an object whose Pods get a member; make it smaller, or remove {INJECT}",
 )
 
 
 def decide_pod(request: AdmissionRequest[Outline]) -> Skip | Deny:
-    """Decide about a Pod, as `policy.decide` would."""
+    """Decide about a Pod, as `pod_decision.decide` would."""
     pod = request.object
     if pod is None or request.sub_resource or request.operation != "CREATE":
         return Skip(Reason.NOT_A_CREATION)
@@ -90,7 +89,7 @@ def decide_pod(request: AdmissionRequest[Outline]) -> Skip | Deny:
 
 
 def decide_workload(request: AdmissionRequest[Outline]) -> Skip | Deny:
-    """Decide about a workload, as `workload_policy.decide` would; one that asked before is let through."""
+    """Decide about a workload, as `workload_decision.decide` would; one that asked before is admitted."""
     now, before = request.object, request.old_object
     if now is None or request.sub_resource or request.operation not in {"CREATE", "UPDATE"}:
         return Skip(Reason.NOT_A_WRITE)

@@ -1,8 +1,8 @@
-"""Decision -> JSON Patch operations (RFC 6902).
+"""JSON Patch operations (RFC 6902) for a decision.
 
-What a Pod's patch looks like depends on little of the Pod: which of its lists are absent, which
-containers set which variable, and its grace period. That is its `Shape`. Pods of one workload have the
-same shape and spec, hence the very same patch, so that a caller can keep it.
+A Pod's patch depends on little of the Pod: which of its lists are absent, which containers set which
+variable, and its grace period. That is its `Shape`. Pods of one workload have the same shape and spec, hence
+the same patch, which a caller can cache.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,30 +22,30 @@ from hazelcast_sidecar.names import COPIED, GROUP, STATUS
 from hazelcast_sidecar.spec.annotations import SidecarSpec
 from hazelcast_sidecar.version import __version__
 
-DEFAULT_GRACE_SECONDS = 30  # what the API server sets where a Pod says nothing
+DEFAULT_GRACE_SECONDS = 30  # the API server's default
 
 
 class EnvShape(NamedTuple):
-    """What matters of a container's `env`."""
+    """The relevant parts of a container's `env`."""
 
     absent: bool
     names: tuple[str, ...]
-    """Those of our variables that it sets itself."""
+    """Our variables that it sets itself."""
 
 
 class Shape(NamedTuple):
-    """All that a patch depends on beside the spec and the group; hashable."""
+    """Everything that a patch depends on apart from the spec and the group; hashable."""
 
     labels_absent: bool
     init_containers_absent: bool
     volumes_absent: bool
     grace_seconds: int | None
     env: tuple[EnvShape, ...] | None
-    """One for each of spec.containers; None where that is absent."""
+    """One for each of spec.containers; None if that is absent."""
 
 
 def shape_of(pod: Pod) -> Shape:
-    """The shape of a Pod."""
+    """Return the shape of a Pod."""
     spec = pod.spec
     return Shape(
         pod.metadata.labels is None,
@@ -57,7 +57,7 @@ def shape_of(pod: Pod) -> Shape:
 
 
 APPLICATION_VARIABLES = frozenset(("HAZELCAST_ADDRESS", "HAZELCAST_CLUSTER_NAME"))
-"""What the application's containers are given, where they do not set it themselves."""
+"""Variables for the application's containers, unless they set them themselves."""
 
 
 def _env_shape(container: Container) -> EnvShape:
@@ -71,17 +71,17 @@ def _env_shape(container: Container) -> EnvShape:
 def operations(
     decision: Inject, shape: Shape, run_as_user: int | None, *, was: Mapping[str, str] | None = None
 ) -> list[Operation]:
-    """The operations that inject a member into every Pod of that shape, for which it was so decided.
+    """Return the operations that inject a member into every Pod of that shape.
 
-    Each list is either made whole, where the Pod has none, or added to; never both, so no operation can
-    undo another.
+    Each list is either created, if the Pod has none, or appended to; never both, so no operation can undo
+    another.
 
     Args:
-        decision: to inject.
+        decision: the injection.
         shape: of the Pod.
         run_as_user: as the settings have it.
-        was: for manifests: record also what was there before, for `uninjection`, and these values that are
-            written over as they stand there, by JSON pointer.
+        was: for manifests, overwritten values as they are written, by JSON pointer; then the status also
+            records what was there before, for `uninjection`.
     """
     spec, group = decision.spec, decision.group
     return [
@@ -96,7 +96,7 @@ def operations(
 def _record(
     decision: Inject, shape: Shape, run_as_user: int | None, was: Mapping[str, str] | None
 ) -> list[Operation]:
-    """The label that the headless Service selects, and what was done, for people and the controller."""
+    """Return the operations for the label that the headless Service selects, and the status annotation."""
     group = decision.group
     status = status_of(decision, fingerprint_of(decision.spec, run_as_user))
     if was is not None:
@@ -112,11 +112,11 @@ def _label(group: str, *, absent: bool) -> Operation:
 
 
 def status_of(decision: Inject, fingerprint: str) -> Status:
-    """The record of a decision.
+    """Return the status for a decision.
 
     Args:
-        decision: what was decided.
-        fingerprint: of what the Pod gains.
+        decision: the injection.
+        fingerprint: of the injected parts.
     """
     spec = decision.spec
     return Status(
@@ -147,7 +147,7 @@ def _with_what_was_there(status: Status, spec: SidecarSpec, shape: Shape, was: M
 
 
 def _environment(spec: SidecarSpec, shapes: tuple[EnvShape, ...]) -> list[Operation]:
-    """Our variables in front of the application's, so that its own may refer to them."""
+    """Put our variables before the application's, so that its own may refer to them."""
     variables = member.env_vars(member.application_env(spec.port, spec.cluster_name))
     added: list[Operation] = []
     for index, shape in enumerate(shapes):
@@ -163,7 +163,7 @@ def _environment(spec: SidecarSpec, shapes: tuple[EnvShape, ...]) -> list[Operat
 def _member(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | None) -> Operation:
     container = member.container(spec, group, run_as_user)
     if not spec.native_sidecar:
-        # Last: the first container is the one that kubectl takes where none is named.
+        # Last: kubectl takes the first container if none is named.
         return (
             _add("/spec/containers", [container])
             if shape.env is None
@@ -176,7 +176,7 @@ def _member(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | None
 
 
 def _appended(path: str, elements: list[dict[str, Any]], *, absent: bool) -> list[Operation]:
-    """Make the operations that append to a list, or create it where there is none."""
+    """Make the operations that append to a list, or create it."""
     if absent:
         return [_add(path, elements)] if elements else []
     return [_add(f"{path}/-", element) for element in elements]
@@ -188,18 +188,18 @@ def _grace_period(spec: SidecarSpec, shape: Shape) -> list[Operation]:
 
 
 def _raised_grace(spec: SidecarSpec, shape: Shape) -> int | None:
-    """The grace period in seconds where the member needs a longer one."""
+    """Return the grace period in seconds if the member needs a longer one."""
     own = DEFAULT_GRACE_SECONDS if shape.grace_seconds is None else shape.grace_seconds
     seconds = member.grace_period(spec, own)
     return seconds if seconds != own else None
 
 
 def restore_operations(decision: Restore, pod: Pod, run_as_user: int | None) -> list[Operation]:
-    """Make the operations that put back what a Pod has lost of its injection, and nothing else.
+    """Return the operations that restore what a Pod has lost of its injection, and nothing else.
 
     Args:
-        decision: to restore.
-        pod: for which it was so decided.
+        decision: what to restore.
+        pod: the Pod.
         run_as_user: as the settings have it.
     """
     injection, missing = decision.injection, decision.missing
@@ -219,7 +219,7 @@ def restore_operations(decision: Restore, pod: Pod, run_as_user: int | None) -> 
 
 
 def _restored_lists(decision: Restore, path: str, wanted: Mapping[str, Any]) -> Iterator[Operation]:
-    """Make those on the lists of the member container; an element that is there stays as it is."""
+    """Make the operations on the lists of the member container; existing elements stay as they are."""
     container = decision.member.container
     if decision.missing.variables:
         names = {variable.name for variable in container.env or ()}
@@ -228,7 +228,7 @@ def _restored_lists(decision: Restore, path: str, wanted: Mapping[str, Any]) -> 
     positions = {mount.mount_path: index for index, mount in enumerate(container.volume_mounts or ())}
     mounts = [mount for mount in wanted["volumeMounts"] if mount["mountPath"] in decision.missing.directories]
     for mount in mounts:
-        # While our mount was away, the API server may have mounted its token there.
+        # While our mount was missing, the API server may have mounted its token there.
         if (position := positions.get(mount["mountPath"])) is not None:
             yield {"op": "replace", "path": f"{path}/volumeMounts/{position}", "value": mount}
     lost = [mount for mount in mounts if mount["mountPath"] not in positions]
@@ -236,7 +236,7 @@ def _restored_lists(decision: Restore, path: str, wanted: Mapping[str, Any]) -> 
 
 
 def copy_operations(kind: WorkloadKind, workload: Workload, copying: Copying) -> list[Operation]:
-    """The operations that give a workload's template its annotations, and the workload its record."""
+    """Return the operations that copy annotations onto a template, and record that on the workload."""
     template = workload.template
     assert template is not None  # noqa: S101 - nothing is copied otherwise
     path = pointer(*kind.template, "metadata")
@@ -254,7 +254,7 @@ def copy_operations(kind: WorkloadKind, workload: Workload, copying: Copying) ->
 
 
 def _difference(path: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[Operation]:
-    """The operations that make one mapping of texts the other; only what differs is named."""
+    """Return the operations that turn one mapping of texts into the other; only differences are named."""
     removed = [{"op": "remove", "path": path + pointer(key)} for key in before if key not in after]
     changed = [(key, value) for key, value in after.items() if before.get(key) != value]
     return [*removed, *(_add(path + pointer(key), value) for key, value in changed)]
@@ -265,5 +265,5 @@ def _add(path: str, value: object) -> Operation:
 
 
 def pointer(*steps: str) -> str:
-    """A JSON pointer (RFC 6901)."""
+    """Return a JSON pointer (RFC 6901)."""
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)

@@ -1,4 +1,4 @@
-"""Pod + annotations -> a decision: inject, restore, skip or deny: a reason code and a sentence.
+"""The decision about a Pod: inject, restore, skip or deny, with a reason code and a sentence.
 
 | operation | inject    | status | member in the Pod        | other annotations | decision                  |
 |-----------|-----------|--------|--------------------------|-------------------|---------------------------|
@@ -17,7 +17,7 @@
 | CREATE    | neither   | absent | any                      | any               | deny INVALID              |
 | CREATE    | "true"    | absent | any                      | invalid           | deny INVALID              |
 | CREATE    | "true"    | absent | injected, with our label | valid             | restore (**)              |
-| CREATE    | "true"    | absent | somebody's own           | valid             | skip HAND_WRITTEN, warns  |
+| CREATE    | "true"    | absent | user-provided            | valid             | skip HAND_WRITTEN, warns  |
 | CREATE    | "true"    | absent | something in its place   | valid             | deny COLLISION            |
 | CREATE    | "true"    | absent | no                       | valid             | inject                    |
 
@@ -58,7 +58,7 @@ from hazelcast_sidecar.spec.values import did_you_mean
 
 
 class Reason(StrEnum):
-    """Why it was decided so; the value is what logs and metrics carry."""
+    """The reason of a decision, as in logs and metrics."""
 
     INJECTED = "injected"
     RESTORED = "restored"
@@ -86,26 +86,26 @@ class Reason(StrEnum):
 
 SENTENCES = {
     Reason.INJECTED: "a Hazelcast member was injected",
-    Reason.RESTORED: "what another webhook removed of the Hazelcast member was put back",
+    Reason.RESTORED: "removed parts of the Hazelcast member were restored",
     Reason.NOT_A_CREATION: "members are injected when a Pod is created",
     Reason.NOT_REQUESTED: f"the Pod has no annotation {INJECT}",
     Reason.DECLINED: f'the annotation {INJECT} is "false"',
     Reason.ALREADY_INJECTED: "the Pod has its member already",
     Reason.HAND_WRITTEN: "the Pod has a Hazelcast member of its own",
-    Reason.MIRROR: "a mirror Pod only shows what the kubelet runs from a file",
+    Reason.MIRROR: "a mirror Pod only represents a static Pod",
     Reason.NO_MEMBER: f"the Pod has the annotation {STATUS} but no member",
-    Reason.INVALID: "the Pod's annotations cannot be used",
-    Reason.COLLISION: "something in the Pod stands in the member's way",
-    Reason.TOO_LARGE: "the object has more elements than one whose Pods get a member can have",
+    Reason.INVALID: "the Pod's annotations are invalid",
+    Reason.COLLISION: "the Pod conflicts with the member container",
+    Reason.TOO_LARGE: "the object has too many elements for a member",
     Reason.COPIED: "annotations of the workload were copied onto its Pod template",
-    Reason.UNCHANGED: "the Pod template has what it should have",
-    Reason.NO_WORSE: "the Pod template could not be used before either",
+    Reason.UNCHANGED: "the Pod template is as it should be",
+    Reason.NO_WORSE: "the Pod template was invalid before, too",
     Reason.NOT_A_WRITE: "annotations are copied when a workload is created or updated",
     Reason.DELETING: "the workload is being deleted",
     Reason.NO_TEMPLATE: "the workload has no Pod template",
     Reason.CONTROLLED: "the workload is controlled by another object, whose Pod template counts",
     Reason.IMMUTABLE: "the Pod template of a Job is immutable",
-    Reason.UNINJECTED: "what was injected was taken out",
+    Reason.UNINJECTED: "the injected member was removed",
     Reason.NOT_INJECTED: "nothing was injected",
 }
 
@@ -116,16 +116,16 @@ class Inject(NamedTuple):
     spec: SidecarSpec
     group: str
     service_account: str = ""
-    """As which its members look for each other; only with discovery by API."""
+    """The ServiceAccount of its members; only with discovery by API."""
     warnings: tuple[str, ...] = ()
     reason: Reason = Reason.INJECTED
 
 
 class Restore(NamedTuple):
-    """The Pod gets back what another webhook removed of its member."""
+    """The Pod's removed parts of the member are restored."""
 
     injection: Inject
-    """The one that had been made."""
+    """The status of the injection."""
     member: Member
     missing: Missing
     warnings: tuple[str, ...]
@@ -133,19 +133,19 @@ class Restore(NamedTuple):
 
     @property
     def group(self) -> str:
-        """The group of the member."""
+        """Return the group of the member."""
         return self.injection.group
 
 
 class Skip(NamedTuple):
-    """The Pod stays as it is."""
+    """The Pod stays unchanged."""
 
     reason: Reason
     warnings: tuple[str, ...] = ()
 
 
 class Deny(NamedTuple):
-    """The Pod cannot be created so."""
+    """The Pod is denied."""
 
     reason: Reason
     problems: list[Problem]
@@ -155,12 +155,12 @@ Decision = Inject | Restore | Skip | Deny
 
 
 def decide(pod: Pod, operation: str, defaults: Defaults) -> Decision:  # noqa: PLR0911 - a row, a return
-    """What to do about one Pod, by the table above.
+    """Decide about one Pod, by the table above.
 
     Args:
-        pod: as it was sent; read only.
+        pod: as it was sent; not modified.
         operation: of the admission request, such as CREATE.
-        defaults: what holds in its namespace where its annotations say nothing.
+        defaults: the defaults of its namespace.
     """
     if operation != "CREATE":
         return Skip(Reason.NOT_A_CREATION)
@@ -182,13 +182,13 @@ def decide(pod: Pod, operation: str, defaults: Defaults) -> Decision:  # noqa: P
     problems = collisions(pod, spec, group)
     if problems:
         return Deny(Reason.COLLISION, problems)
-    # Nobody reads what the controller of a workload is told about its Pods.
+    # Warnings about Pods reach only the controller of a workload.
     warnings = () if is_controlled(pod) else advise(pod, spec)
     return Inject(spec, group, _service_account(pod, spec), warnings)
 
 
 def _not_asked(given: Mapping[str, str]) -> Skip | None:
-    """Say why a Pod with these annotations gets no member, whatever else it has; None where it may."""
+    """Return why a Pod with these annotations gets no member in any case; None if it may get one."""
     if INJECT not in given:
         return Skip(Reason.NOT_REQUESTED, forgotten(given))
     if given[INJECT] == "false":
@@ -267,7 +267,7 @@ def _restore(pod: Pod, spec: SidecarSpec, group: str, member: Member, missing: M
     """Put back what is missing, unless a Pod without the member would get none."""
     if problems := collisions(intact.blanked(pod, member), spec, group):
         return Deny(Reason.COLLISION, problems)
-    warning = f"another webhook removed from the Hazelcast member what is put back now: {missing}"
+    warning = f"another webhook removed parts of the Hazelcast member, which are restored: {missing}"
     return Restore(Inject(spec, group, _service_account(pod, spec)), member, missing, (warning,))
 
 
@@ -285,7 +285,7 @@ def _problem(sentence: str) -> Problem:
 
 
 def forgotten(given: Mapping[str, str]) -> tuple[str, ...]:
-    """A warning where annotations of ours do nothing, as inject is missing or misspelt."""
+    """Warn of annotations of ours without effect, as inject is missing or misspelt."""
     ours = [key for key in given if key.startswith(PREFIX) and key not in WRITTEN_ANNOTATIONS]
     if not ours:
         return ()
@@ -296,11 +296,11 @@ def forgotten(given: Mapping[str, str]) -> tuple[str, ...]:
 
 
 MEMBER_IMAGES = ("hazelcast", "hazelcast-enterprise")
-"""Repositories of members, whatever the registry."""
+"""Repositories of members, in any registry."""
 
 
 def _own_member(pod: Pod) -> str | None:
-    """A warning where somebody gave the Pod a member by hand, as Hazelcast's guide has people do."""
+    """Warn of a hand-written member, as in Hazelcast's guide."""
     for index, container in enumerate(pod.containers):
         if MEMBER_IMAGES[0] not in container.image:
             continue  # most images end here, without being taken apart

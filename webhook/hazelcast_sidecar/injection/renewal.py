@@ -1,7 +1,7 @@
-"""Objects in manifests, injected from what they were before: an injected one gets today's member.
+"""Renewal of injected objects in manifests, which get the current member.
 
-So an injected manifest whose annotations were edited says what its annotations say, and one without a change
-stays byte for byte as it is.
+So an injected manifest follows edits of its annotations, and one without a change stays byte for byte as it
+is.
 """
 
 from hazelcast_sidecar.errors import Problem
@@ -15,7 +15,7 @@ from hazelcast_sidecar.spec.annotations import Defaults
 
 
 def before_injection(obj: Object) -> Object:
-    """Return an object as it was before it was injected, as far as its record tells."""
+    """Return an object as it was before it was injected, as far as its status annotation says."""
     before: Object = patched(obj, uninject(obj).operations)
     return before
 
@@ -23,13 +23,13 @@ def before_injection(obj: Object) -> Object:
 def renew(
     obj: Object, defaults: Defaults, run_as_user: int | None, written: Written = lambda _: None
 ) -> Result:
-    """What gives a Pod or a workload the member that its annotations ask for.
+    """Return what gives a Pod or a workload the member that its annotations ask for.
 
     Args:
         obj: a Pod or a workload, injected or not.
-        defaults: what holds in its namespace where its annotations say nothing.
+        defaults: the defaults of its namespace.
         run_as_user: as the settings have it.
-        written: how values in it are written, for the record of what was there.
+        written: how its values are written, to restore them later.
     """
     status = status_in(obj)
     if status is None or not status.reversible:
@@ -59,7 +59,7 @@ _EACH_JOB = (
 
 
 def _bounded(obj: Object, result: Result) -> Result:
-    """Refuse what only the webhook can do."""
+    """Reject what only the webhook can do."""
     kind = kind_of(obj)
     if kind is None or kind.name != "CronJob" or result.injection is None or result.injection.spec.group:
         return result

@@ -1,4 +1,4 @@
-"""AdmissionReview bytes in, AdmissionReview bytes out.
+"""The reviewer of AdmissionReviews, from bytes to bytes.
 
 No I/O, no clock: the webhook, the command line and the tests run these very functions.
 """
@@ -27,14 +27,14 @@ from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec
 from hazelcast_sidecar.spec.settings import Settings
 
 _Key = tuple[SidecarSpec, str, str, tuple[str, ...], Shape]
-"""What an answer with a member depends on: of the decision all but its reason, which is always the same."""
+"""Everything that an answer with a member depends on: the decision except for its constant reason."""
 
 _KEPT_ANSWERS = 1024
 _KEPT_ANSWERS_BYTES = 16 * 1024 * 1024
 
 
 class Reviewed(NamedTuple):
-    """An answer, with what a log line and a metric say of it."""
+    """An answer, with the details for a log line and a metric."""
 
     body: bytes
     uid: str
@@ -46,13 +46,13 @@ class Reviewed(NamedTuple):
 
 
 class Reviewer:
-    """Reviews Pods and workloads by one set of settings.
+    """Reviewer of Pods and workloads with one set of settings.
 
-    Answers with a patch for a Pod are kept by everything they depend on, the most recently used ones, so the
-    Pods of a workload cost one patch between them.
+    Answers with a patch for a Pod are cached by everything they depend on, so the Pods of a workload need
+    one patch together.
 
     Raises:
-        InvalidSettingsError: the settings' defaults cannot be used.
+        InvalidSettingsError: the settings' defaults are invalid.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -62,10 +62,10 @@ class Reviewer:
         self.use(settings or Settings())
 
     def use(self, settings: Settings) -> None:
-        """Review by these settings from now on.
+        """Review with these settings from now on.
 
         Raises:
-            InvalidSettingsError: their defaults cannot be used; the ones before are still in use.
+            InvalidSettingsError: their defaults are invalid; the previous ones stay in use.
         """
         self._defaults = DefaultSpecs(settings)
         self._run_as_user = settings.run_as_user
@@ -75,7 +75,7 @@ class Reviewer:
         """Answer one admission review of a Pod.
 
         Raises:
-            ReviewError: the bytes are no admission review of a Pod.
+            ReviewError: the bytes are not an admission review of a Pod.
         """
         if len(body) > UNCOUNTED_BYTES and has_too_many_values(body):
             outline = admission_review.read(body, self._decode_outline, _check_pod)
@@ -107,7 +107,7 @@ class Reviewer:
         """Answer one admission review of a workload.
 
         Raises:
-            ReviewError: the bytes are no admission review of a workload of a kind that we know.
+            ReviewError: the bytes are not an admission review of a known kind of workload.
         """
         if len(body) > UNCOUNTED_BYTES and has_too_many_values(body):
             outline = admission_review.read(body, self._decode_outline, _check_workload)
@@ -136,11 +136,11 @@ class Reviewer:
         )
 
     def operations(self, decision: Inject, pod: Pod) -> list[Operation]:
-        """The patch of one Pod, as objects."""
+        """Return the patch of one Pod, as objects."""
         return patch.operations(decision, patch.shape_of(pod), self._run_as_user)
 
     def _injection(self, decision: Inject, pod: Pod) -> bytes:
-        """What follows the uid in an answer with a member."""
+        """Encode the rest of an answer with a member, after its uid."""
         key = (
             decision.spec,
             decision.group,
@@ -196,6 +196,6 @@ def _check_workload(kind: GroupVersionKind) -> None:
         known = ", ".join(name for _, name in KINDS)
         raise ReviewError(
             HTTPStatus.BAD_REQUEST,
-            f'the request is about a "{shown(str(kind))}", not a workload of v1 that is known here '
-            f"({known}); the rules of the webhook configuration must name no other",
+            f'the request is about a "{shown(str(kind))}", not a known workload of v1 '
+            f"({known}); the rules of the webhook configuration must name no others",
         )

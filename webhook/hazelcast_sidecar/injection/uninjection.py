@@ -1,7 +1,7 @@
-"""What injection put into a Pod or a workload, taken out again; what was written by hand stays.
+"""Removal of what injection put into a Pod or a workload; what was written by hand stays.
 
-The status annotation says what was done. Injection makes lists and mappings where there were
-none, and those go again when they are left empty.
+The status annotation says what was done. Injection creates missing lists and mappings, and these are removed
+when they are empty again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ from hazelcast_sidecar.names import CONFIG_VOLUME, CONTAINER, COPIED, GROUP, STA
 
 
 def uninject(obj: Object) -> Result:
-    """What brings a Pod or a workload to what it was before `manifest.inject`."""
+    """Return the operations that bring a Pod or a workload to what it was before `manifests.inject`."""
     if not asks(obj):
         return Result(Reason.NOT_INJECTED, [])
     kind = kind_of(obj)
@@ -69,12 +69,12 @@ def _untold(pod: Object) -> Iterator[str]:
     stays = [*sorted(variables), "terminationGracePeriodSeconds"]
     yield (
         "was injected by the webhook, whose status annotation does not say what was there before: "
-        f"{', '.join(stays)} may be the Pod's own and stays; remove it by hand where it is not"
+        f"{', '.join(stays)} may be the Pod's own and stays; remove it by hand if it is not"
     )
 
 
 def _from_pod(pod: Object, copied: Mapping[str, str], status: Status | None) -> Iterator[Operation]:
-    """Operations on a Pod or a Pod template; the last elements of lists first, so that indexes hold."""
+    """Yield operations on a Pod or a Pod template; the last elements of lists first, so that indexes hold."""
     annotations = annotations_of(pod)
     was = dict(status.own_text) if status is not None else {}
     copies = {key for key, value in copied.items() if annotations.get(key) == value}
@@ -94,7 +94,7 @@ def _from_pod(pod: Object, copied: Mapping[str, str], status: Status | None) -> 
 def _metadata(
     metadata: Object, copies: set[str], status: Status | None, was: Mapping[str, str]
 ) -> Iterator[Operation]:
-    """What is left of a Pod template's metadata; nothing, where it had none."""
+    """Yield the operations on a Pod template's metadata, which is removed if it did not exist."""
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     own_label = pointer("metadata", "labels", GROUP) in was
     added = {GROUP} if status and not own_label and labels.get(GROUP) == status.group else set()
@@ -161,7 +161,7 @@ def _without(
 
 
 def _restored(path: str, was: Mapping[str, str]) -> Operation:
-    """Remove what injection made, or put back the empty value that it was written over."""
+    """Remove what injection created, or restore the empty value that it replaced."""
     text = was.get(path)
     if text is None:
         return {"op": "remove", "path": path}

@@ -1,6 +1,6 @@
-"""What works and deserves a word all the same: warnings about Pods and workloads that get a member.
+"""Non-fatal warnings about Pods and workloads that get a member.
 
-Each is one sentence that says what will happen and what to do instead; kubectl prints it.
+Each is one sentence that says what will happen and what to do instead; kubectl shows it.
 """
 
 import re
@@ -13,14 +13,14 @@ from hazelcast_sidecar.spec.annotations import SidecarSpec
 from hazelcast_sidecar.spec.values import quantity
 
 MAX_REPLICAS = 100
-"""Members of one cluster whose applications connect to all of them, as clients do by default."""
+"""The most members of one cluster whose applications connect to all of them, as clients do by default."""
 
 ROOM_BESIDE_HEAP = 160 * 2**20
-"""Bytes that a member's JVM needs beside its heap: 105 to 131 MiB were seen, by VmHWM of real members."""
+"""Bytes that a member's JVM needs in addition to its heap: VmHWM of real members was 105 to 131 MiB."""
 
 
 def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
-    """Warnings about a Pod."""
+    """Return warnings about a Pod."""
     warnings = []
     room = quantity(spec.memory_limit) * (100 - spec.heap_percentage) / 100
     if room < ROOM_BESIDE_HEAP:
@@ -32,7 +32,7 @@ def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
     if pod.spec.host_network:
         warnings.append(
             f"hostNetwork: the member takes port {spec.port} of the node, so a node runs one such Pod, and "
-            "whoever reaches the node reaches the cluster's entries"
+            "anyone who reaches the node reaches the cluster's entries"
         )
     if spec.is_placed and not _is_spread(pod):
         key = _TOPOLOGY_KEYS[spec.backups]
@@ -59,20 +59,20 @@ _TOPOLOGY_KEYS = {"node": "kubernetes.io/hostname", "zone": "topology.kubernetes
 
 
 def _is_spread(pod: Pod) -> bool:
-    """Tell whether the scheduler is told to keep Pods apart; whether these and by what is not looked at."""
+    """Tell whether the scheduler is asked to keep Pods apart; which ones and by what is not checked."""
     affinity = pod.spec.affinity
     return bool(pod.spec.topology_spread_constraints or (affinity and affinity.pod_anti_affinity is not None))
 
 
 def advise_workload(kind: WorkloadKind, workload: Workload, spec: SidecarSpec) -> tuple[str, ...]:
-    """Warnings about how a workload's Pods come and go."""
+    """Return warnings about how a workload's Pods are replaced."""
     warnings = []
     replicas = 1 if workload.spec.replicas is None else workload.spec.replicas
     strategy = workload.strategy
     if replicas > MAX_REPLICAS:
         warnings.append(
             f"{replicas} replicas: every application connects to every member, which suits some "
-            f"{MAX_REPLICAS}; for more, run a cluster of its own and connect to it"
+            f"{MAX_REPLICAS}; for more, run a separate cluster and connect to it"
         )
     if strategy.type == "Recreate":
         warnings.append(
@@ -81,18 +81,18 @@ def advise_workload(kind: WorkloadKind, workload: Workload, spec: SidecarSpec) -
         )
     if (at_once := _unavailable(workload, replicas)) > 1:
         warnings.append(
-            f"a rollout may end {at_once} Pods at once (maxUnavailable): should one not get to hand its "
+            f"a rollout may end {at_once} Pods at once (maxUnavailable): if one cannot hand its "
             "entries over, they can be lost; set maxUnavailable to 1"
         )
     if strategy.type == "OnDelete" or kind.name == "ReplicaSet":
-        warnings.append("Pods that run stay as they are until they are deleted")
+        warnings.append("running Pods stay unchanged until they are deleted")
     if kind.name == "CronJob" and spec.group is None:
         warnings.append(f"each Job's Pods form a cluster of their own; set {PREFIX}group to share one")
     return tuple(warnings)
 
 
 def advise_change(before: SidecarSpec, after: SidecarSpec) -> tuple[str, ...]:
-    """Warnings about what a rollout changes.
+    """Return warnings about what a rollout changes.
 
     Source: Hazelcast documentation, "Rolling Upgrades": between minor versions they are for the Enterprise
     edition.
@@ -105,7 +105,7 @@ def advise_change(before: SidecarSpec, after: SidecarSpec) -> tuple[str, ...]:
     if old and new and old != new:
         warnings.append(
             f"members of Hazelcast {old} and {new} form no common cluster in the open-source edition, "
-            f"{lost}; give the new one a {PREFIX}cluster-name of its own"
+            f"{lost}; give the new one another {PREFIX}cluster-name"
         )
     if before.backups != after.backups:
         warnings.append(
@@ -119,7 +119,7 @@ def advise_change(before: SidecarSpec, after: SidecarSpec) -> tuple[str, ...]:
 
 
 def _unavailable(workload: Workload, replicas: int) -> int:
-    """How many Pods a rollout may take down at once; percentages are rounded down, as Deployments do."""
+    """Return how many Pods a rollout may take down at once; percentages are rounded down."""
     rolling = workload.strategy.rolling_update
     given = rolling.max_unavailable if rolling else None
     if isinstance(given, str):
@@ -129,7 +129,7 @@ def _unavailable(workload: Workload, replicas: int) -> int:
 
 
 def _minor(image: str) -> str:
-    """5.7 of hazelcast/hazelcast:5.7.0-slim; nothing where the tag is no version."""
+    """Return 5.7 of hazelcast/hazelcast:5.7.0-slim; empty if the tag is not a version."""
     tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
     parts = tag.partition("-")[0].split(".")
     return ".".join(parts[:2]) if len(parts) > 1 and all(part.isdecimal() for part in parts) else ""

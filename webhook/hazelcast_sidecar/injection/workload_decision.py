@@ -1,8 +1,8 @@
-"""Workload + annotations -> a decision: copy annotations onto its Pod template, leave it, or deny it.
+"""The decision about a workload: copy annotations onto its Pod template, leave it, or deny it.
 
-A Pod that would be denied is told of at once, where somebody sits at the keyboard, rather than in the
-Events of a ReplicaSet; but a workload that was no better before is let through, so that nobody is kept from
-labelling or mending it.
+A Pod that would be denied is reported at once, to the user of kubectl, rather than in the Events of a
+ReplicaSet; but a workload that was just as wrong before is admitted, so that it can still be labelled or
+corrected.
 
 | operation | workload                             | its Pods    | its Pod template      | decision          |
 |-----------|--------------------------------------|-------------|-----------------------|-------------------|
@@ -17,7 +17,7 @@ labelling or mending it.
 | either    | any                                  | have members| as it should be       | skip UNCHANGED    |
 | either    | any                                  | skipped     | as it should be       | skip, as the Pods |
 
-"Either" is CREATE or UPDATE, "neither" anything else, and that row stands in `reviewer.py`. What its Pods
+"Either" is CREATE or UPDATE, "neither" anything else, and that row is in `reviewer.py`. What its Pods
 get is decided by the table of `pod_decision.py`. A template also lacks what it copies where it has more.
 (*) For nothing that would not have denied the Pods of the workload as it is stored.
 """
@@ -43,7 +43,7 @@ from hazelcast_sidecar.spec.annotations import Defaults, SidecarSpec
 
 
 class Copy(NamedTuple):
-    """The Pod template's annotations change, and with them the record of what was copied."""
+    """The annotations of the Pod template change, and with them the annotation that records the copies."""
 
     copying: Copying
     warnings: tuple[str, ...] = ()
@@ -61,11 +61,11 @@ class _State(NamedTuple):
     template: Template
     copying: Copying
     pod: Pod
-    """As it would have them made."""
+    """The Pod that it would create."""
     decision: Decision
-    """About these Pods."""
+    """The decision about this Pod."""
     is_outdated: bool
-    """Whether the template has a member, and another one than its annotations ask for."""
+    """Whether the template has a member that its annotations do not ask for."""
 
     @property
     def own(self) -> Mapping[str, str]:
@@ -75,13 +75,13 @@ class _State(NamedTuple):
 def decide(
     kind: WorkloadKind, workload: Workload, before: Workload | None, defaults: Defaults
 ) -> WorkloadDecision:
-    """What to do about one workload that is created or updated.
+    """Decide about one workload that is created or updated.
 
     Args:
-        kind: of both.
-        workload: as it was sent; read only.
-        before: as it is stored; None where it is created.
-        defaults: what holds in its namespace where its annotations say nothing.
+        kind: the kind of both.
+        workload: as it was sent; not modified.
+        before: as it is stored; None if it is created.
+        defaults: the defaults of its namespace.
     """
     now = _state(kind, workload, defaults)
     if isinstance(now, Reason):
@@ -92,9 +92,9 @@ def decide(
         return _denial(now, now.decision, then)
     if _changes(now):
         if kind.name == "Job" and before is not None:
-            return Skip(Reason.IMMUTABLE, ("a Job's Pods cannot be changed; delete it and create it anew",))
+            return Skip(Reason.IMMUTABLE, ("a Job's Pod template is immutable; delete and recreate the Job",))
         return Copy(now.copying, _warnings(now, then))
-    of_pods = isinstance(now.decision, Inject | Restore)  # decided about, and not about the workload
+    of_pods = isinstance(now.decision, Inject | Restore)  # about the Pods, and not about the workload
     reason = Reason.UNCHANGED if of_pods else now.decision.reason
     return Skip(reason, _warnings(now, then))
 
@@ -109,7 +109,7 @@ def _state(kind: WorkloadKind, workload: Workload, defaults: Defaults) -> _State
     if kind.name in {"ReplicaSet", "Job"} and workload.is_controlled():
         return Reason.CONTROLLED
     own = workload.metadata.annotations or {}
-    # Who wrote what matters only where something was copied before.
+    # Who wrote what matters only if something was copied before.
     written = written_by_users(kind, workload) if COPIED in own else ()
     copied = propagation.plan(own, template.annotations, written)
     pod = as_pod(kind, workload, template, copied.annotations)
@@ -127,7 +127,7 @@ _TOO_LARGE = Problem(
 
 
 def _is_outdated(pod: Pod, decision: Decision, defaults: Defaults) -> bool:
-    """Return whether a Pod was injected in its manifest, whose annotations or settings have changed since."""
+    """Tell whether a Pod was injected in its manifest, and its annotations or settings have changed since."""
     if decision.reason is not Reason.ALREADY_INJECTED:
         return False
     given = pod.metadata.annotations or {}
@@ -144,7 +144,7 @@ def _is_outdated(pod: Pod, decision: Decision, defaults: Defaults) -> bool:
 
 
 def _changes(state: _State) -> bool:
-    """Whether the template or the record is not yet as it should be."""
+    """Tell whether the template, or the annotation that records the copies, must change."""
     copied = propagation.copied_annotation(state.copying)
     return state.copying.annotations != state.template.annotations or state.own.get(COPIED) != copied
 
@@ -158,7 +158,7 @@ def _denial(now: _State, denial: Deny, then: _State | None) -> WorkloadDecision:
 
 
 def _in_template(kind: WorkloadKind, problem: Problem) -> Problem:
-    """A problem of a Pod as one of the template that it is made from."""
+    """Turn a problem of a Pod into one of the template that it is created from."""
     if not problem.where.startswith("spec."):
         return problem
     return Problem(".".join((*kind.template, problem.where)), problem.sentence)
@@ -171,16 +171,16 @@ def _warnings(now: _State, then: _State | None) -> tuple[str, ...]:
     return (*filter(None, [news]), *_contradictions(now), *_advice(now, then), *misplaced)
 
 
-_NO_MEMBERS = "the Pods have no Hazelcast members, and what was in their cluster is lost"
+_NO_MEMBERS = "removed: the Pods have no Hazelcast members, and the entries of their cluster are lost"
 
 
 def _outcome(state: _State) -> str:
-    """What the Pods will have."""
+    """Describe what the Pods will have."""
     match state.decision:
         case Inject(spec=spec, group=group):
             # A CronJob's Jobs have names of their own, and so have their groups.
             named = "" if state.kind.name == "CronJob" and spec.group is None else f'group "{group}", '
-            return f'each Pod gets a Hazelcast member: {named}cluster "{spec.cluster_name}"'
+            return f'injected: each Pod gets a Hazelcast member, {named}cluster "{spec.cluster_name}"'
         case Skip(reason=Reason.ALREADY_INJECTED | Reason.HAND_WRITTEN) | Restore():
             return ""
         case _:
@@ -188,7 +188,7 @@ def _outcome(state: _State) -> str:
 
 
 _MAX_CONTRADICTIONS = 16
-"""So many warnings an answer has room for."""
+"""The number of warnings that an answer has room for."""
 
 
 def _contradictions(state: _State) -> Iterator[str]:
@@ -201,15 +201,15 @@ def _contradictions(state: _State) -> Iterator[str]:
 
 
 def _without_effect(kind: WorkloadKind, workload: Workload) -> Iterator[str]:
-    """Annotations of ours in places where they do nothing, with the place that counts."""
+    """Yield annotations of ours in places without effect, with the place that counts."""
     if key := _first_of_ours(workload.job_annotations):
         yield (
-            f"{key} does nothing in spec.jobTemplate.metadata; set it on the {kind.name} itself, or in "
+            f"{key} has no effect in spec.jobTemplate.metadata; set it on the {kind.name} itself, or in "
             f"{'.'.join(kind.template)}.metadata"
         )
     own = workload.metadata.annotations or {}
     if kind.name == "Job" and workload.is_controlled() and (key := _first_of_ours(own)):
-        yield f"{key} does nothing on a Job that was made by another object; set it on that one"
+        yield f"{key} has no effect on a Job with a controller; set it on its controller"
 
 
 def _first_of_ours(given: Mapping[str, str]) -> str | None:
@@ -217,7 +217,7 @@ def _first_of_ours(given: Mapping[str, str]) -> str | None:
 
 
 _OUTDATED = (
-    "the member in the Pod template is not what its annotations and the settings ask for; run "
+    "the member in the Pod template is outdated by its annotations or the settings; run "
     "`hazelcast-sidecar inject` on the manifest again"
 )
 

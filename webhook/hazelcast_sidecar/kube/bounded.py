@@ -1,6 +1,6 @@
-"""What the API server sends, read within bounds: an answer as a whole, a watch line by line.
+"""Answers of the API server, read within bounds: as a whole, or line by line for a watch.
 
-Anyone who may create an object decides how long it is. etcd takes 1.5 MiB of one, unless its flag
+Anyone who may create an object decides its length. etcd takes 1.5 MiB of one, unless its flag
 `--max-request-bytes` says otherwise. In JSON that is at most six times as long: Go escapes each `<`, `>` and
 `&`, and writes six bytes for one. All else that an object consists of grows by less.
 """
@@ -16,17 +16,17 @@ MAX_BYTES = 10 * 1024 * 1024
 """The longest answer, and the longest line of a watch: the largest object is 9 MiB."""
 
 LARGE_BYTES = 1024 * 1024
-"""Beyond which an answer or a line is large: one at a time is read on."""
+"""Bytes from which an answer or a line is large: large ones are read one at a time."""
 
 HEAD_BYTES = 4096
-"""How much of what is too long is kept: it names the object, or says where the list goes on."""
+"""Bytes that are kept of what is too long: they name the object, or say where the list goes on."""
 
 
 class UnreadableAnswerError(msgspec.MsgspecError):
-    """An answer cannot be taken.
+    """An answer that cannot be read.
 
     Args:
-        why: half a sentence.
+        why: the reason, half a sentence.
         head: its first bytes.
     """
 
@@ -36,14 +36,14 @@ class UnreadableAnswerError(msgspec.MsgspecError):
 
 
 class TooLongError(UnreadableAnswerError):
-    """An answer, or a line, is longer than allowed."""
+    """An answer, or a line, that is longer than allowed."""
 
 
 class LineSplitter:
-    """Cuts a stream into lines, and holds the last one that has not ended yet.
+    """Splitter of a stream into lines, which holds the last incomplete one.
 
     Args:
-        most: bytes that a line may have; of a longer one the head alone is kept while it comes.
+        most: bytes that a line may have; only the head of a longer one is kept.
     """
 
     def __init__(self, most: int) -> None:
@@ -53,7 +53,7 @@ class LineSplitter:
 
     @property
     def buffered_bytes(self) -> int:
-        """The bytes of the line that has not ended yet."""
+        """Return how many bytes the incomplete line has."""
         return len(self._line)
 
     def feed(self, chunk: bytes) -> Iterator[bytearray | TooLongError]:
@@ -82,19 +82,19 @@ class LineSplitter:
 async def chunks(
     content: aiohttp.StreamReader, buffered_bytes: Callable[[], int], large: asyncio.Lock, seconds: float
 ) -> AsyncGenerator[bytes, None]:
-    """Yield what comes; while much is held, only to one reader at a time.
+    """Yield what arrives; while much is buffered, only to one reader at a time.
 
     The others wait, and with them the API server, by the flow control of TCP. So memory is bounded, however
     many answers and watches are large at the same moment.
 
     Args:
         content: the body of a response.
-        buffered_bytes: says how many bytes its reader holds.
+        buffered_bytes: returns how many bytes its reader has buffered.
         large: the lock that readers of the same process share.
         seconds: how long one that has the lock waits for more.
 
     Raises:
-        TimeoutError: nothing came for so long.
+        TimeoutError: nothing arrived for so long.
     """
     has_turn = False
     try:
@@ -122,7 +122,7 @@ async def whole(
 
     Raises:
         TooLongError: it has more than `most` bytes; the rest was not read.
-        TimeoutError: nothing came for so long.
+        TimeoutError: nothing arrived for so long.
     """
     body = bytearray()
     async with aclosing(chunks(content, lambda: len(body), large, seconds)) as parts:

@@ -1,4 +1,4 @@
-"""The Kubernetes API: lists and watches, mostly of metadata, and server-side apply.
+"""A client of the Kubernetes API, with lists and watches, mostly of metadata, and server-side apply.
 
 `kubernetes.aio` brings configuration, authentication and the HTTP client. Its typed methods always decode
 whole objects, which for ten thousand Pods costs hundreds of MiB; asking for PartialObjectMetadata and
@@ -35,23 +35,23 @@ REQUEST_SECONDS = 15
 
 
 WATCH_SECONDS = 60
-"""How long one watch lasts before it is made anew; only so a connection is noticed that died in silence."""
+"""Seconds that one watch lasts; only a new watch notices a connection that has died silently."""
 
 
 _FIRST_PAGE, _LARGEST_PAGE = 50, 500
-"""Objects that the first page of a list is asked for, and any page at most."""
+"""Objects in the first page of a list, and the most in any page."""
 
 
 _WANTED_PAGE_BYTES = MAX_BYTES // 2
-"""Pages grow up to this: the objects of the next one may be larger."""
+"""Bytes up to which pages grow: the objects of the next one may be larger."""
 
 
 _MAX_REFUSAL_BYTES = 64 * 1024
-"""Of an answer that is an error: more is not worth reading."""
+"""Bytes that are read of an error answer."""
 
 
 class ListMetadata(msgspec.Struct, rename={"resource_version": "resourceVersion", "next": "continue"}):
-    """The version of a list, and where its next page begins."""
+    """Metadata of a list: its version, and where its next page begins."""
 
     resource_version: str = ""
     next: str = ""
@@ -72,21 +72,21 @@ class Page(NamedTuple, Generic[_Item]):
 
     metadata: ListMetadata
     items: Iterable[_Item]
-    """To be gone through once: each is decoded when it is asked for."""
+    """To be iterated once: each is decoded when it is asked for."""
 
 
 class _PageSize:
-    """How many objects to ask for: as many as make a page of a good length, judging by the one before."""
+    """The number of objects to ask for, so that a page has a good length, judging by the page before."""
 
     def __init__(self) -> None:
         self.limit = _FIRST_PAGE
 
     def shrink(self) -> None:
-        """Ask for fewer: this many were too long."""
+        """Ask for fewer objects, because this many were too long."""
         self.limit = max(1, self.limit // 4)
 
     def fit(self, objects: int, length: int) -> None:
-        """Learn from a page: how many objects it had, and how many bytes."""
+        """Learn from a page how long objects are."""
         if objects:
             self.limit = max(1, min(_LARGEST_PAGE, _WANTED_PAGE_BYTES * objects // length))
 
@@ -103,18 +103,18 @@ class _ApiStatus(msgspec.Struct):
 
 
 class ApiError(Exception):
-    """The API server refused a request."""
+    """A request that the API server refused."""
 
     def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
         self.message = message
         self.retry_after = retry_after
-        """Seconds, where the server asked for patience."""
+        """Seconds to wait before a retry, where the server names them."""
 
 
 OnUnread = Callable[["Kind", str, Exception], None]
-"""Takes note of an object that was passed over: its kind, its name (empty where unknown), and why."""
+"""Called for each object that is skipped: its kind, its name (empty if unknown), and why."""
 
 
 def _ignore(kind: "Kind", name: str, why: Exception) -> None:
@@ -122,45 +122,45 @@ def _ignore(kind: "Kind", name: str, why: Exception) -> None:
 
 
 CONNECTION_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
-"""What a request raises when no API server answers."""
+"""Exceptions of a request when no API server answers."""
 
 
 def in_words(error: BaseException) -> str:
-    """An error as text; a timeout has none of its own."""
+    """Return an error as text; a timeout has no text of its own."""
     return str(error) or type(error).__name__
 
 
 class Api:
-    """Requests of one API server.
+    """Client of one API server.
 
-    Whatever it sends is read within bounds (`kube/bounded.py`). In a list and in a watch, an object
-    that cannot be read is passed over.
+    All answers are read within bounds (`kube/bounded.py`). Unreadable objects in lists and watches
+    are skipped.
 
     Args:
-        client: sends them.
-        unread: told of each object that was passed over.
+        client: sends the requests.
+        unread: called for each object that is skipped.
     """
 
     def __init__(self, client: ApiClient, unread: OnUnread = _ignore) -> None:
         self._client, self._unread = client, unread
         self._large = asyncio.Lock()
         self.requests = 0
-        """How many were made, watches included."""
+        """How many requests were made, watches included."""
 
     async def pages(
         self, kind: Kind, item: type[_Item], namespace: str = "", **query: str
     ) -> AsyncIterator[Page[_Item]]:
-        """All objects of a kind, a page at a time; one that cannot be read is passed over.
+        """Yield all objects of a kind, a page at a time; unreadable ones are skipped.
 
         Args:
             kind: of the objects.
-            item: what each is decoded as; only of `Partial` no more than the metadata is asked for.
-            namespace: where they are; all of them where it is empty.
+            item: what each is decoded as; `Partial` asks for the metadata only.
+            namespace: their namespace; empty: all namespaces.
             query: `labelSelector` and `fieldSelector`.
 
         Raises:
             ApiError: refused, or the pages were asked for too slowly (410).
-            UnreadableAnswerError: what came is no list.
+            UnreadableAnswerError: the answer is not a list.
         """
         path, accept = kind.collection(namespace), _accepted(item, "List")
         query = {name: text for name, text in query.items() if text}
@@ -170,7 +170,7 @@ class Api:
             found = await self._page(kind, path, query, accept, size)
             metadata = found.metadata
             page = Page(metadata, self._each(kind, decoder, found.items or []))
-            del found  # it is not needed while the next one comes
+            del found  # not needed while the next one arrives
             yield page
             del page
             if not metadata.next:
@@ -180,7 +180,7 @@ class Api:
     async def _page(
         self, kind: Kind, path: str, query: dict[str, str], accept: str, size: _PageSize
     ) -> _RawPage:
-        """One page, asked for with a lower limit until it can be read."""
+        """Ask for one page, with a lower limit until it can be read."""
         while True:
             limited = query | {"limit": str(size.limit)}
             try:
@@ -202,7 +202,7 @@ class Api:
         for item in items:
             try:
                 decoded = decoder.decode(item)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others are served
+            except Exception as error:  # noqa: BLE001 - any failure is this object's alone
                 self._unread(kind, _name_in(bytes(memoryview(item)[:HEAD_BYTES])), error)
             else:
                 yield decoded
@@ -210,10 +210,10 @@ class Api:
     async def watch(
         self, kind: Kind, item: type[_Item], version: str, **query: str
     ) -> AsyncGenerator[tuple[str, _Item], None]:
-        """Changes since a version, for some minutes; BOOKMARK events only move the version on.
+        """Yield changes since a version, for some minutes; BOOKMARK events only advance the version.
 
-        A change of an object that cannot be read is passed over, and the next one moves the version on. That
-        it was deleted is said all the same, with no more of it than that takes.
+        A change of an unreadable object is skipped, and the next one advances the version. A deletion is
+        reported all the same, with no more of the object than that takes.
 
         Args:
             kind: of the objects.
@@ -244,13 +244,13 @@ class Api:
                         change, changed = _decode_change(line, decoder)
                     except ApiError:
                         raise
-                    except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on behind it
+                    except Exception as error:  # noqa: BLE001 - any failure is this object's alone
                         head = line.head if isinstance(line, TooLongError) else bytes(line[:HEAD_BYTES])
                         self._unread(kind, _name_in(head), error)
                         if (gone := _deleted_in(head)) is None:
                             continue
                         change, changed = "DELETED", decoder.decode(gone)
-                    del line  # it is not needed while the next one comes
+                    del line  # not needed while the next one arrives
                     yield change, changed
 
     async def _lines(
@@ -262,10 +262,10 @@ class Api:
             async for part in parts:
                 for line in splitter.feed(part):
                     yield line
-                    del line  # else it is there until the next one comes
+                    del line  # else it would be kept until the next one arrives
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Partial | None:
-        """The metadata of one object; None where there is none.
+        """Return the metadata of one object; None if it does not exist.
 
         Raises:
             ApiError: refused.
@@ -274,7 +274,7 @@ class Api:
         return None if answer is None else _decode(answer, Partial)
 
     async def read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
-        """One whole object; None where there is none.
+        """Return one whole object; None if it does not exist.
 
         Raises:
             ApiError: refused.
@@ -282,7 +282,7 @@ class Api:
         return await self.read_as(dict[str, Any], kind, namespace, name)
 
     async def read_as(self, item: type[_Item], kind: Kind, namespace: str, name: str) -> _Item | None:
-        """Read one whole object, of which no more is kept than a type asks for; None where there is none.
+        """Read one whole object, and keep only what its type has; None if it does not exist.
 
         Raises:
             ApiError: refused.
@@ -300,10 +300,10 @@ class Api:
             raise
 
     async def document(self, path: str) -> dict[str, Any]:
-        """What stands under a path that is no object's, such as /version.
+        """Return the document at a path that is not an object's, such as /version.
 
         Raises:
-            ApiError: refused, or there is none.
+            ApiError: refused, or not found.
         """
         answer = await self._request("GET", path, {}, accept="application/json")
         return _decode(answer, dict[str, Any])
@@ -311,7 +311,7 @@ class Api:
     async def create(
         self, kind: Kind, namespace: str, obj: dict[str, Any], *, dry_run: bool = False
     ) -> dict[str, Any]:
-        """Create an object; what stands there afterwards, or with a dry run would.
+        """Create an object, and return it as stored, or as it would be with a dry run.
 
         Raises:
             ApiError: refused.
@@ -324,16 +324,16 @@ class Api:
     async def apply(
         self, kind: Kind, obj: dict[str, Any], *, force: bool, field_manager: str = FIELD_MANAGER
     ) -> Partial:
-        """Server-side apply; what stands there afterwards.
+        """Apply an object server-side, and return it as stored.
 
         Args:
             kind: of the object.
-            obj: all fields that are ours.
+            obj: all fields that the manager owns.
             force: take over fields that others have set to other values.
-            field_manager: as whom they are ours.
+            field_manager: the name of the manager.
 
         Raises:
-            ApiError: refused; 409 where, without force, others hold the fields.
+            ApiError: refused; 409 if others own the fields, without force.
         """
         metadata = obj["metadata"]
         path = f"{kind.collection(metadata.get('namespace', ''))}/{metadata['name']}"
@@ -342,7 +342,7 @@ class Api:
         return _decode(answer, Partial)
 
     async def delete(self, kind: Kind, metadata: Metadata) -> None:
-        """Delete exactly this object; one that has gone already is no error.
+        """Delete exactly this object; it is no error if it is gone already.
 
         Raises:
             ApiError: refused.
@@ -356,13 +356,13 @@ class Api:
                 raise
 
     async def evict(self, metadata: Metadata) -> None:
-        """Ask for the eviction of exactly this Pod.
+        """Evict exactly this Pod.
 
         Source: Kubernetes documentation, "API-initiated Eviction".
 
         Raises:
-            ApiError: refused; 429 where a PodDisruptionBudget forbids it now, 404 where it has gone, 409
-                where another has its name.
+            ApiError: refused; 429 if a PodDisruptionBudget forbids it now, 404 if it is gone, 409
+                if another one has its name.
         """
         body = {
             "apiVersion": "policy/v1",
@@ -425,7 +425,7 @@ def _decode(answer: bytes | bytearray | msgspec.Raw, form: type[_Item]) -> _Item
     """Decode JSON.
 
     Raises:
-        UnreadableAnswerError: it is none of this form, or nested too deeply.
+        UnreadableAnswerError: it does not have this form, or is nested too deeply.
     """
     try:
         return msgspec.json.decode(answer, type=form)
@@ -437,8 +437,8 @@ def _decode_change(line: bytearray | TooLongError, decoder: msgspec.json.Decoder
     """Decode a line of a watch.
 
     Raises:
-        ApiError: it ends the watch.
-        UnreadableAnswerError: it is no event, or was too long to be kept.
+        ApiError: it is an error that ends the watch.
+        UnreadableAnswerError: it is not an event, or is too long.
     """
     if isinstance(line, TooLongError):
         raise line
@@ -450,7 +450,7 @@ def _decode_change(line: bytearray | TooLongError, decoder: msgspec.json.Decoder
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> None:
-    """Raise what the API server said, where it did not answer with success."""
+    """Raise the API server's error, unless it answered with success."""
     if response.status < HTTPStatus.BAD_REQUEST:
         return
     try:
@@ -466,7 +466,7 @@ _ITEMS = b'"items":'
 
 
 def _without_items(head: bytes) -> _RawPage:
-    """A page of which only the first bytes can be read: the API server writes the objects last.
+    """Return a page of which only the first bytes can be read: the API server writes the objects last.
 
     Raises:
         UnreadableAnswerError: where they begin cannot be seen.
@@ -495,7 +495,7 @@ def _deleted_in(text: bytes) -> bytes | None:
 
 
 def _name_in(text: bytes) -> str:
-    """The namespace and name of an object by its first bytes; empty where they are not seen."""
+    """Return the namespace and name of an object from its first bytes; empty if they are not found."""
     found = _NAME.search(text)
     parts = reversed(found.groups()) if found else ()
     return "/".join(part.decode(errors="replace") for part in parts if part)

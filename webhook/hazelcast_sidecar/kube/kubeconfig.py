@@ -1,4 +1,4 @@
-"""Which cluster is asked, and as whom."""
+"""The cluster and the user that requests are for."""
 
 import logging
 from pathlib import Path
@@ -9,7 +9,7 @@ from kubernetes.aio import client, config
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 
 _READ_BUFFER = 64 * 1024
-"""Bytes that are read ahead of each response: lines of a watch are cut by `kube/bounded.py`."""
+"""Bytes that are read ahead of each response: `kube/bounded.py` splits the lines of a watch."""
 
 _UNUSABLE = (config.ConfigException, OSError, yaml.YAMLError)
 
@@ -21,10 +21,10 @@ def _empty() -> client.Configuration:
 
 
 async def configuration(kubeconfig: Path | None) -> client.Configuration:
-    """Of the cluster that a kubeconfig names; without one, of the cluster that this Pod runs in.
+    """Return the configuration of a kubeconfig; without one, of the cluster that this Pod runs in.
 
     Raises:
-        InvalidSettingsError: there is none.
+        InvalidSettingsError: it is missing or invalid.
     """
     found = _empty()
     try:
@@ -35,18 +35,18 @@ async def configuration(kubeconfig: Path | None) -> client.Configuration:
     except _UNUSABLE as error:
         where = "--kubeconfig" if kubeconfig else "in-cluster configuration"
         raise InvalidSettingsError(
-            [Problem(where, f"{error} (outside a cluster, --kubeconfig names one)")]
+            [Problem(where, f"{error} (outside a cluster, give --kubeconfig)")]
         ) from error
     return found
 
 
 async def as_kubectl(kubeconfig: Path | None, context: str | None) -> client.Configuration:
-    """Of the cluster that kubectl would ask: the file, else what KUBECONFIG names, else ~/.kube/config.
+    """Return the configuration that kubectl would use: the file, else KUBECONFIG, else ~/.kube/config.
 
     Raises:
-        InvalidSettingsError: there is none, or no such context.
+        InvalidSettingsError: it is missing, or has no such context.
     """
-    # It logs that a file is missing; what matters of it is raised here.
+    # The library logs a missing file; what matters is raised here.
     logging.getLogger("kubernetes.aio.config.kube_config").setLevel(logging.ERROR)
     found = _empty()
     file = str(kubeconfig) if kubeconfig else None
@@ -54,6 +54,6 @@ async def as_kubectl(kubeconfig: Path | None, context: str | None) -> client.Con
         await config.load_kube_config(file, context=context, client_configuration=found)
     except _UNUSABLE as error:
         where = f"context {context}" if context else "kubeconfig"
-        hint = "--kubeconfig or KUBECONFIG names one, `kubectl config get-contexts` lists its contexts"
+        hint = "set --kubeconfig or KUBECONFIG; `kubectl config get-contexts` lists contexts"
         raise InvalidSettingsError([Problem(where, f"{error} ({hint})")]) from error
     return found

@@ -1,4 +1,4 @@
-"""Kubernetes objects as far as they are read: metadata, owners, and where the API has each kind."""
+"""Kubernetes objects as far as they are read: metadata, owners, and the API's path of each kind."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,11 +14,11 @@ JsonObject = dict[str, Any]
 """An object as the API has it, or another JSON object."""
 
 _MAX_TEXT, _MAX_LABELS, _MAX_OWNERS = 16 * 1024, 256, 100
-"""What is kept of one object's metadata: characters of labels and annotations together, labels, owners."""
+"""Bounds on one object's metadata: characters of labels and annotations together, labels, owners."""
 
 
 MAX_OWNER_TEXT = 1024
-"""Characters of an owner reference: a group and a name have 253 at most, all else is shorter."""
+"""Characters of an owner reference: groups and names have at most 253, all else is shorter."""
 
 
 class Metadata(msgspec.Struct, gc=False, rename="camel"):
@@ -30,16 +30,16 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
     resource_version: str = ""
     labels: dict[str, str] = {}
     known_annotations: dict[str, str] = msgspec.field(default_factory=dict, name="annotations")
-    """Those that are read here; with the others a list of ten thousand Pods would be all text."""
+    """Only our own: with the others a list of ten thousand Pods would be mostly text."""
     owner_references: tuple[OwnerReference, ...] = ()
     creation_timestamp: datetime | None = None
     deletion_timestamp: str | None = None
 
     def __post_init__(self) -> None:
-        """Drop what is not read.
+        """Drop annotations that are not read.
 
         Raises:
-            ValueError: what is left is more than any honest object has. Many such are in memory at a time.
+            ValueError: the rest is more than any honest object has. Many objects are in memory at a time.
         """
         known = self.known_annotations
         if known:
@@ -62,7 +62,7 @@ def _is_too_long(owner: OwnerReference) -> bool:
 
 
 def owner_of(pod: Metadata) -> OwnerReference:
-    """What made a Pod; a Pod that nothing made belongs to itself."""
+    """Return what made a Pod; a Pod that nothing made belongs to itself."""
     owner = controller_of(pod.owner_references)
     return msgspec.structs.replace(owner, controller=None) if owner else pod_reference(pod.name, pod.uid)
 
@@ -71,7 +71,7 @@ _VERSION_DIGITS = 40
 
 
 def is_older(version: str, other: str) -> bool:
-    """Whether a version comes before another one of the same kind; no where one is no number.
+    """Tell whether a version precedes another one of the same kind; false if one is not a number.
 
     Source: Kubernetes documentation, "API Concepts" (resource versions): from 1.35 on they are numbers that
     grow, as they had long been.
@@ -83,7 +83,7 @@ def is_older(version: str, other: str) -> bool:
 
 
 def pod_reference(name: str, uid: str) -> OwnerReference:
-    """A Pod as the owner of what belongs to it."""
+    """Return a reference to a Pod as an owner."""
     return OwnerReference(api_version="v1", kind="Pod", name=name, uid=uid)
 
 
@@ -94,14 +94,14 @@ class Partial(msgspec.Struct, gc=False):
 
 
 class Kind(NamedTuple):
-    """A kind of objects, and where the API has them."""
+    """A kind of objects, and its path in the API."""
 
     name: str
     path: str
     plural: str
 
     def collection(self, namespace: str = "") -> str:
-        """The path of all of them, in one namespace or in all."""
+        """Return the path of all objects, in one namespace or in all."""
         return (
             f"{self.path}/namespaces/{namespace}/{self.plural}" if namespace else f"{self.path}/{self.plural}"
         )
@@ -150,4 +150,4 @@ KEPT_KINDS = {
         Kind("RoleBinding", _RBAC, "rolebindings"),
     )
 }
-"""What the controller keeps for a group."""
+"""The kinds of objects that the controller reconciles for a group."""

@@ -25,14 +25,14 @@ _MERGE_TAG = "tag:yaml.org,2002:merge"
 
 _MANY_TIMES = 10
 _UNFOLDED_ANYWAY = 1000
-"""Nodes: what aliases may unfold to is a multiple of what stands there, and this."""
+"""Nodes: aliases may unfold to a multiple of the text, and to this many more."""
 
 _NO_KEY = object()
 _MERGE_KEY = object()
 
 
 class Span(NamedTuple):
-    """Where an element of the list `items` stands in its document's text, in characters."""
+    """The place of an element of the list `items` in its document's text, in characters."""
 
     start: int
     end: int
@@ -40,18 +40,18 @@ class Span(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What a document says."""
+    """The content of a document."""
 
     value: Json
     items: list[Span]
-    """Of the elements of `items` at the root, which a List of Kubernetes has."""
+    """The spans of the elements of `items` at the root, which a Kubernetes List has."""
     has_anchors: bool
     repeated: list[tuple[int, str]]
-    """Keys that stand twice in their mapping, of which kubectl takes the last, with their index."""
+    """Duplicate keys of a mapping, of which kubectl takes the last, with their index."""
 
 
 class _Frame:
-    """A collection whose end has not come yet."""
+    """A collection that has not ended yet."""
 
     __slots__ = ("anchor", "is_merged", "key", "mapping", "nodes", "sequence", "value")
 
@@ -65,7 +65,7 @@ class _Frame:
 
 
 def read_yaml(text: str) -> Content:
-    """Read the first document of a text; what follows it there, kubectl does not read either.
+    """Read the first document of a text; kubectl does not read what follows it either.
 
     Raises:
         UnreadableError: it is not YAML, or none that can be turned into JSON, or too deep, or unfolds to many
@@ -76,7 +76,7 @@ def read_yaml(text: str) -> Content:
 
 
 class _Reader:
-    """Builds the content from events, without recursion."""
+    """Builder of the content from events, without recursion."""
 
     def __init__(self, text: str) -> None:
         self._next = reader_of(text)
@@ -89,7 +89,7 @@ class _Reader:
         self._root: Json = None
 
     def read(self) -> Content:  # noqa: C901, PLR0912 - a call for each scalar costs a quarter of the time
-        """Read events until the document ends; most are plain scalars, dealt with on the spot."""
+        """Read events until the document ends; most are plain scalars, handled on the spot."""
         stack, shared = self._stack, self._shared
         next_event, no_key, merge_key = self._next, _NO_KEY, _MERGE_KEY
         while True:
@@ -104,7 +104,7 @@ class _Reader:
                 if type(value) is str:
                     value = shared.setdefault(value, value)
                 elif type(value) is float and not math.isfinite(value):
-                    raise UnreadableError(f"{text} is no number of JSON", event.start_mark.index)
+                    raise UnreadableError(f"{text} is not a JSON number", event.start_mark.index)
                 frame = stack[-1]
                 mapping = frame.mapping
                 key: Any = frame.key
@@ -163,10 +163,10 @@ class _Reader:
                 return text
             value = plain(text)
             if isinstance(value, float) and not math.isfinite(value):
-                raise UnreadableError(f"{text} is no number of JSON", event.start_mark.index)
+                raise UnreadableError(f"{text} is not a JSON number", event.start_mark.index)
         else:
             value = text
-        # A thousand objects of one shape say the same words.
+        # A thousand objects of one shape have the same words.
         return self._shared.setdefault(value, value) if isinstance(value, str) else value
 
     def _complete(self, value: Json, event: Any, nodes: int) -> None:  # noqa: ANN401 - as above
@@ -178,7 +178,7 @@ class _Reader:
     def _aliased(self, event: Any) -> tuple[Json, Any, int]:  # noqa: ANN401 - as above
         found = self._anchors.get(event.anchor)
         if found is None:
-            raise UnreadableError(f"*{event.anchor} names nothing before it", event.start_mark.index)
+            raise UnreadableError(f"*{event.anchor} refers to nothing before it", event.start_mark.index)
         value, nodes = found
         self._unfolded += nodes
         written = sum(frame.nodes for frame in self._stack) - (self._unfolded - nodes)
@@ -221,12 +221,12 @@ class _Reader:
 
 
 def is_merge(event: Any) -> bool:  # noqa: ANN401 - as above
-    """Return whether a scalar `<<` is the key that merges, and not the text."""
+    """Tell whether a scalar `<<` is the key that merges, and not the text."""
     return type(event) is ScalarEvent and (event.implicit[0] or event.tag == _MERGE_TAG)
 
 
 def _merge(mapping: dict[str, Json], value: Json, event: Any) -> None:  # noqa: ANN401 - as above
-    """Add what a merge key brings, over what stands before it, as go-yaml does."""
+    """Add what a merge key brings, without overriding, as go-yaml does."""
     merged = value if isinstance(value, list) else [value]
     if not all(isinstance(each, dict) for each in merged):
         raise UnreadableError("<< is for a mapping, or a list of mappings", event.start_mark.index)

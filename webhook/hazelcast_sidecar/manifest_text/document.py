@@ -1,7 +1,7 @@
-"""The documents of a file, and what becomes of the text of one when its objects change.
+"""The documents of a file, and the text of one after its objects change.
 
-A change is verified before anybody gets it: the new text is read, and must say what the old one says with the
-operations done on it. What does not is refused, and its object stays as it is.
+A change is verified before it is returned: the new text is read, and must say what the old one says with the
+operations applied. Otherwise the change is refused, and its object stays as it is.
 """
 
 import re
@@ -25,7 +25,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _ITEM = re.compile(r"/items/(\d+)")
 
 _MAX_TRIALS = 32
-"""How often the text of a document is read to find the objects whose change does not verify."""
+"""The most readings of a document's text to find the objects whose change does not verify."""
 
 
 class Change(NamedTuple):
@@ -55,7 +55,7 @@ class Document:
     """One document of a file.
 
     Args:
-        text: as it stands there, with the line that begins it.
+        text: as in the file, with the line that begins it.
         first_line: its number in the file.
 
     Raises:
@@ -95,7 +95,7 @@ class Document:
         return self.line_of(start)
 
     def repeated_key(self, path: str) -> str | None:
-        """Return a key that stands twice in one mapping of an object; None where there is none."""
+        """Return a duplicate key in a mapping of an object; None if there is none."""
         item = _ITEM.match(path)
         start, end = 0, len(self.text)
         if item and int(item[1]) < len(self._read.items):
@@ -103,7 +103,7 @@ class Document:
         return next((key for index, key in self._read.repeated if start <= index < end), None)
 
     def written(self, path: str, steps: Sequence[str]) -> str | None:
-        """Return how a value of an object is written; None where it stands nowhere by itself.
+        """Return how a value of an object is written; None where it is nowhere by itself.
 
         Raises:
             UneditableError: the object itself does not.
@@ -176,7 +176,7 @@ class Document:
         """Return the node of an object: an element of `items` is read alone where it can be.
 
         Raises:
-            UneditableError: it is in other places, too, or cannot be told from them.
+            UneditableError: it is in other places, too, or cannot be distinguished from them.
         """
         item = self._item(path)
         if item is None:
@@ -243,7 +243,7 @@ _UNVERIFIED = "is written in a way in which it cannot be changed safely"
 
 
 class _Trials:
-    """Finds the changes that can be done, by halves where not all of them can."""
+    """Finder of the changes that can be done, by halves if not all of them can."""
 
     def __init__(self, document: Document, splices: Mapping[str, list[Splice]]) -> None:
         self._document, self._splices = document, splices

@@ -41,7 +41,7 @@ _ABSENT = object()
 
 
 class Splice(NamedTuple):
-    """A part of the text, and what comes in its place."""
+    """A part of the text, and its replacement."""
 
     start: int
     end: int
@@ -99,7 +99,7 @@ def aliases_in(root: Node) -> frozenset[str]:
 
 
 class _Entry:
-    """An element of a list, or a key with its value: one that stands in the text, or a new one."""
+    """An element of a list, or a key with its value: one in the text, or a new one."""
 
     __slots__ = ("key", "key_node", "node", "overlay", "value", "written")
 
@@ -108,7 +108,7 @@ class _Entry:
     ) -> None:
         self.key, self.key_node, self.node = key, key_node, node
         self.value: Any = value
-        """Of a new entry, or the new value of one that stands there."""
+        """Of a new entry, or the new value of an existing one."""
         self.written: str | None = None
         """How the value is written; None: as the place has it."""
         self.overlay: _Overlay | None = None
@@ -119,12 +119,12 @@ class _Entry:
 
     @property
     def end(self) -> int:
-        assert self.node is not None  # noqa: S101 - asked of what stands in the text
+        assert self.node is not None  # noqa: S101 - only called for nodes of the text
         return self.key_node.end if self.key_node and self.node.is_empty_text else self.node.end
 
 
 class _Overlay:
-    """A collection in the text, and what becomes of its entries."""
+    """A collection in the text, and the changes of its entries."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -135,7 +135,7 @@ class _Overlay:
         self.live = list(self.originals)
 
     def find(self, step: str) -> _Entry | None:
-        """Return the entry that a step of a pointer names; of a key that stands twice, the last."""
+        """Return the entry that a step of a pointer names; of a duplicate key, the last."""
         if self.node.kind is NodeKind.SEQUENCE:
             index = int(step)
             return self.live[index] if index < len(self.live) else None
@@ -163,7 +163,7 @@ def _apply(root: _Overlay, operation: Operation, aliased: frozenset[str]) -> Non
 
 
 def check_unshared(node: Node, where: str, aliased: frozenset[str]) -> None:
-    """Refuse to change what stands in several places.
+    """Refuse to change what is in several places.
 
     Raises:
         UneditableError: it is an alias, or there are aliases of it.
@@ -241,7 +241,7 @@ class _Writer:
 
         Args:
             overlay: the collection.
-            above: the collections that it stands in, from the root.
+            above: the collections around it, from the root.
         """
         node = overlay.node
         path = [*above, node]
@@ -309,7 +309,7 @@ class _Writer:
         return Style(step, *lists)
 
     def inline(self, value: Any, at: int) -> str:  # noqa: ANN401 - JSON
-        """Return a value as it stands in brackets that begin in the line of an index."""
+        """Return a value as written in brackets that begin in the line of an index."""
         if self._json is None:
             return flow(value)
         return as_json(value, self._json, self.margin(at))
@@ -318,13 +318,13 @@ class _Writer:
 
     def _replaced(self, entry: _Entry, path: list[Node]) -> Splice:
         node, key = entry.node, entry.key_node
-        assert node is not None  # noqa: S101 - it stands in the text
+        assert node is not None  # noqa: S101 - it is in the text
         if entry.written is not None and key is not None:
             return self._restored(node, key, entry.written)
         if node.is_empty_text and key is not None:
             return self._filled(entry, key, path)
         if _is_block(node) or node.is_block_text:
-            raise UneditableError(f"{entry.key}: cannot be replaced where it stands")
+            raise UneditableError(f"{entry.key}: cannot be replaced in its place")
         value = entry.value
         if (
             isinstance(value, dict | list)
@@ -379,7 +379,7 @@ class _Writer:
 
 
 def _alone(value: Any, column: int, style: Style) -> list[str]:  # noqa: ANN401 - JSON
-    """Return the lines of a collection that itself stands in this column."""
+    """Return the lines of a collection in this column."""
     if isinstance(value, dict):
         return [line for key, each in value.items() for line in pair_lines(key, each, column, style)]
     return [line for each in value for line in element_lines(each, column, style)]
@@ -465,7 +465,7 @@ class _Block:
     def splices(self) -> Iterator[Splice]:
         live, originals = self._overlay.live, self._overlay.originals
         if not live:
-            raise UneditableError("nothing would be left of a block")
+            raise UneditableError("a block would be empty")
         before: _Entry | None = None
         for is_new, group in groupby(live, key=lambda entry: entry.is_new):
             entries = list(group)
@@ -526,7 +526,7 @@ class _Block:
             return Splice(writer.line_start(start), end if broken else writer.next_line(end), "")
         following = self._overlay.originals.index(entries[-1]) + 1
         if following == len(self._overlay.originals):
-            raise UneditableError("nothing would be left behind a dash")
+            raise UneditableError("a dash would have no value")
         return Splice(start, self._starts[id(self._overlay.originals[following])], "")
 
 
@@ -537,7 +537,7 @@ def _break_before(text: str, index: int) -> str:
 
 def _last_leaf(entry: _Entry) -> Node:
     node = entry.node
-    assert node is not None  # noqa: S101 - it stands in the text
+    assert node is not None  # noqa: S101 - it is in the text
     while node.children and not node.is_flow:
         node = node.children[-1]
     return node
@@ -591,7 +591,7 @@ class _Flow:
             yield Splice(before.end, gone[-1].end, "")
 
     def _whole(self, entries: list[_Entry]) -> str:
-        """Return what stands between brackets without an entry of before."""
+        """Return the text between brackets that keep no former entry."""
         if not entries:
             return ""
         style = self._writer.json_style
@@ -634,5 +634,5 @@ class _Flow:
 
 def _start(entry: _Entry) -> int:
     node = entry.key_node or entry.node
-    assert node is not None  # noqa: S101 - it stands in the text
+    assert node is not None  # noqa: S101 - it is in the text
     return node.start

@@ -2,7 +2,7 @@
 
 
 class UnreadableError(ValueError):
-    """A text that kubectl would not take, or that is refused for its size: one sentence.
+    """A text that kubectl would not accept, or that is refused for its size: one sentence.
 
     Args:
         sentence: what is wrong with it.

@@ -21,11 +21,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(f"{text} is not a JSON number")
 
 
 def read_json(text: str, start: int) -> tuple[Content, int]:
-    """Read one value; also the index behind it.
+    """Read one value; return also the index behind it.
 
     Args:
         text: of a file, or a part of one.

@@ -105,7 +105,7 @@ def mapping_lines(value: dict[str, Any], column: int, style: Style) -> list[str]
 
 
 def element_lines(value: Any, column: int, style: Style) -> list[str]:  # noqa: ANN401 - JSON
-    """Return the lines of an element whose dash stands in this column."""
+    """Return the lines of an element whose dash is in this column."""
     dash = f"{' ' * column}-{' ' * (style.dash - 1)}"
     if not value or not isinstance(value, dict | list):
         return [dash + (flow(value) if isinstance(value, dict | list) else scalar(value))]

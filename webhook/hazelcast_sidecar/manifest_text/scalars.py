@@ -1,6 +1,6 @@
-"""What a scalar of YAML means to kubectl: text, a number, a boolean or null.
+"""Scalars of YAML as kubectl reads them: text, a number, a boolean or null.
 
-Kubernetes reads YAML 1.1 by its own copy of go-yaml v2, which is no exact YAML 1.1: `0400` and `0o400` are
+Kubernetes reads YAML 1.1 by its own copy of go-yaml v2, which is not exactly YAML 1.1: `0400` and `0o400` are
 octal, `190:20` and timestamps are text, `7e2` is a number, `y` and `no` are booleans.
 Source: sigs.k8s.io/yaml, goyaml.v2/resolve.go.
 """
@@ -32,7 +32,7 @@ _INTEGER = re.compile(
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _BASES = {"hex": 16, "binary": 2, "octal": 8, "decimal": 10}
 _MAX_DIGITS = 400
-"""Of a number; more are no number that a float could hold, and take Python time to read."""
+"""Digits of a number; with more it is not a float, and takes Python time to parse."""
 
 _CORE = "tag:yaml.org,2002:"
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -91,7 +91,7 @@ def tagged(tag: str, text: str, *, is_plain: bool) -> Scalar:
         return text
     value = plain(text) if text or is_plain else text
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        raise UnreadableError(f"{text!r:.80} is no !!{tag.removeprefix(_CORE)}")
+        raise UnreadableError(f"{text!r:.80} is not a !!{tag.removeprefix(_CORE)}")
     return float(value) if tag == _CORE + "float" and value is not None else value
 
 
@@ -118,9 +118,9 @@ def as_key(value: Scalar) -> str:
         case float():
             return f"{value:g}"
         case None:
-            raise UnreadableError("null is no key")
+            raise UnreadableError("null is not a key")
 
 
 def is_text(text: str) -> bool:
-    """Return whether a scalar without quotes would be taken for the text that it is."""
+    """Tell whether an unquoted scalar is read as the same text."""
     return isinstance(plain(text), str)

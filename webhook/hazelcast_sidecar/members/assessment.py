@@ -55,13 +55,13 @@ class Assessment(msgspec.Struct, frozen=True):
 
     @property
     def severity(self) -> Severity:
-        """The worst of its observations."""
+        """Return the worst of its observations."""
         order = list(Severity)
         return max((each.severity for each in self.observations), key=order.index, default=Severity.NOTE)
 
     @property
     def is_split(self) -> bool:
-        """Whether members that answered belong to more than one cluster."""
+        """Tell whether members that answered belong to more than one cluster."""
         return len(clusters(self.pods)) > 1
 
 

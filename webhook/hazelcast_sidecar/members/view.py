@@ -65,7 +65,7 @@ class MemberView(msgspec.Struct, frozen=True):
 
     @property
     def version(self) -> str:
-        """Its own release; empty where it does not say."""
+        """Return its own release; empty if it does not say."""
         return next((member.member_version for member in self.members or () if member.local_member), "")
 
     @property

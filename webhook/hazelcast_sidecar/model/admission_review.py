@@ -1,4 +1,4 @@
-"""The AdmissionReview around an object: decoded with as much of the object as its reader wants, and answered.
+"""The AdmissionReview around an object, decoded with the parts of the object that are needed, and answered.
 
 Source: Kubernetes documentation, "Dynamic Admission Control"; API group admission.k8s.io/v1.
 """
@@ -15,7 +15,7 @@ from hazelcast_sidecar.text import in_one_line
 from hazelcast_sidecar.untrusted import UNDECODABLE
 
 MAX_REVIEW_BYTES = 7 * 1024 * 1024
-"""The API server takes objects of 3 MiB; a review can hold two of them and some more."""
+"""The API server accepts objects of 3 MiB; a review can hold two of them and some more."""
 
 API_VERSION = "admission.k8s.io/v1"
 
@@ -50,7 +50,7 @@ class AdmissionRequest(msgspec.Struct, Generic[T], gc=False, rename="camel"):
 
 
 class AdmissionReview(msgspec.Struct, Generic[T], gc=False, rename="camel"):
-    """The envelope."""
+    """The outer document."""
 
     api_version: str = ""
     kind: str = ""
@@ -58,7 +58,7 @@ class AdmissionReview(msgspec.Struct, Generic[T], gc=False, rename="camel"):
 
 
 class _Unread(msgspec.Struct, rename="camel"):
-    """The envelope alone: to tell what is wrong with a review that did not decode."""
+    """The outer document alone, to tell what is wrong with a review that did not decode."""
 
     api_version: str = ""
     kind: str = ""
@@ -66,7 +66,7 @@ class _Unread(msgspec.Struct, rename="camel"):
 
 
 class _About(msgspec.Struct):
-    """A request as far as it matters what it is about."""
+    """The part of a request that says what it is about."""
 
     kind: GroupVersionKind = msgspec.field(default_factory=GroupVersionKind)
 
@@ -76,15 +76,15 @@ CheckKind = Callable[[GroupVersionKind], None]
 
 
 def read(body: bytes, decode: Decode[T], check_kind: CheckKind) -> AdmissionRequest[T]:
-    """The request in a review.
+    """Return the request in a review.
 
     Args:
         body: JSON, as the API server sends it.
-        decode: reads the review with the object in it.
-        check_kind: raises ReviewError for what this review is not about.
+        decode: decodes the review with its object.
+        check_kind: raises ReviewError for an unexpected kind.
 
     Raises:
-        ReviewError: the bytes are no admission review, or not of such an object.
+        ReviewError: the bytes are not an admission review of such an object.
     """
     try:
         review = decode(body)
@@ -96,7 +96,7 @@ def read(body: bytes, decode: Decode[T], check_kind: CheckKind) -> AdmissionRequ
     check_kind(request.kind)
     if not request.uid:
         raise ReviewError(
-            HTTPStatus.BAD_REQUEST, "the admission request has no uid; nothing could match the answer to it"
+            HTTPStatus.BAD_REQUEST, "the admission request has no uid; no response could refer to it"
         )
     if len(request.uid) > MAX_NAME:
         raise ReviewError(
@@ -111,15 +111,15 @@ def _check_envelope(api_version: str, kind: str, request: object) -> None:
     if api_version != API_VERSION:
         raise ReviewError(
             HTTPStatus.BAD_REQUEST,
-            f'the AdmissionReview is of apiVersion "{shown(api_version)}"; this webhook speaks '
-            f"{API_VERSION}, so admissionReviewVersions of its configuration must name v1",
+            f'the AdmissionReview is of apiVersion "{shown(api_version)}"; this webhook supports '
+            f"{API_VERSION}, so its admissionReviewVersions must contain v1",
         )
     if request is None:
         raise ReviewError(HTTPStatus.BAD_REQUEST, "the AdmissionReview has no request")
 
 
 def _undecodable(body: bytes, error: Exception, check_kind: CheckKind) -> ReviewError:
-    """Why a body did not decode: it is no JSON, no review, about something else, or malformed."""
+    """Return why a body did not decode: not JSON, not a review, of another kind, or malformed."""
     if isinstance(error, RecursionError):
         return ReviewError(HTTPStatus.BAD_REQUEST, "the body is nested too deeply")
     try:
@@ -131,7 +131,7 @@ def _undecodable(body: bytes, error: Exception, check_kind: CheckKind) -> Review
     except ReviewError as found:
         return found
     except UNDECODABLE as found:
-        return ReviewError(HTTPStatus.BAD_REQUEST, f"the body is no AdmissionReview: {found}")
+        return ReviewError(HTTPStatus.BAD_REQUEST, f"the body is not an AdmissionReview: {found}")
     return ReviewError(HTTPStatus.BAD_REQUEST, f"the AdmissionReview cannot be read: {error}")
 
 
@@ -139,16 +139,16 @@ _ANSWER = b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","respon
 
 
 def answer(uid: str, rest: bytes) -> bytes:
-    """An AdmissionReview with the response to one request; `rest` is what `allowed` or `denied` made."""
+    """Encode an AdmissionReview with the response to one request; `rest` comes from `allowed` or `denied`."""
     return _ANSWER % (msgspec.json.encode(uid), rest)
 
 
 def allowed(audit: dict[str, str], warnings: Iterable[str] = (), patch: str | None = None) -> bytes:
-    """The rest of a response that lets an object through.
+    """Encode the rest of a response that admits an object.
 
     Args:
-        audit: annotations of the audit event; the API server puts the webhook's name before each key.
-        warnings: for whoever sent the request; the API server takes short ones only.
+        audit: annotations of the audit event; the API server prefixes each key with the webhook's name.
+        warnings: for the sender of the request; the API server accepts short ones only.
         patch: JSON Patch, base64.
     """
     response: dict[str, object] = {"allowed": True, "auditAnnotations": audit}
@@ -160,7 +160,7 @@ def allowed(audit: dict[str, str], warnings: Iterable[str] = (), patch: str | No
 
 
 def denied(audit: dict[str, str], message: str) -> bytes:
-    """The rest of a response that refuses an object as invalid."""
+    """Encode the rest of a response that rejects an object as invalid."""
     status = {"code": HTTPStatus.UNPROCESSABLE_ENTITY, "reason": "Invalid", "message": in_one_line(message)}
     return _members({"allowed": False, "auditAnnotations": audit, "status": status})
 
@@ -170,5 +170,5 @@ def _members(mapping: dict[str, object]) -> bytes:
 
 
 def _shortened(text: str) -> str:
-    warning = in_one_line(text[: _MAX_WARNING + 1])  # escaped, it is no shorter
+    warning = in_one_line(text[: _MAX_WARNING + 1])  # escaping does not make it shorter
     return warning if len(warning) <= _MAX_WARNING else warning[: _MAX_WARNING - 1] + "…"

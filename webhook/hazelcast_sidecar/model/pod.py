@@ -2,8 +2,8 @@
 
 The API server sends a Pod of some kilobytes; decoding only these parts into typed structs is several
 times faster than decoding the document, and checks their types on the way.
-Source: Kubernetes API reference, core/v1 Pod. A list that is absent differs from an empty one: the JSON
-Patch operation that appends to it does.
+Source: Kubernetes API reference, core/v1 Pod. An absent list differs from an empty one: the JSON
+Patch operation that appends to it differs, too.
 """
 
 from typing import Annotated
@@ -13,11 +13,11 @@ import msgspec
 from hazelcast_sidecar.owners import controller_of
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""What the API server takes for an integer at most; one of thousands of digits cannot even be printed."""
+"""The largest integer of the API server; one of thousands of digits cannot even be printed."""
 
 
 class Named(msgspec.Struct, gc=False):
-    """An element that matters by its name only: a volume, an environment variable."""
+    """An element of which only the name matters: a volume, an environment variable."""
 
     name: str = ""
 
@@ -27,7 +27,7 @@ class Given(msgspec.Struct, gc=False):
 
 
 class VolumeMount(msgspec.Struct, gc=False, rename="camel"):
-    """Where a container mounts which volume."""
+    """A mount of a volume into a container."""
 
     name: str = ""
     mount_path: str = ""
@@ -53,19 +53,19 @@ class ResourceRequirements(msgspec.Struct, gc=False):
 
 
 class WindowsOptions(msgspec.Struct, gc=False, rename="camel"):
-    """What holds for containers on Windows only."""
+    """Options for containers on Windows."""
 
     host_process: bool | None = None
 
 
 class SecurityContext(msgspec.Struct, gc=False, rename="camel"):
-    """Of a container or of the whole Pod."""
+    """The security context of a container or of the whole Pod."""
 
     windows_options: WindowsOptions | None = None
 
     @property
     def is_host_process(self) -> bool:
-        """Whether it makes processes of a Windows node of the containers."""
+        """Tell whether it runs the containers as processes of a Windows node."""
         return bool(self.windows_options and self.windows_options.host_process)
 
 
@@ -77,7 +77,7 @@ class Container(msgspec.Struct, gc=False, rename="camel"):
     env: list[Named] | None = None
     ports: list[ContainerPort] | None = None
     restart_policy: str | None = None
-    """"Always" makes a native sidecar of an init container."""
+    """"Always" makes an init container a native sidecar."""
     security_context: SecurityContext | None = None
     resources: ResourceRequirements | None = None
     volume_mounts: list[VolumeMount] | None = None
@@ -92,7 +92,7 @@ class PodOwner(msgspec.Struct, gc=False):
 
 
 class PodMetadata(msgspec.Struct, gc=False, rename="camel"):
-    """The Pod's metadata; the name may still be open when a controller creates it."""
+    """The Pod's metadata; the name may be missing until the API server generates it."""
 
     name: str = ""
     generate_name: str = ""
@@ -111,7 +111,7 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     """The Pod's spec."""
 
     containers: list[Container] | None = None
-    """None: the API server sends null for a Pod without containers, and refuses it afterwards."""
+    """None: the API server sends null for a Pod without containers, and rejects it afterwards."""
     init_containers: list[Container] | None = None
     volumes: list[Named] | None = None
     termination_grace_period_seconds: Int64 | None = None
@@ -137,7 +137,7 @@ class Pod(msgspec.Struct, gc=False):
 
     @property
     def containers(self) -> list[Container]:
-        """Init containers and containers."""
+        """Return init containers and containers."""
         return [*(self.spec.init_containers or ()), *(self.spec.containers or ())]
 
     def path_at(self, index: int) -> str:
@@ -147,17 +147,17 @@ class Pod(msgspec.Struct, gc=False):
 
     @property
     def display_name(self) -> str:
-        """The name, or what the API server will make it of."""
+        """Return the name, or the beginning of the name that the API server will generate."""
         return self.metadata.name or f"{self.metadata.generate_name}*"
 
 
 def is_controlled(pod: Pod) -> bool:
-    """Whether a workload made the Pod."""
+    """Tell whether a workload owns the Pod."""
     return _controller(pod.metadata) is not None
 
 
 def _controller(metadata: PodMetadata) -> PodOwner | None:
-    """Find the workload that made a Pod; the Node that owns a mirror Pod is none."""
+    """Return the controller that made a Pod; the Node that owns a mirror Pod does not count."""
     owner = controller_of(metadata.owner_references)
     return None if owner is None or owner.kind == NODE else owner
 
@@ -170,10 +170,10 @@ WITHOUT_SCALE = ("Job", "CronJob", "DaemonSet")
 
 
 def is_scalable(pod: Pod) -> bool:
-    """Tell whether the workload that made the Pod has, as far as its kind says, the scale subresource.
+    """Tell whether the workload that made the Pod has the scale subresource, judging by its kind.
 
-    A PodDisruptionBudget with maxUnavailable asks it how many Pods there should be. Kinds that are not known
-    here may have one.
+    A PodDisruptionBudget with maxUnavailable takes the number of Pods from it. Unknown kinds
+    may have one.
     Source: Kubernetes documentation, "Specifying a Disruption Budget for your Application".
     """
     owner = _controller(pod.metadata)
@@ -181,7 +181,7 @@ def is_scalable(pod: Pod) -> bool:
 
 
 def owner_kind(pod: Pod) -> str:
-    """Return the kind of the workload that made the Pod; empty where none did."""
+    """Return the kind of the workload that made the Pod; empty if there is none."""
     owner = _controller(pod.metadata)
     return owner.kind if owner else ""
 
@@ -191,10 +191,10 @@ HASH_LABELS = ("pod-template-hash", "rollouts-pod-template-hash")
 
 
 def workload_name(pod: Pod) -> str:
-    """The name of the workload that a Pod belongs to, as far as the Pod itself tells.
+    """Return the name of the workload that a Pod belongs to, as far as the Pod itself shows.
 
-    A ReplicaSet made by a Deployment is named after it with the template's hash behind, which the Pod
-    carries as a label; a Pod without owner is its own workload.
+    A ReplicaSet of a Deployment has its name, followed by the template's hash, which the Pod carries as a
+    label; a Pod without an owner is its own workload.
     """
     metadata = pod.metadata
     owner = _controller(metadata)

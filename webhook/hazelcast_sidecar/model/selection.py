@@ -42,7 +42,7 @@ class Selection(NamedTuple):
 
         Args:
             namespace: the labels of its namespace; None where they are not known.
-            pod: its own labels; None for whatever Pod of the namespace.
+            pod: its own labels; None for any Pod of the namespace.
         """
         if not self.registered:
             return Selected.NOTHING_REGISTERED
@@ -59,7 +59,7 @@ class Selection(NamedTuple):
 def selection_of(
     configuration: _Object | None, policy: _Object | None = None, binding: _Object | None = None
 ) -> Selection:
-    """Return the selection of what is registered; None stands for what is not there.
+    """Return the selection of what is registered; None for what does not exist.
 
     Args:
         configuration: the MutatingWebhookConfiguration.
@@ -98,7 +98,7 @@ def _selectors(holder: _Object) -> _Registered:
 
 
 def concerns_new_pods(rules: Iterable[_Object]) -> bool:
-    """Whether rules of a webhook or a policy have the API server ask about Pods that are created."""
+    """Tell whether rules of a webhook or a policy match the creation of Pods."""
     return any(
         {"", "*"} & set(rule["apiGroups"])
         and {"pods", "*", "*/*"} & set(rule["resources"])

@@ -1,4 +1,4 @@
-"""Which labels a selector selects.
+"""Label selectors, evaluated on labels.
 
 Source: Kubernetes API reference, meta/v1 LabelSelector.
 """
@@ -11,7 +11,7 @@ Selector = Mapping[str, Any]
 
 
 def selects(selector: Selector, labels: Mapping[str, str]) -> bool:
-    """Whether all that a selector asks for holds; an empty one selects everything."""
+    """Tell whether labels meet all requirements of a selector; an empty one selects everything."""
     wanted: Mapping[str, str] = selector.get("matchLabels") or {}
     return wanted.items() <= labels.items() and all(
         _holds(expression, labels) for expression in selector.get("matchExpressions") or ()
@@ -39,5 +39,5 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
             return value is not None
         case "DoesNotExist":
             return value is None
-        case _:  # of a later Kubernetes: whoever does not know what it asks for must not act upon it
+        case _:  # of a later Kubernetes: an unknown requirement is not met
             return False

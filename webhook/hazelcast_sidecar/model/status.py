@@ -1,4 +1,4 @@
-"""The record on an injected Pod: what the webhook did, and all that the controller needs to know of it."""
+"""The status annotation of an injected Pod, which is all that the controller needs to know of it."""
 
 from typing import Annotated, Literal
 
@@ -9,8 +9,11 @@ from hazelcast_sidecar.model.pod import Int64
 from hazelcast_sidecar.names import MAX_PORT, Ports, ports_of
 
 _MAX_LETTERS = 64 * 1024
-"""A longer status is not read. The webhook's own has less than 2 KiB (`collisions.py`); in manifests it also
-lists variables, of hundreds of containers at most."""
+"""Maximal characters of a status that is read.
+
+The webhook's own has less than 2 KiB (`collisions.py`); in manifests it also lists variables, of hundreds of
+containers at most.
+"""
 
 
 class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
@@ -30,35 +33,35 @@ class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
     backups: Literal["any", "node", "zone"] = "any"
     """Where the backups of entries are."""
     config: bool = False
-    """Whether the Pod mounts a ConfigMap of the user's own."""
+    """Whether the Pod mounts a user-provided ConfigMap."""
     service_account: str = ""
-    """The one that its members look for each other as; only with discovery by API."""
+    """The ServiceAccount of the Pod; only with discovery by API."""
     fingerprint: str = ""
-    """Of what the Pod gained, or UNKNOWN (`fingerprint.py`); empty from versions that wrote none."""
+    """The fingerprint of the injected parts, or UNKNOWN (`fingerprint.py`); empty from older versions."""
     disruption_budget: bool = False
     network_policy: bool = False
     manifest: bool = False
-    """Whether it stands in a manifest, and the following says what was there before."""
+    """Whether it is in a manifest, and the following fields say what was there before."""
     own_env: tuple[str, ...] = ()
     """In manifests: the application's variables that its containers set themselves, as index/NAME."""
     own_grace: Int64 | msgspec.UnsetType | None = msgspec.UNSET
     """In manifests: the grace period in seconds before it was raised; None: absent; unset: not raised."""
     own_text: tuple[tuple[str, str], ...] = ()
-    """In manifests: JSON pointers to values that were written over, and how they were written."""
+    """In manifests: JSON pointers to overwritten values, and how they were written."""
 
     @property
     def ports(self) -> Ports:
-        """Where the member listens."""
+        """Return the ports that the member listens on."""
         return ports_of(self.port, pod_clients=self.pod_clients)
 
     @property
     def reversible(self) -> bool:
-        """Whether it says all that was there before."""
+        """Tell whether it says everything that was there before."""
         return self.manifest or bool(self.own_env) or self.own_grace is not msgspec.UNSET
 
 
 def encode(status: Status) -> str:
-    """The annotation's text."""
+    """Encode the annotation's text."""
     return msgspec.json.encode(status).decode()
 
 
@@ -66,7 +69,7 @@ def decode(text: str) -> Status:
     """Read a status from the annotation's text.
 
     Raises:
-        UndecodableError: it is none, whatever it is instead; a msgspec.MsgspecError, and never another one.
+        UndecodableError: the text is not a status; always this error, which is a msgspec.MsgspecError.
     """
     return _decode(text)
 

@@ -23,7 +23,7 @@ class WorkloadKind(NamedTuple):
     group: str
     name: str
     template: tuple[str, ...] = ("spec", "template")
-    """Where its Pod template stands."""
+    """The path of its Pod template."""
 
 
 KINDS = {
@@ -37,17 +37,17 @@ KINDS = {
         WorkloadKind("batch", "CronJob", ("spec", "jobTemplate", "spec", "template")),
     )
 }
-"""Every kind of workload that has a Pod template, by API group and name, all of them of version v1."""
+"""Every kind of workload with a Pod template, by API group and name; all of version v1."""
 
 
 class RollingUpdate(msgspec.Struct, gc=False, rename="camel"):
-    """How many Pods a rollout may take down at a time: a number, or a percentage as text."""
+    """The number of Pods that a rollout may take down at a time: a number, or a percentage as text."""
 
     max_unavailable: Int64 | str | None = None
 
 
 class Strategy(msgspec.Struct, gc=False, rename="camel"):
-    """How Pods are replaced."""
+    """The strategy for replacing Pods."""
 
     type: str = ""
     rolling_update: RollingUpdate | None = None
@@ -61,7 +61,7 @@ class Template(msgspec.Struct, gc=False):
 
     @property
     def annotations(self) -> dict[str, str]:
-        """Its annotations; empty where it has none."""
+        """Return its annotations; empty if it has none."""
         return (self.metadata.annotations if self.metadata else None) or {}
 
 
@@ -75,7 +75,7 @@ class _JobTemplate(msgspec.Struct, gc=False):
 
 
 class WorkloadSpec(msgspec.Struct, gc=False, rename="camel"):
-    """The spec, with what any of the kinds has."""
+    """The spec, with the fields of all kinds."""
 
     replicas: Int64 | None = None
     strategy: Strategy | None = None
@@ -85,14 +85,14 @@ class WorkloadSpec(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _Managed(msgspec.Struct, gc=False, rename=lambda name: f"f:{name}"):
-    """A part of the fields that one manager owns, as far as it leads to the template's annotations.
+    """A part of the fields that one manager owns, on the way to the template's annotations.
 
-    The API server writes nothing but objects there; other values are refused.
+    The API server writes only objects there; other values are rejected.
     """
 
 
 class _Leaf(msgspec.Struct, gc=False):
-    """One annotation that is owned."""
+    """One annotation that the manager owns."""
 
 
 class _ManagedMetadata(_Managed, gc=False):
@@ -125,7 +125,7 @@ class _ManagedFields(msgspec.Struct, gc=False, rename={"fields": "fieldsV1"}):
 
     @property
     def annotations(self) -> Iterable[str]:
-        """The annotations of the Pod template that the manager owns."""
+        """Return the annotations of the Pod template that the manager owns."""
         spec = self.fields.spec if self.fields else None
         if spec is None:
             return ()
@@ -150,34 +150,34 @@ class Workload(msgspec.Struct, gc=False):
 
     @property
     def template(self) -> Template | None:
-        """Its Pod template; None where it has none, which the API server refuses."""
+        """Return its Pod template; None if it has none, which the API server rejects."""
         if self.spec.job_template is not None:
             return self.spec.job_template.spec.template if self.spec.job_template.spec else None
         return self.spec.template
 
     @property
     def job_annotations(self) -> dict[str, str]:
-        """Return the annotations that a CronJob gives its Jobs; empty where it has none."""
+        """Return the annotations that a CronJob gives its Jobs; empty if it has none."""
         job = self.spec.job_template
         return (job.metadata.annotations if job and job.metadata else None) or {}
 
     @property
     def strategy(self) -> Strategy:
-        """How its Pods are replaced."""
+        """Return how its Pods are replaced."""
         return self.spec.strategy or self.spec.update_strategy or Strategy()
 
     @property
     def display_name(self) -> str:
-        """The name, or what the API server will make it of."""
+        """Return the name, or the beginning of the name that the API server will generate."""
         return self.metadata.name or f"{self.metadata.generate_name}*"
 
     def is_controlled(self) -> bool:
-        """Whether another workload made it, as a Deployment makes its ReplicaSets."""
+        """Tell whether another workload owns it, as a Deployment owns its ReplicaSets."""
         return controller_of(self.metadata.owner_references) is not None
 
 
 def as_pod(kind: WorkloadKind, workload: Workload, template: Template, annotations: dict[str, str]) -> Pod:
-    """The Pod that a workload will have made from its template, with these annotations."""
+    """Return the Pod that a workload will create from its template, with these annotations."""
     own = workload.metadata
     owner = PodOwner(kind.name, own.name or own.generate_name.rstrip("-"), controller=True)
     labels = template.metadata.labels if template.metadata else None
@@ -188,10 +188,10 @@ def as_pod(kind: WorkloadKind, workload: Workload, template: Template, annotatio
 
 
 def written_by_users(kind: WorkloadKind, workload: Workload) -> frozenset[str]:
-    """The annotations of the Pod template that somebody wrote there, and will miss when they are gone.
+    """Return the annotations of the Pod template that users wrote there, and would miss.
 
-    What a webhook adds belongs to nobody; the fields of server-side apply and of updates are in
-    `managedFields`, those of client-side apply in an annotation of kubectl's.
+    What a webhook adds has no such owner; the fields of server-side apply and of updates are in
+    `managedFields`, those of client-side apply in an annotation of kubectl.
     Source: Kubernetes documentation, "Server-Side Apply", field management.
     """
     path = (*kind.template, "metadata", "annotations")
@@ -200,7 +200,7 @@ def written_by_users(kind: WorkloadKind, workload: Workload) -> frozenset[str]:
         written.update(key.removeprefix("f:") for key in entry.annotations)
     applied = (workload.metadata.annotations or {}).get(LAST_APPLIED)
     if applied is not None:
-        # Nobody but kubectl should write it, yet anyone can.
+        # Only kubectl should write it, yet anyone can.
         with suppress(UndecodableError):
             written.update(_at(_decode_applied(applied), path))
     return frozenset(written)
@@ -210,7 +210,7 @@ _decode_applied = decoder(dict[str, Any], MAX_ANNOTATIONS)  # the API server tak
 
 
 def _at(document: Any, path: tuple[str, ...] | list[str]) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """The mapping at a path; empty where there is none."""
+    """Return the mapping at a path; empty if there is none."""
     for step in path:
         document = document.get(step) if isinstance(document, dict) else None
     return document if isinstance(document, dict) else {}

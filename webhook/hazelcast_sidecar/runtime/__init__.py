@@ -1,1 +1,1 @@
-"""What every long-running command shares: its log, its admin port, its end."""
+"""What every long-running command shares: its log, its admin port, its shutdown."""

@@ -1,4 +1,4 @@
-"""The admin port of a long-running command, and how it ends."""
+"""The admin port of a long-running command, and its stop signals."""
 
 import asyncio
 import signal
@@ -12,21 +12,21 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 @dataclass
 class Readiness:
-    """Whether this replica can do its work: it can while nothing stands against it."""
+    """Readiness of this replica, which is ready while it has no obstacles."""
 
     obstacles: set[str] = field(default_factory=lambda: {"starting"})
 
     @property
     def ready(self) -> bool:
-        """What /readyz says."""
+        """Return the answer of /readyz."""
         return not self.obstacles
 
 
 def admin_application(readiness: Readiness, exposition: Callable[[], bytes]) -> web.Application:
-    """What the kubelet and Prometheus call.
+    """Make the application that the kubelet and Prometheus call.
 
     Args:
-        readiness: what /readyz says.
+        readiness: decides the answer of /readyz.
         exposition: all metrics in Prometheus' text format.
     """
 
@@ -50,7 +50,7 @@ def admin_application(readiness: Readiness, exposition: Callable[[], bytes]) -> 
 
 
 def stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Events that the first and the second SIGTERM or SIGINT set."""
+    """Return events that the first and the second SIGTERM or SIGINT set."""
     first, second = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:

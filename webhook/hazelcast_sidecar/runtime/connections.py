@@ -1,10 +1,10 @@
-"""How many connections a port holds, for how long, and with how many bytes, whatever is sent or is not.
+"""Bounds on a port's connections: how many, for how long, and with how many bytes, no matter what is sent.
 
 Refusing newcomers when all places are taken would let anyone lock the API server out by holding them. Here a
-newcomer always gets in, and another connection is evicted, which `fairness` chooses. A request that an API
-server sends is whole within milliseconds, so what is slow goes first.
+newcomer always gets in, and `fairness` chooses another connection to evict. A request from an API server
+arrives completely within milliseconds, so slow ones go first.
 
-asyncio's own server makes connections known after their TLS handshake only, when they have long cost memory;
+asyncio's own server reports connections only after their TLS handshake, when they have long cost memory;
 so `listening` accepts them itself, and each is counted here from accept to end.
 """
 
@@ -22,36 +22,36 @@ KEEPALIVE_SECONDS = 120
 """How long a connection may be idle.
 
 The API server drops its idle connections after 90 s (Go's http.DefaultTransport). It must be the one to
-close: a review written to a connection that we are closing fails, and with it the Pod's creation.
+close: a review sent on a connection that this server is closing fails, and with it the Pod's creation.
 """
 
 _SWEEP_SECONDS = 1
 _SMALL_READ = 16 * 1024
 """Bytes; most reviews are smaller, and 1,000 connections with such buffers are not too many."""
-_CONTINUE = b"HTTP/1.1 100 "  # no answer, but an invitation to send the body
+_CONTINUE = b"HTTP/1.1 100 "  # not a final answer, but an invitation to send the body
 _GRACE_SECONDS = 10  # aiohttp closes idle connections itself, in order; the sweep is for those it waits on
 
 
 class Closed(StrEnum):
-    """Why a connection was closed that its client might have kept."""
+    """Reasons why the server closed a connection before its client did."""
 
     HANDSHAKE = "handshake"  # the TLS handshake failed, or took too long
-    SLOW = "slow"  # a request did not arrive, or its answer was not taken, in time
-    EVICTED = "evicted"  # a newcomer needed its place
-    MEMORY = "memory"  # the requests under way held too many bytes
+    SLOW = "slow"  # a request did not arrive, or its answer was not read, in time
+    EVICTED = "evicted"  # to make room for a newcomer
+    MEMORY = "memory"  # requests in progress had too many unanswered bytes
     UNKNOWN = "unknown-client"  # its certificate names another client
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a port takes upon itself.
+    """Limits of a listening port.
 
     Attributes:
-        connections: open ones, those in their TLS handshake among them.
+        connections: open ones, including those in their TLS handshake.
         handshake_seconds: from accept to the end of the TLS handshake.
         request_seconds: from a request's first byte to its answer, and for the client to take that.
         request_bytes: what one connection may send before it is answered.
-        buffered_bytes: what all connections together may have sent and not been answered.
+        buffered_bytes: what all connections together may have sent and not had answered.
         buffer_bytes: the largest reads of all connections together, apart from small ones. uvloop and
             OpenSSL keep buffers for the next one of that size, three times as much, while a connection is
             open: 1,000 that were answered once would have half a gigabyte.
@@ -60,22 +60,22 @@ class Bounds:
     connections: int = 1000
     handshake_seconds: float = 10
     request_seconds: float = 10
-    # More than twice the largest review: a loop's turn may bring that much before it is refused by its size.
+    # More than twice the largest review: one turn of the loop may bring that much before it is refused.
     request_bytes: int = 2 * MAX_REVIEW_BYTES + 2 * 1024 * 1024
     buffered_bytes: int = 32 * 1024 * 1024
     buffer_bytes: int = 8 * 1024 * 1024
 
 
 class Connection(asyncio.Protocol):
-    """One connection from accept to end; it passes everything on to aiohttp's protocol.
+    """One connection from accept to close, which passes everything on to aiohttp's protocol.
 
     Attributes:
         source: where it comes from.
-        reason: why it was closed against its client's will, if it was.
+        reason: why the server closed it, if it did.
         since: when its request began; without one, when it was last answered, or came.
-        buffered_bytes: how many bytes of it are not answered.
-        write_blocked: whether its client does not take its answers.
-        hang_up: closes it while TLS is not agreed on.
+        buffered_bytes: how many of its bytes are unanswered.
+        write_blocked: whether its client does not read its answers.
+        hang_up: closes it before its TLS handshake is complete.
     """
 
     def __init__(self, all_of_them: "Connections", source: str) -> None:
@@ -92,13 +92,13 @@ class Connection(asyncio.Protocol):
         self.ended = False
 
     def serve(self, protocol: asyncio.Protocol) -> "Connection":
-        """Pass on what comes to a protocol."""
+        """Pass on to a protocol what arrives."""
         self._protocol = protocol
         self._pass_on = protocol.data_received
         return self
 
     def abort(self, reason: Closed) -> None:
-        """End it without waiting for anything, once."""
+        """Close it at once, without waiting for anything."""
         if not self.reason:
             self.reason = reason
             self._all.closed(reason)
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
                 self.hang_up()
 
     def end(self) -> None:
-        """Give up the place."""
+        """Give up its place."""
         if not self.ended:
             self.ended = True
             self.release()
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
             self._all.forget_buffers(self)
 
     def hold(self, count: int) -> None:
-        """Take this many bytes into account; too many end this connection, or others."""
+        """Count received bytes; too many close this connection, or others."""
         if self.ended:
             return
         self.buffered_bytes += count
@@ -128,12 +128,12 @@ class Connection(asyncio.Protocol):
             self._all.forget_bytes()
 
     def release(self) -> None:
-        """What it sent is answered, or nobody will answer it any more."""
+        """Stop counting its bytes, because they are answered or never will be."""
         self._all.buffered_bytes -= self.buffered_bytes
         self.buffered_bytes = 0
 
     def overdue(self, now: float) -> Closed | None:
-        """Return why to close it, if it has taken longer than any well-behaved client needs."""
+        """Return why to close it, if it takes longer than any well-behaved client needs."""
         bounds = self._all.bounds
         if not self._transport:
             return Closed.HANDSHAKE if now - self.since > bounds.handshake_seconds else None
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
         return Closed.SLOW if now - self.since > patience else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """TLS is agreed on."""
+        """Start serving after the TLS handshake."""
         self._transport = plain = cast(asyncio.Transport, transport)
         if self.ended:  # in the moment between the last byte of the handshake and this call
             plain.abort()
@@ -152,7 +152,7 @@ class Connection(asyncio.Protocol):
         self._protocol.connection_made(cast(asyncio.Transport, _Answers(plain, self)))
 
     def data_received(self, data: bytes) -> None:
-        """Count what is held until it is answered."""
+        """Count what arrives until it is answered."""
         if not self.buffered_bytes:
             self.since = self._all.now()
         self.hold(len(data))
@@ -162,7 +162,7 @@ class Connection(asyncio.Protocol):
             self._pass_on(data)
 
     def has_answered(self) -> None:
-        """Something was written to the client."""
+        """Note that something was written to the client."""
         if not self.ended:
             self.release()
             self.since = self._all.now()
@@ -172,30 +172,30 @@ class Connection(asyncio.Protocol):
                 self._all.places.establish(self, self.source)
 
     def eof_received(self) -> bool | None:
-        """The client will send no more."""
+        """Note that the client sends no more."""
         return self._protocol.eof_received()
 
     def pause_writing(self) -> None:
-        """The client does not take its answers."""
+        """Note that the client does not read its answers."""
         self.write_blocked = True
         if self._transport:
             self.hold(self._transport.get_write_buffer_size())
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """Note that the client reads again."""
         self.write_blocked = False
         self.release()
         self._protocol.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It is over."""
+        """Give up the place of a closed connection."""
         self.end()
         self._protocol.connection_lost(error)
 
 
 class _Answers:
-    """The transport as aiohttp sees it: one that tells when something is written."""
+    """The transport as aiohttp sees it, which reports each write."""
 
     def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
         self._transport, self._has_answered = transport, connection.has_answered
@@ -220,9 +220,9 @@ class Connections:
     """All connections of a port.
 
     Args:
-        bounds: what they may take.
-        closed: told of each that is closed against its client's will.
-        admits: whether to serve a client, asked once TLS is agreed on.
+        bounds: their limits.
+        closed: called with the reason of each that the server closes.
+        admits: decides whether to serve a client, after its TLS handshake.
     """
 
     def __init__(
@@ -235,7 +235,7 @@ class Connections:
         self.buffered_bytes = 0
         self.now = asyncio.get_running_loop().time
         self.places: Places[Connection] = Places()
-        # Largest reads, by source; in there the connection in front was the first to have a large one.
+        # Largest reads, by source; in each, the first connection was the first to have a large one.
         self._buffers: dict[str, dict[Connection, int]] = defaultdict(dict)
         self._buffered = 0
 
@@ -243,7 +243,7 @@ class Connections:
         return len(self.places)
 
     def add(self, source: str) -> Connection:
-        """Return the connection of a newcomer, for which another is closed if all places are taken.
+        """Add a newcomer's connection, and evict another one if all places are taken.
 
         Args:
             source: its client's address, or network.
@@ -253,15 +253,15 @@ class Connections:
         return Connection(self, source)
 
     def forget_bytes(self) -> None:
-        """Close connections with requests under way until what is held is little enough."""
+        """Close connections with requests in progress until few enough bytes are unanswered."""
         holders = [connection for connection in self.places if connection.buffered_bytes]
         for connection in evicted_for_bytes(holders, self.buffered_bytes - self.bounds.buffered_bytes):
             connection.abort(Closed.MEMORY)
 
     def note_buffers(self, connection: Connection, size: int) -> None:
-        """Take into account that a connection has had a read of this size; too many of them end some.
+        """Record that a connection has had a read of this size, and close some if there are too many.
 
-        Only idle ones end, where the most are: what is under way is bounded by its own bytes.
+        Only idle ones end, where the most are: requests in progress are bounded by their own bytes.
         """
         if not connection.ended:
             crowd = self._buffers[connection.source.name]
@@ -277,14 +277,14 @@ class Connections:
             next(each for each in crowd if not each.buffered_bytes).abort(Closed.MEMORY)
 
     def forget_buffers(self, connection: Connection) -> None:
-        """Take into account that a connection has ended, and its buffers with it."""
+        """Record that a connection has ended, and its buffers with it."""
         if (crowd := self._buffers.get(connection.source.name)) and connection in crowd:
             self._buffered -= crowd.pop(connection)
             if not crowd:
                 del self._buffers[connection.source.name]
 
     async def sweep(self) -> None:
-        """Close what takes too long, until cancelled."""
+        """Close connections that take too long, until cancelled."""
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             now = self.now()

@@ -1,8 +1,8 @@
-"""Which connection to evict when a port has no place, or no memory, left: fair between sources.
+"""Eviction of connections when a port has no place, or no memory, left: fair between sources.
 
-A source is an address, or a network of which one client may have every address. Floods are paid for by their
-own source, and by connections of their own kind: those never answered by those never answered. Choosing takes
-the same time however many connections and sources there are.
+A source is an address, or a network of which one client may have every address. A flood costs its own source,
+and connections of its own kind: never-answered ones evict never-answered ones. Choosing takes the same time
+however many connections and sources there are.
 """
 
 import heapq
@@ -24,8 +24,8 @@ class Source(Generic[T]):
 
     Attributes:
         name: an address or a network.
-        newcomers: those never answered, with the time at which each came.
-        established: those answered, the one in front longest ago.
+        newcomers: those never answered, with their arrival times.
+        established: those answered, the one answered longest ago first.
     """
 
     def __init__(self, name: str) -> None:
@@ -37,7 +37,7 @@ class Source(Generic[T]):
         return len(self.newcomers) + len(self.established)
 
     def first_to_go(self, now: float) -> T:
-        """Return the newcomer that came first, or the connection whose last answer is longest ago.
+        """Return the newcomer that arrived first, or the connection whose last answer is the oldest.
 
         It is the latter while the former is young, unless newcomers are half of all: a flood of them leaves
         those that are in use half of the places, and those leave every newcomer some time.
@@ -52,7 +52,7 @@ class Source(Generic[T]):
 
 
 class _Ranking(Generic[T]):
-    """Sources by a number that changes by one, with one that has the largest at hand."""
+    """Sources ranked by a number that changes by one, with quick access to one with the largest."""
 
     def __init__(self) -> None:
         # By their number; no more levels than there have been connections at a time.
@@ -60,7 +60,7 @@ class _Ranking(Generic[T]):
         self._largest = 0
 
     def move(self, source: Source[T], before: int, after: int) -> None:
-        """Note that a source's number has changed by one."""
+        """Record that a source's number has changed by one."""
         levels = self._levels
         if before:
             del levels[before][source]
@@ -77,7 +77,7 @@ class _Ranking(Generic[T]):
 
 
 class Places(Generic[T]):
-    """Who has a place, by source."""
+    """All connections of a port, by source."""
 
     def __init__(self) -> None:
         self._sources: dict[str, Source[T]] = {}
@@ -94,7 +94,7 @@ class Places(Generic[T]):
             yield from source.established
 
     def add(self, connection: T, name: str, now: float) -> Source[T]:
-        """Give a newcomer a place, and return its source."""
+        """Add a newcomer, and return its source."""
         source = self._sources.get(name)
         if source is None:
             source = self._sources[name] = Source(name)
@@ -107,13 +107,13 @@ class Places(Generic[T]):
         return source
 
     def establish(self, connection: T, source: Source[T]) -> None:
-        """Note the first answer to a connection; of later ones, `source.established` knows."""
+        """Record the first answer to a connection; `source.established` records later ones."""
         del source.newcomers[connection]
         source.established[connection] = None
         self._leaves_newcomers(source)
 
     def remove(self, connection: T, source: Source[T]) -> None:
-        """Take its place from a connection."""
+        """Remove a connection."""
         if connection in source.newcomers:
             del source.newcomers[connection]
             self._leaves_newcomers(source)
@@ -126,11 +126,11 @@ class Places(Generic[T]):
             del self._sources[source.name]
 
     def first_to_go(self, now: float) -> T:
-        """Return the connection to evict; there is one.
+        """Return the connection to evict, if there is any connection.
 
-        It is of the source with the most connections. While half of all were never answered, it is one of
-        these, of the source with the most of them: so many sources with few connections each do not cost
-        another one its established connections.
+        It belongs to the source with the most connections. While at least half of all were never answered, it
+        is one of these, from the source with the most of them: so many sources with few connections each do
+        not cost another one its established connections.
         """
         if 2 * self._newcomers >= self._count:
             return next(iter(self._by_newcomers.first().newcomers))
@@ -143,12 +143,12 @@ class Places(Generic[T]):
 
 
 class Holder(Protocol):
-    """A connection with a request under way.
+    """A connection with a request in progress.
 
     Attributes:
         source: where it comes from.
-        buffered_bytes: how many bytes it has sent that are not answered.
-        since: when it began to.
+        buffered_bytes: how many of its bytes are unanswered.
+        since: when its request began.
     """
 
     source: Source[Any]
@@ -160,15 +160,15 @@ H = TypeVar("H", bound=Holder)
 
 
 def evicted_for_bytes(holders: Iterable[H], excess: int) -> list[H]:
-    """Return the connections to evict, in order, to get this many bytes back.
+    """Return the connections to evict, in order, to free this many bytes.
 
-    Each is of the source that holds the most bytes after those before it; of its connections, the one whose
-    request has been under way for longest.
+    Each belongs to the source with the most bytes after the evictions before; of its connections, it is the
+    one whose request has been in progress for longest.
     """
     by_source: dict[Source[Any], list[H]] = defaultdict(list)
     for holder in sorted(holders, key=lambda holder: -holder.since):
         by_source[holder.source].append(holder)
-    # The number keeps lists from being compared.
+    # The number keeps heapq from comparing lists.
     heap = [
         (-sum(each.buffered_bytes for each in own), number, own)
         for number, own in enumerate(by_source.values())

@@ -1,4 +1,4 @@
-"""A port: what listens there, and within which bounds."""
+"""Listening ports, each with TLS and limits."""
 
 import asyncio
 import os
@@ -17,13 +17,13 @@ from hazelcast_sidecar.runtime.connections import KEEPALIVE_SECONDS, Bounds, Clo
 
 HTTP: dict[str, Any] = {
     "keepalive_timeout": KEEPALIVE_SECONDS,
-    "lingering_time": 2,  # for the rest of a body that was refused
-    "auto_decompress": False,  # nobody compresses reviews, and a small body would unfold to a large one
+    "lingering_time": 2,  # for the rest of a refused body
+    "auto_decompress": False,  # API servers send plain reviews, and a small body could become a large one
 }
-"""How aiohttp serves here, for its applications and for its low-level server."""
+"""aiohttp's settings here, for its applications and for its low-level server."""
 
 ADMIN_BOUNDS = Bounds(connections=200, request_bytes=64 * 1024, buffered_bytes=1024 * 1024)
-"""Of a port that is asked by the kubelet and by Prometheus, without bodies."""
+"""Limits of a port that serves the kubelet and Prometheus, without bodies."""
 
 _BACKLOG = 1024
 _MAPPED = "::ffff:"
@@ -35,12 +35,12 @@ _ACCEPTED_AT_ONCE = 100  # between them, answers go on
 
 
 class Port:
-    """An open port; `listen` makes it.
+    """An open port, made by `listen`.
 
     Args:
-        runner: has the server that answers.
-        listening: a socket that listens.
-        connections: those of this port.
+        runner: runs the server that answers.
+        listening: a listening socket.
+        connections: the connections of this port.
         tls: the context for the next connection; None: no TLS.
     """
 
@@ -61,11 +61,11 @@ class Port:
 
     @property
     def address(self) -> Address:
-        """Where it listens, also where the system chose the port."""
+        """Return the address it listens on, with the port that the system chose if none was named."""
         return Address(*self._listening.getsockname()[:2])
 
     async def cleanup(self) -> None:
-        """Take no more connections, answer what is being answered, and close."""
+        """Stop accepting, finish answers in progress, and close."""
         self._loop.remove_reader(self._listening)
         self._listening.close()
         self._sweeping.cancel()
@@ -80,7 +80,7 @@ class Port:
         self._loop.add_reader(self._listening, self._accept)
 
     def _accept(self) -> None:
-        """Take some of those that have come."""
+        """Accept some of the connections that have arrived."""
         for _ in range(_ACCEPTED_AT_ONCE):
             try:
                 accepted, peer = self._listening.accept()
@@ -88,7 +88,7 @@ class Port:
                 return
             except ConnectionAbortedError:
                 continue
-            except OSError:  # no file is left
+            except OSError:  # no file descriptor is left
                 self._loop.remove_reader(self._listening)
                 self._loop.call_later(_RETRY_SECONDS, self._reopen)
                 return
@@ -104,21 +104,21 @@ class Port:
             self._open()
 
     def _await_client(self, accepted: socket.socket, connection: Connection) -> None:
-        """Prepare nothing for TLS until the client has sent its first byte.
+        """Delay TLS until the client has sent its first byte.
 
-        Otherwise a flood of connections that send nothing takes four times as much CPU.
+        Without that, a flood of silent connections takes four times as much CPU.
         """
         self._silent.add(connection)
         connection.hang_up = partial(self._forget, accepted, connection)
         self._loop.add_reader(accepted, self._hear, accepted, connection)
 
     def _hear(self, accepted: socket.socket, connection: Connection) -> None:
-        """Agree on TLS with a client that has sent something; one that has closed is done with."""
+        """Begin TLS with a client that has sent something, or clean up if it has closed."""
         try:
             spoke = accepted.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return
-        except OSError:  # it has reset the connection
+        except OSError:  # the client has reset the connection
             spoke = b""
         if spoke:
             self._silent.discard(connection)
@@ -134,7 +134,7 @@ class Port:
         accepted.close()
 
     def _begin(self, accepted: socket.socket, connection: Connection) -> None:
-        """Serve a connection; a task for each keeps a slow handshake from the others."""
+        """Serve a connection in a task of its own, so that a slow handshake delays no others."""
         arriving = self._loop.create_task(self._arrive(accepted, connection))
         connection.hang_up = arriving.cancel
         self._arriving.add(arriving)
@@ -143,10 +143,10 @@ class Port:
     def _begun(self, accepted: socket.socket, arriving: asyncio.Task[None]) -> None:
         self._arriving.discard(arriving)
         if arriving.cancelled():
-            accepted.close()  # a task that is cancelled before its first step has passed it on to nobody
+            accepted.close()  # a task that is cancelled before its first step has not passed it on
 
     async def _arrive(self, accepted: socket.socket, connection: Connection) -> None:
-        """Agree on TLS, and have the server answer what comes."""
+        """Complete the TLS handshake, and let the server answer requests."""
         server = self._runner.server
         assert server  # noqa: S101 - `listen` has set the runner up
         secure: dict[str, Any] = {}
@@ -156,7 +156,7 @@ class Port:
             secure["ssl"] = self._tls()
         try:
             await self._loop.connect_accepted_socket(lambda: connection.serve(server()), accepted, **secure)
-        except OSError:  # TLS that fails is one, too
+        except OSError:  # TLS errors are OSErrors, too
             connection.abort(Closed.HANDSHAKE)
         except BaseException:
             connection.end()
@@ -170,17 +170,17 @@ async def listen(
     connections: Connections,
     tls: Callable[[], SSLContext] | None = None,
 ) -> Port:
-    """Serve at an address; the port's `cleanup` ends it.
+    """Serve at an address until the port's `cleanup`.
 
     Args:
-        option: what gave the address.
+        option: the option that named the address.
         server: an application, or aiohttp's low-level server, made with the arguments `HTTP`.
-        address: where.
-        connections: none yet; they keep within their bounds.
+        address: where to listen.
+        connections: the port's connections, empty as yet, with their limits.
         tls: the context for the next connection; None: no TLS.
 
     Raises:
-        InvalidSettingsError: the address is taken or not ours.
+        InvalidSettingsError: the address is taken, or is not one of this machine's.
     """
     runner: web.BaseRunner = (
         web.AppRunner(server, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, **HTTP)
@@ -198,9 +198,9 @@ async def listen(
 
 
 def source_of(host: str) -> str:
-    """Return the source that a client's connections are counted by.
+    """Return the source by which a client's connections are counted.
 
-    An IPv4 address as it is, and the first half of an IPv6 address: one machine may have each of the 2^64
+    It is an IPv4 address, or the first half of an IPv6 address: one machine may have each of the 2^64
     addresses of its network. A socket for both families has IPv4 addresses as `::ffff:192.0.2.1`.
     """
     if ":" not in host or host.startswith(_MAPPED):
@@ -209,7 +209,7 @@ def source_of(host: str) -> str:
 
 
 def _listening_socket(address: Address) -> socket.socket:
-    """Without a host: all addresses of this machine."""
+    """Open a socket; without a host, on all addresses of this machine."""
     where = address.host, address.port
     if not address.host and socket.has_dualstack_ipv6():
         family, both = socket.AF_INET6, True

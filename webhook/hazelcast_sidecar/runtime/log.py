@@ -1,7 +1,7 @@
-"""One JSON line a request on standard output, written directly.
+"""A log of one JSON line per request on standard output, written directly.
 
-The logging module would cost half as much again as an admission itself. Lines are read on terminals, and
-repeat what tenants wrote: what is not printable in them is escaped (`text.py`).
+The logging module would add half an admission's own cost. Lines are read on terminals, and repeat what
+tenants wrote: unprintable characters in them are escaped (`text.py`).
 """
 
 import logging
@@ -25,11 +25,11 @@ _encode = msgspec.json.Encoder().encode
 def json_lines(
     stream: BinaryIO | None = None, later: Callable[[Callable[[], None]], object] | None = None
 ) -> LogLine:
-    """A function that writes one JSON line for each call.
+    """Make a function that writes one JSON line for each call.
 
     Args:
-        stream: where to; standard output unless told.
-        later: calls a function soon, such as an event loop's `call_soon`; lines that come up until then are
+        stream: the output; by default standard output.
+        later: schedules a call soon, such as an event loop's `call_soon`; lines logged until then are
             written together. Without it each is written at once.
     """
     out = stream or sys.stdout.buffer
@@ -38,7 +38,7 @@ def json_lines(
     def flush() -> None:
         lines = b"".join(waiting)
         waiting.clear()
-        # A reader that went away must not fail admissions.
+        # A reader that is gone must not fail admissions.
         with suppress(OSError):
             out.write(lines)
             out.flush()
@@ -58,15 +58,15 @@ def _encoded(line: dict[str, object]) -> bytes:
     try:
         return in_json_line(_encode(line))
     except (TypeError, ValueError, OverflowError):
-        # Half a surrogate pair, or something that JSON has no form for: a line is never lost for its content.
+        # Half a surrogate pair, or a value without a JSON form: a line is never lost for its content.
         texts = {name: in_one_line(str(each)) for name, each in line.items()}
         return _encode({**texts, "time": line["time"]})
 
 
 def take_up_logging(log: LogLine) -> None:
-    """Write what libraries log, from warnings on, as lines of ours: one each, and no traceback.
+    """Write warnings and errors of libraries as our own JSON lines, one each, without tracebacks.
 
-    What is no HTTP is aiohttp's to refuse, and to log: as an error, though nobody here has anything to mend.
+    aiohttp refuses what is not HTTP, and logs it as an error, though there is nothing here to fix.
     """
 
     class Lines(logging.Handler):

@@ -1,7 +1,7 @@
-"""Files that may change while a program runs: taken up in place, or refused with a sentence.
+"""Files that may change while a program runs, which are reloaded in place, or rejected with a message.
 
 Kubernetes renews a mounted ConfigMap or Secret by swapping a symbolic link; looking every other second is as
-good as being told, and works on every file system.
+good as a notification, and works on every file system.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ _LOOK_SECONDS = 2
 
 
 class Reloads(NamedTuple):
-    """How often something was taken up again, and how often it could not be."""
+    """Counters of successful and failed reloads."""
 
     taken_up: Counter
     refused: Counter
 
 
 def count_reloads(registry: CollectorRegistry, what: str) -> Reloads:
-    """The metrics of one thing that is taken up again when its files change."""
+    """Make the metrics of one thing that is reloaded when its files change."""
     prefix = f"hazelcast_sidecar_{what}"
     return Reloads(
-        Counter(f"{prefix}_reloads", f"Changed {what} taken up.", registry=registry),
-        Counter(f"{prefix}_failures", f"Changed {what} that could not be used.", registry=registry),
+        Counter(f"{prefix}_reloads", f"Reloads of changed {what}.", registry=registry),
+        Counter(f"{prefix}_failures", f"Changes of {what} that could not be used.", registry=registry),
     )
 
 
@@ -39,16 +39,16 @@ async def follow(
     log: LogLine,
     fields: Callable[[], dict[str, str]] = dict,
 ) -> None:
-    """Take up what changes, until cancelled; what cannot be used is said once, and the old stays in use.
+    """Reload files when they change, until cancelled; a failure is logged once, and the old content stays.
 
-    That holds for whatever taking it up raises.
+    That holds for any exception that reloading raises.
 
     Args:
-        what: for the log.
-        reload: takes up the files if they changed: whether they did; InvalidSettingsError: they cannot be.
+        what: the subject, for the log.
+        reload: reloads the files if they changed, and returns whether; may raise InvalidSettingsError.
         reloads: counts both.
         log: takes both.
-        fields: further ones of the line that says what was taken up.
+        fields: further fields of the line about a reload.
     """
     said = ""
     while True:

@@ -1,4 +1,4 @@
-"""The file with the settings, which may change while a program runs."""
+"""The settings file, which may change while a program runs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,26 +9,26 @@ from hazelcast_sidecar.spec.settings import Settings
 
 
 class SettingsFile:
-    """Settings in a file.
+    """Settings in a file, or the shipped ones.
 
     Args:
-        path: None: the shipped settings, for ever.
+        path: None: the shipped settings, which never change.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path, self._text = path, ""
 
     def load(self) -> Settings:
-        """What stands there now.
+        """Return the settings as they are in the file now.
 
         Raises:
-            InvalidSettingsError: it cannot be read, or is no document of settings.
+            InvalidSettingsError: it cannot be read, or is not a settings document.
         """
         self._text = self._read()
         return settings.read(self._text)
 
     def reload(self, use: Callable[[Settings], None]) -> bool:
-        """Have the settings used if the file changed since it was last used: whether it did.
+        """Use the settings if the file has changed since they were last used, and return whether it has.
 
         Raises:
             InvalidSettingsError: the new ones cannot be used.

@@ -1,1 +1,1 @@
-"""The webhook's server: aiohttp around the pure review."""
+"""The webhook's server: an HTTP layer around the pure reviewer."""

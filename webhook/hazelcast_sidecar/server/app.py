@@ -1,4 +1,4 @@
-"""What the API server calls, over HTTP."""
+"""The HTTP interface that the API server calls."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ from hazelcast_sidecar.text import in_one_line
 MUTATE_PODS, MUTATE_WORKLOADS = "/mutate/pods", "/mutate/workloads"
 
 RENEWAL_SECONDS = 1.0
-"""So often one connection is closed behind its answer, whichever it is then.
+"""One in this many answers closes its connection, whichever connection that is.
 
 The API server keeps its connections and opens new ones only when it has too few, so after a replica was
 replaced all of them may lead to the other. New ones are spread by the Service, so that the loss of a replica
@@ -33,7 +33,7 @@ leaves some that work.
 """
 
 _MAX_SENTENCE = 2048
-"""Characters of a refusal: it may repeat what was sent."""
+"""Maximal characters of a refusal, which may repeat what was sent."""
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
 
@@ -43,9 +43,9 @@ RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 def request_handler(
     reviewer: Reviewer, readiness: Readiness, metrics: ServerMetrics, log: LogLine
 ) -> RequestHandler:
-    """What answers a request: POST of an AdmissionReview to `MUTATE_PODS` or `MUTATE_WORKLOADS`.
+    """Make the handler of requests, each a POST of an AdmissionReview to `MUTATE_PODS` or `MUTATE_WORKLOADS`.
 
-    Whatever is no review gets its HTTP status and a sentence, and the server goes on.
+    A request that is not a review gets its HTTP status and a sentence, and the server goes on.
     """
     reviews = {MUTATE_PODS: reviewer.review_pod, MUTATE_WORKLOADS: reviewer.review_workload}
     renewed = perf_counter()
@@ -74,7 +74,7 @@ def request_handler(
         except ReviewError as error:
             status, sentence = error.status, error.sentence
         except Exception as error:  # noqa: BLE001 - one bad request must not end the server
-            status, sentence = HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the webhook's log says more"
+            status, sentence = HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the webhook's log"
             log("internal error", level="error", error=repr(error))
         metrics.refused(status)
         log("refused", level="warning", status=status, sentence=sentence)
@@ -85,7 +85,7 @@ def request_handler(
 
 
 def webhook_server(handler: RequestHandler, **options: Any) -> web.Server:  # noqa: ANN401 - aiohttp's
-    """An HTTP server of this one handler, to be made within a running event loop.
+    """Make an HTTP server of this one handler, within a running event loop.
 
     It is aiohttp's level below `web.Application`, whose routing and middlewares have nothing to do here
     (docs/decisions/0011).
@@ -102,11 +102,11 @@ def webhook_server(handler: RequestHandler, **options: Any) -> web.Server:  # no
 def _misdirected(request: web.BaseRequest, *, known_path: bool) -> ReviewError:
     if known_path:
         return ReviewError(
-            HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not answered here; POST an AdmissionReview"
+            HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} is not allowed; POST an AdmissionReview"
         )
     return ReviewError(
         HTTPStatus.NOT_FOUND,
-        f"nothing is served here; POST an AdmissionReview to {MUTATE_PODS} or {MUTATE_WORKLOADS}",
+        f"this path is not served; POST an AdmissionReview to {MUTATE_PODS} or {MUTATE_WORKLOADS}",
     )
 
 
@@ -120,7 +120,7 @@ def _response(request: web.BaseRequest, body: bytes, *, keep: bool) -> web.Strea
 
 
 def _failure(status: HTTPStatus, sentence: str) -> bytes:
-    """A `Status` of Kubernetes' meta/v1, whose message the API server shows to the user."""
+    """Encode a meta/v1 `Status`, whose message the API server shows to the user."""
     return msgspec.json.encode(
         {
             "kind": "Status",

@@ -1,4 +1,4 @@
-"""The body of a review, held once."""
+"""The body of a review, read without copies."""
 
 from http import HTTPStatus
 
@@ -11,10 +11,10 @@ _JSON = "application/json"
 
 
 async def whole_body(request: web.BaseRequest) -> bytes:
-    """All of it.
+    """Return the whole body of a request.
 
     Raises:
-        ReviewError: it is no JSON by its headers, too large, or did not arrive whole.
+        ReviewError: its headers do not say JSON, it is too large, or incomplete.
     """
     headers = request.headers
     if headers.get("Content-Type") != _JSON and request.content_type != _JSON:
@@ -34,11 +34,11 @@ async def whole_body(request: web.BaseRequest) -> bytes:
         return await _in_pieces(request)
     except (web.RequestPayloadError, ConnectionError) as error:
         error.__traceback__ = None  # the request keeps the error, which would keep what has come of the body
-        raise ReviewError(HTTPStatus.BAD_REQUEST, f"the body did not arrive whole: {error}") from error
+        raise ReviewError(HTTPStatus.BAD_REQUEST, f"the body is incomplete: {error}") from error
 
 
 async def _in_pieces(request: web.BaseRequest) -> bytes:
-    """As it arrives: aiohttp's own `read` lets large bodies grow in place, three times as much."""
+    """Read the body as it arrives; aiohttp's own `read` would take three times as much memory."""
     pieces, size = [], 0
     while piece := await request.content.readany():
         size += len(piece)
@@ -50,7 +50,7 @@ async def _in_pieces(request: web.BaseRequest) -> bytes:
 
 
 async def _continue(request: web.BaseRequest) -> None:
-    """Let a client send its body that asks first (RFC 9110, 10.1.1).
+    """Answer `Expect: 100-continue`, so that the client sends its body (RFC 9110, 10.1.1).
 
     Raises:
         ReviewError: it expects something else.

@@ -1,4 +1,4 @@
-"""Which clients are served, where their certificates are asked for."""
+"""Names of the clients that are served, where client certificates are required."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -8,10 +8,10 @@ from hazelcast_sidecar.runtime.log import LogLine
 
 
 def only(name: str, log: LogLine) -> Callable[[asyncio.BaseTransport], bool]:
-    """Whether a client's certificate is for this name: its common name, or an alternative one.
+    """Make a check of whether a client's certificate has this name, as common or alternative name.
 
-    Whoever signs for API servers mostly signs for others, too: each kubelet has a certificate of the
-    cluster's authority. `log` takes one line for each client of another name.
+    A CA that signs for API servers mostly signs for others, too: each kubelet has a certificate of the
+    cluster's CA. `log` takes one line for each client of another name.
     """
 
     def admits(transport: asyncio.BaseTransport) -> bool:
@@ -25,7 +25,7 @@ def only(name: str, log: LogLine) -> Callable[[asyncio.BaseTransport], bool]:
 
 
 def _names(certificate: dict[str, Any]) -> Iterator[str]:
-    """The names in what `ssl` makes of a certificate."""
+    """Yield the names in a certificate as `ssl` decodes it."""
     for part in certificate.get("subject", ()):
         yield from (value for key, value in part if key == "commonName")
     yield from (value for _, value in certificate.get("subjectAltName", ()))

@@ -1,6 +1,6 @@
-"""A response that is ready to be sent.
+"""A response whose head is precomputed.
 
-`web.Response` composes its head from mappings, hooks and defaults anew for each request. The head of an
+`web.Response` composes its head from mappings, hooks and defaults for every request. The head of an
 answered review is always the same but for its length and date, and composing it cost as much as the review
 itself (docs/decisions/0011).
 """
@@ -12,7 +12,7 @@ from time import time
 from aiohttp import web
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nDate: %b\r\n\r\n"
-_MANY_BYTES = 64 * 1024  # that a client has left unread
+_MANY_BYTES = 64 * 1024  # unread by the client
 
 
 class ReadyResponse(web.StreamResponse):
@@ -25,11 +25,11 @@ class ReadyResponse(web.StreamResponse):
     _keep_alive = True
 
     def __init__(self, body: bytes) -> None:
-        # Not super's: it makes what would be composed into a head.
+        # Not super's: it builds the mappings that a head would be composed of.
         self._bytes = body
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Send it whole.
+        """Send head and body at once.
 
         Raises:
             ConnectionResetError: the client is gone.
@@ -42,10 +42,10 @@ class ReadyResponse(web.StreamResponse):
             await request.writer.drain()
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to send."""
+        """Do nothing, because everything was sent."""
 
 
 @lru_cache(maxsize=1)
 def _date(second: int) -> bytes:
-    """The time as the Date header has it (RFC 9110, 6.6.1)."""
+    """Format a time as the Date header has it (RFC 9110, 6.6.1)."""
     return formatdate(second, usegmt=True).encode()

@@ -1,4 +1,4 @@
-"""The server's life: start, serve, drain, stop."""
+"""The server's life cycle: start, serve, drain, stop."""
 
 import asyncio
 import gc
@@ -34,9 +34,9 @@ class ServerSettings:
     """How one server process runs.
 
     Attributes:
-        settings: their file; None: the shipped ones.
-        client_authority: those who sign for clients; None: any client is served.
-        client_name: the only client that is served, of these; None: each.
+        settings: the file with the settings; None: the shipped ones.
+        client_authority: CAs that sign client certificates; None: any client is served.
+        client_name: the name of the only client that is served; None: all of them.
         drain_seconds: how long requests are still answered after SIGTERM, with /readyz false: the API
             server's node learns of a Pod's end some time after the Pod itself.
     """
@@ -79,7 +79,7 @@ async def _serve(server: ServerSettings) -> None:
     metrics.open_connections.set_function(lambda: len(connections))
     served = webhook_server(request_handler(reviewer, readiness, metrics, log), **HTTP)
     webhook = await listen("--listen", served, server.listen, connections, lambda: certificate.context)
-    # What was made until now stays: the collector need not look at it again during requests.
+    # Objects made until now live on: the collector need not scan them during requests.
     gc.collect()
     gc.freeze()
     readiness.obstacles.clear()

@@ -19,7 +19,7 @@ from hazelcast_sidecar.version import __version__
 disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for every counter, of no use to a server that runs for weeks
 
 SECONDS_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
-"""Most admissions take well under a millisecond; the last buckets are for trouble."""
+"""Bucket bounds: most admissions take well under a millisecond, the last buckets show trouble."""
 
 REFUSALS = {
     HTTPStatus.BAD_REQUEST: "BadRequest",
@@ -30,36 +30,36 @@ REFUSALS = {
     HTTPStatus.EXPECTATION_FAILED: "ExpectationFailed",
     HTTPStatus.INTERNAL_SERVER_ERROR: "InternalError",
 }
-"""Every HTTP status a refused request can get, and its reason in a Kubernetes Status."""
+"""The HTTP statuses of refused requests, each with its reason in a Kubernetes Status."""
 
 
 class ServerMetrics:
-    """Admissions by outcome, refused requests by HTTP status, and what is taken up from files."""
+    """Admissions by outcome, refused requests by HTTP status, and reloads of files."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         requests = Counter(
             "hazelcast_sidecar_admission_requests",
-            "Admission reviews answered, by what was decided.",
+            "Admission reviews answered, by outcome.",
             ["outcome"],
             registry=self._registry,
         )
         refused = Counter(
             "hazelcast_sidecar_refused_requests",
-            "HTTP requests that were no admission review of a Pod, by HTTP status.",
+            "HTTP requests that were not admission reviews, by HTTP status.",
             ["status"],
             registry=self._registry,
         )
         closed = Counter(
             "hazelcast_sidecar_closed_connections",
-            "Connections closed against their clients' will, by why.",
+            "Connections closed by the server before their clients did, by reason.",
             ["reason"],
             registry=self._registry,
         )
         self._closed = {reason: closed.labels(reason.value).inc for reason in Closed}
         self.open_connections = Gauge(
             "hazelcast_sidecar_open_connections",
-            "Connections of the webhook's port, those in their TLS handshake among them.",
+            "Connections of the webhook's port, including those in their TLS handshake.",
             registry=self._registry,
         )
         self._answered = {reason: requests.labels(reason.value).inc for reason in Reason}
@@ -72,13 +72,13 @@ class ServerMetrics:
         ).observe
         self.certificate_expiry = Gauge(
             "hazelcast_sidecar_certificate_expiry_timestamp_seconds",
-            "Until when the served certificate is good.",
+            "Expiry of the served certificate.",
             registry=self._registry,
         )
         self.certificate = count_reloads(self._registry, "certificate")
         self.settings = count_reloads(self._registry, "settings")
         Gauge(
-            "hazelcast_sidecar_build_info", "The version that runs.", ["version"], registry=self._registry
+            "hazelcast_sidecar_build_info", "Version of this program.", ["version"], registry=self._registry
         ).labels(__version__).set(1)
 
     def answered(self, reason: Reason) -> None:
@@ -90,9 +90,9 @@ class ServerMetrics:
         self._refused[HTTPStatus(status)]()
 
     def closed(self, reason: Closed) -> None:
-        """Count one connection that was closed against its client's will."""
+        """Count one connection that the server closed before its client did."""
         self._closed[reason]()
 
     def exposition(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

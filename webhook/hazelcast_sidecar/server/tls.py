@@ -1,7 +1,7 @@
-"""The server's certificate, and whom it lets in: from files, and taken up again when they change.
+"""The server's TLS certificate and its client CAs, reloaded when their files change.
 
 Kubernetes renews a mounted Secret by swapping a symbolic link, so certificate and key change together, under
-the same paths. What changed is tried in a context of its own, which serves new connections only if it can.
+the same paths. A change is loaded into a new context, which replaces the old one only if it works.
 """
 
 import ssl
@@ -14,11 +14,11 @@ from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 
 
 class _EncryptedKeyError(Exception):
-    """The key asks for a passphrase, and nobody is there to type it."""
+    """The key needs a passphrase, and there is no terminal to ask for it."""
 
 
 class _Files(NamedTuple):
-    """What was found: where the files really are, and what tells them from others."""
+    """The files behind the paths, resolved, and what tells them from others."""
 
     certificate: Path
     key: Path
@@ -32,7 +32,7 @@ class ServedCertificate:
     Args:
         certificate: the chain, the leaf first.
         key: the leaf's private key.
-        client_authority: certificates of those who sign for clients; None: any client is served.
+        client_authority: CAs that sign client certificates; None: any client is served.
 
     Raises:
         InvalidSettingsError: a file cannot be read, or the pair does not belong together.
@@ -47,7 +47,7 @@ class ServedCertificate:
         self.context = _context(self._files)
 
     def reload(self) -> bool:
-        """Take up the files if they changed: whether they did.
+        """Reload the files if they changed, and return whether they did.
 
         Raises:
             InvalidSettingsError: the new ones cannot be served; the old ones still are.
@@ -61,11 +61,11 @@ class ServedCertificate:
         return True
 
     def fields(self) -> dict[str, str]:
-        """What a line of the log says of it."""
+        """Return what log lines say of the certificate."""
         return {"certificate_expires": self.expires.isoformat()}
 
     def _find(self) -> _Files:
-        """The files behind the paths; resolved, so that a swap half-way cannot mix old and new."""
+        """Return the files behind the paths, resolved, so that a swap half-way cannot mix old and new."""
         found, marks = [], []
         for option, path in self._paths.items():
             try:
@@ -82,17 +82,17 @@ class ServedCertificate:
 
 
 def _context(files: _Files) -> ssl.SSLContext:
-    """A context that serves these files over TLS 1.3, which API servers have spoken for long."""
+    """Make a context that serves these files over TLS 1.3, which all supported API servers speak."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # the API server keeps its connections; tickets only cost at each handshake
     try:
         context.load_cert_chain(files.certificate, files.key, password=_no_passphrase)
     except _EncryptedKeyError as error:
-        problem = Problem("--tls-key", f"{files.key} is encrypted; give a key without a passphrase")
+        problem = Problem("--tls-key", f"{files.key} is encrypted; use a key without a passphrase")
         raise InvalidSettingsError([problem]) from error
     except (ssl.SSLError, OSError) as error:
-        sentence = f"{files.certificate} and {files.key} are no certificate with its key (PEM): {error}"
+        sentence = f"{files.certificate} and {files.key} are not a certificate with its key (PEM): {error}"
         raise InvalidSettingsError([Problem("--tls-cert, --tls-key", sentence)]) from error
     if files.client_authority:
         _require_client_certificates(context, files.client_authority)
@@ -113,23 +113,23 @@ def _no_passphrase() -> str:
 
 
 def _expiry(files: _Files) -> datetime:
-    """Until when a pair is good, found out by serving it once, to a client in memory that trusts just it.
+    """Return when a pair expires, after serving it once to a client in memory that trusts only it.
 
     Raises:
-        InvalidSettingsError: it cannot be served, or is not good now.
+        InvalidSettingsError: it cannot be served, or is not valid now.
     """
     server_context = _context(files)
-    # What stands around the blocks may be in any encoding; what is PEM is ASCII.
+    # Text around the PEM blocks may be in any encoding; PEM itself is ASCII.
     trusted = files.certificate.read_bytes().decode("ascii", errors="ignore")
     client_context = ssl.create_default_context(cadata=trusted)
     client_context.check_hostname = False
-    # Whoever signed it does not matter here: the leaf itself is trusted.
+    # The leaf itself is trusted, so its issuer does not matter here.
     client_context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = client_context.wrap_bio(to_client, to_server)
     server = server_context.wrap_bio(to_server, to_client, server_side=True)
     try:
-        # One flight each: hello, answer with the certificate, the client's verdict.
+        # One flight each: hello, answer with the certificate, the client's result.
         for step in (client.do_handshake, server.do_handshake, client.do_handshake):
             _until_blocked(step)
     except ssl.SSLError as error:

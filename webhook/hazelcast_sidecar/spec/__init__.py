@@ -1,1 +1,1 @@
-"""What annotations and settings ask for."""
+"""Annotations and settings: what they request."""

@@ -1,4 +1,4 @@
-"""The one table of annotations: what a user can say, and how text becomes a SidecarSpec.
+"""The table of annotations: what a user can request, and how text becomes a SidecarSpec.
 
 The README's table, the parser and the error sentences all come from `TABLE`.
 """
@@ -28,14 +28,14 @@ from hazelcast_sidecar.spec.values import MAX_SHOWN, ValueType, did_you_mean, qu
 
 
 class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """What the annotations ask for, checked; one attribute for each row of `TABLE`.
+    """The request of the annotations, validated; one attribute for each row of `TABLE`.
 
     Attributes without a comment of their own mean what the table says. Quantities are kept as written.
     """
 
     inject: bool
     group: str | None
-    """None: the workload that the Pod belongs to."""
+    """None: the workload of the Pod."""
     cluster_name: str
     image: str
     config: str | None
@@ -64,17 +64,17 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
 
     @property
     def pod_clients(self) -> bool:
-        """Whether only containers of the member's own Pod can be its clients."""
+        """Tell whether only containers of the member's own Pod can be its clients."""
         return self.clients == POD_CLIENTS
 
     @property
     def is_placed(self) -> bool:
-        """Whether backups are kept away from the node or zone of their entries."""
+        """Tell whether backups are kept away from the node or zone of their entries."""
         return self.backups != ANYWHERE
 
     @property
     def ports(self) -> Ports:
-        """Where the member listens."""
+        """Return the ports that the member listens on."""
         return ports_of(self.port, pod_clients=self.pod_clients)
 
 
@@ -84,19 +84,19 @@ class Annotation(NamedTuple):
     name: str
     type: ValueType
     default: str | None
-    """The text it has where nobody sets it; None: see `otherwise`."""
+    """The default text; None: see `otherwise`."""
     meaning: str
     otherwise: str = ""
-    """What holds without a value, where that is not a constant."""
+    """The default in words, if it is not a constant."""
 
     @property
     def key(self) -> str:
-        """The annotation's whole key."""
+        """Return the annotation's whole key."""
         return PREFIX + self.name
 
     @property
     def field(self) -> str:
-        """The attribute of SidecarSpec that it sets."""
+        """Return the attribute of SidecarSpec that it sets."""
         return self.name.replace("-", "_")
 
 
@@ -250,21 +250,21 @@ _Ours = tuple[tuple[str, str], ...]
 """Key and text of each annotation of ours."""
 
 _Specs = Cache[tuple[str, _Ours], SidecarSpec]
-"""Specs by the namespace whose defaults they are on top of, and by annotations."""
+"""Specs by their namespace's defaults and by annotations."""
 
 _KEPT_SPECS = 1024
 _KEPT_SPECS_BYTES = 8 * 1024 * 1024
 
 
 class Defaults:
-    """What holds for a Pod without annotations, and the specs of those with some that were read on top.
+    """Defaults of one namespace, and a cache of specs that were parsed on top of them.
 
-    All Pods of a workload have the same annotations of ours, so they are read once for all of them.
+    All Pods of a workload have the same annotations of ours, so they are parsed once for all of them.
 
     Args:
         values: of every attribute of SidecarSpec.
-        kept: specs that were read, of all namespaces.
-        namespace: whose defaults these are; empty: of all that have none of their own.
+        kept: parsed specs of all namespaces.
+        namespace: the namespace of these defaults; empty: all others.
         run_as_user: as the settings have it.
     """
 
@@ -275,7 +275,7 @@ class Defaults:
         self._kept, self._namespace = kept, namespace
 
     def read(self, ours: _Ours) -> SidecarSpec | list[Problem]:
-        """What annotations of ours ask for; see `parse`.
+        """Parse annotations of ours; see `parse`.
 
         Args:
             ours: key and text of each.
@@ -290,10 +290,10 @@ class Defaults:
 
 
 class DefaultSpecs:
-    """What holds where a Pod says nothing, in each namespace.
+    """Defaults in each namespace.
 
     Raises:
-        InvalidSettingsError: a default names no annotation, or its text is not of its type.
+        InvalidSettingsError: a default is not an annotation, or its value is invalid.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -316,30 +316,30 @@ class DefaultSpecs:
             raise InvalidSettingsError(problems)
 
     def of(self, namespace: str) -> Defaults:
-        """What holds in this namespace."""
+        """Return the defaults of a namespace."""
         return self._namespaces.get(namespace, self._everywhere)
 
 
 def _read_defaults(
     under: Mapping[str, Any], overrides: Mapping[str, str], problems: list[Problem], *, where: str
 ) -> dict[str, Any]:
-    """Defaults on top of others; what is wrong with them goes to the problems."""
+    """Read defaults on top of others; what is wrong with them is added to the problems."""
     found: list[Problem] = []
     defaults = dict(under)
     for name, text in overrides.items():
         _read(name, text, defaults, found, prefix=where)
     if defaults["inject"]:
-        found.append(Problem(f"{where}inject", "every workload asks for its member itself"))
+        found.append(Problem(f"{where}inject", "it cannot have a default; annotate each workload"))
     problems += found or _contradictions(SidecarSpec(**_completed(defaults)))
     return defaults
 
 
 def parse(annotations: Mapping[str, str], defaults: Defaults) -> SidecarSpec | list[Problem]:
-    """A Pod's annotations as a spec, or everything that is wrong with them.
+    """Parse a Pod's annotations into a spec, or return everything that is wrong with them.
 
     Args:
-        annotations: of the Pod; those without our prefix are passed over.
-        defaults: what holds where they say nothing.
+        annotations: of the Pod; those without our prefix are ignored.
+        defaults: the values of absent annotations.
     """
     return defaults.read(tuple([item for item in annotations.items() if item[0].startswith(PREFIX)]))
 
@@ -361,7 +361,7 @@ def _read_all(ours: _Ours, defaults: Mapping[str, Any]) -> SidecarSpec | list[Pr
 def _read(name: str, text: str, fields: dict[str, Any], problems: list[Problem], *, prefix: str) -> None:
     annotation = _BY_NAME.get(name)
     if annotation is None:
-        # The whole list once is help; behind every one of sixty unknown keys it would bury the rest.
+        # The whole list helps once; after every one of sixty unknown keys it would bury the rest.
         known = "" if problems else f"; known are {', '.join(_BY_NAME)}"
         hint = did_you_mean(name, [*_BY_NAME]) or known
         problems.append(Problem(prefix + name[:MAX_SHOWN], f"no such annotation{hint}"))
@@ -374,7 +374,7 @@ def _read(name: str, text: str, fields: dict[str, Any], problems: list[Problem],
 
 
 def _completed(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields with what follows from others where nobody set it."""
+    """Add the fields that follow from others unless they are set."""
     completed = dict(fields)
     completed["memory_request"] = fields["memory_request"] or fields["memory_limit"]
     return completed

@@ -1,10 +1,10 @@
-"""What whoever runs the injector decides once, for all Pods or for those of a namespace.
+"""Settings of the installation, which its operator sets once, for all Pods or for those of a namespace.
 
 Written in YAML, every key optional:
 
-    defaults:                   # annotations, without the prefix, where a Pod says nothing
+    defaults:                   # annotations, without the prefix, for Pods that do not set them
       image: registry.example/hazelcast:5.7.0
-    namespaces:                 # the same for the Pods of one namespace, before the above
+    namespaces:                 # the same for the Pods of one namespace, which win
       team-a:
         memory-limit: 1Gi
     runAsUser: 65534            # of the member container; or platform, to leave it open, for OpenShift
@@ -21,8 +21,8 @@ from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.names import SETTINGS_KEY
 from hazelcast_sidecar.untrusted import UNDECODABLE
 
-_MAX_USER = 2**31 - 1  # what the API server takes
-_SHOWN = 64  # characters of a wrong value that a sentence repeats
+_MAX_USER = 2**31 - 1  # the API server's maximum
+_SHOWN = 64  # characters of a wrong value that a message repeats
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    """The document, each scalar as it was written: `true` and `2` are texts, like in an annotation."""
+    """The document, with each scalar as it was written: `true` and `2` are texts, as in an annotation."""
 
     defaults: dict[str, str] = {}
     namespaces: dict[str, dict[str, str]] = {}
@@ -49,12 +49,12 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 
 
 def read(text: str) -> Settings:
-    """Settings from YAML; an empty document is the shipped ones.
+    """Parse settings from YAML; an empty document is the shipped settings.
 
-    Whether the defaults are annotations, with values of their types, `annotations.DefaultSpecs` says.
+    `annotations.DefaultSpecs` validates the defaults.
 
     Raises:
-        InvalidSettingsError: it is no such document.
+        InvalidSettingsError: it is not such a document.
     """
     try:
         document = yaml.load(text, _EveryScalarIsText)  # noqa: S506 - builds texts, lists and mappings only
@@ -65,7 +65,7 @@ def read(text: str) -> Settings:
 
 
 def installed(config_map: Mapping[str, Any] | None) -> Settings:
-    """The settings in the installation's ConfigMap; the shipped ones where there is none.
+    """Return the settings in the installation's ConfigMap, or the shipped ones without it.
 
     Raises:
         InvalidSettingsError: as `read`.
@@ -74,12 +74,12 @@ def installed(config_map: Mapping[str, Any] | None) -> Settings:
 
 
 class _EveryScalarIsText(yaml.BaseLoader):
-    """Base loader that refuses a key that stands twice, of which YAML's silently wins the last."""
+    """A base loader that refuses duplicate keys, of which YAML's silently takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the library's
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if twice := _first_repeated(keys):
-            raise yaml.constructor.ConstructorError(None, None, f"{twice} stands twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"{twice} is there twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -91,7 +91,7 @@ def _first_repeated(keys: Iterable[str]) -> str | None:
 def _user(text: str) -> int | None:
     if text == "platform":
         return None
-    # Python refuses to read an integer of thousands of digits.
+    # Python refuses to parse an integer of thousands of digits.
     digits = text if text.isascii() and text.isdecimal() and len(text) <= len(str(_MAX_USER)) else "0"
     if not 0 < int(digits) <= _MAX_USER:
         sentence = f'"{text[:_SHOWN]}" is neither a user from 1 to {_MAX_USER} nor "platform"'

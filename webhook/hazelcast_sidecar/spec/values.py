@@ -1,10 +1,10 @@
-"""The types an annotation's value can have: text in, a checked value out.
+"""The types of annotation values, each with a parser and its counterpart in CEL.
 
 Every function named `*_type` makes a `ValueType`. Its `parse` raises ValueError with half a sentence
 that follows the value, such as 'is not an integer from 1 to 5'. Values are data: what could be
-interpreted further on (by a shell's word splitting, say) is refused here.
+interpreted later (by a shell's word splitting, say) is rejected here.
 
-Beside `parse` stands the same in CEL, for the admission policy that does without a webhook. Its regular
+`admits` is the same as `parse` in CEL, for the admission policy without a webhook. Its regular
 expressions are RE2, which has no full match of its own.
 """
 
@@ -19,31 +19,31 @@ from hazelcast_sidecar import cel
 from hazelcast_sidecar.names import DNS_LABEL, MAX_GROUP, MAX_SUBDOMAIN, is_group, is_object_name
 
 MAX_SHOWN = 64
-"""Characters of a wrong value that a sentence repeats."""
+"""Characters of a wrong value that a message repeats."""
 
 
 _CLOSE = 0.6
 
 
 class ValueType(NamedTuple):
-    """A type of values: what a table says of it, and how text becomes a value."""
+    """A type of values: how a table describes it, and how text becomes a value."""
 
     description: str
     parse: Callable[[str], Any]
     admits: Callable[[str], str]
-    """CEL expression of a text -> CEL condition that holds where `parse` takes the text."""
+    """CEL expression of a text -> CEL condition that is true if `parse` accepts the text."""
     value: Callable[[str], str] = str
-    """CEL expression of such a text -> CEL expression of the value; as it is unless told."""
+    """CEL expression of such a text -> CEL expression of the value; by default the text."""
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
-    """' (did you mean ...?)' when a known word is close, else nothing."""
+    """Return ' (did you mean ...?)' if a known word is close, else nothing."""
     close = _closest(word, known)
     return f' (did you mean "{close}"?)' if close else ""
 
 
 def _closest(word: str, known: Iterable[str]) -> str | None:
-    """Find the known word that a word is most like; None where none is close.
+    """Find the known word that a word is most like; None if none is close.
 
     A long text is like none of them, and comparing it would take many times its memory.
     """
@@ -53,7 +53,7 @@ def _closest(word: str, known: Iterable[str]) -> str | None:
 
 
 def choice_type(*choices: str) -> ValueType:
-    """One of a few words."""
+    """Make the type of one of a few words."""
     listed = ", ".join(f'"{choice}"' for choice in choices)
 
     def parse(text: str) -> str:
@@ -72,7 +72,7 @@ def choice_type(*choices: str) -> ValueType:
 
 
 def boolean_type() -> ValueType:
-    """`true` or `false`, in quotes in YAML, as annotations are text."""
+    """Make the type of `true` and `false`, quoted in YAML, as annotations are text."""
     words = choice_type("true", "false")
     return ValueType(
         words.description,
@@ -86,7 +86,7 @@ _INTEGER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 def integer_type(low: int, high: int) -> ValueType:
-    """A decimal integer within bounds."""
+    """Make the type of a decimal integer within bounds."""
 
     def parse(text: str) -> int:
         if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
@@ -106,7 +106,7 @@ _SECONDS = re.compile(r"([0-9]{1,9})([smh]?)", re.ASCII)
 
 
 def seconds_type(low: int, high: int) -> ValueType:
-    """A time span in whole seconds, minutes or hours; the value is in seconds."""
+    """Make the type of a time span in whole seconds, minutes or hours; the value is in seconds."""
 
     def parse(text: str) -> int:
         match = _SECONDS.fullmatch(text)
@@ -137,12 +137,12 @@ _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,9})?)(?:[eE]([+-]?[0-9]{1,2})|
 
 @lru_cache(maxsize=256)
 def quantity(text: str) -> Decimal:
-    """The number that a Kubernetes resource quantity stands for: CPUs or bytes.
+    """Return the number of CPUs or bytes of a Kubernetes resource quantity.
 
     Source: k8s.io/apimachinery `resource.Quantity`, without signs.
 
     Raises:
-        ValueError: it is no quantity.
+        ValueError: it is not a quantity.
     """
     match = _QUANTITY.fullmatch(text)
     if match is None or (match[3] or "") not in _SUFFIXES:
@@ -152,7 +152,7 @@ def quantity(text: str) -> Decimal:
 
 
 def quantity_type(unit: str, low: str) -> ValueType:
-    """A resource quantity of at least `low`; the value is the text as it was written."""
+    """Make the type of a resource quantity of at least `low`; the value is the text as written."""
 
     def parse(text: str) -> str:
         if quantity(text) < quantity(low):
@@ -177,7 +177,7 @@ def quantity_type(unit: str, low: str) -> ValueType:
 
 
 def group_type() -> ValueType:
-    """A DNS label (RFC 1123), short enough for the names made of it."""
+    """Make the type of a DNS label (RFC 1123), short enough for names made of it."""
 
     def parse(text: str) -> str:
         if not is_group(text):
@@ -195,7 +195,7 @@ def group_type() -> ValueType:
 
 
 def object_name_type() -> ValueType:
-    """The name of a Kubernetes object: a DNS subdomain (RFC 1123)."""
+    """Make the type of an object name: a DNS subdomain (RFC 1123)."""
 
     def parse(text: str) -> str:
         if not is_object_name(text):
@@ -223,7 +223,7 @@ _MAX_IMAGE, _MAX_IMAGE_NAME = 512, 255
 
 
 def image_type() -> ValueType:
-    """A container image reference, by the grammar of github.com/distribution/reference."""
+    """Make the type of an image reference, by the grammar of github.com/distribution/reference."""
 
     def parse(text: str) -> str:
         match = _IMAGE.fullmatch(text) if len(text) <= _MAX_IMAGE else None
@@ -231,7 +231,7 @@ def image_type() -> ValueType:
             raise ValueError('is not an image reference such as "hazelcast/hazelcast:5.7.0"')
         return text
 
-    # A tag or digest follows the name: the first ":" or "@" behind the last "/", as a host may have a port.
+    # A tag or digest follows the name: the first ":" or "@" after the last "/", as a host may have a port.
     name = '{0}.find("^(?:.*/)?[^:@]*")'
     return ValueType(
         "image reference",
@@ -244,13 +244,13 @@ def image_type() -> ValueType:
 
 
 _MAX_CLUSTER_NAME = 128
-# What str.isprintable says, and no spaces at the ends.
+# As str.isprintable, and without spaces at the ends.
 _PRINTABLE = r"[\pL\pM\pN\pP\pS]"
 _RE2_CLUSTER_NAME = rf"{_PRINTABLE}(?:(?:{_PRINTABLE}| )*{_PRINTABLE})?"
 
 
 def cluster_name_type() -> ValueType:
-    """Any printable text: it is carried literally to members and clients."""
+    """Make the type of any printable text, which members and clients get literally."""
 
     def parse(text: str) -> str:
         if not 0 < len(text) <= _MAX_CLUSTER_NAME or not text.isprintable() or text != text.strip():
@@ -274,7 +274,7 @@ _MAX_JAVA_OPTIONS = 4096
 
 
 def java_options_type() -> ValueType:
-    """JVM options between spaces; the value is a tuple of options.
+    """Make the type of JVM options between spaces; the value is a tuple of options.
 
     The image's start script splits JAVA_OPTS at white space and expands globs, without any way of
     quoting; hence the narrow alphabet.
@@ -288,7 +288,7 @@ def java_options_type() -> ValueType:
             if not _JAVA_OPTION.fullmatch(option):
                 raise ValueError(
                     f"contains {option[:MAX_SHOWN]!r}: options begin with -D, -X, -javaagent: or --name= and "
-                    "consist of letters, digits and ._:=,/+@%- (the image's start script can quote nothing)"
+                    "consist of letters, digits and ._:=,/+@%- (the image's start script has no quoting)"
                 )
         return options
 
@@ -296,7 +296,7 @@ def java_options_type() -> ValueType:
     return ValueType(
         "JVM options, separated by spaces",
         parse,
-        # CEL cannot put several spaces, or tabs, into one.
+        # CEL cannot collapse several spaces, or tabs, into one.
         lambda text: (
             f"size({text}) <= {_MAX_JAVA_OPTIONS} && {cel.matches(text, f'(?:{option}(?: {option})*)?')}"
         ),

@@ -1,7 +1,7 @@
-"""The audit: looks for Pods that have no member though they ask for one, or another than they would get now.
+"""The audit, which finds Pods that ask for a member and have none, and Pods with an outdated one.
 
-Pods with a member are watched anyway. Those without one bear no label of ours, so all Pods are gone through
-from time to time: a page of metadata at a time, and whole only those that carry our annotation.
+Pods with a member are watched anyway. Those without one have no label of ours, so all Pods are listed from
+time to time: metadata page by page, and only Pods with our annotation are read as a whole.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ from hazelcast_sidecar.runtime.log import LogLine
 from hazelcast_sidecar.spec.settings import Settings
 
 _PAUSE_SECONDS = 1.0
-"""Between two looks at injected Pods: a rollout changes many, one after the other."""
+"""Seconds between two checks of injected Pods: a rollout changes many, one after the other."""
 
 
 class Auditor:
-    """Looks while this replica leads.
+    """Auditor that works while this replica leads.
 
     Args:
         api: to list and read Pods.
-        judge: says what is the matter with one.
-        injected: the Pods with a member.
-        missed: takes those without.
-        drifted: takes those with another than they would get now.
-        seconds: from one look at all Pods to the next.
-        log: takes what failed.
-        faults: takes what judging a Pod raises.
+        detector: tells what is wrong with one.
+        injected: the index of Pods with a member.
+        missed: receives Pods without a member.
+        drifted: receives Pods with an outdated member.
+        seconds: interval between audits of all Pods.
+        log: receives failures.
+        faults: receives exceptions of checking a Pod.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
@@ -61,17 +61,17 @@ class Auditor:
         self._registered = Registered(api)
 
     def use(self, settings: Settings) -> None:
-        """Compare with these settings from now on, and look at once.
+        """Compare with these settings from now on, and check at once.
 
         Raises:
-            InvalidSettingsError: their defaults cannot be used; the ones before are still in use.
+            InvalidSettingsError: their defaults are invalid; the previous ones stay in use.
         """
         self._detector.use(settings)
         self._injected.changed.set()
         self._due.set()
 
     async def work(self) -> None:
-        """Until cancelled."""
+        """Audit until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(keep_up(self._look_for_drifted, self._faults, Where.AUDIT))
@@ -110,7 +110,7 @@ class Auditor:
             await asyncio.wait_for(self._due.wait(), seconds)
 
     async def _without_member(self) -> AsyncIterator[Finding]:
-        """Every Pod that should have a member and has none."""
+        """Yield every Pod that should have a member and has none."""
         everywhere = self._api.pages(POD, Partial, labelSelector=f"!{GROUP}", fieldSelector=RUNNING)
         async for page in everywhere:
             for pod in _asking(item.metadata for item in page.items):
@@ -121,13 +121,13 @@ class Auditor:
                 yield finding
 
     async def _read(self, pod: Metadata) -> Finding | None:
-        """Judge one Pod; one that cannot be judged costs no other its turn."""
+        """Check one Pod; a failure concerns this Pod only."""
         with self._faults.pass_over(Where.AUDIT, namespace=pod.namespace, name=pod.name):
             return await self._judged(pod)
         return None
 
     async def _judged(self, pod: Metadata) -> Finding | None:
-        """One Pod by the webhook's own decision, which needs all of it unless the annotations decline."""
+        """Check one Pod by the webhook's own decision, reading all of it unless its annotations decline."""
         if not self._detector.is_missed(pod.namespace, as_created(pod)):
             return None
         document = await self._api.read(POD, pod.namespace, pod.name)
@@ -140,7 +140,7 @@ class Auditor:
         return Finding(pod.namespace, pod.name, pod.uid, owner_of(pod), selector_of(pod), verdict)
 
     async def _unless_excluded(self, finding: Finding) -> Finding:
-        """A drifted Pod, with what is to be said where one in its place would have no member."""
+        """Return a drifted Pod's finding, with a note if a replacement would have no member."""
         with suppress(*CONNECTION_ERRORS, ApiError, msgspec.MsgspecError):  # repair asks again
             selected = await self._registered.selected(finding.namespace, None)
             verdict = unless_excluded(finding.verdict, finding.namespace, selected)
@@ -149,5 +149,5 @@ class Auditor:
 
 
 def _asking(pods: Iterable[Metadata]) -> list[Metadata]:
-    """Those that carry our annotation and are not on their way out; no more of a page is kept."""
+    """Return Pods with our annotation that are not terminating; nothing else of a page is kept."""
     return [pod for pod in pods if INJECT in pod.known_annotations and not pod.deletion_timestamp]

@@ -1,4 +1,4 @@
-"""Injected Pods as far as drift concerns them; what is kept of them the Pods of a workload share."""
+"""An index of injected Pods for drift detection, in which Pods of a workload share what is kept."""
 
 import asyncio
 from collections.abc import Collection
@@ -25,13 +25,13 @@ class _Workload(NamedTuple):
 
 
 class DriftIndex:
-    """Every Pod with the label of a group."""
+    """Index of every Pod with the label of a group."""
 
     def __init__(self) -> None:
         self._pods: dict[str, tuple[str, _Workload]] = {}
         self._shared: dict[_Workload, _Workload] = {}
         self.unrecorded: dict[str, Metadata] = {}
-        """Those that only bear the label, of their template, and ask for a member: by uid."""
+        """Pods with the label from their template that ask for a member, by uid."""
         self.changed = asyncio.Event()
 
     def retain(self, uids: Collection[str]) -> None:
@@ -40,7 +40,7 @@ class DriftIndex:
             self._forget(uid)
 
     def upsert(self, item: Metadata) -> None:
-        """A Pod is there; one on its way out has nothing to mend."""
+        """Add or update a Pod; a terminating one needs no repair."""
         injected = None if item.deletion_timestamp else injected_pod(item)
         if injected is None:
             self.remove(item)
@@ -53,10 +53,10 @@ class DriftIndex:
             self._pods[item.uid] = (item.name, self._shared.setdefault(workload, workload))
             self.changed.set()
             if len(self._shared) > 2 * len(self._pods) + _SPARE:
-                self._share()  # Pods can be changed again and again, and a standby never looks
+                self._share()  # Pods can be changed again and again, and a standby never checks
 
     def remove(self, item: Metadata) -> None:
-        """A Pod has gone."""
+        """Remove a Pod that has gone."""
         self._forget(item.uid)
 
     def _forget(self, uid: str) -> None:
@@ -65,15 +65,15 @@ class DriftIndex:
             self.changed.set()
 
     def _share(self) -> None:
-        """Keep what the Pods of today have in common, and nothing of those before."""
+        """Keep what the current Pods have in common, and nothing of former ones."""
         self._shared = {workload: workload for _, workload in self._pods.values()}
 
     async def drifted(self, detector: DriftDetector, faults: Faults) -> list[Finding]:
-        """Those whose member is not what they would get now; others may run between two lots of Pods.
+        """Return the Pods with an outdated member; other tasks may run between batches of Pods.
 
         Args:
-            detector: says so.
-            faults: takes what judging one raises; such a one counts as not drifted.
+            detector: compares them.
+            faults: receives exceptions of checking one, which counts as not drifted.
         """
         self._share()
         verdicts: dict[InjectedPod, Verdict | None] = {}

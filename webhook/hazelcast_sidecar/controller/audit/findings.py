@@ -1,4 +1,4 @@
-"""Pods with which something is the matter, gathered by owner, and told when that changes."""
+"""Findings of the audit, grouped by owner, and reported when they change."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -14,7 +14,7 @@ from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
 MISSED, DRIFTED = "Missed", "Drifted"
-_STATES = {MISSED: "without the member that is asked for", DRIFTED: "with a member unlike today's"}
+_STATES = {MISSED: "without the member that is asked for", DRIFTED: "with an outdated member"}
 
 MAKES_AGAIN = frozenset(
     (
@@ -24,11 +24,11 @@ MAKES_AGAIN = frozenset(
         ("v1", "ReplicationController"),
     )
 )
-"""apiVersion and kind of the owners that replace a Pod that has gone by one of the same template."""
+"""apiVersion and kind of the owners that replace a deleted Pod by one from the same template."""
 
 
 class Tell(Protocol):
-    """Tells whoever looks at an owner of Pods, such as by an Event."""
+    """Reports to the users of an owner of Pods, for example by an Event."""
 
     def __call__(  # noqa: PLR0913 - as Recorder.tell
         self,
@@ -40,94 +40,94 @@ class Tell(Protocol):
         pod: OwnerReference | None,
         warning: bool = False,
     ) -> None:
-        """Say it; never wait, never fail."""
+        """Report it; never wait, never raise."""
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
-    """One Pod with which something is the matter."""
+    """One Pod with a problem."""
 
     namespace: str
     name: str
     uid: str
     owner: OwnerReference
     selector: str
-    """Of labels that all Pods of the owner have, to list fewer; may be empty."""
+    """A selector of all Pods of the owner, to list fewer; may be empty."""
     verdict: Verdict
 
     @property
     def pod(self) -> OwnerReference:
-        """The Pod itself, as an Event names it."""
+        """Return a reference to the Pod for an Event."""
         return pod_reference(self.name, self.uid)
 
     @property
     def repairable(self) -> bool:
-        """Whether evicting it would help."""
+        """Tell whether evicting it would help."""
         return self.verdict.repairable and (self.owner.api_version, self.owner.kind) in MAKES_AGAIN
 
 
 def selector_of(pod: Metadata) -> str:
-    """The label of a ReplicaSet's Pods that no others have; empty where there is none."""
+    """Return a selector that only a ReplicaSet's Pods match; empty if there is none."""
     return next((f"{label}={pod.labels[label]}" for label in HASH_LABELS if label in pod.labels), "")
 
 
 class _LastNotice(NamedTuple):
-    """What was last said of an owner."""
+    """The last report about an owner."""
 
     pods: int
     sentence: str
 
 
 class Findings:
-    """All Pods with which one thing is the matter.
+    """All Pods with one problem.
 
     Args:
         reason: MISSED or DRIFTED.
-        gauge: shows how many there are.
-        log: takes a line for each owner when it changes.
-        tell: likewise.
+        gauge: shows their number.
+        log: receives a line for each owner when it changes.
+        tell: receives a report likewise.
     """
 
     def __init__(self, reason: str, gauge: Gauge, log: LogLine, tell: Tell) -> None:
         self.reason = reason
         self._gauge, self._log, self._tell = gauge, log, tell
         self._found: dict[str, Finding] = {}
-        self._told: dict[tuple[str, OwnerReference], _LastNotice] = {}
+        self._reported: dict[tuple[str, OwnerReference], _LastNotice] = {}
 
     def by_owner(self) -> Iterator[list[Finding]]:
-        """Those of each owner, in the order of namespaces and names."""
+        """Yield the findings of each owner, ordered by namespace and name."""
         ordered = sorted(self._found.values(), key=_place)
         for _, found in groupby(ordered, key=_owner):
             yield list(found)
 
     def replace(self, found: Iterable[Finding]) -> None:
-        """These are all."""
+        """Replace all findings."""
         self._found = {finding.uid: finding for finding in found}
         self._gauge.set(len(self._found))
-        old, self._told = self._told, {}
+        old, self._reported = self._reported, {}
         for findings in self.by_owner():
             self._say_new(findings, old.pop(_owner(findings[0]), None))
         for namespace, owner in old:
-            self._log(f"{self.reason}: none any more", namespace=namespace, owner=_shown(owner))
+            self._log(f"{self.reason} Pods resolved", namespace=namespace, owner=_shown(owner))
 
     def forget(self, uid: str) -> None:
-        """This Pod has gone; the next look tells what became of its owner."""
+        """Forget a Pod that has gone; the next audit reports what became of its owner."""
         self._found.pop(uid, None)
         self._gauge.set(len(self._found))
 
     def clear(self) -> None:
-        """Another replica looks after them now."""
+        """Forget everything, because another replica audits now."""
         self._found.clear()
-        self._told.clear()
+        self._reported.clear()
         self._gauge.set(0)
 
     def _say_new(self, findings: list[Finding], old: _LastNotice | None) -> None:
-        """Tell what is new; that they become fewer is no news until there are none."""
+        """Report what is new; fewer Pods are not news until there are none."""
         first, count = findings[0], len(findings)
-        self._told[_owner(first)] = _LastNotice(count, first.verdict.sentence)
+        self._reported[_owner(first)] = _LastNotice(count, first.verdict.sentence)
         if old and old.pods >= count and old.sentence == first.verdict.sentence:
             return
         pods = f"{count} Pod runs" if count == 1 else f"{count} Pods run"
-        sentence = f"{pods} {_STATES[self.reason]}, such as {first.name}: {first.verdict.sentence}"
+        sentence = f"{pods} {_STATES[self.reason]}, for example {first.name}: {first.verdict.sentence}"
         self._log(
             self.reason,
             level="warning",
@@ -141,7 +141,7 @@ class Findings:
 
 
 def _place(finding: Finding) -> tuple[str, ...]:
-    """Place a finding: those of one owner beside each other, whatever a tenant writes of owners."""
+    """Return a sort key that keeps findings of one owner together, for any text that tenants give owners."""
     owner = finding.owner
     return finding.namespace, owner.name, owner.uid, owner.kind, owner.api_version, finding.name
 

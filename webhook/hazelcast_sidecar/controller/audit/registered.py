@@ -1,4 +1,4 @@
-"""What is registered with the API server, and the labels of namespaces, read anew for each look.
+"""Registrations with the API server, and the labels of namespaces, read again for each audit.
 
 A watch of both would tell of a change at once, but it needs the right to list and watch all namespaces, and
 costs the API server something also while no Pod is missed, which is always. So the configuration is read
@@ -32,11 +32,11 @@ class Registered:
         self._labels: dict[str, Mapping[str, str] | None] = {}
 
     async def selected(self, namespace: str, pod: Mapping[str, str] | None) -> Selected:
-        """Whether a Pod that is created now would be injected, as far as selectors go.
+        """Tell whether a new Pod would be injected, as far as selectors decide.
 
         Args:
             namespace: where it is created.
-            pod: its labels; None for whatever Pod.
+            pod: its labels; None for any Pod.
 
         Raises:
             ApiError: a request was refused.

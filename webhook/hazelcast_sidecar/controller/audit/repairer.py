@@ -1,11 +1,11 @@
 """Repair by eviction: one Pod at a time in the whole cluster, so that its controller makes it again.
 
-A Pod without a member cannot be given one, nor can a member be changed: a Pod's containers are those that it
-was created with. Eviction honours PodDisruptionBudgets, and each step waits until the one before has healed.
+Neither can a Pod get a member later, nor can its member be changed: its containers are those that it was
+created with. Eviction respects PodDisruptionBudgets, and each step waits until the previous one has healed.
 
-How long that takes, a tenant decides: by the grace period of Pods, and by replacements that never become
-Ready. So the wait is bounded, and namespaces take turns: Pods of one keep those of another waiting for no
-longer than one eviction takes.
+A tenant decides how long that takes: by the grace period of Pods, and by replacements that never become
+Ready. So the wait is bounded, and namespaces take turns: one namespace delays another by at most one
+eviction.
 """
 
 import asyncio
@@ -31,16 +31,16 @@ from hazelcast_sidecar.runtime.log import LogLine
 
 _LOOK_SECONDS = 2.0
 _LATER_SECONDS = 10.0
-"""After which an owner whose Pods cannot be evicted now is tried again."""
+"""Seconds after which an owner is tried again whose Pods cannot be evicted now."""
 _GIVE_UP_SECONDS = 300.0
-"""For the Pod that comes in place of an evicted one to be Ready, beyond the grace period of the latter."""
+"""Seconds for the replacement of an evicted Pod to be Ready, in addition to the Pod's grace period."""
 _MOST_GRACE_SECONDS = 900.0
-"""As much of a grace period as is waited for; Kubernetes takes one of 68 years."""
+"""The longest part of a grace period that is waited for; Kubernetes allows 68 years."""
 _ASIDE_SECONDS = 3600.0
 
 
 _Owner = tuple[str, str]
-"""Namespace and uid: tenants write the owner of Pods that they create, and may write another's uid."""
+"""Namespace and uid: tenants write the owners of Pods that they create, and may write another's uid."""
 
 
 def _owner(finding: Finding) -> _Owner:
@@ -65,7 +65,7 @@ class LivePod(msgspec.Struct, gc=False):
 
     @property
     def ready(self) -> bool:
-        """Whether it serves: Ready, and not on its way out."""
+        """Tell whether it is Ready and not terminating."""
         conditions = self.status.conditions or ()
         return self.metadata.deletion_timestamp is None and any(
             condition.type == "Ready" and condition.status == "True" for condition in conditions
@@ -73,17 +73,17 @@ class LivePod(msgspec.Struct, gc=False):
 
 
 class Repairer:
-    """Evicts while this replica leads.
+    """Repairer that evicts while this replica leads.
 
     Args:
-        api: to evict, and to see what comes of it.
-        judge: says what is the matter with a Pod.
-        repaired: what is repaired, in this order.
-        seconds: that it must have led, and the settings been in use, before the first eviction.
-        metrics: counts evictions.
-        log: takes each step.
-        tell: takes what a person must look at.
-        clock: seconds that only grow.
+        api: to evict Pods, and to watch their replacements.
+        detector: tells what is wrong with a Pod.
+        repaired: the findings to repair, in this order.
+        seconds: time of leading, with unchanged settings, before the first eviction.
+        metrics: count evictions.
+        log: receives each step.
+        tell: receives what a person must look at.
+        clock: a monotonic clock in seconds.
     """
 
     def __init__(  # noqa: PLR0913 - one argument for each thing it connects
@@ -108,14 +108,14 @@ class Repairer:
         self._had_turn: dict[_Owner, int] = {}
         self._turns = count(1)
         self._blocked: set[_Owner] = set()
-        """Owners of which was said that a budget forbids the eviction: that may take days."""
+        """Owners for which a forbidden eviction was reported: that may last for days."""
 
     def settle(self) -> None:
-        """Something has changed that may reach the webhook later than this replica: wait once more."""
+        """Wait once more, because a change may reach the webhook later than this replica."""
         self._settled = self._clock() + self._seconds
 
     async def work(self) -> None:
-        """Until cancelled."""
+        """Repair until cancelled."""
         self.settle()
         while True:
             for findings, found in self._next():
@@ -125,8 +125,8 @@ class Repairer:
     def _next(self) -> Iterator[tuple[Findings, list[Finding]]]:
         """Yield one owner of each namespace, with those of its Pods that eviction would repair.
 
-        So an owner waits for one eviction in each other namespace, however many owners that has; those of one
-        namespace take turns, too.
+        So an owner waits for one eviction in each other namespace, however many owners that has; owners of
+        one namespace take turns, too.
         """
         now = self._clock()
         self._not_before = {owner: when for owner, when in self._not_before.items() if when > now}
@@ -159,7 +159,7 @@ class Repairer:
             self._faults.note(Where.REPAIR, error, namespace=found[0].namespace, pod=found[0].name)
 
     async def _repair(self, findings: Findings, found: list[Finding]) -> None:
-        """Evict one Pod of an owner, if that takes nothing away now, and see what comes in its place."""
+        """Evict one Pod of an owner, if that disrupts nothing now, and watch its replacement."""
         pods = {pod.metadata.uid: pod for pod in await self._pods_of(found[0])}
         registered = Registered(self._api)
         verdicts = {
@@ -169,7 +169,7 @@ class Repairer:
         if not found:
             self._leave(verdicts)
             return
-        # One that is not Ready goes first, and need not wait for others: it serves nobody.
+        # A Pod that is not Ready goes first, and need not wait for others: it serves no requests.
         chosen = min(found, key=lambda finding: pods[finding.uid].ready)
         pod = pods.pop(chosen.uid)
         if not await self._may_go(findings, pod, list(pods.values())):
@@ -181,9 +181,9 @@ class Repairer:
     async def _verdict(
         self, findings: Findings, pod: LivePod | None, registered: Registered
     ) -> Verdict | None:
-        """What would become of a Pod made in the place of this one; None where this one is right, or going.
+        """Return what would be wrong with a replacement; None if this Pod is right, or terminating.
 
-        For a drifted Pod its annotations alone do not tell: a changed default may collide with what else is
+        For a drifted Pod its annotations alone do not tell: a changed default may conflict with other parts
         in it. And what is registered, or a namespace's labels, may have changed since it was found.
         """
         if pod is None or pod.metadata.deletion_timestamp is not None or not self._is_wrong(findings, pod):
@@ -193,7 +193,7 @@ class Repairer:
         return self._detector.missed(pod.metadata.namespace, sent, selected)
 
     def _leave(self, verdicts: dict[Finding, Verdict | None]) -> None:
-        """None of an owner's Pods can be repaired: they are right by now, or would get no member."""
+        """Skip an owner whose Pods cannot be repaired: they are right by now, or would get no member."""
         for finding, verdict in verdicts.items():
             if verdict:
                 self._later(finding, _ASIDE_SECONDS)
@@ -209,9 +209,9 @@ class Repairer:
         return injected is not None and self._detector.drifted(injected) is not None
 
     async def _may_go(self, findings: Findings, pod: LivePod, others: list[LivePod]) -> bool:
-        """Whether a Pod may be evicted as far as the Pods beside it go.
+        """Tell whether the other Pods allow the eviction of a Pod.
 
-        A member hands over what it holds to the others of its group, so these must all be there.
+        A member hands its entries over to the others of its group, so these must all be ready.
         """
         if findings.reason == DRIFTED:
             selector = f"{GROUP}={pod.metadata.labels.get(GROUP, '')}"
@@ -221,7 +221,7 @@ class Repairer:
         return not pod.ready or all(other.ready for other in others)
 
     async def _evict(self, findings: Findings, chosen: Finding, pod: LivePod) -> bool:
-        """Ask for it: whether the Pod goes."""
+        """Evict a Pod, and return whether it goes."""
         result, why = "evicted", chosen.verdict.sentence
         try:
             await self._api.evict(pod.metadata)
@@ -244,7 +244,7 @@ class Repairer:
     async def _see(
         self, findings: Findings, chosen: Finding, evicted: LivePod, others: dict[str, LivePod]
     ) -> None:
-        """Wait until the owner's Pods are as Ready as before; put it aside where they do not become so."""
+        """Wait until the owner's Pods are as Ready as before, or suspend its evictions."""
         grace = evicted.spec.termination_grace_period_seconds
         grace = DEFAULT_GRACE_SECONDS if grace is None else grace
         seconds = _GIVE_UP_SECONDS + min(grace, _MOST_GRACE_SECONDS)
@@ -257,9 +257,7 @@ class Repairer:
                 continue
             new = [pod for uid, pod in pods.items() if uid not in others and uid != chosen.uid]
             if wrong := next((pod for pod in new if self._is_wrong(findings, pod)), None):
-                self._put_aside(
-                    findings, chosen, f"{wrong.metadata.name}, which came in its place, is no better"
-                )
+                self._put_aside(findings, chosen, f"{wrong.metadata.name}, its replacement, is not better")
                 return
             if len(pods) > len(others) and chosen.uid not in pods and _as_ready(pods, others):
                 self._say("replaced", chosen)
@@ -267,22 +265,22 @@ class Repairer:
         self._put_aside(findings, chosen, f"its Pods were not all Ready within {seconds:g} s")
 
     def _put_aside(self, findings: Findings, chosen: Finding, why: str) -> None:
-        """No more of this owner's Pods for a while: an eviction that mends nothing only disturbs."""
+        """Suspend evictions of this owner's Pods: one that repairs nothing only disturbs."""
         self._later(chosen, _ASIDE_SECONDS)
         sentence = (
             f"{chosen.name} was evicted to repair it, but {why}; no further Pod is evicted for an hour. "
-            "See that the webhook runs and what it says of these Pods"
+            "Check that the webhook runs, and what it says about these Pods"
         )
-        self._say("put aside", chosen, level="warning", why=why)
+        self._say("eviction suspended", chosen, level="warning", why=why)
         reason = findings.reason
         self._tell(chosen.namespace, chosen.owner, reason, sentence, pod=chosen.pod, warning=True)
 
     def _later(self, finding: Finding, seconds: float) -> None:
-        """Evict none of this owner's Pods for a while."""
+        """Evict no Pods of this owner for a while."""
         self._not_before[_owner(finding)] = self._clock() + seconds
 
     async def _pods_of(self, finding: Finding) -> list[LivePod]:
-        """The owner's Pods that have not finished."""
+        """Return the owner's Pods that have not ended."""
         listed = self._list(finding.namespace, finding.selector)
         return [pod async for pod in listed if owner_of(pod.metadata).uid == finding.owner.uid]
 
@@ -309,5 +307,5 @@ def _is_forbidden(error: Exception) -> bool:
 
 
 def _as_ready(pods: dict[str, LivePod], before: dict[str, LivePod]) -> bool:
-    """Whether every Pod is Ready that is new or was so before."""
+    """Tell whether every Pod is Ready that is new or was so before."""
     return all(pod.ready or (uid in before and not before[uid].ready) for uid, pod in pods.items())

@@ -1,7 +1,7 @@
-"""Pods that the webhook or the admission policy denied, told where people look.
+"""Denials of Pods by the webhook or the admission policy, reported on their workloads.
 
-Kubernetes records a denial as FailedCreate on the ReplicaSet; the Deployment only says that it makes no
-progress. What makes Pods without a ReplicaSet between has the Event already.
+Kubernetes records a denial as FailedCreate on the ReplicaSet; the Deployment only reports a lack of progress.
+Workloads that create Pods without a ReplicaSet have the Event already.
 """
 
 import re
@@ -25,7 +25,7 @@ _DENIED = re.compile(
 
 
 class _InvolvedObject(msgspec.Struct, gc=False, rename="camel"):
-    """What an Event is about."""
+    """The object that an Event is about."""
 
     api_version: str = ""
     kind: str = ""
@@ -33,24 +33,24 @@ class _InvolvedObject(msgspec.Struct, gc=False, rename="camel"):
     uid: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what names nothing: it would wait to be told of, with many others.
+        """Reject a name that no object can have: it would wait to be reported, with many others.
 
         Raises:
-            ValueError: it is longer than what names any object.
+            ValueError: it is longer than any object's name.
         """
         if len(self.api_version) + len(self.kind) + len(self.name) + len(self.uid) > MAX_OWNER_TEXT:
-            raise ValueError("what the Event is about has a name that no object has")
+            raise ValueError("the Event's object has a name that no object can have")
 
 
 class _FailedCreate(Partial, gc=False, rename="camel"):
-    """An Event as far as a denial shows in it."""
+    """An Event as far as it shows a denial."""
 
     message: str = ""
     involved_object: _InvolvedObject = msgspec.field(default_factory=_InvolvedObject)
 
 
 class Denials(Watcher):
-    """Tells what is denied from now on; who denied earlier Pods will deny the next attempt too."""
+    """Watcher of denials from now on; a denied Pod is attempted, and denied, again."""
 
     def __init__(self, api: Api, recorder: Recorder, metrics: ControllerMetrics, log: LogLine) -> None:
         super().__init__(api, EVENT, metrics, log)
@@ -59,7 +59,7 @@ class Denials(Watcher):
     async def _list(self) -> None:
         async for page in self._api.pages(EVENT, Partial, fieldSelector=_FAILED_CREATE):
             self._version = page.metadata.resource_version
-            break  # every page has the same version, and none matters otherwise
+            break  # every page has the same version, and nothing else matters
 
     async def _watch(self) -> None:
         changes = self._api.watch(EVENT, _FailedCreate, self._version, fieldSelector=_FAILED_CREATE)
@@ -76,5 +76,5 @@ class Denials(Watcher):
         sentence = item.message[denied.end() :]
         about = item.involved_object
         owner = OwnerReference(about.api_version, about.kind, about.name, about.uid)
-        # Anyone who may create Events can name anything; a denied Pod does not exist.
+        # Anyone who may create Events can name any object; a denied Pod does not exist.
         self._recorder.tell(item.metadata.namespace, owner, "Denied", sentence, pod=None, warning=True)

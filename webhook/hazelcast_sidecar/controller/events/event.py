@@ -1,4 +1,4 @@
-"""What is told of a workload, and the Event that says it.
+"""The Event about what happens to a workload.
 
 Source: Kubernetes API reference, core/v1 Event.
 """
@@ -15,28 +15,27 @@ from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.text import in_one_line
 
 MAX_MESSAGE = 1024
-"""Bytes: what events.k8s.io/v1 allows, of which core/v1 is the older form."""
+"""The maximal bytes of a message in events.k8s.io/v1, of which core/v1 is the older form."""
 
 _MAX_NAME = 253
 _HASH_LENGTH = 16
 
 
 class EventNotice(NamedTuple):
-    """What happened to the workload that an owner of Pods belongs to; the same twice is one."""
+    """A notice for the workload that an owner of Pods belongs to; equal ones become one Event."""
 
     namespace: str
     owner: OwnerReference
     reason: str
     sentence: str
-    """As `cut` leaves it."""
+    """The message, as `cut` leaves it."""
     warning: bool
     pod: OwnerReference | None = None
-    """One of the Pods, as the API server has it: what the Event is about where the owner is none that
-    exists."""
+    """One of the Pods, as the API server has it: the object of the Event if the owner does not exist."""
 
 
 class EventSeries(msgspec.Struct, gc=False):
-    """When and how often it was told."""
+    """The times and the number of equal notices."""
 
     first: datetime
     last: datetime
@@ -44,27 +43,27 @@ class EventSeries(msgspec.Struct, gc=False):
 
 
 def can_be(owner: OwnerReference) -> bool:
-    """Return whether an owner reference can be of an object: tenants write them, with any text.
+    """Tell whether an owner reference can refer to an object: tenants write them, with any text.
 
-    The name is shown by everything that lists Events, and escaped it would be another's.
+    Everything that lists Events shows the name, and an escaped name would be another object's.
     """
     return all(text.isprintable() for text in (owner.api_version, owner.kind, owner.name, owner.uid))
 
 
 def event_name(news: EventNotice, subject: OwnerReference) -> str:
-    """One name for one thing that happens to one workload, whoever tells it and however often."""
+    """Return the same name for the same notice about one workload, from any replica and however often."""
     digest = sha256(f"{subject.uid}\n{news.reason}\n{news.sentence}".encode()).hexdigest()[:_HASH_LENGTH]
     stem = subject.name[: _MAX_NAME - _HASH_LENGTH - 1].rstrip("-.")
     return f"{stem}.{digest}" if is_object_name(stem) else digest
 
 
-def event(news: EventNotice, subject: OwnerReference, told: EventSeries) -> dict[str, Any]:
-    """The Event, ready to be applied.
+def event(news: EventNotice, subject: OwnerReference, series: EventSeries) -> dict[str, Any]:
+    """Build the Event, ready to be applied.
 
     Args:
-        news: what it says.
-        subject: the workload that it is about.
-        told: this time included.
+        news: the notice.
+        subject: the object of the Event.
+        series: the series, including this time.
     """
     return {
         "apiVersion": "v1",
@@ -80,16 +79,16 @@ def event(news: EventNotice, subject: OwnerReference, told: EventSeries) -> dict
         "type": "Warning" if news.warning else "Normal",
         "reason": news.reason,
         "message": news.sentence,
-        "count": told.count,
-        "firstTimestamp": _in_seconds(told.first),
-        "lastTimestamp": _in_seconds(told.last),
+        "count": series.count,
+        "firstTimestamp": _in_seconds(series.first),
+        "lastTimestamp": _in_seconds(series.last),
         "source": {"component": FIELD_MANAGER},
         "reportingComponent": FIELD_MANAGER,
     }
 
 
 def cut(sentence: str) -> str:
-    """Return as much of a sentence as an Event has room for, in one printable line and in whole letters."""
+    """Cut a sentence to the size of an Event's message, in one printable line and in whole letters."""
     encoded = in_one_line(sentence[: MAX_MESSAGE + 1]).encode()
     if len(encoded) <= MAX_MESSAGE:
         return encoded.decode()

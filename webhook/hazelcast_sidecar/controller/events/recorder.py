@@ -1,6 +1,6 @@
-"""Events on workloads: what `kubectl describe deployment` shows of what happened to its Pods.
+"""Events on workloads, which `kubectl describe deployment` shows.
 
-A dry run makes no Pods, so nothing is ever told of one.
+A dry run creates no Pods, so it never causes an Event.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
 _AGAIN = timedelta(minutes=5)
-"""How long what was told is not told again."""
+"""Seconds in which an equal notice is not written again."""
 
 _BURST, _PER_SECOND = 50, 5.0
 _MAX_PENDING, _MAX_PENDING_OF_NAMESPACE = 1000, 200
@@ -30,7 +30,7 @@ _MAX_PENDING, _MAX_PENDING_OF_NAMESPACE = 1000, 200
 _MAX_TOLD = 4096
 
 _REMEMBER_SECONDS = 30.0
-"""How long Events wait for what former leaders told: anyone may create many, and large, that look like it."""
+"""Seconds that Events wait for former leaders' Events: anyone may create many, and large, that look so."""
 
 
 class _Name(msgspec.Struct, gc=False):
@@ -48,7 +48,7 @@ class _Recorded(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Recorder:
-    """Tells what happened to workloads, in the order in which it did, while this replica leads."""
+    """Recorder of Events on workloads, in their order, while this replica leads."""
 
     def __init__(
         self,
@@ -63,12 +63,12 @@ class Recorder:
         self._bucket = TokenBucket(_BURST, _PER_SECOND)
         self._pending: dict[EventNotice, int] = {}
         self._waiting: Counter[str] = Counter()
-        """How many of each namespace wait."""
+        """The number of waiting notices of each namespace."""
         self._served: dict[str, int] = {}
-        """When those of them that had a turn had it last."""
+        """The last turn of each waiting namespace."""
         self._turns = count(1)
         self._some = asyncio.Event()
-        self._told: OrderedDict[tuple[str, str], EventSeries] = OrderedDict()
+        self._written: OrderedDict[tuple[str, str], EventSeries] = OrderedDict()
         self._failing = False
 
     def tell(  # noqa: PLR0913 - an Event
@@ -81,20 +81,19 @@ class Recorder:
         pod: OwnerReference | None,
         warning: bool = False,
     ) -> None:
-        """Have an Event recorded on the workload of an owner, soon; this neither waits nor raises.
+        """Record an Event on the workload of an owner, soon; this neither waits nor raises.
 
-        The same Event is written at most once in five minutes; how often it was told in between shows in its
-        count when it is written next. Where too many wait, it is dropped, and so is one
-        that could only be on what cannot be.
+        The same Event is written at most once in five minutes; its count then includes the notices in
+        between. A notice is dropped if too many wait, or if its owner cannot exist.
 
         Args:
             namespace: of the owner.
-            owner: what made the Pods, as they say; the Event is for its Deployment or CronJob, where it has
-                one.
+            owner: the owner of the Pods, as they name it; the Event is for its Deployment or CronJob, if it
+                has one.
             reason: one word in CamelCase.
             sentence: what happened, and what to do about it.
-            pod: what it is about where the API server has no such owner; None: then it is not written.
-            warning: something is wrong.
+            pod: the object of the Event if the owner does not exist; None: then it is not written.
+            warning: whether something is wrong.
         """
         news = EventNotice(namespace, owner, reason, cut(sentence), warning, pod)
         if self._is_full(news) or (pod is None and not can_be(owner)):
@@ -106,7 +105,7 @@ class Recorder:
         self._some.set()
 
     def _is_full(self, news: EventNotice) -> bool:
-        """Tell whether there is no place for a notice: one namespace's leave some for those of others."""
+        """Tell whether a notice has no place: one namespace leaves some places for others."""
         if news in self._pending:
             return False
         return (
@@ -114,7 +113,7 @@ class Recorder:
         )
 
     async def work(self) -> None:
-        """Write Events until cancelled; what waits then is the next leader's to tell."""
+        """Write Events until cancelled; notices that wait then are left to the next leader."""
         try:
             await self._try(self._remember())
             while True:
@@ -129,7 +128,7 @@ class Recorder:
         while not self._pending:
             self._some.clear()
             await self._some.wait()
-        # Namespaces take turns: many notices of one keep those of the others waiting for one each.
+        # Namespaces take turns: many notices of one delay those of the others by one each.
         news = min(self._pending, key=lambda notice: self._served.get(notice.namespace, 0))
         self._waiting[news.namespace] -= 1
         if self._waiting[news.namespace]:
@@ -140,28 +139,28 @@ class Recorder:
         return news, self._pending.pop(news)
 
     async def _try(self, step: Awaitable[None]) -> None:
-        """Do it once: Events are worth no second attempt. Failures in a row are logged as one."""
+        """Run a step once: Events are not retried. Failures in a row are logged as one."""
         try:
             await step
             self._failing = False
         except (*CONNECTION_ERRORS, ApiError) as error:
             self._metrics.events["failed"].inc()
             if not self._failing:
-                self._log("events fail", level="warning", error=in_words(error))
+                self._log("failed to write Events", level="warning", error=in_words(error))
             self._failing = True
         except Exception as error:  # noqa: BLE001 - one that cannot be written must not keep the others
             self._metrics.events["failed"].inc()
             self._faults.note(Where.EVENT, error)
 
     async def _remember(self) -> None:
-        """Read what former leaders told, so that none of it is told again as if it were new."""
+        """Read the Events of former leaders, so that none of them is written again as new."""
         query = {"fieldSelector": f"reportingComponent={FIELD_MANAGER}"}
         async with asyncio.timeout(_REMEMBER_SECONDS):
             async for page in self._api.pages(EVENT, _Recorded, **query):
                 for found in page.items:
                     if found.first_timestamp and found.last_timestamp:
-                        told = EventSeries(found.first_timestamp, found.last_timestamp, found.count or 1)
-                        self._note((found.metadata.namespace, found.metadata.name), told)
+                        series = EventSeries(found.first_timestamp, found.last_timestamp, found.count or 1)
+                        self._note((found.metadata.namespace, found.metadata.name), series)
 
     async def _tell(self, news: EventNotice, times: int) -> None:
         known = self.subjects.is_known(news.namespace, news.owner)
@@ -175,29 +174,29 @@ class Recorder:
             self._metrics.events["dropped"].inc()
             return
         if self._repeats(news, subject, times):
-            return  # where the subject was known, it costs no token
+            return  # with a known subject, it costs no token
         if known:
             await asyncio.sleep(self._bucket.take())
         await self._write(news, subject, times)
 
     def _repeats(self, news: EventNotice, subject: OwnerReference, times: int) -> bool:
-        """Whether it was told a short while ago; then only its count goes up."""
-        told = self._told.get((news.namespace, event_name(news, subject)))
-        if told is None or self._clock() - told.last >= _AGAIN:
+        """Tell whether an equal notice was written a short while ago; then only its count goes up."""
+        series = self._written.get((news.namespace, event_name(news, subject)))
+        if series is None or self._clock() - series.last >= _AGAIN:
             return False
-        told.count += times
+        series.count += times
         return True
 
     async def _write(self, news: EventNotice, subject: OwnerReference, times: int) -> None:
         now, key = self._clock(), (news.namespace, event_name(news, subject))
-        before = self._told.get(key) or EventSeries(first=now, last=now, count=0)
-        told = EventSeries(before.first, now, before.count + times)
-        await self._api.apply(EVENT, event(news, subject, told), force=True)
-        self._note(key, told)
+        before = self._written.get(key) or EventSeries(first=now, last=now, count=0)
+        series = EventSeries(before.first, now, before.count + times)
+        await self._api.apply(EVENT, event(news, subject, series), force=True)
+        self._note(key, series)
         self._metrics.events["sent"].inc()
 
-    def _note(self, key: tuple[str, str], told: EventSeries) -> None:
-        self._told[key] = told
-        self._told.move_to_end(key)
-        if len(self._told) > _MAX_TOLD:
-            self._told.popitem(last=False)
+    def _note(self, key: tuple[str, str], series: EventSeries) -> None:
+        self._written[key] = series
+        self._written.move_to_end(key)
+        if len(self._written) > _MAX_TOLD:
+            self._written.popitem(last=False)

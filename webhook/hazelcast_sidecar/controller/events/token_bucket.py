@@ -1,16 +1,16 @@
-"""A token bucket: some at once, then so many a second."""
+"""A token bucket, which allows a burst and then a steady rate."""
 
 from collections.abc import Callable
 from time import monotonic
 
 
 class TokenBucket:
-    """Says how long to wait, and waits for nothing itself.
+    """Token bucket that computes waiting times, and never waits itself.
 
     Args:
-        burst: tokens in a full bucket, as it is at first.
-        per_second: that flow in.
-        clock: seconds, from any point on.
+        burst: tokens in a full bucket, the initial state.
+        per_second: tokens that flow in.
+        clock: a clock in seconds.
     """
 
     def __init__(self, burst: int, per_second: float, clock: Callable[[], float] = monotonic) -> None:
@@ -19,13 +19,13 @@ class TokenBucket:
         self._at = clock()
 
     def take(self) -> float:
-        """Take a token; the seconds until it is there, where others have taken those that were."""
+        """Take a token, and return the seconds until it is available."""
         self._fill()
         self._tokens -= 1
         return max(0.0, -self._tokens / self._per_second)
 
     def take_if_there(self) -> bool:
-        """Take a token unless one would have to be waited for; whether it was taken."""
+        """Take a token if it is available, and return whether it was."""
         self._fill()
         if self._tokens < 1:
             return False

@@ -1,8 +1,7 @@
-"""Owners of Pods, as the API server has them.
+"""Owners of Pods, confirmed by the API server.
 
-Whoever creates a Pod writes its owner references, so they may name anything. A uid is never used twice:
-where the object of that kind and name has it, the reference is right, and where it has not, it never will be
-again.
+The creator of a Pod writes its owner references, so they may name anything. A uid is never used twice: if the
+object of that kind and name has it, the reference is right, and if it has another one, it never will be.
 """
 
 import re
@@ -34,7 +33,7 @@ CONFIRMABLE = {
 """The kinds of owners that the controller may read, by apiVersion and name."""
 
 _MADE_BY = {"ReplicaSet": ("apps/v1", "Deployment"), "Job": ("batch/v1", "CronJob")}
-"""What people look at instead of what makes the Pods, where it made that."""
+"""The workloads that people look at instead of the owner that they created."""
 
 _API_VERSION = re.compile(r"(?:[a-z0-9][a-z0-9.-]*/)?v[a-z0-9]+", re.ASCII)
 _KIND = re.compile(r"[A-Z][A-Za-z0-9]*", re.ASCII)
@@ -42,17 +41,17 @@ _UID = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 
 
 class Owner(NamedTuple):
-    """What made Pods, as the API server has it."""
+    """An owner of Pods, as the API server has it."""
 
     reference: OwnerReference
     maker: OwnerReference | None
-    """What its own controller reference names; not confirmed."""
+    """Its own controller reference; not confirmed."""
 
 
 class TopOwners:
-    """Confirms owners, and finds the workloads that Events are about.
+    """Lookup of owners and of the workloads that Events are about.
 
-    The last answers are kept, each under its namespace.
+    The last answers are cached, each under its namespace.
     """
 
     def __init__(self, api: Api) -> None:
@@ -60,12 +59,12 @@ class TopOwners:
         self._known: OrderedDict[tuple[str, OwnerReference], Owner | None] = OrderedDict()
 
     async def confirm(self, namespace: str, claimed: OwnerReference, *, again: bool = False) -> Owner | None:
-        """Look up an owner; None where there is none of that uid, or it is of another kind than CONFIRMABLE.
+        """Look up an owner; None if its uid does not exist, or if its kind is not in CONFIRMABLE.
 
         Args:
-            namespace: of what it owns.
-            claimed: what an owner reference says.
-            again: also where it was looked up before, as it may be gone by now.
+            namespace: of the owned object.
+            claimed: an owner reference.
+            again: also if it is cached, as it may be gone by now.
 
         Raises:
             ApiError: refused.
@@ -86,7 +85,7 @@ class TopOwners:
         try:
             found = await self._api.get(kind, namespace, claimed.name)
         except msgspec.MsgspecError:
-            return None  # no more than a name, and that says nothing
+            return None  # only a name, which proves nothing
         if found is None or found.metadata.uid != claimed.uid:
             return None
         maker = controller_of(found.metadata.owner_references)
@@ -107,12 +106,12 @@ class TopOwners:
     async def find(
         self, namespace: str, claimed: OwnerReference, pod: OwnerReference | None
     ) -> OwnerReference | None:
-        """Find what an Event is about: an owner's Deployment or CronJob, else the owner, else the Pod itself.
+        """Find the object of an Event: an owner's Deployment or CronJob, else the owner, else the Pod itself.
 
         Args:
             namespace: of the Pods.
-            claimed: their owner, as one of them or an Event of others names it.
-            pod: one of them, as the API server has it; None where there is none.
+            claimed: their owner, as one of them or another Event names it.
+            pod: one of them, as the API server has it; None if there is none.
 
         Raises:
             ApiError: refused.
@@ -126,7 +125,7 @@ class TopOwners:
 
 
 def is_well_formed(claimed: OwnerReference) -> bool:
-    """Tell whether an owner reference can be that of an object of any kind; its texts are short then."""
+    """Tell whether an owner reference can be an object's of any kind; its texts are short then."""
     return (
         len(claimed.api_version) <= _MAX_TEXT
         and _API_VERSION.fullmatch(claimed.api_version) is not None
@@ -143,7 +142,7 @@ def _plain(reference: OwnerReference) -> OwnerReference:
 
 
 def _maker_of(found: Owner) -> OwnerReference | None:
-    """What made an owner, where that is what people look at."""
+    """Return the controller of an owner, if it is the one that people look at."""
     maker = found.maker
     if maker is None or (maker.api_version, maker.kind) != _MADE_BY.get(found.reference.kind):
         return None

@@ -1,1 +1,1 @@
-"""The objects beside the Pods of each group."""
+"""The objects of each group."""

@@ -1,4 +1,4 @@
-"""The groups that injected Pods form, and what each needs; fed with Pods, without any I/O."""
+"""The groups of injected Pods, and the requirements of each; fed with Pods, without any I/O."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
@@ -28,7 +28,7 @@ from hazelcast_sidecar.runtime.log import LogLine
 
 _LINES, _LINES_PER_SECOND = 20, 0.2
 _MAX_OWNERS = 100
-"""Of a group's objects. Each Pod without a workload is one, and each further one changes all objects."""
+"""The most owners of a group's objects: each Pod without a workload is one, and each changes all objects."""
 
 
 class Key(NamedTuple):
@@ -39,7 +39,7 @@ class Key(NamedTuple):
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
-    """What Pods say of themselves; anyone who may create or update Pods can have written it."""
+    """What Pods claim about themselves; anyone who may create or update Pods can have written it."""
 
     key: Key
     status: Status
@@ -47,31 +47,31 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
 
 class Standing(NamedTuple):
-    """Whose Pods they are, as far as the API server says so."""
+    """The owner of Pods, as confirmed by the API server."""
 
     owner: OwnerReference
-    """What the group's objects belong to."""
+    """The owner of the group's objects."""
     workload: GroupWorkload
 
 
 @dataclass(slots=True, eq=False)
 class Bearers:
-    """The Pods that make one claim."""
+    """The Pods with the same claim."""
 
     claim: Claim
     pods: dict[str, str] = field(default_factory=dict)
     """Their names by uid."""
     untried: dict[str, None] = field(default_factory=dict)
-    """The uids of those that may show whether it is true, as long as none has shown it."""
+    """The uids of those that may prove it, as long as none has."""
     believed: bool = False
     standing: Standing | None = None
-    """Only where it is believed; None there: each Pod is its own workload."""
+    """Only if it is believed; then None means that each Pod is its own workload."""
     news_since: datetime | None = None
-    """When the oldest of its Pods was created, as long as there was no Event about it."""
+    """When the oldest of its Pods was created, until there is an Event about it."""
 
 
 class Newcomer(NamedTuple):
-    """A workload whose Pods carry a record that none of its Pods had before."""
+    """A workload whose Pods have a status annotation that none of its Pods had before."""
 
     owner: OwnerReference
     status: Status
@@ -79,18 +79,18 @@ class Newcomer(NamedTuple):
 
 
 class Asker(NamedTuple):
-    """A workload that gets Events about its group: the owner that its Pods name, and one of them."""
+    """A workload that gets Events about its group: the owner that its Pods name, and one of the Pods."""
 
     owner: OwnerReference
     pod: OwnerReference
 
 
 class Wanted(NamedTuple):
-    """What a group's Pods want from the controller."""
+    """The requirements of a group's Pods."""
 
     needs: Requirements
     owners: list[OwnerReference]
-    """What its objects belong to."""
+    """The owners of its objects."""
     unmet: list[Unmet]
 
 
@@ -100,10 +100,10 @@ _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Groups:
-    """Every Pod with a readable status by its group; what it claims counts once it is believed.
+    """Every Pod with a readable status annotation by its group; a claim counts once it is believed.
 
     Args:
-        touch: called with each group that may need something else now.
+        touch: called with each group whose requirements may have changed.
     """
 
     def __init__(self, touch: Touch, log: LogLine) -> None:
@@ -112,19 +112,19 @@ class Groups:
         self._pods: dict[str, Bearers] = {}
         self._groups: dict[Key, dict[Claim, Bearers]] = defaultdict(dict)
         self._facts: dict[str, Facts | None] = {}
-        """What Pods show of their members, where that contradicted what they claimed, by uid."""
+        """Facts about members that contradicted their Pods' claims, by uid."""
 
     @property
     def pods(self) -> int:
-        """How many Pods are known."""
+        """Return the number of known Pods."""
         return len(self._pods)
 
     def keys(self) -> list[Key]:
-        """Every group that has a Pod."""
+        """Return every group that has a Pod."""
         return list(self._groups)
 
     def requirements(self, key: Key) -> Wanted | None:
-        """Say what a group needs, and what its objects belong to; None where no Pod of it is believed."""
+        """Return the requirements of a group and its objects' owners; None if no Pod of it is believed."""
         standings = list(self._standings(key))
         if not standings:
             return None
@@ -151,13 +151,13 @@ class Groups:
         return [bearers for bearers in self._groups.get(key, {}).values() if bearers.believed]
 
     def knows(self, item: Metadata) -> bool:
-        """Tell whether nothing more will be learned of a Pod that is there; else a watch is late."""
+        """Tell whether nothing more will be learned of an existing Pod; otherwise a watch is late."""
         return item.uid in self._pods or self._read(item) is None
 
     def doubtful(self, key: Key) -> Iterator[tuple[Bearers, str, str]]:
-        """Go through the claims of a group that must be verified, with the uid and the name of a Pod of each.
+        """Yield the claims of a group that must be verified, with the uid and the name of a Pod of each.
 
-        Where a Pod is refused or a claim believed in between, that is taken into account.
+        A claim that is believed, or a Pod that is rejected, in between is taken into account.
         """
         for bearers in list(self._groups.get(key, {}).values()):
             while not bearers.believed and bearers.untried:
@@ -169,7 +169,7 @@ class Groups:
         return next(self.doubtful(key), None) is not None
 
     def facts(self, uid: str) -> Facts | None:
-        """Return what a Pod shows of its member, where a former claim of it was refused.
+        """Return the facts about a Pod's member, if a former claim of the Pod was rejected.
 
         Raises:
             KeyError: none was.
@@ -178,28 +178,28 @@ class Groups:
 
     @staticmethod
     def believe(bearers: Bearers, standing: Standing | None) -> None:
-        """Let a claim count, as one of the Pods has shown that it is true.
+        """Accept a claim, as one of its Pods has proved it.
 
         Args:
-            bearers: that make it.
-            standing: whose Pods they are; None: each is its own workload.
+            bearers: the Pods with the claim.
+            standing: their owner; None: each is its own workload.
         """
         bearers.believed, bearers.standing = True, standing
         bearers.untried.clear()
 
     def refuse(self, bearers: Bearers, uid: str, facts: Facts | None) -> None:
-        """Pass over a Pod that contradicts its claim; that says nothing of others that make the same."""
+        """Reject a Pod that contradicts its claim, which says nothing about others with the same claim."""
         bearers.untried.pop(uid, None)
         if uid in self._pods:
             self._facts[uid] = facts
 
     @staticmethod
     def skip(bearers: Bearers, uid: str) -> None:
-        """Pass over a Pod that could not be read, and so shows nothing."""
+        """Skip a Pod that could not be read, and so proves nothing."""
         bearers.untried.pop(uid, None)
 
     def news(self, key: Key, after: datetime) -> list[Newcomer]:
-        """The workloads of a group whose Pods have a new record, each once; none with an older Pod."""
+        """Return the workloads of a group with a new status annotation, each once; none with an older Pod."""
         found = []
         for bearers in self.believed(key):
             since, bearers.news_since = bearers.news_since, None
@@ -215,7 +215,7 @@ class Groups:
             del self._facts[uid]
 
     def upsert(self, item: Metadata) -> None:
-        """A Pod is there; nothing happens where nothing of interest changed."""
+        """Add or update a Pod; changes without effect on groups are ignored."""
         claim = self._read(item)
         known = self._pods.get(item.uid)
         if claim == (known.claim if known else None):
@@ -226,12 +226,12 @@ class Groups:
             self._touch(claim.key)
 
     def remove(self, item: Metadata) -> None:
-        """A Pod has gone."""
+        """Remove a Pod that has gone."""
         self._forget(item.uid)
         self._facts.pop(item.uid, None)
 
     def _standings(self, key: Key) -> Iterator[tuple[Status, Standing, Asker]]:
-        """What is believed in a group, a workload after the other."""
+        """Yield what is believed in a group, workload by workload."""
         for bearers in self.believed(key):
             claim = bearers.claim
             if bearers.standing is not None:
@@ -243,7 +243,7 @@ class Groups:
                 yield claim.status, Standing(pod, itself), Asker(pod, pod)
 
     def _add(self, claim: Claim, item: Metadata) -> None:
-        """The first Pod with its record is news; that it is not the oldest may be seen until that is told."""
+        """Add a Pod; the first one with its status annotation is news, and an older one corrects its time."""
         made = item.creation_timestamp or _LONG_AGO
         bearers = self._groups[claim.key].get(claim)
         if bearers is None:
@@ -269,17 +269,18 @@ class Groups:
         self._touch(key)
 
     def _read(self, item: Metadata) -> Claim | None:
-        """A Pod as far as it concerns its group; None where it was not injected, or is on its way out.
+        """Return a Pod's claim; None if the Pod was not injected, or is terminating.
 
-        A Pod that ends needs nothing any more, and when its workload is deleted its objects go before it
-        does: they must not be made again for it.
+        A terminating Pod needs nothing any more, and when its workload is deleted its objects may go before
+        it
+        does: they must not be created again for it.
         """
         text = item.known_annotations.get(STATUS)
         if text is None or item.deletion_timestamp is not None:
             return None
         owner = owner_of(item)
         if (owner.api_version, owner.kind) == ("v1", "Node"):
-            return None  # a mirror of what a kubelet runs by itself: nothing can be injected into it
+            return None  # a mirror Pod of a static Pod: nothing can be injected into it
         try:
             found = status.decode(text)
         except msgspec.MsgspecError as error:
@@ -294,7 +295,7 @@ class Groups:
         return Claim(Key(item.namespace, found.group), found, owner)
 
     def _say(self, message: str, item: Metadata, **fields: str) -> None:
-        """Log what is wrong with a Pod, at a measured pace: it may change again and again."""
+        """Log what is wrong with a Pod, at a limited rate: it may change again and again."""
         if self._lines.take_if_there():
             self._log(message, level="warning", namespace=item.namespace, pod=item.name, **fields)
 
@@ -305,43 +306,43 @@ def _first_pod(bearers: Bearers) -> OwnerReference:
 
 
 class ManagedObjects:
-    """The objects that the controller keeps, of one kind, by group.
+    """The objects of one kind that the controller manages, by group.
 
-    Two sources say what there is: the watch, and the answers to our own writes. An answer may come long after
-    the watch has said what became of the object. So what is known never goes back to an older version:
-    versions of one kind's objects are numbers that grow. Where they are none, the last word counts.
+    The watch and the answers to our own writes both report objects. An answer may arrive long after the watch
+    has reported a later version. So what is known never goes back to an older version: versions of one kind's
+    objects are numbers that grow. If they are not numbers, the last report counts.
     Source: Kubernetes documentation, "API Concepts" (resource versions, from 1.35 on).
 
     Args:
-        touch: called with the group of an object that was changed.
-        miss: called with the group of an object that has gone.
+        touch: called with the group of a changed object.
+        miss: called with the group of a deleted object.
     """
 
     def __init__(self, touch: Touch, miss: Touch) -> None:
         self._touch, self._miss = touch, miss
         self._objects: dict[Key, Metadata] = {}
         self._passed = ""
-        """The version up to which the watch has said everything."""
+        """The version up to which the watch has reported everything."""
 
     def get(self, key: Key) -> Metadata | None:
-        """The object of a group, as last seen."""
+        """Return the object of a group, as last seen."""
         return self._objects.get(key)
 
     def keys(self) -> list[Key]:
-        """Every group that has one."""
+        """Return every group that has one."""
         return list(self._objects)
 
     def observe(self, item: Metadata) -> None:
-        """Take in what a write of ours left, so that the watch will say nothing new when it comes to it.
+        """Record the result of our own write, so that the watch brings no news of it.
 
-        Where the watch has passed it already, it says nothing new itself: the object may have gone since.
+        If the watch is past it, it is ignored: the object may be gone since.
         """
         key = _key_of(item)
         if not _is_past(item, self._passed) and not self._is_known(key, item):
             self._put(key, item)
 
     def begin(self, version: str) -> None:
-        """A list begins, as of this version; an older one than before is of a store that was restored."""
+        """Begin a list of this version; an older one than before is of a restored store."""
         if is_older(version, self._passed):
             known, self._objects = self._objects, {}
             for key in known:
@@ -349,14 +350,14 @@ class ManagedObjects:
         self._passed = version
 
     def retain(self, uids: Collection[str]) -> None:
-        """Forget all but these, and what a write of ours has left since the list began."""
+        """Forget all but these, and results of our own writes since the list began."""
         for key, known in list(self._objects.items()):
             if known.uid not in uids and not is_older(self._passed, known.resource_version):
                 del self._objects[key]
                 self._touch(key)
 
     def upsert(self, item: Metadata) -> None:
-        """It is there; whoever changed it, its group is looked at unless it was us."""
+        """Add or update an object, and enqueue its group unless the change was our own."""
         self._pass(item)
         key = self._place_of(item)
         if key is not None and not self._is_known(key, item):
@@ -364,7 +365,7 @@ class ManagedObjects:
             self._touch(key)
 
     def remove(self, item: Metadata) -> None:
-        """It has gone, as of its version."""
+        """Remove an object that was deleted in this version."""
         self._pass(item)
         key = self._place_of(item)
         if key is None:
@@ -379,15 +380,15 @@ class ManagedObjects:
         self._miss(key)
 
     def _pass(self, item: Metadata) -> None:
-        """Changes come in the order of their versions; objects of a list are not newer than the list."""
+        """Advance the version: changes come in order, and objects of a list are not newer than the list."""
         if not is_older(item.resource_version, self._passed):
             self._passed = item.resource_version
 
     def _place_of(self, item: Metadata) -> Key | None:
-        """Find the group whose object it is; None where it is none of ours.
+        """Return the group of an object; None if it is not ours.
 
-        It has the name that ours have: a copy of one has our labels, too. But one of ours may have been given
-        the label of another group.
+        Its name must be that of our objects: a copy of one has our labels, too. But one of ours may have
+        been given the label of another group.
         """
         if _is_named_so(item):
             return _key_of(item)
@@ -396,12 +397,12 @@ class ManagedObjects:
         return key if known is not None and known.uid == item.uid else None
 
     def _is_known(self, key: Key, item: Metadata) -> bool:
-        """Whether the object is known as it is here, or as it was later."""
+        """Tell whether this version of an object, or a later one, is known."""
         known = self._objects.get(key)
         return known is not None and _is_past(item, known.resource_version)
 
     def _put(self, key: Key, item: Metadata) -> None:
-        """Keep what is read of it: anyone may give an object our labels, and much beside them."""
+        """Keep what is needed of an object: anyone may give an object our labels, and much more."""
         self._objects[key] = Metadata(
             name=item.name,
             namespace=item.namespace,
@@ -415,7 +416,7 @@ def _is_past(item: Metadata, version: str) -> bool:
 
 
 def _is_named_so(item: Metadata) -> bool:
-    """Whether an object has the name that ours of its group have."""
+    """Tell whether an object has the name of our objects of its group."""
     return item.name == resource_name(item.labels.get(GROUP, ""))
 
 

@@ -1,7 +1,7 @@
-"""Removes the objects of groups that have had no Pods for a while and belong to nothing that will make any.
+"""Garbage collection of objects whose groups have had no Pods for a while and will not get any.
 
-Mostly the garbage collector does, when the workload goes that they belong to. But what they belong to is what
-Pods said of themselves: an owner may live for ever, be of another group, or never have existed.
+Mostly Kubernetes' garbage collector deletes them with the workload that owns them. But the owner is what Pods
+claimed: it may live for ever, be of another group, or never have existed.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
 EMPTY_SECONDS = 600.0
-"""How long a group has no Pod before that is more than a pause: a rollout that recreates, a node that is
-drained, a workload that is scaled to zero and back, a controller that could not create Pods."""
+"""Seconds without Pods that are more than a pause: a rollout that recreates, a drained node, a workload that
+is scaled to zero and back, a controller that could not create Pods."""
 
 LOOK_SECONDS = 60.0
 _AGAIN_SECONDS = 3600.0
-"""Until a group is looked at again whose workload is scaled to zero, or whose objects have other owners,
-too."""
+"""Seconds until the next check of a group whose workload is scaled to zero, or whose objects have other
+owners, too."""
 
 
 class _ManagedFields(msgspec.Struct, gc=False, rename={"fields": "fieldsV1"}):
@@ -42,7 +42,7 @@ class _KeptMetadata(msgspec.Struct, gc=False, rename="camel"):
     managed_fields: tuple[_ManagedFields, ...] = ()
 
     def is_owned_by_others(self) -> bool:
-        """Whether another than the controller has written an owner reference."""
+        """Tell whether another than the controller has written an owner reference."""
         return any(
             entry.manager != FIELD_MANAGER and "f:ownerReferences" in entry.fields.get("f:metadata", {})
             for entry in self.managed_fields
@@ -50,7 +50,7 @@ class _KeptMetadata(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _Kept(msgspec.Struct, gc=False):
-    """An object that the controller keeps, and who says what it belongs to."""
+    """An object that the controller manages, with its owners and who wrote them."""
 
     metadata: _KeptMetadata
 
@@ -60,20 +60,20 @@ class _OwnerMetadata(WorkloadMetadata, gc=False):
 
 
 class _Owner(Workload, gc=False):
-    """A workload, and which one it is."""
+    """A workload with its identity."""
 
     metadata: _OwnerMetadata
 
 
 class Leftovers:
-    """Looks for such groups while this replica leads; a new leader counts the time from its start.
+    """Collector of such objects while this replica leads; a new leader counts the time from its start.
 
     Args:
         api: to look up owners and Pods, and to delete.
-        groups: those that have Pods.
+        groups: the groups that have Pods.
         kept: the objects of all groups, by kind.
-        log: takes a line for each object.
-        faults: takes what a look raises.
+        log: receives a line for each object.
+        faults: receives unexpected exceptions.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class Leftovers:
         self._due: dict[Key, float] = {}
 
     async def work(self) -> None:
-        """Look until cancelled."""
+        """Collect until cancelled."""
         self._due.clear()
-        trouble = "looking for leftovers failed"
+        trouble = "failed to clean up groups without Pods"
         await run_periodically(LOOK_SECONDS, self.look, self._log, trouble, self._faults, Where.LEFTOVERS)
 
     async def look(self) -> None:
-        """Look once at every group that has objects and no Pods.
+        """Check every group once that has objects and no Pods.
 
         Raises:
             ApiError: refused.
@@ -101,7 +101,7 @@ class Leftovers:
         self._due = {key: self._due.get(key, now + EMPTY_SECONDS) for key in empty}
         for key in empty:
             if self._due[key] <= now:
-                self._due[key] = now + EMPTY_SECONDS  # should this fail, others have their turn
+                self._due[key] = now + EMPTY_SECONDS  # if this fails, others have their turn
                 await self._clear(key)
                 self._due[key] = now + _AGAIN_SECONDS
 
@@ -113,12 +113,12 @@ class Leftovers:
             if item is None or await self._is_wanted(key, KEPT_KINDS[name], item):
                 continue
             if self._groups.requirements(key) is not None:
-                return  # a Pod came in between
+                return  # a Pod has arrived meanwhile
             await self._api.delete(KEPT_KINDS[name], item)
             self._log("deleted", namespace=key.namespace, group=key.group, kind=name, why="no Pods")
 
     async def _has_pods(self, key: Key) -> bool:
-        """Whether there are Pods that the index does not know of, as a watch may be late."""
+        """Tell whether there are Pods that the index does not know, as a watch may be late."""
         selector = f"{GROUP}={key.group}"
         async for page in self._api.pages(POD, Partial, key.namespace, labelSelector=selector):
             for pod in page.items:
@@ -127,7 +127,7 @@ class Leftovers:
         return False
 
     async def _is_wanted(self, key: Key, kind: Kind, item: Metadata) -> bool:
-        """Whether an object is worth keeping without Pods: for its workload, or since others own it, too."""
+        """Tell whether an object is needed without Pods: for its workload, or because others own it, too."""
         document = await self._api.read_as(_Kept, kind, item.namespace, item.name)
         if document is None:
             return False
@@ -137,10 +137,10 @@ class Leftovers:
         return document.metadata.is_owned_by_others()
 
     async def _makes_pods_of(self, key: Key, owner: OwnerReference) -> bool:
-        """Whether an owner exists, and Pods of its template would be of this group.
+        """Tell whether an owner exists, and Pods of its template would be of this group.
 
-        A namespace's default of the group is not known here; then the objects go, and come back with the
-        first Pod.
+        A namespace's default of the group is not known here; then the objects are deleted, and created again
+        with the first Pod.
         """
         kind = CONFIRMABLE.get((owner.api_version, owner.kind))
         api_group, _, _ = owner.api_version.rpartition("/")

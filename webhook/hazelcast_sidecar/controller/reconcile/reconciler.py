@@ -1,4 +1,4 @@
-"""Bring the objects of a group into the shape that its Pods need."""
+"""Reconciliation of a group's objects with what its Pods need."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,14 +23,14 @@ from hazelcast_sidecar.names import GROUP, resource_name
 from hazelcast_sidecar.runtime.log import LogLine
 
 _CONFLICT_SECONDS = 60
-"""After which an object that is somebody else's is looked at again: they may have renamed it."""
+"""Seconds after which a conflicting object of others is checked again: it may have been renamed."""
 
 _NEWS = timedelta(minutes=2)
-"""How old a workload's first Pod may be for its injection to be told: a new leader finds older ones too."""
+"""The maximal age of a workload's first Pod for an Event: a new leader finds older ones, too."""
 
 
 class WorkQueue:
-    """Groups that wait to be looked at, each at most once, and none by two workers at a time."""
+    """Queue of groups to reconcile, each at most once, and each with one worker at a time."""
 
     def __init__(self) -> None:
         self._waiting: dict[Key, None] = {}
@@ -42,7 +42,7 @@ class WorkQueue:
         return len(self._waiting)
 
     def add(self, key: Key) -> None:
-        """Look at a group soon."""
+        """Enqueue a group."""
         self._waiting[key] = None
         self._some.set()
 
@@ -61,14 +61,14 @@ class WorkQueue:
         self.add(key)
 
     def clear(self) -> None:
-        """Forget all groups that wait: the next leader begins with every group there is."""
+        """Forget all waiting groups: the next leader begins with every group."""
         for handle in self._later.values():
             handle.cancel()
         self._later.clear()
         self._waiting.clear()
 
     async def get(self) -> Key:
-        """The next group that nobody is looking at; give it back with `done`."""
+        """Return the next group that no worker has; call `done` afterwards."""
         while True:
             for key in self._waiting:
                 if key not in self._taken:
@@ -79,20 +79,20 @@ class WorkQueue:
             await self._some.wait()
 
     def done(self, key: Key) -> None:
-        """A group may be taken again."""
+        """Allow a group to be taken again."""
         self._taken.discard(key)
         self._some.set()
 
 
 class _GlobalBackoff:
-    """A time in which all workers leave the API server alone: else each group would try for itself."""
+    """A pause in which all workers leave the API server alone; otherwise each group would retry by itself."""
 
     def __init__(self) -> None:
         self._waits = Backoff()
         self._end = 0.0
 
     def begin(self, error: Exception) -> float | None:
-        """How long it lasts; None where there is one already, as several workers see the same error."""
+        """Begin a pause, and return its length; None if one is in effect: several workers see one error."""
         now = asyncio.get_running_loop().time()
         if now < self._end:
             return None
@@ -101,16 +101,16 @@ class _GlobalBackoff:
         return seconds
 
     def reset(self) -> None:
-        """The API server answers: the next one starts short again."""
+        """Reset the backoff after a success."""
         self._waits.reset()
 
     async def over(self) -> None:
-        """Wait for its end."""
+        """Wait for the end of the pause."""
         await asyncio.sleep(max(0.0, self._end - asyncio.get_running_loop().time()))
 
 
 class Reconciler:
-    """Works on the queue while this replica leads."""
+    """Reconciler that works on the queue while this replica leads."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
         self,
@@ -130,15 +130,15 @@ class Reconciler:
         self._pause = _GlobalBackoff()
         self._verifier = Verifier(api, groups, recorder, metrics, log)
         self._last_applied: dict[Key, tuple[Wanted, list[str | None]]] = {}
-        """What each group needed, and the versions of what was made for it."""
+        """The requirements of each group, and the versions of its applied objects."""
 
     def forget(self) -> None:
-        """Forget what an earlier term of this leader has found."""
+        """Forget what an earlier term of this leader found."""
         self._last_applied.clear()
         self._waits.clear()
 
     async def work(self) -> None:
-        """Until cancelled."""
+        """Reconcile until cancelled."""
         while True:
             key = await self._queue.get()
             started = perf_counter()
@@ -159,11 +159,11 @@ class Reconciler:
             self._metrics.seconds.observe(perf_counter() - started)
 
     def _put_off(self, key: Key, error: Exception) -> None:
-        """Look at a group later; where no group would fare better, at none before."""
+        """Enqueue a group later; if the failure concerns all groups, pause all."""
         if _is_about_all(error):
             self._queue.add(key)
             if seconds := self._pause.begin(error):
-                self._log("reconciling paused", level="warning", error=in_words(error), seconds=seconds)
+                self._log("reconciliation paused", level="warning", error=in_words(error), seconds=seconds)
         else:
             seconds = self._waits.setdefault(key, Backoff()).next_delay(error)
             self._queue.add_later(key, seconds)
@@ -173,10 +173,10 @@ class Reconciler:
                 self._faults.note(Where.RECONCILE, error, **key._asdict(), seconds=seconds)
 
     async def _reconcile(self, key: Key) -> str:
-        """Bring one group into shape: "ok", or "conflict" where an object of the same name is not ours.
+        """Reconcile one group, and return "ok", or "conflict" if an object of the same name is not ours.
 
-        A group without Pods keeps its objects for now: its workload may be scaled to zero, and when that has
-        gone the garbage collector removes them, as they belong to it. What it does not, `Leftovers` does.
+        A group without Pods keeps its objects for now: its workload may be scaled to zero, and when that is
+        deleted, the garbage collector deletes the objects that it owns. `Leftovers` deletes the rest.
         """
         if not await self._verifier.verify(key):
             self._queue.add(key)
@@ -194,19 +194,19 @@ class Reconciler:
         left: dict[str, str] = {}
         result = await self._bring_into_shape(key, wanted, left)
         if result == "ok":
-            # Not as the watch has them: what it said meanwhile is for the next look.
+            # Not as the watch has them: its later reports are for the next reconciliation.
             self._last_applied[key] = (wanted, [left.get(name) for name in self._kept])
         if known is None or known.unmet != wanted.unmet:
             self._tell_unmet(key, wanted)
         return result
 
     def _versions(self, key: Key) -> list[str | None]:
-        """What is known to stand there: a change by somebody else changes one of these."""
+        """Return the known versions of the objects: a change by others changes one of them."""
         known = [kept.get(key) for kept in self._kept.values()]
         return [metadata.resource_version if metadata else None for metadata in known]
 
     async def _bring_into_shape(self, key: Key, wanted: Wanted, left: dict[str, str]) -> str:
-        """Apply what a group needs, and delete what it does not; `left` takes the versions, by kind."""
+        """Apply what a group needs, and delete what it does not; record the versions in `left`, by kind."""
         objects = {obj["kind"]: obj for obj in of_group(wanted.needs, key.group, key.namespace)}
         references = [msgspec.to_builtins(owner) for owner in wanted.owners]
         result = "ok"
@@ -222,13 +222,15 @@ class Reconciler:
         return result
 
     async def _keep(self, key: Key, kind: Kind, obj: dict[str, Any], left: dict[str, str]) -> bool:
-        """Apply one object; False where one of that name is there and not ours."""
+        """Apply one object; return False if its name is taken by another one."""
         kept = self._kept[kind.name]
         known = kept.get(key)
         if known is None:
             found = await self._api.get(kind, key.namespace, obj["metadata"]["name"])
             if found is not None and not OURS.items() <= found.metadata.labels.items():
-                return self._conflict(key, kind, "an object of that name is there, and not ours")
+                return self._conflict(
+                    key, kind, "an object of that name exists and is not managed by the controller"
+                )
         try:
             applied = await self._apply(kind, obj, known)
         except ApiError as error:
@@ -263,8 +265,8 @@ class Reconciler:
 
     def _tell_conflict(self, key: Key, kind: str) -> None:
         sentence = (
-            f"the {kind} {resource_name(key.group)} is there and not ours, but the Hazelcast members of the "
-            f"group {key.group} need one of that name: rename or delete it, or give the Pods another group "
+            f"the {kind} {resource_name(key.group)} exists but is not managed here; the members of the "
+            f"group {key.group} need that name: rename or delete it, or give the Pods another group "
             f"with the annotation {GROUP}"
         )
         for asker in self._groups.askers(key):
@@ -273,7 +275,7 @@ class Reconciler:
     def _tell_unmet(self, key: Key, wanted: Wanted) -> None:
         for unmet in wanted.unmet:
             sentence = f"the group {key.group} gets no {unmet.kind}: {unmet.reason}"
-            self._say("request not met", key, level="warning", kind=unmet.kind, why=unmet.reason)
+            self._say("unmet request", key, level="warning", kind=unmet.kind, why=unmet.reason)
             for asker in self._groups.askers(key, unmet.askers):
                 self._recorder.tell(
                     key.namespace, asker.owner, "NotMet", sentence, pod=asker.pod, warning=True
@@ -293,9 +295,9 @@ def _injected(status: Status) -> str:
 
 
 def _is_about_all(error: Exception) -> bool:
-    """Whether an error says something of the API server, and nothing of the group that met it.
+    """Tell whether an error is the API server's, and not of the group that met it.
 
-    A timeout may be a group's own: of an admission webhook for its namespace.
+    A timeout may be the group's own: of an admission webhook for its namespace.
     """
     if isinstance(error, ApiError):
         return error.status == HTTPStatus.TOO_MANY_REQUESTS

@@ -1,4 +1,4 @@
-"""Verifies what Pods claim of themselves before their group gets anything for it."""
+"""Verification of what Pods claim about themselves, before their group gets anything for it."""
 
 from contextlib import suppress
 
@@ -17,13 +17,13 @@ from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
 _AT_ONCE = 20
-"""How many Pods of a group are read before other groups have their turn."""
+"""Pods of a group that are read before other groups have their turn."""
 
 _LINES, _LINES_PER_SECOND = 20, 0.2
 
 
 class Verifier:
-    """Reads one whole Pod for each claim, and looks up its owner; most Pods are never read."""
+    """Verifier that reads one whole Pod for each claim, and looks up its owner; most Pods are never read."""
 
     def __init__(
         self, api: Api, groups: Groups, recorder: Recorder, metrics: ControllerMetrics, log: LogLine
@@ -34,7 +34,7 @@ class Verifier:
         self._lines = TokenBucket(_LINES, _LINES_PER_SECOND)
 
     async def verify(self, key: Key) -> bool:
-        """Verify the claims of a group; False where some are left for another time.
+        """Verify the claims of a group; return False if some are left for later.
 
         Raises:
             ApiError: refused.
@@ -48,8 +48,8 @@ class Verifier:
     async def confirm_again(self, key: Key) -> None:
         """Look up the owners of a group once more.
 
-        An object that belongs to what does not exist is changed or removed by the garbage collector: to put
-        such an owner back would go on for ever.
+        The garbage collector changes or deletes an object with an owner that does not exist: restoring such
+        an owner would go on for ever.
 
         Raises:
             ApiError: refused.
@@ -80,11 +80,11 @@ class Verifier:
             self._say(claim, pod_reference(name, uid), why)
 
     async def _read(self, namespace: str, uid: str, name: str) -> Facts | None:
-        """Read what a Pod shows of its member; None where it has none, or is not to be decoded.
+        """Read the facts about a Pod's member; None if it has no member, or cannot be decoded.
 
         Raises:
             ApiError: refused.
-            LookupError: it has gone.
+            LookupError: it is gone.
         """
         with suppress(msgspec.MsgspecError, RecursionError):
             pod = await self._api.read_as(PodWithMember, POD, namespace, name)
@@ -94,7 +94,7 @@ class Verifier:
         return None
 
     async def _standing(self, claim: Claim, *, again: bool = False) -> Standing | None:
-        """Find whose Pods they are; None where each is its own workload, as the owner does not exist."""
+        """Find the owner of Pods; None if it does not exist, so that each Pod is its own workload."""
         owner = claim.owner
         found = await self._subjects.confirm(claim.key.namespace, owner, again=again)
         if found is not None:
@@ -105,20 +105,20 @@ class Verifier:
             return None
         if not is_well_formed(owner):
             return None
-        # Of a kind that the controller may not read, such as a CloneSet. The garbage collector can: where it
-        # does not exist, that removes the Pods, too.
+        # A kind that the controller may not read, such as a CloneSet. The garbage collector can: if the
+        # owner does not exist, that deletes the Pods, too.
         return Standing(owner, GroupWorkload(owner.uid, _shown(owner), scalable=False))
 
     def _say(self, claim: Claim, pod: OwnerReference, why: str) -> None:
-        """Count it, and say it at a measured pace: forged Pods must not crowd out the Events of others."""
+        """Count a rejection, and report it at a limited rate: forged Pods must not displace other Events."""
         self._metrics.rejected.inc()
         if not self._lines.take_if_there():
             return
         namespace = claim.key.namespace
         self._log("status rejected", level="warning", namespace=namespace, pod=pod.name, why=why)
         sentence = (
-            f"its status annotation is passed over: {why}. The webhook writes that annotation; "
-            "delete the Pod to have it made again"
+            f"its status annotation is ignored: {why}. The webhook writes that annotation; "
+            "delete the Pod, so that its workload creates it again"
         )
         self._recorder.tell(namespace, pod, "StatusRejected", sentence, pod=pod, warning=True)
 

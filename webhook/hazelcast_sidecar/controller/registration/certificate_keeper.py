@@ -1,7 +1,7 @@
-"""Keeps the webhook's certificates: two Secrets, and the caBundle of its configuration.
+"""Maintenance of the webhook's certificates: two Secrets, and the caBundle of its configuration.
 
-The order of writing matters: the authority's key first, so that it cannot get lost; then the caBundle, so
-that the API server trusts what comes next; then the leaf, which the server takes up from its mounted files.
+The order of writing matters: the CA's key first, so that it cannot get lost; then the caBundle, so that the
+API server trusts the next certificate; then the leaf, which the server reloads from its mounted files.
 """
 
 from base64 import b64decode, b64encode
@@ -28,7 +28,7 @@ SecretContent = dict[str, bytes]
 
 
 class CertificateKeeper:
-    """Looks every few seconds whether everything is in order, and brings it there."""
+    """Keeper of certificates, which checks them every few seconds and writes what is needed."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
         self,
@@ -44,8 +44,8 @@ class CertificateKeeper:
         self._faults = Faults(metrics, log)
 
     async def work(self) -> None:
-        """Until cancelled."""
-        trouble = "certificates not in order"
+        """Maintain certificates until cancelled."""
+        trouble = "failed to maintain certificates"
         await run_periodically(
             _LOOK_SECONDS, self._look, self._log, trouble, self._faults, Where.CERTIFICATES
         )
@@ -55,8 +55,8 @@ class CertificateKeeper:
         configuration = await self._api.read(WEBHOOK_CONFIGURATION, "", INJECTOR)
         found = Certificates(
             _pair(authority, "ca.crt", "ca.key"),
-            # What is served may still be of an authority whose own Secret was deleted. Where both were, the
-            # servers go on serving what they have, and the API server knows whom it trusted.
+            # The served certificate may still be of an authority whose own Secret was deleted. If both were
+            # deleted, the servers go on serving what they have, and the API server knows whom it trusted.
             authority.get("ca-bundle.crt", b"") + leaf.get("ca.crt", b"") or _ca_bundle(configuration),
             _pair(leaf, "tls.crt", "tls.key"),
         )
@@ -76,7 +76,7 @@ class CertificateKeeper:
         self._metrics.certificate_expiry["leaf"].set(expiry(wanted.leaf.certificate).timestamp())
 
     async def _content(self, name: str) -> SecretContent:
-        """A Secret's content; empty where there is none, and without what is no base64."""
+        """Return a Secret's content; empty if it does not exist, and without values that are not base64."""
         secret = await self._api.read(SECRET, self._namespace, name)
         return {key: _decoded(value) for key, value in ((secret or {}).get("data") or {}).items()}
 
@@ -115,13 +115,13 @@ class CertificateKeeper:
 
 
 def _ca_bundle(configuration: dict[str, Any] | None) -> bytes:
-    """What the API server trusts now."""
+    """Return the CAs that the API server trusts now."""
     webhooks = (configuration or {}).get("webhooks") or []
     return b"".join(_decoded(webhook["clientConfig"].get("caBundle", "")) for webhook in webhooks)
 
 
 def _decoded(text: str) -> bytes:
-    """Decode base64; return nothing where that is impossible, so that it is made again."""
+    """Decode base64; return nothing if that is impossible, so that it is written again."""
     try:
         return b64decode(text)
     except ValueError:

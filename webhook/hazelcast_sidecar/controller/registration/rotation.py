@@ -1,9 +1,9 @@
-"""When certificates are made, renewed and rotated: a pure function of what is there and of the time.
+"""Rotation of certificates, as a pure function of what exists and of the time.
 
-A new authority is trusted before anything is signed by it, and an old one for as long as anything that it
-signed may still be served:
+A new CA is trusted before anything is signed by it, and an old one for as long as anything that it signed may
+still be served:
 
-1. the authority is at 2/3 of its life: a new one joins the bundle, the leaf stays;
+1. the authority has reached 2/3 of its lifetime: a new one joins the bundle, the leaf stays;
 2. an overlap later, when every API server trusts both: a leaf of the new authority;
 3. another overlap later, when every webhook replica serves that leaf: the old authority leaves the bundle.
 """
@@ -27,12 +27,12 @@ from hazelcast_sidecar.certificates import (
     parsed_certificate,
 )
 
-# No dash is in base64; that a block ends with the next one keeps the search linear, whatever is searched.
+# No dash is in base64; that a block ends with the next one keeps the search linear for any input.
 _PEM_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 
 
 class Policy(NamedTuple):
-    """What the certificates are for, and how long each part lasts."""
+    """The names in the certificates, and their lifetimes."""
 
     names: Sequence[str]
     """DNS names of the webhook's Service."""
@@ -42,16 +42,16 @@ class Policy(NamedTuple):
 
 
 class Certificates(NamedTuple):
-    """What stands in the cluster, or should."""
+    """The certificates in the cluster, as they are or should be."""
 
     authority: KeyPair | None
     bundle: bytes
-    """Every authority that is trusted, PEM, the newest first."""
+    """Every trusted CA, PEM, the newest first."""
     leaf: KeyPair | None
 
 
 def plan(found: Certificates, policy: Policy, now: datetime) -> Certificates:
-    """What should stand there now; the same as what does, where that is in order."""
+    """Return the certificates that should exist now, which are the given ones if nothing is due."""
     trusted = [
         certificate for certificate in _certificates(found.bundle) if certificate.not_valid_after_utc > now
     ]
@@ -73,18 +73,18 @@ def plan(found: Certificates, policy: Policy, now: datetime) -> Certificates:
 
 
 def expiry(certificate: bytes) -> datetime:
-    """Until when a PEM certificate is good."""
+    """Return when a PEM certificate expires."""
     return parsed_certificate(certificate).not_valid_after_utc
 
 
 def _is_due(
     leaf: KeyPair, current: x509.Certificate, trusted: list[x509.Certificate], policy: Policy, now: datetime
 ) -> bool:
-    """Whether a leaf must be replaced: it is no good, it is old, or there is a newer authority to move to."""
+    """Tell whether a leaf must be replaced: it is invalid, it is old, or there is a newer CA to move to."""
     if flaw(leaf, _pem(trusted), policy.names, now) is not None:
         return True
     if not _is_of(leaf, current, policy, now):
-        # Nothing that works is signed anew before every API server trusts the authority that would sign it.
+        # A working leaf is replaced only when every API server trusts the CA that would sign the new one.
         return _age(current, now) >= policy.overlap
     return now >= _renewal(parsed_certificate(leaf.certificate))
 
@@ -94,19 +94,19 @@ def _is_of(leaf: KeyPair, authority: x509.Certificate, policy: Policy, now: date
 
 
 def _authority(pair: KeyPair | None, policy: Policy, now: datetime) -> x509.Certificate | None:
-    """The certificate of an authority; None where what it signs would not be trusted, which is tried."""
+    """Return the certificate of a CA; None if what it signs would not be trusted, which is tried."""
     if pair is None:
         return None
     try:
         certificate = parsed_certificate(pair.certificate)
         trial = make_leaf(pair, policy.names, now, lifetime=policy.leaf_lifetime)
-    except Exception:  # noqa: BLE001 - in whatever way it fails, nothing can be signed with this
+    except Exception:  # noqa: BLE001 - after any failure, it cannot sign
         return None
     return certificate if _is_of(trial, certificate, policy, now) else None
 
 
 def _issued(certificate: x509.Certificate) -> datetime:
-    """When it was made; it is valid from a little earlier, for clocks that are behind."""
+    """Return when it was issued; it is valid from a little earlier, for clocks that are behind."""
     return certificate.not_valid_before_utc + CLOCK_SKEW
 
 
@@ -120,7 +120,7 @@ def _renewal(certificate: x509.Certificate) -> datetime:
 
 
 def _certificates(bundle: bytes) -> list[x509.Certificate]:
-    """Each certificate in a bundle once; what is none does not spoil the others."""
+    """Return each certificate in a bundle once, without those that cannot be parsed."""
     found: list[x509.Certificate] = []
     for block in _PEM_BLOCK.findall(bundle):
         try:

@@ -1,8 +1,8 @@
-"""Has the webhook's configuration go with the namespace of the installation.
+"""Ownership of the webhook's configuration by the namespace of the installation.
 
-Whoever deletes that namespace takes the webhook away, but not its configuration, which has no namespace: the
-API server would go on asking, and refuse every annotated Pod. As a dependent of the namespace it is removed
-by Kubernetes' garbage collector, also when no controller runs any more.
+Deleting that namespace deletes the webhook, but not its configuration, which has no namespace: the API
+server would go on calling the webhook, and reject every annotated Pod. As a dependent of the namespace it is
+deleted by Kubernetes' garbage collector, also when no controller runs any more.
 Source: Kubernetes documentation, "Garbage Collection" (cluster-scoped dependents have cluster-scoped owners).
 """
 
@@ -21,15 +21,15 @@ _LOOK_SECONDS = 5
 
 
 class WebhookOwner:
-    """Keeps the owner reference from the configuration to the namespace."""
+    """Keeper of the owner reference from the configuration to the namespace."""
 
     def __init__(self, api: Api, namespace: str, log: LogLine, faults: Faults) -> None:
         self._api, self._namespace, self._log, self._faults = api, namespace, log, faults
         self._owner: OwnerReference | None = None
 
     async def work(self) -> None:
-        """Until cancelled."""
-        trouble = "the configuration does not belong to its namespace"
+        """Maintain the owner reference until cancelled."""
+        trouble = "failed to set the configuration's owner"
         await run_periodically(_LOOK_SECONDS, self._look, self._log, trouble, self._faults, Where.OWNER)
 
     async def _look(self) -> None:
@@ -40,17 +40,17 @@ class WebhookOwner:
             self._owner = await self._find_owner()
         if self._owner is None or self._owner in configuration.metadata.owner_references:
             return
-        # An apply names all that is this field manager's, so a reference to an earlier namespace goes.
+        # An apply names all fields of this field manager, so a reference to an earlier namespace goes.
         dependent = {
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": WEBHOOK_CONFIGURATION.name,
             "metadata": {"name": INJECTOR, "ownerReferences": [msgspec.to_builtins(self._owner)]},
         }
         await self._api.apply(WEBHOOK_CONFIGURATION, dependent, force=True)
-        self._log("the configuration belongs to its namespace", configuration=INJECTOR)
+        self._log("configuration owned by its namespace", configuration=INJECTOR)
 
     async def _find_owner(self) -> OwnerReference | None:
-        """The namespace, as long as it is there: it keeps its uid for life, and this Pod lives no longer."""
+        """Return the namespace, if it exists: it keeps its uid for life, and this Pod lives no longer."""
         found = await self._api.get(NAMESPACE, "", self._namespace)
         if found is None:
             return None

@@ -1,4 +1,4 @@
-"""How long to wait: after an attempt that failed, and between looks at what should stay in order."""
+"""Waiting: backoff after failures, and intervals between checks."""
 
 import asyncio
 import random
@@ -12,21 +12,21 @@ from hazelcast_sidecar.runtime.log import LogLine
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 15.0
 _MOST_ASKED = 300.0
-"""Seconds of patience that a server is granted; what stands in front of it may ask for years."""
+"""The longest delay that a server may ask for; a proxy in front of it may ask for years."""
 
 
 class Backoff:
-    """Seconds to wait before each next attempt: doubling, with jitter, and as the server asks."""
+    """Delays before each next attempt: exponential, with jitter, and as the server asks."""
 
     def __init__(self) -> None:
         self._next = _FIRST_WAIT
 
     def reset(self) -> None:
-        """It worked."""
+        """Start with a short delay again, after a success."""
         self._next = _FIRST_WAIT
 
     def next_delay(self, error: BaseException) -> float:
-        """How long to wait after this error."""
+        """Return the delay in seconds after this error."""
         asked = error.retry_after if isinstance(error, ApiError) else None
         least = min(asked or 0, _MOST_ASKED)
         seconds = max(self._next * random.uniform(0.5, 1.5), least)  # noqa: S311 - no secret
@@ -43,15 +43,15 @@ async def run_periodically(  # noqa: PLR0913, PLR0917 - what, how often, and whe
     where: Where,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> NoReturn:
-    """Look again and again, until cancelled; a look that fails, in whatever way, is tried again.
+    """Run a check again and again, until cancelled; one that fails in any way is tried again.
 
     Args:
-        seconds: between two looks that worked.
-        look: looks, and brings into order what is not.
-        log: takes a line for each look that the API server refused or could not answer.
-        trouble: what that line says.
-        faults: takes what else a look raises.
-        where: what it counts as.
+        seconds: interval after a success.
+        look: checks, and corrects what is wrong.
+        log: receives a line for each check that the API server refused or could not answer.
+        trouble: the message of that line.
+        faults: receives other exceptions.
+        where: their category.
         pause: waits for so many seconds, or less.
     """
     waits = Backoff()
@@ -70,12 +70,12 @@ async def run_periodically(  # noqa: PLR0913, PLR0917 - what, how often, and whe
 
 
 async def keep_up(work: Callable[[], Awaitable[None]], faults: Faults, where: Where) -> None:
-    """Do what goes on until cancelled, and begin it again if it ends by an exception nonetheless.
+    """Run what goes on until cancelled, and start it again if it ends with an exception.
 
     Args:
-        work: goes on until cancelled.
-        faults: takes what it raises.
-        where: what that counts as.
+        work: runs until cancelled.
+        faults: receives what it raises.
+        where: the category of its exceptions.
     """
     waits = Backoff()
     while True:

@@ -31,7 +31,7 @@ class Where(StrEnum):
 
 
 class ControllerMetrics:
-    """Reconciles, the queue, the watched Pods, Events, and who leads."""
+    """Reconciliations, the queue, watched Pods, Events, and the leader."""
 
     def __init__(
         self, *, pods: Callable[[], int], queue_depth: Callable[[], int], requests: Callable[[], int]
@@ -39,67 +39,67 @@ class ControllerMetrics:
         registry = self._registry = CollectorRegistry()
         prefix = "hazelcast_sidecar_controller"
         reconciles = Counter(
-            f"{prefix}_reconciles", "Groups brought into shape, by result.", ["result"], registry=registry
+            f"{prefix}_reconciles", "Reconciliations of groups, by result.", ["result"], registry=registry
         )
         self.reconciled = {result: reconciles.labels(result) for result in RESULTS}
         events = Counter(
             f"{prefix}_events",
-            "Events for workloads: sent, failed, dropped because too many waited, or about none that exists.",
+            "Events for workloads: sent, failed, dropped as too many waited, or without an existing object.",
             ["result"],
             registry=registry,
         )
         self.events = {result: events.labels(result) for result in EVENT_RESULTS}
         self.seconds = Histogram(
             f"{prefix}_reconcile_duration_seconds",
-            "Time to bring one group into shape.",
+            "Time to reconcile one group.",
             buckets=_SECONDS_BUCKETS,
             registry=registry,
         )
         self.unread = Counter(
             f"{prefix}_unread_objects",
-            "Objects that were passed over, as they could not be read: too long, or malformed.",
+            "Objects that were skipped because they could not be read: too long, or malformed.",
             ["kind", "reason"],
             registry=registry,
         )
         self.rejected = Counter(
             f"{prefix}_statuses_rejected",
-            "Pods whose status annotation contradicts what they are.",
+            "Pods whose status annotation contradicts their spec.",
             registry=registry,
         )
         self.leader = Gauge(f"{prefix}_leader", "1 while this replica leads.", registry=registry)
         self.watch_restarts = Counter(
             f"{prefix}_watch_restarts", "Watches that ended with an error.", registry=registry
         )
-        Gauge(f"{prefix}_api_requests", "Requests made of the API server.", registry=registry).set_function(
+        Gauge(f"{prefix}_api_requests", "Requests to the API server.", registry=registry).set_function(
             requests
         )
         certificates = Gauge(
             f"{prefix}_certificate_expiry_timestamp_seconds",
-            "Until when a certificate that this replica keeps is good.",
+            "Expiry of a certificate that this replica maintains.",
             ["certificate"],
             registry=registry,
         )
         self.certificate_expiry = {name: certificates.labels(name) for name in ("ca", "leaf")}
         Gauge(f"{prefix}_watched_pods", "Injected Pods known.", registry=registry).set_function(pods)
-        Gauge(f"{prefix}_queue_depth", "Groups that wait to be looked at.", registry=registry).set_function(
-            queue_depth
-        )
+        Gauge(
+            f"{prefix}_queue_depth", "Groups that wait for reconciliation.", registry=registry
+        ).set_function(queue_depth)
 
         self.missed = Gauge(
             f"{prefix}_missed_pods", "Pods that ask for a member and run without one.", registry=registry
         )
         self.drifted = Gauge(
             f"{prefix}_drifted_pods",
-            "Pods whose member is not what today's settings would give them.",
+            "Pods whose member does not match the current settings.",
             registry=registry,
         )
         evictions = Counter(
-            f"{prefix}_evictions", "Evictions asked for, by result.", ["result"], registry=registry
+            f"{prefix}_evictions", "Requested evictions, by result.", ["result"], registry=registry
         )
         self.evictions = {result: evictions.labels(result) for result in EVICTION_RESULTS}
         faults = Counter(
             f"{prefix}_faults",
-            "Unexpected exceptions, each of an object or a step that was passed over, by where.",
+            "Unexpected exceptions, each of an object or a step that was skipped, by place.",
             ["where"],
             registry=registry,
         )
@@ -107,5 +107,5 @@ class ControllerMetrics:
         self.settings = count_reloads(registry, "settings")
 
     def exposition(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,6 +1,6 @@
 """Leader election by a Lease: one replica works, the others watch and wait.
 
-The election is the library's (`kubernetes.aio.leaderelection`, after client-go's). Two leaders for a moment
+The election is the library's (`kubernetes.aio.leaderelection`, after client-go). Two leaders for a moment
 would do no harm: both would apply the same objects.
 """
 
@@ -39,12 +39,12 @@ async def lead(  # noqa: PLR0913, PLR0917 - the election's own parameters
 ) -> None:
     """Take part in the election until cancelled; run `work` while leading, and cancel it when that is lost.
 
-    Leadership counts as lost as soon as it cannot be renewed, be it that the API server is away: nobody else
-    can take the Lease then, and the work could do nothing either. At its end the Lease is given back, so that
-    nobody has to wait until it runs out. The same follows where `work`, which should not end, raises, or the
-    library does: the next term begins after a while, here or elsewhere.
+    Leadership is lost as soon as it cannot be renewed, even if the API server is unavailable: no other
+    replica can take the Lease then, and the work could do nothing either. At its end the Lease is released,
+    so that no replica has to wait until it expires. The same happens if `work`, which should not end,
+    raises, or if the library does: the next term begins after a while, here or elsewhere.
     """
-    # It logs a traceback for every failed request; what matters of it is logged here.
+    # The library logs a traceback for every failed request; what matters is logged here.
     logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.CRITICAL)
     waiting = Backoff()
     while True:
@@ -103,22 +103,22 @@ async def _one_term(
 
 
 class _TakenError(Exception):
-    """Somebody else has the Lease."""
+    """Another replica holds the Lease."""
 
 
 class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
     """The library's lock, with a bound on the time of its requests (its own is five minutes), and an end."""
 
     is_ours = False
-    """Whether it was taken. A leader that finds it in other hands has lost it: the library would go on trying
-    until its time to renew is over, and two would lead."""
+    """Whether it was acquired. A leader that finds it taken has lost it: the library would go on trying until
+    the renewal deadline, and two would lead."""
 
     async def release(self) -> None:
-        """Give it back, if it is ours: without a holder it is there to be taken.
+        """Release the Lease, if it is ours: without a holder any replica can take it.
 
-        It is written as of the version that was read, so nobody else's is taken away. A renewal of our own
-        may still be under way and come in between: then it is read once more. Failing that it runs out by
-        itself.
+        It is written with the version that was read, so another holder's is never released. A renewal of our
+        own may still be in progress and come in between: then it is read once more. Failing that, it
+        expires.
         Source: client-go, `LeaderElectionConfig.ReleaseOnCancel`.
         """
         with suppress(ApiException, *CONNECTION_ERRORS):
@@ -127,7 +127,7 @@ class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
                     pass
 
     async def _released(self) -> bool:
-        """Try to give it back; False where it changed in between."""
+        """Try to release it; return False if it changed meanwhile."""
         lease = await self.api_instance.read_namespaced_lease(self.name, self.namespace)
         if lease.spec.holder_identity != self.identity:
             return True
@@ -154,7 +154,7 @@ class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
         try:
             async with asyncio.timeout(_REQUEST_SECONDS):
                 await self.api_instance.create_namespaced_lease(namespace, body)
-        except ApiException:  # somebody else was quicker
+        except ApiException:  # another replica was faster
             return False
         return True
 

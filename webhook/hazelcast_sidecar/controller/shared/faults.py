@@ -1,9 +1,9 @@
-"""Unexpected exceptions: the object that caused one is passed over, and everything behind it goes on.
+"""Unexpected exceptions, each confined to the object that caused it.
 
-What a tenant writes may one day raise an exception that is on no list, and so may a fault in our own code.
-If that ended the process, one object would take the controller from all tenants, and again after each
-restart. So each object, and each step of a loop, stands alone: what it raises is counted and logged, and the
-next one follows. Cancellation is not a failure, and passes through.
+What a tenant writes may one day raise an unforeseen exception, and so may a bug in our own code. If that
+ended the process, one object would take the controller from all tenants, and again after each restart. So
+each object, and each step of a loop, is isolated: its exception is counted and logged, and the next one
+follows. Cancellation is not a failure, and passes through.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,12 +20,12 @@ _BURST, _PER_SECOND = 10, 0.1
 
 
 class Faults:
-    """Counts all of them and logs some: an object that fails at each of its changes must not flood the log.
+    """Counter of unexpected exceptions, with a limited log: one object must not flood it.
 
     Args:
-        metrics: counts.
-        log: takes lines, at first ten in a row from each place, then one in ten seconds.
-        clock: seconds that only grow.
+        metrics: count them.
+        log: receives up to ten lines in a row from each place, then one in ten seconds.
+        clock: a monotonic clock in seconds.
     """
 
     def __init__(
@@ -34,21 +34,28 @@ class Faults:
         self._metrics, self._log = metrics, SampledLog(log, _BURST, _PER_SECOND, clock)
 
     def note(self, where: Where, error: BaseException, **fields: object) -> None:
-        """Count and log one.
+        """Count an exception, and log it within limits.
 
         Args:
             where: what was being done.
-            error: what it raised.
-            fields: further ones of the line, such as the object's name.
+            error: the exception.
+            fields: further fields of the line, such as the object's name.
         """
         self._metrics.faults[where].inc()
-        self._log(where, "passed over", "error", where=where.value, error=in_short(error), **fields)
+        self._log(
+            where,
+            "skipped after an unexpected exception",
+            "error",
+            where=where.value,
+            error=in_short(error),
+            **fields,
+        )
 
     @contextmanager
     def pass_over(self, where: Where, **fields: object) -> Iterator[None]:
-        """Do something with one object, and go on behind it if that raises an unexpected exception.
+        """Process one object, and go on if that raises an unexpected exception.
 
-        What a request raises is not the object's: it passes through, to be tried again as a whole.
+        Failures of requests are not the object's: they pass through, to be retried as a whole.
         """
         try:
             yield

@@ -1,4 +1,4 @@
-"""Indexes that take what they can: an object that one cannot take costs no other its place."""
+"""Guards of indexes, which confine an exception to the object that caused it."""
 
 from collections.abc import Collection
 
@@ -9,34 +9,34 @@ from hazelcast_sidecar.kube.objects import Metadata
 
 
 class Guarded:
-    """Passes on to an index what it is fed with; what raises is passed over.
+    """Guard that passes objects on to an index, and catches exceptions.
 
     Args:
-        index: takes the objects.
-        faults: takes what that raises.
+        index: receives the objects.
+        faults: receives exceptions.
     """
 
     def __init__(self, index: Watched, faults: Faults) -> None:
         self._index, self._faults = index, faults
 
     def upsert(self, item: Metadata) -> None:
-        """Take an object that is new, or changed."""
+        """Add a new object, or update a changed one."""
         with self._faults.pass_over(Where.INDEX, namespace=item.namespace, name=item.name):
             self._index.upsert(item)
 
     def remove(self, item: Metadata) -> None:
-        """Take out an object that has gone."""
+        """Remove an object that has gone."""
         with self._faults.pass_over(Where.INDEX, namespace=item.namespace, name=item.name):
             self._index.remove(item)
 
     def retain(self, uids: Collection[str]) -> None:
-        """Take out all objects but these."""
+        """Remove all objects but these."""
         with self._faults.pass_over(Where.INDEX):
             self._index.retain(uids)
 
 
 class GuardedIndex(Guarded):
-    """The same for an index that is told of the beginning of a list."""
+    """Guard of an index that is notified of the beginning of a list."""
 
     def __init__(self, index: Index, faults: Faults) -> None:
         super().__init__(index, faults)

@@ -1,11 +1,11 @@
-"""A reflector: keeps an index like the API server's, by a list and then watches.
+"""A reflector, which keeps an index in sync with the API server by a list and then watches.
 
-It survives whatever happens in between: a version too old to watch from (410), a restarted API server, a
-connection that is cut, too many requests (429). Between attempts it waits, longer each time, with jitter, so
-that many replicas do not come back at the same moment.
+It survives any failure: a version too old to watch from (410), a restarted API server, a broken connection,
+too many requests (429). Between attempts it waits, longer each time, with jitter, so that many replicas do
+not retry at the same moment.
 
-Every ten minutes or so it lists again: a second line, for a change that was not understood, or was lost by a
-fault of ours. That takes a page at a time, and the index is never without what is still there.
+Every ten minutes or so it lists again: a second line of defence, for a change that was misunderstood, or lost
+by a bug of ours. That takes a page at a time, and the index always has what still exists.
 """
 
 import asyncio
@@ -26,29 +26,29 @@ from hazelcast_sidecar.kube.objects import Kind, Metadata, Partial
 from hazelcast_sidecar.runtime.log import LogLine
 
 _RELIST_SECONDS = 600.0
-"""From one list to the next, give or take a quarter: replicas do not list at the same moment."""
+"""Interval of lists, give or take a quarter: replicas do not list at the same moment."""
 
-_PAUSE_SECONDS = 0.2  # a proxy that ends every watch at once must not be hammered
+_PAUSE_SECONDS = 0.2  # a proxy that ends every watch at once must not be flooded
 
 
 class Watched(Protocol):
-    """What is fed with objects that nobody here writes."""
+    """An index of objects that others write."""
 
     def upsert(self, item: Metadata) -> None:
-        """This one is new, or changed."""
+        """Add a new object, or update a changed one."""
 
     def remove(self, item: Metadata) -> None:
-        """This one has gone."""
+        """Remove an object that has gone."""
 
     def retain(self, uids: Collection[str]) -> None:
-        """A list has ended, and had only these."""
+        """Keep only these objects, at the end of a list."""
 
 
 class Index(Watched, Protocol):
-    """What a reflector feeds."""
+    """An index that a reflector feeds."""
 
     def begin(self, version: str) -> None:
-        """A list begins, as of this version; its objects follow, each as a change."""
+        """Begin a list of this version; its objects follow, each as a change."""
 
 
 class FanOut:
@@ -58,26 +58,26 @@ class FanOut:
         self._indexes = (first, second)
 
     def begin(self, version: str) -> None:
-        """A list begins; there are no answers that could be older or newer than it."""
+        """Begin a list, which these indexes need not know."""
 
     def upsert(self, item: Metadata) -> None:
-        """This one is new, or changed."""
+        """Add a new object, or update a changed one."""
         for index in self._indexes:
             index.upsert(item)
 
     def remove(self, item: Metadata) -> None:
-        """This one has gone."""
+        """Remove an object that has gone."""
         for index in self._indexes:
             index.remove(item)
 
     def retain(self, uids: Collection[str]) -> None:
-        """A list has ended, and had only these."""
+        """Keep only these objects, at the end of a list."""
         for index in self._indexes:
             index.retain(uids)
 
 
 class Watcher(ABC):
-    """Watches objects of one kind, whatever happens."""
+    """Watcher of objects of one kind, which survives any failure."""
 
     def __init__(self, api: Api, kind: Kind, metrics: ControllerMetrics, log: LogLine) -> None:
         self._api, self._kind, self._metrics, self._log = api, kind, metrics, log
@@ -86,7 +86,7 @@ class Watcher(ABC):
         self._waits = Backoff()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Watch until cancelled."""
         while True:
             try:
                 if self._must_list():
@@ -107,8 +107,8 @@ class Watcher(ABC):
                     seconds=seconds,
                 )
                 await asyncio.sleep(seconds)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the watch goes on
-                # Not where it was: there it may meet the same again.
+            except Exception as error:  # noqa: BLE001 - after any failure, the watch goes on
+                # with a longer wait, as the same failure may happen again
                 self._version = ""
                 seconds = self._waits.next_delay(error)
                 self._faults.note(Where.WATCH, error, kind=self._kind.name, seconds=seconds)
@@ -123,11 +123,11 @@ class Watcher(ABC):
 
     @abstractmethod
     async def _watch(self) -> None:
-        """Take in the changes of one watch, and move the version on."""
+        """Process the changes of one watch, and advance the version."""
 
 
 class Reflector(Watcher):
-    """Feeds one index with the objects of one kind that have some labels."""
+    """Reflector, which feeds one index with the objects of one kind that have some labels."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
         self, api: Api, kind: Kind, selector: str, index: Index, metrics: ControllerMetrics, log: LogLine
@@ -143,14 +143,14 @@ class Reflector(Watcher):
         return super()._must_list() or asyncio.get_running_loop().time() >= self._due
 
     async def _list(self) -> None:
-        # Set first: a list that is refused again and again must not take the place of the watches.
+        # Set first: a list that is refused again and again must not keep watches from starting.
         self._due = asyncio.get_running_loop().time() + _RELIST_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311
         uids: set[str] = set()
         version = ""
         async for page in self._api.pages(self._kind, Partial, labelSelector=self._selector):
             if not version:
                 version = page.metadata.resource_version
-                # From here on it must be completed: no watch goes on where the index is partly newer.
+                # From here on it must be completed: no watch continues while the index is partly newer.
                 self._version = ""
                 self._index.begin(version)
             for item in page.items:
@@ -169,4 +169,4 @@ class Reflector(Watcher):
                 elif change != "BOOKMARK":
                     self._index.upsert(item.metadata)
                 self._version = item.metadata.resource_version
-                self._waits.reset()  # not with a list: where no watch lasts, lists would follow each other
+                self._waits.reset()  # not after a list: if no watch lasts, lists would follow each other

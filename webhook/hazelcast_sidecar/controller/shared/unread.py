@@ -1,4 +1,4 @@
-"""Objects that were passed over, as they could not be read: counted all, logged now and then."""
+"""Unreadable objects, which are skipped, counted, and logged now and then."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -14,16 +14,16 @@ _BURST, _PER_SECOND = 1, 1 / 60
 """Lines of the log about objects of one kind: anyone may make many such objects."""
 
 _MAX_SHOWN = 300
-"""Characters of an error, which may repeat what is in the object."""
+"""Characters of an error that are logged; it may repeat what is in the object."""
 
 
 class UnreadObjects:
-    """Takes note of objects that were passed over.
+    """Recorder of unreadable objects.
 
     Args:
-        metrics: count each.
-        log: takes the first of a kind of objects, and then one a minute.
-        clock: seconds, from any point on.
+        metrics: count all.
+        log: receives the first of a kind of objects, and then one a minute.
+        clock: a clock in seconds.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class UnreadObjects:
 
         Args:
             kind: of the object.
-            name: its name, behind its namespace and a slash; empty where it is not known.
-            why: what reading it raised.
+            name: namespace/name; empty if unknown.
+            why: the exception of reading it.
         """
         reason = "long" if isinstance(why, TooLongError) else "malformed"
         self._metrics.unread.labels(kind.name, reason).inc()
         shown = in_words(why)[:_MAX_SHOWN]
-        self._log(kind.name, "object passed over", "warning", kind=kind.name, name=name, why=shown)
+        self._log(kind.name, "unreadable object skipped", "warning", kind=kind.name, name=name, why=shown)

@@ -1,0 +1,82 @@
+"""The language of code and documents: words that have better ones, and docstrings that begin with a verb."""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "webhook" / "hazelcast_sidecar"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *PACKAGE.rglob("*.yaml")])
+
+BETTER = {
+    r"somebody|nobody": "a user, others, no one, no ...",
+    r"whoever|whatever": "any, everything that, even if",
+    r"anew": "again; recreate",
+    r"told": "reported, notified, by default",
+    r"stands": "is, conflicts with",
+    r"mend(s|ed)?": "fix, repair, correct",
+    r"(?<!there )(?<!it )is no(?! longer\b| more\b)": "is not a ...",
+    r"he|him": "they, the user",
+}
+"""Words and what to write instead; see docs/glossary.md for the terms."""
+
+FRAGMENTS = re.compile(
+    r"(?:An?|The|All|Any|Each|Every|It|Its|No|None|Nothing|Of|One|Some|Something|Those|What|When|Where|Whether|Which"
+    r"|Who|Whom|Why|How|Until)\b"
+)
+
+
+def words_of(source: str) -> Iterator[tuple[int, str]]:
+    """Yield the comments and strings of a module, with their first lines."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type in (tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", -1)):
+            yield token.start[0], token.string
+
+
+def worse_words(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the words of a text that have better ones, with the number of line breaks before each."""
+    for pattern, instead in BETTER.items():
+        for found in re.finditer(rf"(?i)\b(?:{pattern})\b", text):
+            yield text.count("\n", 0, found.start()), f"{found[0]!r}: write {instead}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_words_of_a_module_are_the_usual_ones(path: Path) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line + below}: {sentence}"
+        for line, text in words_of(path.read_text(encoding="utf-8"))
+        for below, sentence in worse_words(text)
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_words_of_a_document_are_the_usual_ones(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"`[^`\n]*`", "``", text)  # names of tests and the like are quoted
+    found = [f"{path.relative_to(ROOT)}:{line + 1}: {sentence}" for line, sentence in worse_words(text)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_functions_docstring_begins_with_a_verb(path: Path) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}: {docstring.splitlines()[0]}"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (docstring := ast.get_docstring(node))
+        and FRAGMENTS.match(docstring)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_words_with_better_ones_are_found() -> None:
+    text = "somebody is no User,\nit is no longer there; whatever stands, he told him anew to mend it"
+    assert len(list(worse_words(text))) == 9
+    assert not list(worse_words("there is no Pod; it understands, amends and recommends the shelter"))
