@@ -17,6 +17,7 @@ INJECTED = [
     "dns-none.yaml",
     "document-end.yaml",
     "empty-lists.yaml",
+    "empty-values-with-anchors.yaml",
     "guaranteed.yaml",
     "helm-create.yaml",
     "host-network-yes.yaml",

@@ -211,7 +211,10 @@ def _inject_workload(
     return result._replace(operations=[*copied, *result.operations], warnings=decided.warnings)
 
 
-_EMPTY = re.compile(r"\[[ \t\r\n]*\]|\{[ \t\r\n]*\}|~|null|Null|NULL|")
+PROPERTIES = r"(?:[&!][^\s,\[\]{}]*(?:[ \t]+|\Z))*"
+"""Anchors and tags before a value, as a regular expression."""
+
+_EMPTY = re.compile(rf"{PROPERTIES}(?:\[[ \t\r\n]*\]|\{{[ \t\r\n]*\}}|~|null|Null|NULL|)")
 _GRACE = ("spec", "terminationGracePeriodSeconds")
 _LABEL = ("metadata", "labels", GROUP)
 

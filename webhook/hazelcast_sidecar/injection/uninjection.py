@@ -4,12 +4,14 @@ The status annotation says what was done. Injection creates missing lists and ma
 when they are empty again.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from hazelcast_sidecar.injection.manifests import (
+    PROPERTIES,
     Object,
     Result,
     annotations_of,
@@ -165,5 +167,6 @@ def _restored(path: str, was: Mapping[str, str]) -> Operation:
     text = was.get(path)
     if text is None:
         return {"op": "remove", "path": path}
-    value: Any = [] if text.startswith("[") else {} if text.startswith("{") else None
+    bare = re.sub(rf"\A{PROPERTIES}", "", text)
+    value: Any = [] if bare.startswith("[") else {} if bare.startswith("{") else None
     return {"op": "replace", "path": path, "value": value, "text": text}
