@@ -11,7 +11,8 @@ OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
 export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fuzz bench lint format certs images sbom audit uninstall e2e test-faults lock clean
+.PHONY: help demo test quick fuzz coverage mutants bench lint format certs images sbom audit uninstall e2e test-faults lock \
+  clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,12 @@ fuzz: .venv/.fuzz ## Feed the reviews mutated bodies for FUZZ_SECONDS (60); what
 
 bench: .venv/.dev ## Measure speed; tables, and JSON in build/bench (ARGS='hotpath --quick' for one part; needs Go)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+coverage: .venv/.dev ## Measure which lines and branches the tests run; fails where it is less of the core than it was
+	$(BIN)/python -m tests.mutants.measure
+
+mutants: .venv/.dev ## Put small faults into the code and count which the tests notice (ARGS='--area checks --count 10')
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 lint: .venv/.dev ## Check style, types and the floors of the architecture
 	$(BIN)/ruff format --check
