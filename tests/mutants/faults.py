@@ -63,7 +63,7 @@ def _places(tree: ast.Module) -> Iterator[tuple[int, ast.expr | ast.stmt, int]]:
     place = 0
     while waiting:
         node, in_function, line = waiting.pop()
-        if isinstance(node, _NOT_MUTATED) or _only_says(node):
+        if isinstance(node, _NOT_MUTATED) or _only_says(node) or _is_precaution(node):
             continue
         line = node.lineno if isinstance(node, ast.stmt) else line
         if in_function and isinstance(node, _NODES):
@@ -83,6 +83,11 @@ def _only_says(node: ast.AST) -> bool:
         isinstance(called, ast.Attribute | ast.Name)
         and (called.attr if isinstance(called, ast.Attribute) else called.id) in _SAYS
     )
+
+
+def _is_precaution(node: ast.AST) -> bool:
+    """Whether it only matters where something else is wrong: `zip(..., strict=True)`."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def _change(node: ast.expr | ast.stmt) -> bool:  # noqa: C901 - a case for each kind of fault

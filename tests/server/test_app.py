@@ -1,5 +1,6 @@
 """The server over real TLS: reviews, refusals, and the admin port."""
 
+import asyncio
 import json
 import ssl
 from io import BytesIO
@@ -7,11 +8,17 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from yarl import URL
 
 from hazelcast_sidecar.injection import pod_decision
 from hazelcast_sidecar.model.admission_review import MAX_REVIEW_BYTES
+from hazelcast_sidecar.runtime.address import Address
+from hazelcast_sidecar.runtime.connections import Bounds, Connections
+from hazelcast_sidecar.runtime.listening import listen
 from hazelcast_sidecar.server import app
 from hazelcast_sidecar.server.app import MUTATE_PODS, MUTATE_WORKLOADS
+from hazelcast_sidecar.server.tls import ServedCertificate
 from tests.conftest import ours, patched, pod, review_of
 from tests.server.conftest import TlsFiles, Webhook
 
@@ -28,6 +35,42 @@ async def test_a_review_is_answered_with_a_patch(webhook: Webhook) -> None:
 async def test_the_query_that_the_api_server_adds_changes_nothing(webhook: Webhook) -> None:
     async with webhook.http.post(f"{webhook.url}{MUTATE_PODS}?timeout=5s", json=review_of(pod())) as response:
         assert response.status == 200
+
+
+@pytest.mark.parametrize("path", ["{url}" + MUTATE_PODS, MUTATE_PODS])
+@pytest.mark.parametrize("pause", [0, 0.1])
+async def test_the_path_may_be_a_whole_url_and_the_body_may_come_behind_its_head(
+    webhook: Webhook, tls: TlsFiles, path: str, pause: float
+) -> None:
+    """A proxy may send the one, and a slow network the other."""
+    where = URL(webhook.url)
+    assert where.host
+    reader, writer = await asyncio.open_connection(where.host, where.port, ssl=tls.client)
+    head = f"POST {path.format(url=webhook.url)}?timeout=5s HTTP/1.1\r\nHost: {where.authority}\r\n"
+    length = f"Content-Type: application/json\r\nContent-Length: {len(REVIEW)}\r\n\r\n"
+    writer.write(f"{head}{length}".encode())
+    await asyncio.sleep(pause)
+    writer.write(REVIEW)
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_port_that_closes_ends_connections_that_have_sent_nothing(tls: TlsFiles) -> None:
+    async def nothing(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response()
+
+    certificate, connections = ServedCertificate(tls.certificate, tls.key), Connections(Bounds())
+    port = await listen(
+        "--listen", web.Server(nothing), Address("127.0.0.1", 0), connections, lambda: certificate.context
+    )
+    reader, writer = await asyncio.open_connection(port.address.host, port.address.port)
+    async with asyncio.timeout(30):
+        while not len(connections):  # noqa: ASYNC110 - it knows of no event
+            await asyncio.sleep(0.01)
+        await port.cleanup()
+        assert await reader.read() == b""
+    writer.close()
 
 
 async def test_a_review_is_logged_in_one_line_and_counted(webhook: Webhook) -> None:

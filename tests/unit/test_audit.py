@@ -187,6 +187,21 @@ async def test_a_pod_that_changes_again_and_again_leaves_nothing() -> None:
     assert len(index._shared) <= 110  # noqa: SLF001 - what is kept is the point
 
 
+async def test_that_a_pod_goes_is_a_change() -> None:
+    index = DriftIndex()
+    index.upsert(injected("1"))
+    index.changed.clear()
+    index.remove(injected("2"))
+    assert not index.changed.is_set()
+    index.remove(injected("1"))
+    assert index.changed.is_set()
+    labelled = Metadata(uid="3", known_annotations=ours())
+    index.upsert(labelled)
+    assert list(index.unrecorded) == ["3"]
+    index.remove(labelled)
+    assert not index.unrecorded
+
+
 async def test_only_what_matters_counts_as_a_change() -> None:
     index = DriftIndex()
     index.upsert(injected("1"))

@@ -121,6 +121,13 @@ def test_a_deployment_has_its_replicas(available: int, state: State) -> None:
     assert controller.state == State.OK
 
 
+def test_a_deployment_that_says_nothing_of_replicas_has_one() -> None:
+    made = deployment("deployment.yaml", 1)
+    del made["spec"]["replicas"]
+    webhook, _ = installation.deployments(replace(EMPTY, webhook=made))
+    assert "1 of 1 replicas" in one([webhook], State.OK)
+
+
 def test_a_deployment_that_was_scaled_to_nothing_is_scaled_up_again() -> None:
     made = deployment("deployment.yaml", 0)
     made["spec"]["replicas"] = 0

@@ -1,6 +1,9 @@
 """Who falls when a port has no place, or no memory, left."""
 
+import asyncio
+import itertools
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -134,6 +137,20 @@ async def test_what_has_ended_takes_no_place_however_often_it_is_told(connection
 )
 def test_a_source_is_an_ipv4_address_or_an_ipv6_network(one: str, other: str, same: bool) -> None:  # noqa: FBT001
     assert (source_of(one) == source_of(other)) is same
+
+
+async def test_what_takes_too_long_is_looked_for_again_and_again(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hazelcast_sidecar.runtime.connections._SWEEP_SECONDS", 0)
+    monkeypatch.setattr(connections, "now", partial(next, itertools.count(1e6, 1e6)))  # weeks go by
+    sweeping = asyncio.create_task(connections.sweep())
+    for number in range(2):
+        connection = connections.add(f"a-{number}")
+        async with asyncio.timeout(30):
+            while not connection.reason:  # noqa: ASYNC110 - it knows of no event
+                await asyncio.sleep(0)
+    sweeping.cancel()
 
 
 async def test_large_reads_of_others_cost_no_review_under_way(

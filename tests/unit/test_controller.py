@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hazelcast_sidecar.controller.reconcile import reconciler
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, ManagedObjects, Standing
 from hazelcast_sidecar.controller.reconcile.reconciler import WorkQueue
 from hazelcast_sidecar.controller.shared import reflector as reflector_module
@@ -376,6 +377,19 @@ def test_waits_grow_up_to_a_bound_and_start_anew() -> None:
     assert 7.5 <= seconds[-1] <= 22.5
     waits.reset()
     assert waits.next_delay(OSError()) <= 0.3
+
+
+async def test_the_pause_of_all_workers_starts_short_again_after_a_success() -> None:
+    pause, error = reconciler._GlobalBackoff(), ApiError(503, "away")  # noqa: SLF001 - its waits are too long
+    for _ in range(8):
+        pause._end = 0  # noqa: SLF001 - as if it were over
+        pause.begin(error)
+    assert pause.begin(error) is None, "there is one already"
+    pause.reset()
+    pause._end = 0  # noqa: SLF001
+    seconds = pause.begin(error)
+    assert seconds
+    assert seconds < 1
 
 
 def test_the_server_is_waited_for_as_long_as_it_asks() -> None:

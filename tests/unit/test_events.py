@@ -213,6 +213,15 @@ async def test_so_many_wait_and_no_more(telling: Telling) -> None:
     assert len(telling.server.applied) == 50, "what waits for one who does not lead any more is not told"
 
 
+async def test_what_waited_in_one_term_takes_no_place_in_the_next(telling: Telling) -> None:
+    for number in range(300):
+        telling.tell(str(number))
+    await telling.settle()
+    dropped = telling.count("dropped")
+    telling.tell("in the next term")
+    assert telling.count("dropped") == dropped
+
+
 async def test_one_namespace_neither_fills_the_places_nor_keeps_the_turns_of_others(telling: Telling) -> None:
     for number in range(1100):
         telling.tell(str(number), namespace="loud")

@@ -1,7 +1,13 @@
-"""The limit of open files, in a program of its own: limits hold for a whole process."""
+"""The limit of open files; it holds for a whole process, so one that is lowered for good has its own."""
 
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+
+import pytest
+
+from hazelcast_sidecar.runtime.listening import _allow_open_files
 
 PROGRAM = """
 import resource
@@ -27,3 +33,24 @@ def test_the_limit_of_open_files_is_raised_to_what_is_needed_and_may_be_had() ->
     assert enough.startswith("600 ")
     assert 800 < int(needed.split()[0]) < 1500
     assert all_there_is == "1500 1500"
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    """A low soft limit, which can be raised again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 600), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("few_files")
+def test_the_limit_of_open_files_is_never_lowered() -> None:
+    before, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _allow_open_files(10)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == before
+    _allow_open_files(400)
+    raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert raised > 800
+    _allow_open_files(10)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == raised

@@ -316,6 +316,14 @@ def test_a_member_written_by_hand_is_not_doubled(image: str) -> None:
         ),
         (
             pod(
+                ours(native_sidecar="false"),
+                resources={"requests": {"memory": "1Gi"}},
+                containers=[{"name": "a", "resources": {"requests": {"memory": "600Mi"}}}],
+            ),
+            ["spec.resources.requests.memory: 1Gi is less than", "the member (512Mi)"],
+        ),
+        (
+            pod(
                 resources={"requests": {"memory": "1Gi"}},
                 initContainers=[
                     {
