@@ -35,7 +35,7 @@ from tests.apiserver.control_plane import (
 from tests.harness.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
-ACTIVE_SECONDS = 60
+ACTIVE_SECONDS = 180
 
 
 @pytest.fixture(scope="session")
@@ -178,7 +178,7 @@ class WebhookServer:
         request |= {"resource": {"group": "", "version": "v1", "resource": "pods"}}
         review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
         context = ssl.create_default_context(cadata=self.ca.decode())
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=5)
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=60)
         with contextlib.closing(connection):
             headers = {"Content-Type": "application/json"}
             connection.request("POST", "/mutate/pods", json.dumps(review), headers)

@@ -38,8 +38,8 @@ from tests.harness.ports import free_ports
 
 GO_MODULES = Path(__file__).parent / "go"
 PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
-READY_SECONDS = 120
-STOP_SECONDS = 10
+READY_SECONDS = 300
+STOP_SECONDS = 60
 SHOWN_LOG_LINES = 20
 
 
@@ -156,7 +156,7 @@ def _last_lines(text: str) -> str:
 
 def get(port: int, path: str) -> tuple[int, str]:
     """The status and the body of a GET from a port of this machine, without TLS."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with contextlib.closing(connection):
         connection.request("GET", path)
         response = connection.getresponse()
@@ -359,7 +359,7 @@ class ControlPlane:
 
     def _etcd(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Make one request of etcd, which has JSON for whoever does not speak gRPC."""
-        connection = http.client.HTTPConnection(urlsplit(self._etcd_url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(self._etcd_url).netloc, timeout=60)
         with contextlib.closing(connection):
             connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
             response = connection.getresponse()
@@ -382,7 +382,7 @@ class ControlPlane:
     ) -> Answer:
         """Make one request as the administrator; unlike kubectl, the answer keeps its status code."""
         context = ssl.create_default_context(cafile=self.ca_file)
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=30)
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=60)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type}
         with contextlib.closing(connection):
             connection.request(method, path, None if body is None else json.dumps(body), headers)

@@ -55,11 +55,11 @@ ON_REQUEST = {"PodDisruptionBudget": "disruptionBudget", "NetworkPolicy": "netwo
 """What is there only where a Pod's record asks for it, and by which field."""
 MERGE = "application/merge-patch+json"
 LEASE_SECONDS = 5
-APPEAR_SECONDS = 60.0  # what is promised is one, and printed; a busy machine gets room
+APPEAR_SECONDS = 180.0  # what is promised is one, and printed; a busy machine gets room
 _PARSED = parse({f"{PREFIX}inject": "true"}, DefaultSpecs(Settings()).of("default"))
 assert isinstance(_PARSED, SidecarSpec)
 _SPEC: SidecarSpec = _PARSED
-TELL_SECONDS = 60.0
+TELL_SECONDS = 180.0
 TODAYS = fingerprint(_SPEC, Settings().run_as_user)
 """What today's settings give a Pod with no further annotations."""
 SETTLE_SECONDS = 1.0  # how long something that must not happen is waited for

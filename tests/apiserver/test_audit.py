@@ -55,8 +55,8 @@ from tests.conftest import ours, patched, response_in, review_of
 
 pytestmark = pytest.mark.apiserver
 
-FOUND_SECONDS = 60.0
-GOES_SECONDS = 60.0
+FOUND_SECONDS = 180.0
+GOES_SECONDS = 180.0
 LATER_SECONDS = 10.0  # what cannot go now is tried again then
 STAYS_SECONDS = 3.5  # repair looks every two
 QUICK = ("--audit-interval", "1s", "--repair-after", "1s")

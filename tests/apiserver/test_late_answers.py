@@ -26,7 +26,7 @@ from tests.harness.answers import Answers
 
 pytestmark = pytest.mark.apiserver
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 """As long as a busy machine may need; without a cure it would be for ever."""
 
 shipped = fixtures.shipped

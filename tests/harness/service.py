@@ -23,8 +23,8 @@ from tests.harness.ports import free_ports
 LAG_SECONDS = 1.0
 """From what happens to a replica until new connections are led otherwise."""
 _LOOK_SECONDS = 0.1
-_READY_SECONDS = 60
-_STOP_SECONDS = 10
+_READY_SECONDS = 300
+_STOP_SECONDS = 60
 
 
 class Replica:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 120
 """For what the server ends itself after ten seconds, on a machine with other things to do."""
 
 

@@ -70,7 +70,7 @@ class Victim(Server):
 
     def stop(self) -> None:
         self.program.send_signal(signal.SIGTERM)
-        self.program.wait(timeout=20)
+        self.program.wait(timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")

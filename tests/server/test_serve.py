@@ -20,7 +20,7 @@ from tests.conftest import patched, pod, review_of
 from tests.harness.ports import free_ports
 from tests.server.conftest import TlsFiles
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 """For what takes a second or two, on a machine with much else to do."""
 
 INJECTED = "a Hazelcast member was injected"
