@@ -20,8 +20,9 @@ help: ## Show this list
 demo: .venv/.demo ## Run two replicas with real Hazelcast members and the real webhook on this machine
 	@$(BIN)/hazelcast-sidecar demo $(ARGS)
 
-test: .venv/.dev ## Run the tests: core, server, real members, a real kube-apiserver (ARGS='-k name' for some)
-	$(BIN)/pytest $(ARGS)
+# More processes than a small machine has cores: most tests wait for other programs.
+test: .venv/.dev ## Run the tests, side by side: core, server, real members, a real kube-apiserver (ARGS='-k name' for some)
+	$(BIN)/pytest $(or $(ARGS),-n 4)
 
 quick: .venv/.dev ## Run the tests of the inner loop in seconds: unit, golden and command line
 	$(BIN)/pytest -n 2 --hypothesis-profile=quick tests/unit tests/golden tests/cli $(ARGS)
