@@ -232,9 +232,9 @@ def test_losing_the_members_is_told_once() -> None:
 
 def test_joining_another_group_is_told() -> None:
     before = deployment(None, ours())
-    assert warnings(deployment(None, ours(group="all")), before) == (
-        'injected: each Pod gets a Hazelcast member, group "all", cluster "dev"',
-    )
+    joined, lost = warnings(deployment(None, ours(group="all")), before)
+    assert joined == 'injected: each Pod gets a Hazelcast member, group "all", cluster "dev"'
+    assert lost.startswith('members of the groups "shop" and "all" do not look for each other: ')
 
 
 @pytest.mark.parametrize("where", ["own", "of_template"])
@@ -343,15 +343,22 @@ def test_pods_that_are_spread_may_keep_backups_on_other_nodes() -> None:
         ({"image": "hazelcast/hazelcast:5.6.0"}, {}, "Hazelcast 5.6 and 5.7 form no common cluster"),
         ({"image": "r.example:5000/hz:5.6.0-slim@sha256:" + "0" * 64}, {}, "5.6 and 5.7 form no common"),
         ({"image": "hazelcast/hazelcast:5.7.1"}, {}, None),
-        ({"image": "hazelcast/hazelcast:latest"}, {}, None),
-        ({"image": "hazelcast/hazelcast"}, {}, None),
-        ({"image": "hazelcast/hazelcast:5.6.0"}, {"cluster_name": "new"}, None),
+        ({"image": "hazelcast/hazelcast:latest"}, {}, "whose tags do not say their releases"),
+        (
+            {},
+            {"image": "hazelcast/hazelcast"},
+            "images hazelcast/hazelcast:5.7.0 and hazelcast/hazelcast, whose",
+        ),
+        ({}, {"image": "mirror.example/hazelcast:5.7.0"}, None),
+        ({"image": "hazelcast/hazelcast:latest"}, {"image": "hazelcast/hazelcast:latest"}, None),
+        ({"image": "hazelcast/hazelcast:5.6.0"}, {"cluster_name": "new"}, 'clusters "dev" and "new"'),
         ({"port": "6000"}, {}, "members on port 6000 and members on port 5701 do not find each other"),
         ({}, {"clients": "pod"}, "on port 5701 and members on port 5702 do not find each other"),
         ({"clients": "pod", "port": "5700"}, {}, None),
-        ({"port": "6000"}, {"cluster_name": "new"}, None),
+        ({"port": "6000"}, {"cluster_name": "new"}, 'clusters "dev" and "new" do not join each other'),
+        ({}, {"group": "other"}, 'groups "shop" and "other" do not look for each other'),
         ({}, {"backups": "node"}, "backups any and node form no common cluster"),
-        ({"backups": "zone"}, {"backups": "node", "cluster_name": "new"}, None),
+        ({"backups": "zone"}, {"backups": "node", "cluster_name": "new"}, 'clusters "dev" and "new"'),
     ],
 )
 def test_a_change_between_members_that_form_no_cluster_is_told(

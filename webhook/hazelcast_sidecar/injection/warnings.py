@@ -6,6 +6,7 @@ Each is one sentence that says what will happen and what to do instead; kubectl 
 import re
 from decimal import Decimal
 
+from hazelcast_sidecar.injection.compatibility import Membership, separation
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind
 from hazelcast_sidecar.names import PREFIX
@@ -91,31 +92,15 @@ def advise_workload(kind: WorkloadKind, workload: Workload, spec: SidecarSpec) -
     return tuple(warnings)
 
 
-def advise_change(before: SidecarSpec, after: SidecarSpec) -> tuple[str, ...]:
-    """Return warnings about what a rollout changes.
+def advise_change(before: Membership, after: Membership) -> tuple[str, ...]:
+    """Return warnings about what a rollout changes: whether entries pass from the old Pods to the new."""
+    return tuple(f"{reason}: {_NOT_PASSED}" for reason in separation(before, after))
 
-    Source: Hazelcast documentation, "Rolling Upgrades": between minor versions they are for the Enterprise
-    edition.
-    """
-    if before.cluster_name != after.cluster_name:
-        return ()
-    warnings = []
-    lost = "so entries do not pass from the old Pods to the new"
-    old, new = _minor(before.image), _minor(after.image)
-    if old and new and old != new:
-        warnings.append(
-            f"members of Hazelcast {old} and {new} form no common cluster in the open-source edition, "
-            f"{lost}; give the new one another {PREFIX}cluster-name"
-        )
-    if before.backups != after.backups:
-        warnings.append(
-            f"members with {PREFIX}backups {before.backups} and {after.backups} form no common cluster: the "
-            "first new member ends, and the rollout stops; give the new ones a "
-            f"{PREFIX}cluster-name of their own, to which entries do not pass"
-        )
-    if (was := before.ports.members) != (port := after.ports.members):
-        warnings.append(f"members on port {was} and members on port {port} do not find each other, {lost}")
-    return tuple(warnings)
+
+_NOT_PASSED = (
+    "entries do not pass from the old Pods to the new, and are lost with the last of the old; to keep them, "
+    "run the new beside the old as a workload of its own and copy them"
+)
 
 
 def _unavailable(workload: Workload, replicas: int) -> int:
@@ -126,13 +111,6 @@ def _unavailable(workload: Workload, replicas: int) -> int:
         percent = re.fullmatch(r"([0-9]{1,3})%", given, re.ASCII)
         return replicas * int(percent[1]) // 100 if percent else 0
     return given or 0
-
-
-def _minor(image: str) -> str:
-    """Return 5.7 of hazelcast/hazelcast:5.7.0-slim; empty if the tag is not a version."""
-    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
-    parts = tag.partition("-")[0].split(".")
-    return ".".join(parts[:2]) if len(parts) > 1 and all(part.isdecimal() for part in parts) else ""
 
 
 def _mebibytes(count: Decimal) -> str:

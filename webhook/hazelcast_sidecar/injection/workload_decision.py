@@ -29,6 +29,7 @@ import msgspec
 
 from hazelcast_sidecar.errors import Problem
 from hazelcast_sidecar.injection import pod_decision, propagation
+from hazelcast_sidecar.injection.compatibility import membership_of
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
 from hazelcast_sidecar.injection.pod_decision import Decision, Deny, Inject, Reason, Restore, Skip
 from hazelcast_sidecar.injection.propagation import Copying
@@ -224,11 +225,12 @@ _OUTDATED = (
 
 def _advice(now: _State, then: _State | None) -> Iterator[str]:
     match now.decision:
-        case Inject(spec=spec):
+        case Inject(spec=spec, group=group):
             yield from advise(now.pod, spec)
             yield from advise_workload(now.kind, now.workload, spec)
             if then is not None and isinstance(then.decision, Inject):
-                yield from advise_change(then.decision.spec, spec)
+                was = membership_of(then.decision.spec, then.decision.group)
+                yield from advise_change(was, membership_of(spec, group))
         case Skip(reason=Reason.NOT_REQUESTED) if INJECT not in now.own:
             yield from pod_decision.forgotten({**now.own, **now.copying.annotations})
         case Skip(reason=Reason.ALREADY_INJECTED) if now.is_outdated:
