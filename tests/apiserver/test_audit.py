@@ -540,13 +540,32 @@ def test_a_drifted_pod_that_would_be_refused_today_stays(
     """A default that has changed collides with a port of the application."""
     assert may_evict is None
     settings = tmp_path / "settings.yaml"
-    settings.write_text("defaults: {port: '6000'}\n")
+    settings.write_text("defaults: {metrics: 'true', metrics-port: '6000'}\n")
     obj = pod("shop-a", replica_set(cluster, namespace, "shop"))
     obj["spec"]["containers"][0]["ports"] = [{"containerPort": 6000}]
     create(cluster, namespace, injected(obj))
     with controller(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
         until(GOES_SECONDS, "it is left", lambda: len(running.said("not evicted")) == 1)
         assert "it would be denied now" in running.said("not evicted")[0]["why"]
+        stays_so(lambda: going(cluster, namespace) == set())
+        assert running.metric("evictions_total") == 0
+
+
+@pytest.mark.slow
+def test_drifted_pods_whose_new_members_would_form_another_cluster_stay(
+    cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path, may_evict: None
+) -> None:
+    """Another minor release as the new default: one Pod after the other would take its entries with it."""
+    assert may_evict is None
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("defaults: {image: 'hazelcast/hazelcast:5.8.0'}\n")
+    owner = replica_set(cluster, namespace, "shop")
+    for name in ("shop-a", "shop-b"):
+        create(cluster, namespace, injected(pod(name, owner)))
+    with controller(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
+        until(FOUND_SECONDS, "both have drifted", lambda: running.metric("drifted_pods") == 2)
+        sentence = "members of Hazelcast 5.7 and 5.8 form no common cluster"
+        assert "entries do not pass" in wait_for_sentence(cluster, namespace, "Drifted", sentence)["message"]
         stays_so(lambda: going(cluster, namespace) == set())
         assert running.metric("evictions_total") == 0
 

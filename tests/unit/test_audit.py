@@ -88,13 +88,43 @@ def test_a_group_that_is_a_default_today_is_another() -> None:
     assert detector().drifted(record("1", group="mine")) is None
 
 
-def test_a_pod_that_a_policy_injected_drifts_with_its_group_alone() -> None:
-    """An admission policy cannot make a fingerprint: nothing is said of the rest."""
+def test_a_pod_that_a_policy_injected_drifts_with_its_cluster_alone() -> None:
+    """An admission policy cannot make a fingerprint: only what the status annotation names is compared."""
     unknown = msgspec.structs.replace(record("1", port="6000"), fingerprint=UNKNOWN)
     assert detector().drifted(unknown) is None
-    assert detector(defaults={"image": "hazelcast:6"}).drifted(unknown) is None
+    assert detector(defaults={"log-level": "DEBUG"}).drifted(unknown) is None
+    assert detector(defaults={"image": "hazelcast/hazelcast:5.8.0"}).drifted(unknown)
     assert detector(defaults={"group": "all"}).drifted(unknown)
     assert detector().drifted(msgspec.structs.replace(unknown, fingerprint="")), "an older version's"
+
+
+@pytest.mark.parametrize(
+    ("defaults", "reason"),
+    [
+        ({"image": "hazelcast/hazelcast:5.8.0"}, "members of Hazelcast 5.7 and 5.8 form no common cluster"),
+        ({"image": "hazelcast/hazelcast:latest"}, "whose tags do not say their releases"),
+        ({"port": "6000"}, "members on port 5701 and members on port 6000 do not find each other"),
+        ({"clients": "pod"}, "members on port 5701 and members on port 5702 do not find each other"),
+        ({"cluster-name": "prod"}, 'members of the clusters "dev" and "prod" do not join each other'),
+        ({"group": "all"}, 'and "all" do not look for each other'),
+        ({"backups": "node"}, "backups any and node form no common cluster"),
+    ],
+)
+def test_a_pod_in_whose_place_a_member_of_another_cluster_would_come_is_not_repairable(
+    defaults: dict[str, str], reason: str
+) -> None:
+    """Repair would take the Pods one by one, and with the last of them all entries."""
+    verdict = detector(defaults=defaults).drifted(record("1"))
+    assert verdict
+    assert not verdict.repairable
+    assert reason in verdict.sentence
+    assert "entries do not pass" in verdict.sentence
+
+
+def test_a_pod_in_whose_place_a_member_of_the_same_cluster_would_come_is_repairable() -> None:
+    verdict = detector(defaults={"image": "mirror.example/hazelcast:5.7.1"}).drifted(record("1"))
+    assert verdict
+    assert verdict.repairable
 
 
 def test_what_the_annotations_mean_today_may_be_no_member_at_all() -> None:
@@ -127,7 +157,7 @@ def test_a_pod_that_would_get_no_member_is_missed_and_not_repairable(
 
 
 def test_a_drifted_pod_in_whose_place_none_would_have_a_member_is_not_to_be_made_anew() -> None:
-    drifted = detector(defaults={"port": "6000"}).drifted(record("1"))
+    drifted = detector(defaults={"log-level": "DEBUG"}).drifted(record("1"))
     assert drifted
     assert unless_excluded(drifted, "ns", Selected.YES) == drifted
     excluded = unless_excluded(drifted, "ns", Selected.NAMESPACE_EXCLUDED)

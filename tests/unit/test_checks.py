@@ -562,7 +562,7 @@ def test_a_missed_pod_where_nobody_knows_whether_the_webhook_is_asked(part: str)
 
 def test_a_drifted_pod_in_whose_place_none_would_have_a_member_is_not_restarted() -> None:
     snapshot = replace(
-        changed_configuration(_with_chosen_namespaces), settings=settings("defaults: {port: 5702}")
+        changed_configuration(_with_chosen_namespaces), settings=settings("defaults: {log-level: DEBUG}")
     )
     (finding,) = pods.drifted(snapshot)
     assert "a new Pod would have no member" in one([finding], State.WARNING)

@@ -6,6 +6,12 @@ import msgspec
 
 from hazelcast_sidecar.errors import in_one_sentence
 from hazelcast_sidecar.injection import intact, pod_decision
+from hazelcast_sidecar.injection.compatibility import (
+    Membership,
+    membership_of,
+    recorded_membership,
+    separation,
+)
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
 from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Restore, Skip
 from hazelcast_sidecar.kube.objects import Metadata
@@ -32,6 +38,10 @@ _ANEW = "recreate its workload's Pods, for example with `kubectl rollout restart
 _MISSED = f"it was created while the webhook was not called; {_ANEW}"
 _DRIFTED = f"the settings or the injector have changed; {_ANEW}"
 _UNRECORDED = f"an older version injected it; {_ANEW}"
+_SEPARATED = (
+    "the settings or the injector have changed, and new Pods would form another cluster, to which entries do "
+    "not pass: {}; to keep them, set the old value by annotation, or copy them to a workload with the new one"
+)
 _REFUSED = "it would be denied now: {}; correct its workload's Pod template"
 _NOT_INJECTED = {
     Selected.NAMESPACE_EXCLUDED: "the webhook is not asked in the namespace {}; give that the labels that "
@@ -68,6 +78,8 @@ class InjectedPod(msgspec.Struct, frozen=True, gc=False):
     of_workload: str
     """The group that it would have if neither annotations nor defaults name one."""
     fingerprint: str
+    membership: Membership
+    """Which cluster its member belongs to."""
 
 
 def injected_pod(pod: Metadata) -> InjectedPod | None:
@@ -82,7 +94,9 @@ def injected_pod(pod: Metadata) -> InjectedPod | None:
     made = controller_of(pod.owner_references) is not None
     # A bare Pod may have been unnamed when its group was derived from its name.
     of_workload = group_of_workload(workload_name(as_created(pod))) if made else found.group
-    return InjectedPod(pod.namespace, tuple(ours), found.group, of_workload, found.fingerprint)
+    return InjectedPod(
+        pod.namespace, tuple(ours), found.group, of_workload, found.fingerprint, recorded_membership(found)
+    )
 
 
 def as_created(pod: Metadata, spec: Spec | None = None) -> Pod:
@@ -156,11 +170,14 @@ class DriftDetector:
         spec = annotations.parse(dict(injected.ours), self._defaults.of(injected.namespace))
         if isinstance(spec, list):
             return Verdict(_REFUSED.format(in_one_sentence(spec)), repairable=False)
+        group = spec.group or injected.of_workload
+        if reasons := separation(injected.membership, membership_of(spec, group)):
+            return Verdict(_SEPARATED.format("; ".join(reasons)), repairable=False)
         if not injected.fingerprint:
             return Verdict(_UNRECORDED, repairable=True)
         # An admission policy may write no fingerprint, and then only the group can be compared.
         known = injected.fingerprint != UNKNOWN
-        now = fingerprint(spec, self._run_as_user) if known else UNKNOWN, spec.group or injected.of_workload
+        now = fingerprint(spec, self._run_as_user) if known else UNKNOWN, group
         return None if now == (injected.fingerprint, injected.group) else Verdict(_DRIFTED, repairable=True)
 
     def _decision(self, namespace: str, pod: Pod) -> pod_decision.Decision:
