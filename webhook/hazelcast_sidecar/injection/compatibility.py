@@ -62,7 +62,7 @@ def separation(before: Membership, after: Membership) -> tuple[str, ...]:
 
 
 def minor_release(image: str) -> str:
-    """5.7 of hazelcast/hazelcast:5.7.0-slim; nothing where the tag is no version."""
+    """5.7 of hazelcast/hazelcast:5.7.0-slim; nothing where the tag is not a version."""
     tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
     parts = tag.partition("-")[0].split(".")
     return ".".join(parts[:2]) if len(parts) > 1 and all(part.isdecimal() for part in parts) else ""
