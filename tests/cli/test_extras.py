@@ -40,12 +40,14 @@ WITHOUT: list[tuple[list[str], str]] = [
     (["serve", "--help"], "--tls-cert"),
     (["controller", "--help"], "--repair"),
     (["check", "--help"], "--pre"),
+    (["status", "--help"], "--all-namespaces"),
     (["demo", "--help"], "--exit"),
 ]
 NEEDING: list[tuple[list[str], str]] = [
     (["serve", "--tls-cert", "tls.crt", "--tls-key", "tls.key"], "cluster"),
     (["controller"], "cluster"),
     (["check"], "cluster"),
+    (["status"], "cluster"),
     (["explain", "deployment/shop"], "cluster"),
     (["demo"], "demo"),
 ]

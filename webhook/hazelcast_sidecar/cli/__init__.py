@@ -33,7 +33,7 @@ _COMMANDS = {
 }
 
 # What a command needs beyond the dependencies; pyproject.toml says what is in these extras.
-_EXTRAS = dict.fromkeys(("serve", "controller", "check", "explain"), "cluster") | {"demo": "demo"}
+_EXTRAS = dict.fromkeys(("serve", "controller", "check", "status", "explain"), "cluster") | {"demo": "demo"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
