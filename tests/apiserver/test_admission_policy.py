@@ -291,7 +291,7 @@ def test_too_many_mistakes_are_denied_all_the_same(policies: Policies) -> None:
     """A list beyond what a message may have gives way to a sentence."""
     answer = policies.create(bare(ours(**{f"wrong_{number}": "x" for number in range(100)})))
     assert answer.code == 422
-    assert "the list of mistakes is too long" in answer.message
+    assert "the list of problems is too long" in answer.message
 
 
 # --- size --------------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ def test_a_pod_of_a_namespace_that_is_not_chosen_is_not_evicted_until_it_is(
         until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
         stays_so(lambda: going(cluster, namespace) == set())
         assert evictions(cluster, shipped, offset) == []
-        sentence = f"the webhook is not asked in the namespace {namespace}"
+        sentence = f"the namespace {namespace} is excluded from injection"
         wait_for_sentence(cluster, namespace, "Missed", sentence)
 
         choose(cluster, namespace)
@@ -127,7 +127,7 @@ def test_nothing_is_evicted_while_nothing_is_registered(
     with controller(cluster, shipped, tmp_path, *REPAIR) as running:
         until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
         stays_so(lambda: going(cluster, namespace) == set())
-        wait_for_sentence(cluster, namespace, "Missed", "nothing is registered that would give it one")
+        wait_for_sentence(cluster, namespace, "Missed", "nothing is registered that would inject it")
 
         install("")
         wait_until_called(cluster, webhook)
@@ -152,7 +152,7 @@ def test_a_pod_that_the_object_selector_leaves_out_is_not_evicted(
     with controller(cluster, shipped, tmp_path, *REPAIR) as running:
         until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
         stays_so(lambda: going(cluster, namespace) == set())
-        wait_for_sentence(cluster, namespace, "Missed", "the webhook is not asked about Pods of its labels")
+        wait_for_sentence(cluster, namespace, "Missed", "its labels exclude it from injection")
 
         configuration["webhooks"][0]["objectSelector"] = {"matchLabels": {"app": "shop"}}
         assert apply_strictly(cluster, [configuration]) == []

@@ -309,10 +309,10 @@ def test_pods_of_namespaces_that_are_not_chosen(
     until(60, "no member is added", partial(create_asking, cluster, namespace, "shop-1", owner))
     code, findings = check()
     assert (code, wrong(findings)) == (1, {("missed", "problem")})
-    assert f"the webhook is not asked in the namespace {namespace}" in message(findings, "missed")
+    assert f"the namespace {namespace} is excluded from injection" in message(findings, "missed")
     (fix,) = [each["fix"] for each in findings if each["check"] == "missed"]
     assert fix.endswith(f"kubectl label namespace {namespace} ...")
-    assert message(findings, "dry run").startswith("not looked at: the webhook is not asked in default")
+    assert message(findings, "dry run").startswith("not checked: default is excluded from injection")
 
     merge(
         cluster,

@@ -138,10 +138,10 @@ def test_what_the_annotations_mean_today_may_be_no_member_at_all() -> None:
 @pytest.mark.parametrize(
     ("selected", "sentence"),
     [
-        (Selected.NAMESPACE_EXCLUDED, "the webhook is not asked in the namespace ns; give that the labels"),
-        (Selected.POD_EXCLUDED, "the webhook is not asked about Pods of its labels; give its workload's"),
-        (Selected.NOTHING_REGISTERED, "nothing is registered that would give it one: neither the Mutating"),
-        (Selected.UNKNOWN, "whether the webhook is asked in the namespace ns is not known"),
+        (Selected.NAMESPACE_EXCLUDED, "the namespace ns is excluded from injection; add the labels"),
+        (Selected.POD_EXCLUDED, "its labels exclude it from injection; add the labels"),
+        (Selected.NOTHING_REGISTERED, "nothing is registered that would inject it: neither the Mutating"),
+        (Selected.UNKNOWN, "it is unknown whether the namespace ns is excluded"),
     ],
 )
 def test_a_pod_that_would_get_no_member_is_missed_and_not_repairable(
@@ -162,7 +162,7 @@ def test_a_drifted_pod_in_whose_place_none_would_have_a_member_is_not_to_be_made
     assert unless_excluded(drifted, "ns", Selected.YES) == drifted
     excluded = unless_excluded(drifted, "ns", Selected.NAMESPACE_EXCLUDED)
     assert not excluded.repairable
-    assert "a new Pod would have no member: the webhook is not asked in the namespace ns" in (
+    assert "a new Pod would have no member: the namespace ns is excluded from injection" in (
         excluded.sentence
     )
     refused = Verdict("today it would be refused", repairable=False)

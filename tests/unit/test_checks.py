@@ -519,7 +519,7 @@ def test_a_pod_that_would_be_refused_is_mended_and_not_restarted() -> None:
 
 def test_a_pod_where_the_webhook_is_not_asked() -> None:
     (finding,) = pods.missed(replace(EMPTY, without_member=[pod_without_member(namespace="kube-system")]))
-    assert "not asked in the namespace kube-system" in one([finding], State.PROBLEM)
+    assert "the namespace kube-system is excluded" in one([finding], State.PROBLEM)
     assert "kubectl label namespace kube-system" in finding.fix
 
 
@@ -536,8 +536,8 @@ def _with_chosen_pods(webhooks: Webhooks) -> None:
 @pytest.mark.parametrize(
     ("change", "words", "fix"),
     [
-        (_with_chosen_namespaces, "not asked in the namespace team-a", "kubectl label namespace team-a"),
-        (_with_chosen_pods, "not asked about Pods of its labels", "its objectSelector"),
+        (_with_chosen_namespaces, "the namespace team-a is excluded", "kubectl label namespace team-a"),
+        (_with_chosen_pods, "its labels exclude it from injection", "its objectSelector"),
         (list.clear, "nothing is registered", "kubectl apply -k manifests/base"),
     ],
 )
@@ -555,9 +555,7 @@ def test_a_missed_pod_that_would_be_missed_again(
 def test_a_missed_pod_where_nobody_knows_whether_the_webhook_is_asked(part: str) -> None:
     unread: Any = {part: Unread("you may not look")}
     (finding,) = pods.missed(replace(EMPTY, without_member=[pod_without_member()], **unread))
-    assert "whether the webhook is asked in the namespace team-a is not known" in one(
-        [finding], State.PROBLEM
-    )
+    assert "it is unknown whether the namespace team-a is excluded" in one([finding], State.PROBLEM)
 
 
 def test_a_drifted_pod_in_whose_place_none_would_have_a_member_is_not_restarted() -> None:

@@ -12,9 +12,9 @@ from hazelcast_sidecar.group_objects.desired_objects import (
     GroupWorkload,
     Participant,
     discovery_role,
-    needs_of_group,
     of_group,
     requirements_of,
+    requirements_of_group,
     unmet_requests,
 )
 from hazelcast_sidecar.model.status import Status
@@ -193,7 +193,7 @@ def test_what_binds_all_pods_of_a_group_is_there_where_all_its_workloads_ask(
         Participant(workload, status(disruption_budget=asks, network_policy=asks))
         for workload, asks in participants
     ]
-    kinds = {obj["kind"] for obj in of_group(needs_of_group(listed), "g", "ns")}
+    kinds = {obj["kind"] for obj in of_group(requirements_of_group(listed), "g", "ns")}
     assert kinds & {BUDGET, NETWORK} == made
     found = unmet_requests(listed)
     assert {each.kind: each.askers for each in found} == {kind: who for kind, (_, who) in unmet.items()}
@@ -227,7 +227,7 @@ def test_who_joins_a_group_adds_nothing_that_binds_the_others(
         Participant(newcomer, status(disruption_budget=budget, network_policy=network))
         for budget, network in joining
     ]
-    old, new = needs_of_group(before), needs_of_group([*before, *after])
+    old, new = requirements_of_group(before), requirements_of_group([*before, *after])
     assert old.disruption_budget or not (before and new.disruption_budget)
     assert old.closed_ports or not (before and new.closed_ports)
     assert set(old.ports) <= set(new.ports)

@@ -225,7 +225,7 @@ class Reader:
             case Selected.NOTHING_REGISTERED:
                 return Unread("no webhook is registered")
             case Selected.NAMESPACE_EXCLUDED:
-                return Unread(f"the webhook is not asked in {namespace}; name another one with --namespace")
+                return Unread(f"{namespace} is excluded from injection; choose another one with --namespace")
         pod, seconds = None, []
         for _ in range(_TRIALS):
             started = perf_counter()

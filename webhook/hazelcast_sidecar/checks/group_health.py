@@ -14,8 +14,8 @@ from hazelcast_sidecar.group_objects.desired_objects import (
     GroupWorkload,
     Participant,
     Unmet,
-    needs_of_group,
     of_group,
+    requirements_of_group,
     unmet_requests,
 )
 from hazelcast_sidecar.injection.drift import as_created
@@ -75,7 +75,7 @@ def unmet(groups: Iterable[Group]) -> list[ObjectName]:
 
 def _rendered(group: Group) -> list[JsonObject]:
     """Render every object that a group needs, as the controller does."""
-    return of_group(needs_of_group(_participants(group)), group.name, group.namespace)
+    return of_group(requirements_of_group(_participants(group)), group.name, group.namespace)
 
 
 def _participants(group: Group) -> list[Participant]:

@@ -15,8 +15,8 @@ from hazelcast_sidecar.group_objects.desired_objects import (
     GroupWorkload,
     Participant,
     discovery_role,
-    needs_of_group,
     of_group,
+    requirements_of_group,
     unmet_requests,
 )
 from hazelcast_sidecar.injection.bystanders import remark
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     for (namespace, group), found in sorted(participants.items()):
         for unmet in unmet_requests(found):
             complain(f"the group {group} in {namespace} gets no {unmet.kind}: {unmet.reason}")
-        made += of_group(needs_of_group(found), group, namespace)
+        made += of_group(requirements_of_group(found), group, namespace)
     if any(obj["kind"] == "RoleBinding" for obj in made):
         made.insert(0, discovery_role())  # the manifests of the injector have it, too
     _write(made, options.output)

@@ -35,19 +35,21 @@ Exit status: 0 where every group is one cluster, 1 with a problem, 2 where no cl
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("group", nargs="?", default="", metavar="GROUP", help="only this one (all)")
+    parser.add_argument(
+        "group", nargs="?", default="", metavar="GROUP", help="only this group (default: all groups)"
+    )
     add_cluster(parser)
     add_namespace(parser, "whose groups")
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="groups of all namespaces")
-    parser.add_argument("-w", "--watch", action="store_true", help="look again every --interval")
+    parser.add_argument("-w", "--watch", action="store_true", help="repeat every --interval seconds")
     parser.add_argument(
-        "--interval", type=float, default=2.0, metavar="SECONDS", help="between two looks (%(default)g)"
+        "--interval", type=float, default=2.0, metavar="SECONDS", help="interval of --watch (%(default)g)"
     )
     add_output(parser, "table", "json", "yaml")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask, and print what the members say."""
+    """Ask the members, and print what they answer."""
     if options.kubeconfig and not options.kubeconfig.is_file():
         raise InvalidSettingsError([Problem("--kubeconfig", f"there is no file {options.kubeconfig}")])
     if not options.interval > 0:
@@ -84,7 +86,7 @@ async def _once(reader: GroupReader, options: argparse.Namespace) -> int:
 
 
 async def _watch(reader: GroupReader, options: argparse.Namespace) -> int:
-    """Look until interrupted; on a terminal each look takes the place of the one before."""
+    """Repeat until interrupted; on a terminal each output replaces the previous one."""
     found: list[Assessment] = []
     while True:
         before, found = found, await reader.groups(_namespace(options), options.group)

@@ -145,13 +145,13 @@ _SHOWN = 3
 
 def requirements_of(statuses: Iterable[Status]) -> Requirements:
     """Return the requirements of Pods of one Deployment, from their statuses."""
-    return needs_of_group([Participant(_ONE, status) for status in statuses])
+    return requirements_of_group([Participant(_ONE, status) for status in statuses])
 
 
 _ONE = GroupWorkload(identity="", name="", scalable=True)
 
 
-def needs_of_group(participants: Iterable[Participant]) -> Requirements:
+def requirements_of_group(participants: Iterable[Participant]) -> Requirements:
     """Return the requirements of a group's workloads together.
 
     What a Pod's own member needs to find the others is created as soon as one asks for it. What restricts all

@@ -44,15 +44,15 @@ _SEPARATED = (
 )
 _REFUSED = "it would be denied now: {}; correct its workload's Pod template"
 _NOT_INJECTED = {
-    Selected.NAMESPACE_EXCLUDED: "the webhook is not asked in the namespace {}; give that the labels that "
-    "the namespaceSelector wants, run it in another namespace, or remove the annotation",
-    Selected.POD_EXCLUDED: "the webhook is not asked about Pods of its labels; give its workload's Pod "
-    "template those that the objectSelector wants, or remove the annotation",
-    Selected.NOTHING_REGISTERED: "nothing is registered that would give it one: neither the "
-    f"MutatingWebhookConfiguration nor the MutatingAdmissionPolicy {INJECTOR} is there for Pods; install "
+    Selected.NAMESPACE_EXCLUDED: "the namespace {} is excluded from injection; add the labels that the "
+    "namespaceSelector requires, use another namespace, or remove the annotation",
+    Selected.POD_EXCLUDED: "its labels exclude it from injection; add the labels that the objectSelector "
+    "requires to its workload's Pod template, or remove the annotation",
+    Selected.NOTHING_REGISTERED: "nothing is registered that would inject it: neither the "
+    f"MutatingWebhookConfiguration nor the MutatingAdmissionPolicy {INJECTOR} exists for Pods; install "
     "one of them again",
-    Selected.UNKNOWN: "whether the webhook is asked in the namespace {} is not known: its labels, or what is "
-    "registered, could not be read; look again when they can",
+    Selected.UNKNOWN: "it is unknown whether the namespace {} is excluded from injection: its labels, or the "
+    "registration, could not be read; check again when they can",
 }
 _DRIFTED_FOR_GOOD = "the settings or the injector have changed, and a new Pod would have no member: {}"
 

@@ -15,7 +15,7 @@ from hazelcast_sidecar.group_objects.desired_objects import (
     Participant,
     Requirements,
     Unmet,
-    needs_of_group,
+    requirements_of_group,
     unmet_requests,
 )
 from hazelcast_sidecar.kube.objects import Metadata, is_older, owner_of, pod_reference
@@ -131,7 +131,9 @@ class Groups:
         participants = [Participant(standing.workload, claimed) for claimed, standing, _ in standings]
         owners = {standing.owner.uid: standing.owner for _, standing, _ in standings}
         ordered = sorted(owners.values(), key=lambda owner: (owner.kind == "Pod", owner.uid))
-        return Wanted(needs_of_group(participants), ordered[:_MAX_OWNERS], unmet_requests(participants))
+        return Wanted(
+            requirements_of_group(participants), ordered[:_MAX_OWNERS], unmet_requests(participants)
+        )
 
     def askers(self, key: Key, identities: frozenset[str] | None = None) -> list[Asker]:
         """List the workloads of a group that get an Event, each once.
