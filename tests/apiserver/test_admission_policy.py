@@ -14,6 +14,7 @@ import yaml
 
 from hazelcast_sidecar.admission_policies.policies import NAME
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN
+from hazelcast_sidecar.injection.pod_decision import Deny, Reason
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.names import GROUP, PREFIX, STATUS
 from hazelcast_sidecar.spec import settings
@@ -259,6 +260,11 @@ def test_pod_that_the_webhook_denies_is_denied(policies: Policies, name: str) ->
     assert f"is forbidden: {POLICY_DENIAL}" in answer.message, "the controller could not tell whose it is"
     for sentence in sentences:
         assert sentence in answer.message
+    decision = Reviewer().review_pod(json.dumps(review_of(body)).encode()).decision
+    assert isinstance(decision, Deny)
+    if decision.reason is Reason.COLLISION:
+        for problem in decision.problems:
+            assert str(problem) in answer.message, "both say the same"
 
 
 @pytest.mark.parametrize("name", ["a.b", "a" * 54])

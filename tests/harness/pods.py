@@ -256,22 +256,25 @@ DENIED = {
         bare(ours(cpu_request="3"), containers=[app(image="hazelcast/hazelcast:5")]),
         f"{PREFIX}cpu-request",
     ),
-    "container": denied(bare(containers=[app("hazelcast")]), 'a container is named "hazelcast"'),
-    "init container": denied(bare(initContainers=[app("hazelcast")]), 'a container is named "hazelcast"'),
+    "container": denied(bare(containers=[app("hazelcast")]), 'spec.containers[0]: is named "hazelcast"'),
+    "init container": denied(
+        bare(initContainers=[app("first"), app("hazelcast")]), 'spec.initContainers[1]: is named "hazelcast"'
+    ),
     "volumes": denied(
         bare(
             volumes=[{"name": "hazelcast-config", "emptyDir": {}}, {"name": "hazelcast-tmp", "emptyDir": {}}]
         ),
-        'volume "hazelcast-config"',
-        'volume "hazelcast-tmp"',
+        'spec.volumes[0]: is named "hazelcast-config"',
+        'spec.volumes[1]: is named "hazelcast-tmp"',
     ),
     "port": denied(
         bare(initContainers=[app("first", ports=[{"containerPort": 5701}])]),
-        f'container "first": declares port 5701, which the member needs; set {PREFIX}port',
+        'spec.initContainers[0]: container "first" declares port 5701, which the member needs; '
+        f"set {PREFIX}port",
     ),
     "port of other members": denied(
         bare(ours(clients="pod"), containers=[app(ports=[{"containerPort": 80}, {"containerPort": 5702}])]),
-        f'container "app": declares port 5702, which the member needs; set {PREFIX}port',
+        f'spec.containers[0]: container "app" declares port 5702, which the member needs; set {PREFIX}port',
     ),
     "clients on the node": denied(
         bare(ours(clients="pod"), hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"),
@@ -279,7 +282,8 @@ DENIED = {
     ),
     "metrics port": denied(
         bare(ours(metrics="true"), containers=[app(ports=[{"containerPort": 9701}])]),
-        f'container "app": declares port 9701, which the member needs; set {PREFIX}metrics-port',
+        'spec.containers[0]: container "app" declares port 9701, which the member needs; '
+        f"set {PREFIX}metrics-port",
     ),
     "label": denied(
         bare() | {"metadata": {"name": "shop", "labels": {GROUP: "other"}, "annotations": ours()}},
@@ -311,10 +315,18 @@ DENIED = {
         )
         for kind in ("Job", "DaemonSet")
     },
+    "containers": denied(
+        bare(containers=[app(f"app-{number}") for number in range(1001)]),
+        "spec.containers: has 1001 containers and init containers; a Pod with a member can have 1,000",
+    ),
+    "many volumes": denied(
+        bare(volumes=[{"name": f"v-{number}", "emptyDir": {}} for number in range(1001)]),
+        "spec.volumes: has 1001 volumes; a Pod with a member can have 1,000",
+    ),
     "Windows": denied(bare(os={"name": "windows"}), "spec.os.name"),
     "torn, its port taken": denied(
         changed(torn(bare(), "label"), containers=[app(ports=[{"containerPort": 5701}])]),
-        'container "app": declares port 5701',
+        'container "app" declares port 5701',
     ),
     "torn, without its status, on the node": denied(
         changed(

@@ -8,22 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from hazelcast_sidecar.cel import Code, Text, matches, source
-from hazelcast_sidecar.injection import intact
-from hazelcast_sidecar.injection.collisions import BLOCKING_BUDGET
+from hazelcast_sidecar.injection import collisions, excess, intact
 from hazelcast_sidecar.injection.pod_decision import MEMBER_IMAGES
+from hazelcast_sidecar.injection.pod_in_cel import PORTS, TYPES, listed, text_of, value_of, where
 from hazelcast_sidecar.model.pod import HASH_LABELS, NODE, WITHOUT_SCALE
 from hazelcast_sidecar.names import (
-    CONFIG_VOLUME,
-    CONTAINER,
     DISRUPTION_BUDGET,
     DNS_LABEL,
     GROUP,
     INJECT,
     MAX_GROUP,
-    POD_CLIENTS,
     PREFIX,
     STATUS,
-    TMP_VOLUME,
     WRITTEN_ANNOTATIONS,
 )
 from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs
@@ -33,27 +29,6 @@ from hazelcast_sidecar.spec.values import MAX_SHOWN
 ANNOTATIONS = "object.metadata.?annotations.orValue({})"
 ASKS = f'{ANNOTATIONS}[?{source(INJECT)}].orValue("false") != "false"'
 CONTAINERS = "object.spec.?initContainers.orValue([]) + object.spec.?containers.orValue([])"
-
-_TYPES = {row.name: row.type for row in TABLE}
-
-
-def text_of(name: str) -> str:
-    """Return the expression of an annotation's text, from the Pod or a default."""
-    return f"variables.texts[{source(name)}]"
-
-
-def value_of(name: str) -> str:
-    """Return the expression of an annotation's value, whose text is valid."""
-    return _TYPES[name].value(text_of(name))
-
-
-CLIENTS_IN_POD = f"{text_of('clients')} == {source(POD_CLIENTS)}"
-"""The condition that only containers of the member's own Pod can be its clients."""
-
-_PORTS = (
-    f"([{value_of('port')}] + ({CLIENTS_IN_POD} ? [{value_of('port')} + 1, {value_of('port')} + 2] : []))"
-)
-"""As in `names.ports_of`."""
 
 
 def checks(settings: Settings) -> dict[str, str]:
@@ -83,8 +58,7 @@ def checks(settings: Settings) -> dict[str, str]:
         "group": _group(),
         "members": f"variables.containers.filter(c, {intact.IS_MEMBER})",
         "torn": _torn(),
-        "others": f"variables.torn ? variables.containers.filter(c, !({intact.IS_MEMBER}))\n"
-        "  : variables.containers",
+        "too_many": excess.IN_CEL,
         "invalid": _invalid(),
         "contradictions": _contradictions(),
         "collisions": _collisions(),
@@ -110,7 +84,7 @@ def _texts() -> str:
     """Return each annotation's text by its name, if the Pod or a default has one."""
     given = {
         name: f"variables.annotations[?{source(PREFIX + name)}].or(variables.defaults[?{source(name)}])"
-        for name in _TYPES
+        for name in TYPES
     }
     budget = source(DISRUPTION_BUDGET.removeprefix(PREFIX))
     given["disruption-budget"] = (
@@ -169,8 +143,8 @@ def _torn() -> str:
 
 def _invalid() -> str:
     """List sentences about unknown annotations, and about invalid texts."""
-    known = source(f": no such annotation; known are {', '.join(_TYPES)}")
-    keys = source([PREFIX + name for name in _TYPES])
+    known = source(f": no such annotation; known are {', '.join(TYPES)}")
+    keys = source([PREFIX + name for name in TYPES])
     shown = f'strings.quote(size(text) > {MAX_SHOWN} ? text.substring(0, {MAX_SHOWN}) + "…" : text)'
     wrong = []
     for row in TABLE:
@@ -180,7 +154,7 @@ def _invalid() -> str:
             f"?variables.annotations[?{source(row.key)}].optFlatMap(text, {row.type.admits('text')}\n"
             f"    ? optional.none() : optional.of({sentence}))"
         )
-    return f"variables.ours.filter(k, !(k in {keys})).map(k, k + {known}) + {_listed(wrong)}"
+    return f"variables.ours.filter(k, !(k in {keys})).map(k, k + {known}) + {listed(*wrong)}"
 
 
 def _contradictions() -> str:
@@ -189,7 +163,7 @@ def _contradictions() -> str:
     for resource in ("cpu", "memory"):
         request, limit = text_of(f"{resource}-request"), text_of(f"{resource}-limit")
         found.append(
-            _where(
+            where(
                 f"quantity({request}).compareTo(quantity({limit})) > 0",
                 _joined(
                     f"{PREFIX}{resource}-request: ",
@@ -201,31 +175,22 @@ def _contradictions() -> str:
             )
         )
     found.append(
-        _where(
-            f"{value_of('metrics')} && {value_of('metrics-port')} in {_PORTS}",
+        where(
+            f"{value_of('metrics')} && {value_of('metrics-port')} in {PORTS}",
             source(f"{PREFIX}metrics-port: is a port of the member's own ({PREFIX}port)"),
         )
     )
-    return _listed(found)
+    return listed(*found)
 
 
 def _collisions() -> str:
-    """List the sentences of `collisions.collisions`, without Pod-level resources, and of names for hashes."""
-    metrics_port = f"({value_of('metrics')} ? [{value_of('metrics-port')}] : [])"
-    ports = [_taken_port("port", _PORTS), _taken_port("metrics-port", metrics_port)]
-    sentence = _joined('volume "', Code("v.name"), '": is named as a volume of the member; rename it')
-    volumes = (
-        f"object.spec.?volumes.orValue([]).filter(v, v.name in {source([CONFIG_VOLUME, TMP_VOLUME])})"
-        f".map(v, {sentence})"
-    )
-    volumes = f"(variables.torn ? [] : {volumes})"  # these are the member's own
-    found = [_unfit_name(), _taken_name(), _foreign_group(), *_impossible(), _blocking_budget()]
-    return " +\n".join((_listed(found), volumes, *ports))
+    """List the sentences of the rules in `collisions.py`, and of names that need a hash."""
+    return f"{listed(_unfit_name())} +\n{collisions.IN_CEL}"
 
 
 def _unfit_name() -> str:
     """Return a sentence about a workload's name that needs a hash for its group: CEL has no SHA-256."""
-    return _where(
+    return where(
         f"size(variables.group) > {MAX_GROUP} || !{matches('variables.group', DNS_LABEL)}",
         _joined(
             "the workload's name \"",
@@ -235,101 +200,12 @@ def _unfit_name() -> str:
     )
 
 
-def _taken_name() -> str:
-    return _where(
-        f"variables.others.exists(c, c.name == {source(CONTAINER)})",
-        source(
-            f'a container is named "{CONTAINER}", as the member that {INJECT} asks for; rename or remove '
-            "this container, or remove the annotation"
-        ),
-    )
-
-
-def _taken_port(name: str, ports: str) -> str:
-    """List a sentence about each container that declares one of the ports, which an annotation sets."""
-    declared = (
-        f'c.?ports.orValue([]).filter(p, p.containerPort in {ports} && p.?protocol.orValue("TCP") == "TCP")'
-    )
-    sentence = _joined(
-        'container "',
-        Code("c.name"),
-        '": declares port ',
-        Code(f"string({declared}[0].containerPort)"),
-        f", which the member needs; set {PREFIX}{name} to a free port",
-    )
-    return f"variables.others.filter(c, size({declared}) > 0).map(c, {sentence})"
-
-
-def _foreign_group() -> str:
-    label = f"object.metadata.?labels[?{source(GROUP)}]"
-    return _where(
-        f"{label}.orValue(variables.group) != variables.group",
-        _joined(
-            f'label {GROUP}: is "',
-            Code(f'{label}.orValue("")'),
-            '", but the member joins the group "',
-            Code("variables.group"),
-            f'"; remove the label and set the annotation {GROUP}',
-        ),
-    )
-
-
-def _impossible() -> list[str]:
-    api = f'{text_of("discovery")} == "api"'
-    host_network, policy = "object.spec.?hostNetwork.orValue(false)", 'object.spec.?dnsPolicy.orValue("")'
-    without_cluster_dns = (
-        f'{policy} == "Default" || {host_network} && !({policy} in ["ClusterFirstWithHostNet", "None"])'
-    )
-    windows = {
-        "spec.os.name": "object.spec.?os.?name",
-        "spec.nodeSelector": 'object.spec.?nodeSelector[?"kubernetes.io/os"]',
-    }
-    return [
-        _where(
-            f"{api} && !object.spec.?automountServiceAccountToken.orValue(true)",
-            source(
-                "spec.automountServiceAccountToken: is false, but members that find each other by the "
-                f'Kubernetes API need the token; remove it, or set {PREFIX}discovery to "dns"'
-            ),
-        ),
-        _where(
-            f"!({api}) && ({without_cluster_dns})",
-            source(
-                "spec.dnsPolicy: does not use the cluster's DNS, by which members find each other; set it to "
-                f'"ClusterFirst" or "ClusterFirstWithHostNet", or set {PREFIX}discovery to "api"'
-            ),
-        ),
-        _where(
-            f"{CLIENTS_IN_POD} && {host_network}",
-            source(
-                "spec.hostNetwork: is true, so 127.0.0.1 is the node's, and any program on the node could "
-                f"be a client of the member; remove it, or {PREFIX}clients"
-            ),
-        ),
-        *(
-            _where(
-                f'{system}.orValue("") == "windows"',
-                source(f"{where}: is windows, but Hazelcast members run on Linux; remove {INJECT}"),
-            )
-            for where, system in windows.items()
-        ),
-    ]
-
-
-def _blocking_budget() -> str:
-    before, after = BLOCKING_BUDGET.split("{}")
-    made_by = 'variables.owners.map(o, "a " + o.kind)[?0].orValue("no workload")'
-    return _where(
-        f"{value_of('disruption-budget')} && !variables.scalable",
-        _joined(f"{DISRUPTION_BUDGET}: {before}", Code(made_by), after),
-    )
-
-
 def _unusable_status() -> str:
     """List sentences about a status that no injection can have written, or that the label contradicts."""
     group = "variables.group"
     is_unfit = f"size({group}) > {MAX_GROUP} || !{matches(group, DNS_LABEL)}"
-    return _listed([_where(is_unfit, source(f"{STATUS}: {intact.UNREADABLE}")), _foreign_group()])
+    unreadable = where(is_unfit, source(f"{STATUS}: {intact.UNREADABLE}"))
+    return listed(unreadable, collisions.FOREIGN_GROUP_IN_CEL)
 
 
 def _problems() -> str:
@@ -339,20 +215,12 @@ def _problems() -> str:
         f"{recorded} && size(variables.members) == 0 ? [{source(f'{STATUS}: {intact.NO_MEMBER}')}]\n"
         f"  : !({ASKS}) ? []\n"
         f"  : {recorded} && size(variables.unusable_status) > 0 ? variables.unusable_status\n"
+        "  : size(variables.too_many) > 0 ? variables.too_many\n"
         "  : size(variables.invalid) > 0 ? variables.invalid\n"
         "  : size(variables.contradictions) > 0 ? variables.contradictions\n"
         "  : variables.hand_written && !variables.torn ? [] : variables.collisions"
     )
 
 
-def _where(condition: str, sentence: str) -> str:
-    """Return an element of a list that is there under a condition."""
-    return f"?({condition})\n    ? optional.of({sentence}) : optional.none()"
-
-
 def _joined(*parts: str | Code) -> str:
     return source(Text(parts))
-
-
-def _listed(elements: list[str]) -> str:
-    return "[\n  " + ",\n  ".join(elements) + "\n]"

@@ -18,17 +18,15 @@ from hazelcast_sidecar import cel
 from hazelcast_sidecar.admission_policies.conditions import (
     ANNOTATIONS,
     ASKS,
-    CLIENTS_IN_POD,
     by_namespace,
     checks,
-    text_of,
-    value_of,
 )
 from hazelcast_sidecar.cel import Unknown, source
 from hazelcast_sidecar.injection import intact, member
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
 from hazelcast_sidecar.injection.patch import DEFAULT_GRACE_SECONDS, status_of
 from hazelcast_sidecar.injection.pod_decision import Inject
+from hazelcast_sidecar.injection.pod_in_cel import CLIENTS_IN_POD, text_of, value_of
 from hazelcast_sidecar.names import (
     ANYWHERE,
     GROUP,
@@ -52,7 +50,7 @@ EXEMPT_NAMESPACES = ("kube-system", NAME)
 
 LIMITS = (
     "Annotations of a Deployment or another workload are not copied: put them on its Pod template.",
-    'There are no warnings and no "did you mean", and a container is named by its name instead of its path.',
+    'There are no warnings and no "did you mean", and of several taken ports of a container one is named.',
     f"A workload whose name is not a DNS label of at most {MAX_GROUP} characters needs the annotation group.",
     "Several options in java-opts must be separated by one space.",
     "The status of a Pod whose annotations change its member has no fingerprint: the audit finds no drift.",

@@ -1,10 +1,31 @@
-"""Conflicts between a Pod and the member container, found before anything is patched."""
+"""Conflicts between a Pod and the member container, found before anything is patched.
 
-from collections.abc import Iterable, Iterator, Sequence
+Each rule finds it in Python for the webhook and in CEL for the admission policies, with the same sentence.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import chain, islice
+from typing import NamedTuple
 
+from hazelcast_sidecar.cel import Unknown, source
 from hazelcast_sidecar.errors import Problem
+from hazelcast_sidecar.injection.pod_in_cel import (
+    BY_API,
+    CLIENTS_IN_POD,
+    DNS_POLICY,
+    GROUP_OF_POD,
+    HOST_NETWORK,
+    METRICS_PORTS,
+    PATH,
+    PORTS,
+    VOLUMES,
+    Sentence,
+    listed,
+    of_containers,
+    value_of,
+    where,
+)
 from hazelcast_sidecar.limits import (
     AND_MORE,
     MAX_ANNOTATIONS,
@@ -29,55 +50,120 @@ from hazelcast_sidecar.spec.annotations import SidecarSpec
 from hazelcast_sidecar.spec.values import quantity
 
 
+class Asking(NamedTuple):
+    """A Pod, and the member that it asks for."""
+
+    pod: Pod
+    spec: SidecarSpec
+    group: str
+    containers: Sequence[Container]
+    """Init containers and containers."""
+
+
+class OnlyInPython(NamedTuple):
+    """A rule that the policies leave to the API server, which rejects such Pods in its own words."""
+
+    why: str
+
+
+class Rule(NamedTuple):
+    """One way in which a Pod conflicts with its member, in Python and in CEL."""
+
+    find: Callable[[Asking], Iterable[Problem]]
+    in_cel: str | OnlyInPython
+    """The expression of a list of sentences."""
+
+
 def collisions(pod: Pod, spec: SidecarSpec, group: str) -> list[Problem]:
     """Return all conflicts, each naming both sides and what resolves it, or the first `MAX_PROBLEMS`."""
-    containers = pod.containers
-    found = chain(
-        _taken_names(pod, containers),
-        _taken_ports(pod, spec, containers),
-        foreign_group(pod, group),
-        _impossible_discovery(pod, spec),
-        _endless_account(pod, spec),
-        _shared_loopback(pod, spec),
-        _impossible_platform(pod, containers),
-        _too_small_pod(pod, spec),
-        _impossible_budget(pod, spec),
-        _no_room_for_the_record(pod),
-    )
+    asking = Asking(pod, spec, group, pod.containers)
+    found = chain.from_iterable(rule.find(asking) for rule in RULES)
     problems = list(islice(found, MAX_PROBLEMS + 1))
     if len(problems) > MAX_PROBLEMS:
         problems[-1] = Problem("spec", AND_MORE)
     return problems
 
 
-def _taken_names(pod: Pod, containers: Sequence[Container]) -> Iterator[Problem]:
-    for index, container in enumerate(containers):
+# --- names -------------------------------------------------------------------------------------------------
+
+_TAKEN_NAME = Sentence(
+    "{path}",
+    f'is named "{CONTAINER}", as the member that {INJECT} asks for; rename or remove this container, or '
+    "remove the annotation",
+)
+
+
+def _taken_names(asking: Asking) -> Iterator[Problem]:
+    for index, container in enumerate(asking.containers):
         if container.name == CONTAINER:
-            sentence = (
-                f'is named "{CONTAINER}", as the member that {INJECT} asks for; rename or remove this '
-                "container, or remove the annotation"
-            )
-            yield Problem(pod.path_at(index), sentence)
-    for index, volume in enumerate(pod.spec.volumes or ()):
+            yield _TAKEN_NAME.about(path=asking.pod.path_at(index))
+
+
+_TAKEN_VOLUME = Sentence("spec.volumes[{index}]", 'is named "{name}", as a volume of the member; rename it')
+
+
+def _taken_volumes(asking: Asking) -> Iterator[Problem]:
+    for index, volume in enumerate(asking.pod.spec.volumes or ()):
         if volume.name == CONFIG_VOLUME or volume.name == TMP_VOLUME:  # noqa: PLR1714 - no tuple on the hot path
-            sentence = f'is named "{volume.name}", as a volume of the member; rename it'
-            yield Problem(f"spec.volumes[{index}]", sentence)
+            yield _TAKEN_VOLUME.about(index=index, name=volume.name)
 
 
-def _taken_ports(pod: Pod, spec: SidecarSpec, containers: Sequence[Container]) -> Iterator[Problem]:
+_VOLUME_NAMES = source([CONFIG_VOLUME, TMP_VOLUME])
+_TAKEN_VOLUMES_IN_CEL = (
+    # The volumes of a Pod that was injected are the member's own.
+    f"(variables.torn ? [] : {VOLUMES}.transformList(i, v, v.name in {_VOLUME_NAMES}, "
+    f"{_TAKEN_VOLUME.in_cel(index=Unknown('i', text=False), name=Unknown('v.name'))}))"
+)
+
+
+# --- ports -------------------------------------------------------------------------------------------------
+
+_TAKEN_PORT = Sentence(
+    "{path}",
+    'container "{container}" declares port {port}, which the member needs; set '
+    f"{PREFIX}{{annotation}} to a free port",
+)
+
+
+def _taken_ports(asking: Asking) -> Iterator[Problem]:
+    spec = asking.spec
     member_ports = {spec.port: "port"}
     if spec.pod_clients:
         member_ports |= dict.fromkeys(spec.ports, "port")
     if spec.metrics:
         member_ports[spec.metrics_port] = "metrics-port"
-    for index, container in enumerate(containers):
+    for index, container in enumerate(asking.containers):
         for port in container.ports or ():
-            if port.container_port in member_ports and port.protocol == "TCP":
-                sentence = (
-                    f'container "{shown(container.name)}" declares port {port.container_port}, which the '
-                    f"member needs; set {PREFIX}{member_ports[port.container_port]} to a free port"
+            number = port.container_port
+            if number in member_ports and port.protocol == "TCP":
+                yield _TAKEN_PORT.about(
+                    path=asking.pod.path_at(index),
+                    container=shown(container.name),
+                    port=number,
+                    annotation=member_ports[number],
                 )
-                yield Problem(pod.path_at(index), sentence)
+
+
+def _taken_port_in_cel(annotation: str, ports: str) -> str:
+    """List a sentence about the first of these ports that each container declares."""
+    is_taken = f'p.containerPort in {ports} && p.?protocol.orValue("TCP") == "TCP"'
+    declared = f"c.?ports.orValue([]).filter(p, {is_taken})"
+    sentence = _TAKEN_PORT.in_cel(
+        path=PATH,
+        container=Unknown("c.name"),
+        port=Unknown(f"{declared}[0].containerPort", text=False),
+        annotation=annotation,
+    )
+    return of_containers(f"size({declared}) > 0", sentence)
+
+
+# --- the group, and how members find each other ------------------------------------------------------------
+
+_FOREIGN_GROUP = Sentence(
+    f"label {GROUP}",
+    'is "{label}", but the member joins the group "{group}"; remove the label and set the annotation '
+    f"{GROUP}",
+)
 
 
 def foreign_group(pod: Pod, group: str) -> list[Problem]:
@@ -85,85 +171,125 @@ def foreign_group(pod: Pod, group: str) -> list[Problem]:
     labelled = (pod.metadata.labels or {}).get(GROUP)
     if labelled is None or labelled == group:
         return []
-    sentence = (
-        f'is "{shown(labelled)}", but the member joins the group "{group}"; remove the label and set the '
-        f"annotation {GROUP}"
-    )
-    return [Problem(f"label {GROUP}", sentence)]
+    return [_FOREIGN_GROUP.about(label=shown(labelled), group=group)]
 
 
-def _impossible_discovery(pod: Pod, spec: SidecarSpec) -> list[Problem]:
+_LABEL = f"object.metadata.?labels[?{source(GROUP)}]"
+FOREIGN_GROUP_IN_CEL = where(
+    f"{_LABEL}.orValue({GROUP_OF_POD}) != {GROUP_OF_POD}",
+    _FOREIGN_GROUP.in_cel(label=Unknown(f'{_LABEL}.orValue("")'), group=Unknown(GROUP_OF_POD)),
+)
+"""An element of a list."""
+
+_WITHOUT_TOKEN = Sentence(
+    "spec.automountServiceAccountToken",
+    "is false, but members that find each other by the Kubernetes API need the token; remove it, or set "
+    f'{PREFIX}discovery to "dns"',
+)
+
+
+def _without_token(asking: Asking) -> list[Problem]:
     """Find members that cannot look for each other: they would only warn, each a cluster of its own."""
-    if spec.discovery == "api":
-        if pod.spec.automount_service_account_token is not False:
-            return []
-        sentence = (
-            "is false, but members that find each other by the Kubernetes API need the token; remove it, "
-            f'or set {PREFIX}discovery to "dns"'
-        )
-        return [Problem("spec.automountServiceAccountToken", sentence)]
-    without_cluster_dns = pod.spec.dns_policy == "Default" or (
-        pod.spec.host_network and pod.spec.dns_policy != "ClusterFirstWithHostNet"
+    found = asking.spec.discovery == "api" and asking.pod.spec.automount_service_account_token is False
+    return [_WITHOUT_TOKEN.about()] if found else []
+
+
+_WITHOUT_DNS = Sentence(
+    "spec.dnsPolicy",
+    "does not use the cluster's DNS, by which members find each other; set it to "
+    f'"{{policy}}", or set {PREFIX}discovery to "api"',
+)
+
+
+def _without_dns(asking: Asking) -> list[Problem]:
+    spec = asking.pod.spec
+    without = spec.dns_policy == "Default" or (
+        spec.host_network and spec.dns_policy not in ("ClusterFirstWithHostNet", "None")
     )
-    if not without_cluster_dns or pod.spec.dns_policy == "None":
+    if asking.spec.discovery == "api" or not without:
         return []
-    sentence = (
-        "does not use the cluster's DNS, by which members find each other; set it to "
-        f'"{"ClusterFirstWithHostNet" if pod.spec.host_network else "ClusterFirst"}", or set '
-        f'{PREFIX}discovery to "api"'
-    )
-    return [Problem("spec.dnsPolicy", sentence)]
+    return [_WITHOUT_DNS.about(policy="ClusterFirstWithHostNet" if spec.host_network else "ClusterFirst")]
 
 
-def _endless_account(pod: Pod, spec: SidecarSpec) -> list[Problem]:
+_WITHOUT_DNS_IN_CEL = where(
+    f'!({BY_API}) && ({DNS_POLICY} == "Default" || '
+    f'{HOST_NETWORK} && !({DNS_POLICY} in ["ClusterFirstWithHostNet", "None"]))',
+    _WITHOUT_DNS.in_cel(policy=Unknown(f'({HOST_NETWORK} ? "ClusterFirstWithHostNet" : "ClusterFirst")')),
+)
+
+_ENDLESS_ACCOUNT = Sentence(
+    "spec.serviceAccountName", f"is longer than {MAX_NAME} characters; name one that exists"
+)
+
+
+def _endless_account(asking: Asking) -> list[Problem]:
     """Find a ServiceAccount that cannot exist: its name would be recorded, however long it is."""
-    if spec.discovery != "api" or len(pod.spec.service_account_name) <= MAX_NAME:
-        return []
-    return [Problem("spec.serviceAccountName", f"is longer than {MAX_NAME} characters; name one that exists")]
+    found = asking.spec.discovery == "api" and len(asking.pod.spec.service_account_name) > MAX_NAME
+    return [_ENDLESS_ACCOUNT.about()] if found else []
 
 
-def _shared_loopback(pod: Pod, spec: SidecarSpec) -> list[Problem]:
-    if not spec.pod_clients or not pod.spec.host_network:
-        return []
-    sentence = (
-        "is true, so 127.0.0.1 is the node's, and any program on the node could be a client of the member; "
-        f"remove it, or {PREFIX}clients"
-    )
-    return [Problem("spec.hostNetwork", sentence)]
+_SHARED_LOOPBACK = Sentence(
+    "spec.hostNetwork",
+    "is true, so 127.0.0.1 is the node's, and any program on the node could be a client of the member; "
+    f"remove it, or {PREFIX}clients",
+)
 
 
-def _impossible_platform(pod: Pod, containers: Sequence[Container]) -> Iterator[Problem]:
+def _shared_loopback(asking: Asking) -> list[Problem]:
+    found = asking.spec.pod_clients and asking.pod.spec.host_network
+    return [_SHARED_LOOPBACK.about()] if found else []
+
+
+# --- the platform ------------------------------------------------------------------------------------------
+
+_ON_WINDOWS = Sentence("{where}", f"is windows, but Hazelcast members run on Linux; remove {INJECT}")
+_HOST_PROCESS = Sentence(
+    "{path}.securityContext.windowsOptions.hostProcess",
+    f"is true, but Hazelcast members run on Linux; remove it, or {INJECT}",
+)
+
+
+def _on_windows(asking: Asking) -> Iterator[Problem]:
     """Find Windows Pods: members run on Linux, and their security context is invalid on Windows."""
-    spec = pod.spec
+    spec = asking.pod.spec
     if spec.os is not None and spec.os.name == "windows":
-        yield _on_windows("spec.os.name")
+        yield _ON_WINDOWS.about(where="spec.os.name")
     if spec.node_selector and spec.node_selector.get("kubernetes.io/os") == "windows":
-        yield _on_windows("spec.nodeSelector")
-    # The API server wants all containers of a Pod to be such, or none.
-    if spec.security_context is not None and spec.security_context.is_host_process:
-        yield _host_process("spec")
-    for index, container in enumerate(containers):
+        yield _ON_WINDOWS.about(where="spec.nodeSelector")
+
+
+_ON_WINDOWS_IN_CEL = [
+    where(f'{system}.orValue("") == "windows"', _ON_WINDOWS.in_cel(where=place))
+    for place, system in {
+        "spec.os.name": "object.spec.?os.?name",
+        "spec.nodeSelector": 'object.spec.?nodeSelector[?"kubernetes.io/os"]',
+    }.items()
+]
+
+
+def _host_process(asking: Asking) -> Iterator[Problem]:
+    """Find host processes; the API server wants all containers of a Pod to be such, or none."""
+    context = asking.pod.spec.security_context
+    if context is not None and context.is_host_process:
+        yield _HOST_PROCESS.about(path="spec")
+    for index, container in enumerate(asking.containers):
         context = container.security_context
         if context is not None and context.is_host_process:
-            yield _host_process(pod.path_at(index))
+            yield _HOST_PROCESS.about(path=asking.pod.path_at(index))
 
 
-def _on_windows(where: str) -> Problem:
-    return Problem(where, f"is windows, but Hazelcast members run on Linux; remove {INJECT}")
+_IS_HOST_PROCESS = "?securityContext.?windowsOptions.?hostProcess.orValue(false)"
 
 
-def _host_process(path: str) -> Problem:
-    return Problem(
-        f"{path}.securityContext.windowsOptions.hostProcess",
-        f"is true, but Hazelcast members run on Linux; remove it, or {INJECT}",
-    )
+# --- resources, budgets and annotations --------------------------------------------------------------------
 
 
-def _too_small_pod(pod: Pod, spec: SidecarSpec) -> list[Problem]:
+def _too_small_pod(asking: Asking) -> list[Problem]:
     """Find resources of the whole Pod that leave no room for the member: the API server would reject them.
 
     Source: KEP-2837, "Pod Level Resource Specifications".
     """
+    pod, spec = asking.pod, asking.spec
     whole = pod.spec.resources
     if whole is None:
         return []
@@ -228,25 +354,30 @@ def _is_less(room: Quantity, sums: Iterable[Decimal]) -> bool:
     return not bound.is_nan() and any(not each.is_nan() and each > bound for each in sums)
 
 
-def _impossible_budget(pod: Pod, spec: SidecarSpec) -> list[Problem]:
-    """Find a PodDisruptionBudget that would block every eviction."""
-    if not spec.disruption_budget or is_scalable(pod):
-        return []
-    kind = owner_kind(pod)
-    return [Problem(DISRUPTION_BUDGET, BLOCKING_BUDGET.format(f"a {shown(kind)}" if kind else "no workload"))]
-
-
-BLOCKING_BUDGET = (
-    'is "true", but {} made the Pod: a budget works for Pods of a Deployment, ReplicaSet or StatefulSet, and '
-    "would block every eviction of this one; remove the annotation"
+_BLOCKING_BUDGET = Sentence(
+    DISRUPTION_BUDGET,
+    'is "true", but {maker} made the Pod: a budget works for Pods of a Deployment, ReplicaSet or '
+    "StatefulSet, and would block every eviction of this one; remove the annotation",
 )
+
+
+def _impossible_budget(asking: Asking) -> list[Problem]:
+    """Find a PodDisruptionBudget that would block every eviction."""
+    if not asking.spec.disruption_budget or is_scalable(asking.pod):
+        return []
+    kind = owner_kind(asking.pod)
+    maker = f"a {kind}" if kind else "no workload"  # one of those without scale, and no other text
+    return [_BLOCKING_BUDGET.about(maker=maker)]
+
+
+_MAKER = 'variables.owners.map(o, "a " + o.kind)[?0].orValue("no workload")'
 
 _MAX_RECORD = 2048
 """Maximal bytes of the Pod's status annotation."""
 
 
-def _no_room_for_the_record(pod: Pod) -> list[Problem]:
-    given = pod.metadata.annotations or {}
+def _no_room_for_the_record(asking: Asking) -> list[Problem]:
+    given = asking.pod.metadata.annotations or {}
     if STATUS in given or fit(given, MAX_ANNOTATIONS - _MAX_RECORD):
         return []
     sentence = (
@@ -254,3 +385,61 @@ def _no_room_for_the_record(pod: Pod) -> list[Problem]:
         f"member's record needs up to {_MAX_RECORD}; shorten them, or remove {INJECT}"
     )
     return [Problem("metadata.annotations", sentence)]
+
+
+# --- all of them -------------------------------------------------------------------------------------------
+
+RULES = (
+    Rule(_taken_names, of_containers(f"c.name == {source(CONTAINER)}", _TAKEN_NAME.in_cel(path=PATH))),
+    Rule(_taken_volumes, _TAKEN_VOLUMES_IN_CEL),
+    Rule(
+        _taken_ports,
+        " +\n".join(
+            _taken_port_in_cel(name, ports)
+            for name, ports in (("port", PORTS), ("metrics-port", METRICS_PORTS))
+        ),
+    ),
+    Rule(lambda asking: foreign_group(asking.pod, asking.group), listed(FOREIGN_GROUP_IN_CEL)),
+    Rule(
+        _without_token,
+        listed(
+            where(
+                f"{BY_API} && !object.spec.?automountServiceAccountToken.orValue(true)",
+                _WITHOUT_TOKEN.in_cel(),
+            )
+        ),
+    ),
+    Rule(_without_dns, listed(_WITHOUT_DNS_IN_CEL)),
+    Rule(
+        _endless_account,
+        listed(
+            where(
+                f'{BY_API} && size(object.spec.?serviceAccountName.orValue("")) > {MAX_NAME}',
+                _ENDLESS_ACCOUNT.in_cel(),
+            )
+        ),
+    ),
+    Rule(_shared_loopback, listed(where(f"{CLIENTS_IN_POD} && {HOST_NETWORK}", _SHARED_LOOPBACK.in_cel()))),
+    Rule(_on_windows, listed(*_ON_WINDOWS_IN_CEL)),
+    Rule(
+        _host_process,
+        listed(where(f"object.spec.{_IS_HOST_PROCESS}", _HOST_PROCESS.in_cel(path="spec")))
+        + " +\n"
+        + of_containers(f"c.{_IS_HOST_PROCESS}", _HOST_PROCESS.in_cel(path=PATH)),
+    ),
+    Rule(_too_small_pod, OnlyInPython("CEL would have to add up the quantities of all containers")),
+    Rule(
+        _impossible_budget,
+        listed(
+            where(
+                f"{value_of('disruption-budget')} && !variables.scalable",
+                _BLOCKING_BUDGET.in_cel(maker=Unknown(_MAKER)),
+            )
+        ),
+    ),
+    Rule(_no_room_for_the_record, OnlyInPython("CEL counts characters of a text, and no bytes")),
+)
+"""In the order in which they are said."""
+
+IN_CEL = " +\n".join(rule.in_cel for rule in RULES if isinstance(rule.in_cel, str))
+"""The expression of the sentences of all rules."""

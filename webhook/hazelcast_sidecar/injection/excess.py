@@ -3,8 +3,10 @@
 What was injected does not count, so that no Pod is denied for it when it is reviewed again.
 """
 
+from hazelcast_sidecar.cel import Unknown, source
 from hazelcast_sidecar.errors import Problem
 from hazelcast_sidecar.injection import intact
+from hazelcast_sidecar.injection.pod_in_cel import VOLUMES, Sentence, listed, where
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.names import INJECT
 
@@ -17,6 +19,16 @@ The kubelet reports a status of some 500 bytes for each, all of them in one obje
 
 MAX_VOLUMES = 1000
 """Maximal volumes of such a Pod, apart from the member's; the kubelet waits two minutes for all of them."""
+
+
+def _too_many(where: str, what: str, limit: int) -> Sentence:
+    return Sentence(
+        where, f"has {{count}} {what}; a Pod with a member can have {limit:,}: remove some, or {INJECT}"
+    )
+
+
+_CONTAINERS = _too_many("spec.containers", "containers and init containers", MAX_CONTAINERS)
+_VOLUMES = _too_many("spec.volumes", "volumes", MAX_VOLUMES)
 
 
 def excess(pod: Pod) -> list[Problem]:
@@ -32,13 +44,20 @@ def excess(pod: Pod) -> list[Problem]:
     volumes -= len({volume.name for volume in spec.volumes or ()} & {*intact.VOLUMES})
     found = []
     if containers > MAX_CONTAINERS:
-        what = f"{containers:,} containers and init containers"
-        found.append(_too_many("spec.containers", what, MAX_CONTAINERS))
+        found.append(_CONTAINERS.about(count=f"{containers:,}"))
     if volumes > MAX_VOLUMES:
-        found.append(_too_many("spec.volumes", f"{volumes:,} volumes", MAX_VOLUMES))
+        found.append(_VOLUMES.about(count=f"{volumes:,}"))
     return found
 
 
-def _too_many(where: str, what: str, limit: int) -> Problem:
-    sentence = f"has {what}; a Pod with a member can have {limit:,}: remove some, or {INJECT}"
-    return Problem(where, sentence)
+_CONTAINERS_IN_CEL = "size(variables.containers) - size(variables.members)"
+_VOLUMES_IN_CEL = f"size({VOLUMES}.filter(v, !(v.name in {source([*intact.VOLUMES])})))"
+
+IN_CEL = listed(
+    where(
+        f"{_CONTAINERS_IN_CEL} > {MAX_CONTAINERS}",
+        _CONTAINERS.in_cel(count=Unknown(_CONTAINERS_IN_CEL, text=False)),
+    ),
+    where(f"{_VOLUMES_IN_CEL} > {MAX_VOLUMES}", _VOLUMES.in_cel(count=Unknown(_VOLUMES_IN_CEL, text=False))),
+)
+"""The same for the admission policies: the expression of a list of sentences."""
