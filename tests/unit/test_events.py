@@ -218,7 +218,8 @@ async def test_what_waited_in_one_term_takes_no_place_in_the_next(telling: Telli
         telling.tell(str(number))
     await telling.settle()
     dropped = telling.count("dropped")
-    telling.tell("in the next term")
+    for number in range(200):
+        telling.tell(f"in the next term {number}")
     assert telling.count("dropped") == dropped
 
 

@@ -313,3 +313,29 @@ async def test_what_is_not_base64_is_written_again() -> None:
     )
     await keeper._look()  # noqa: SLF001 - one look
     assert cluster.applied == ["Secret", "MutatingWebhookConfiguration", "Secret"]
+
+
+class Store(Cluster):
+    """Keeps the Secrets that are applied; nothing is registered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._secrets: dict[str, dict[str, Any]] = {}
+
+    async def read(self, kind: Kind, _: str, name: str) -> dict[str, Any] | None:  # type: ignore[override]
+        return self._secrets.get(name) if kind.name == "Secret" else None
+
+    async def apply(self, kind: Kind, *objects: Any, **__: object) -> None:
+        await super().apply(kind)
+        self._secrets[objects[0]["metadata"]["name"]] = objects[0]
+
+
+async def test_what_is_in_order_is_not_written_again() -> None:
+    cluster = Store()
+    metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+    keeper = CertificateKeeper(
+        cast("Api", cluster), "ns", POLICY, metrics, lambda *_, **__: None, clock=lambda: NOW
+    )
+    for _ in range(3):
+        await keeper._look()  # noqa: SLF001 - one look
+    assert cluster.applied == ["Secret", "Secret"]
