@@ -171,6 +171,8 @@ EVERY_ANNOTATION = OPTED_IN | {
     f"{PREFIX}java-opts": "-Dshop.name=orders -XX:+UseSerialGC",
     f"{PREFIX}native-sidecar": "true",
     f"{PREFIX}shutdown-timeout": "90s",
+    f"{PREFIX}backups": "zone",
+    f"{PREFIX}backup-count": "2",
     f"{PREFIX}disruption-budget": "true",
     f"{PREFIX}network-policy": "true",
     f"{PREFIX}metrics": "true",
