@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.injection import pod_decision
 from hazelcast_sidecar.injection.explanation import explain
 from hazelcast_sidecar.injection.manifests import Result, inject, placed
 from hazelcast_sidecar.injection.pod_decision import Reason
@@ -202,3 +203,16 @@ def test_what_was_injected_comes_out_again(obj: dict[str, Any]) -> None:
     assert done(after, uninject(after)) == obj
     assert uninject(obj).operations == []
     assert uninject(obj).reason == Reason.NOT_INJECTED
+
+
+def test_the_pods_of_a_workload_are_decided_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decided: list[Any] = []
+    decide = pod_decision.decide
+
+    def counted(*given: Any) -> pod_decision.Decision:
+        decided.append(given)
+        return decide(*given)
+
+    monkeypatch.setattr(pod_decision, "decide", counted)
+    assert inject(workload("Deployment", ours(), None), DEFAULTS, 65534).reason == Reason.INJECTED
+    assert len(decided) == 1

@@ -12,7 +12,7 @@ import msgspec
 
 from hazelcast_sidecar.errors import Problem, in_short
 from hazelcast_sidecar.injection import patch, pod_decision, workload_decision
-from hazelcast_sidecar.injection.pod_decision import Deny, Inject, Reason, Restore, Skip
+from hazelcast_sidecar.injection.pod_decision import Decision, Deny, Inject, Reason, Restore, Skip
 from hazelcast_sidecar.injection.workload_decision import Copy
 from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.model import status
@@ -172,7 +172,13 @@ def unexpected(error: Exception) -> Problem:
 def _inject_pod(
     pod: Pod, path: str, defaults: Defaults, run_as_user: int | None, was: Mapping[str, str]
 ) -> Result:
-    decision = pod_decision.decide(pod, "CREATE", defaults)
+    return _result(pod, pod_decision.decide(pod, "CREATE", defaults), path, run_as_user, was)
+
+
+def _result(
+    pod: Pod, decision: Decision, path: str, run_as_user: int | None, was: Mapping[str, str]
+) -> Result:
+    """Return what a decision about a Pod makes of the object that it is in, at this path."""
     match decision:
         case Inject():
             operations = patch.operations(decision, patch.shape_of(pod), run_as_user, was=was)
@@ -195,19 +201,19 @@ def _inject_workload(
     run_as_user: int | None,
     was: Mapping[str, str],
 ) -> Result:
-    decided = workload_decision.decide(kind, workload, None, defaults)
+    decided, of_pods = workload_decision.decide_with_pods(kind, workload, None, defaults)
     if isinstance(decided, Deny):
         return Result(decided.reason, problems=decided.problems)
-    template = workload.template
+    template, path = workload.template, patch.pointer(*kind.template)
     copied: list[Operation] = []
-    annotations = template.annotations if template else {}
     if isinstance(decided, Copy):
         copied = patch.copy_operations(kind, workload, decided.copying)
-        annotations = decided.copying.annotations
     result = Result(decided.reason)
-    if template is not None:
-        pod = as_pod(kind, workload, template, annotations)
-        result = _inject_pod(pod, patch.pointer(*kind.template), defaults, run_as_user, was)
+    if of_pods is not None:
+        result = _result(of_pods.pod, of_pods.decision, path, run_as_user, was)
+    elif template is not None:  # which may ask by itself
+        pod = as_pod(kind, workload, template, template.annotations)
+        result = _inject_pod(pod, path, defaults, run_as_user, was)
     return result._replace(operations=[*copied, *result.operations], warnings=decided.warnings)
 
 

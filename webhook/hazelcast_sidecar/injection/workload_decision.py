@@ -73,10 +73,32 @@ class _State(NamedTuple):
         return self.workload.metadata.annotations or {}
 
 
+class OfPods(NamedTuple):
+    """The Pod that a workload will have made, and the decision about it."""
+
+    pod: Pod
+    decision: Decision
+
+
+class WithPods(NamedTuple):
+    """The decision about a workload, and the one about its Pods that it follows from."""
+
+    decision: WorkloadDecision
+    of_pods: OfPods | None
+    """None if there was nothing to decide about the workload."""
+
+
 def decide(
     kind: WorkloadKind, workload: Workload, before: Workload | None, defaults: Defaults
 ) -> WorkloadDecision:
-    """Decide about one workload that is created or updated.
+    """Decide about one workload; arguments as in `decide_with_pods`."""
+    return decide_with_pods(kind, workload, before, defaults).decision
+
+
+def decide_with_pods(
+    kind: WorkloadKind, workload: Workload, before: Workload | None, defaults: Defaults
+) -> WithPods:
+    """Decide about one workload that is created or updated, and about its Pods.
 
     Args:
         kind: the kind of both.
@@ -86,13 +108,19 @@ def decide(
     """
     now = _state(kind, workload, defaults)
     if isinstance(now, Reason):
-        return Skip(now, tuple(_without_effect(kind, workload)))
+        return WithPods(Skip(now, tuple(_without_effect(kind, workload))), None)
     stored = _state(kind, before, defaults) if before is not None else None
     then = stored if isinstance(stored, _State) else None
+    decision = _decide(now, then, is_update=before is not None)
+    return WithPods(decision, OfPods(now.pod, now.decision))
+
+
+def _decide(now: _State, then: _State | None, *, is_update: bool) -> WorkloadDecision:
+    """Decide by the rows of the table that look at the Pods."""
     if isinstance(now.decision, Deny):
         return _denial(now, now.decision, then)
     if _changes(now):
-        if kind.name == "Job" and before is not None:
+        if now.kind.name == "Job" and is_update:
             return Skip(Reason.IMMUTABLE, ("a Job's Pod template is immutable; delete and recreate the Job",))
         return Copy(now.copying, _warnings(now, then))
     of_pods = isinstance(now.decision, Inject | Restore)  # about the Pods, and not about the workload
