@@ -5,7 +5,6 @@ Each rule finds it in Python for the webhook and in CEL for the admission polici
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import chain, islice
 from typing import NamedTuple
 
 from hazelcast_sidecar.cel import Unknown, source
@@ -77,10 +76,12 @@ class Rule(NamedTuple):
 def collisions(pod: Pod, spec: SidecarSpec, group: str) -> list[Problem]:
     """Return all conflicts, each naming both sides and what resolves it, or the first `MAX_PROBLEMS`."""
     asking = Asking(pod, spec, group, pod.containers)
-    found = chain.from_iterable(rule.find(asking) for rule in RULES)
-    problems = list(islice(found, MAX_PROBLEMS + 1))
-    if len(problems) > MAX_PROBLEMS:
-        problems[-1] = Problem("spec", AND_MORE)
+    problems: list[Problem] = []
+    for find in _FINDERS:
+        for problem in find(asking):
+            if len(problems) == MAX_PROBLEMS:
+                return [*problems, Problem("spec", AND_MORE)]
+            problems.append(problem)
     return problems
 
 
@@ -440,6 +441,8 @@ RULES = (
     Rule(_no_room_for_the_record, OnlyInPython("CEL counts characters of a text, and no bytes")),
 )
 """In the order in which they are said."""
+
+_FINDERS = tuple(rule.find for rule in RULES)
 
 IN_CEL = " +\n".join(rule.in_cel for rule in RULES if isinstance(rule.in_cel, str))
 """The expression of the sentences of all rules."""
