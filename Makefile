@@ -11,8 +11,8 @@ OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
 export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fuzz coverage mutants bench lint format certs images sbom audit uninstall e2e test-faults lock \
-  clean
+.PHONY: help demo test quick fuzz coverage mutants bench lint format manifests certs images sbom audit uninstall e2e \
+  test-faults lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ lint: .venv/.dev ## Check style, types and the floors of the architecture
 format: .venv/.dev ## Put the code into its style
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+manifests: .venv/.dev ## Write the files of manifests/ that come from the code: webhook, RBAC, chosen namespaces
+	$(BIN)/python manifests/make.py
 
 certs: .venv/.demo ## Make a development CA and the webhook's certificate, for manifests/overlays/dev
 	$(BIN)/python certs/make.py $(ARGS)

@@ -10,8 +10,8 @@ import jsonpatch
 import pytest
 import yaml
 
-from hazelcast_sidecar.checks.registration import DECISIVE, FAILURE_POLICIES
 from hazelcast_sidecar.injection.member import TOKEN_DIRECTORY
+from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, PODS, WORKLOADS
 from hazelcast_sidecar.spec.annotations import TABLE
 from tests.apiserver.conftest import ROOT, WebhookServer, apply_strictly, counted, rendered
 from tests.apiserver.control_plane import Answer, ControlPlane
@@ -89,7 +89,12 @@ def test_configuration_is_stored_as_written(
     for kept, written in zip(stored_webhooks, webhook_configuration["webhooks"], strict=True):
         assert kept == kept | written, "the API server changed what the manifest says"
         assert kept["sideEffects"] == "None"
-    assert {kept["name"]: kept["failurePolicy"] for kept in stored_webhooks} == FAILURE_POLICIES
+    assert {kept["name"]: kept["failurePolicy"] for kept in stored_webhooks} == {
+        PODS: "Ignore",
+        AGAIN: "Ignore",
+        DECISIVE: "Fail",
+        WORKLOADS: "Fail",
+    }
 
 
 def test_configuration_with_a_broken_match_condition_is_refused(

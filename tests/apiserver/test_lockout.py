@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hazelcast_sidecar.checks.registration import DECISIVE
+from hazelcast_sidecar.injection.webhook_configuration import DECISIVE
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import ACTIVE_SECONDS, ROOT, apply_strictly, create_namespace, rendered
 from tests.apiserver.control_plane import Answer, ControlPlane

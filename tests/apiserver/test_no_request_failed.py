@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hazelcast_sidecar.checks.registration import PODS
+from hazelcast_sidecar.injection.webhook_configuration import PODS
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import counted, create_namespace
 from tests.apiserver.control_plane import ControlPlane

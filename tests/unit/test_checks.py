@@ -24,11 +24,13 @@ from hazelcast_sidecar.checks import (
 from hazelcast_sidecar.checks.collector import Reader, attempt
 from hazelcast_sidecar.checks.results import CheckResult, State, Unread
 from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, findings
-from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Right, Snapshot
+from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Snapshot
 from hazelcast_sidecar.group_objects.desired_objects import OURS
+from hazelcast_sidecar.injection.webhook_configuration import PODS
 from hazelcast_sidecar.kube.client import Api, ApiError
 from hazelcast_sidecar.kube.objects import POD, Metadata
-from hazelcast_sidecar.names import CONTROLLER, GROUP
+from hazelcast_sidecar.kube.permissions import Right
+from hazelcast_sidecar.names import GROUP
 from hazelcast_sidecar.owners import OwnerReference
 from tests.unit.snapshots import (
     EMPTY,
@@ -43,7 +45,6 @@ from tests.unit.snapshots import (
     endpoint_slice,
     injected,
     lease,
-    manifest,
     node,
     pod_without_member,
     policy,
@@ -186,34 +187,12 @@ def test_settings_that_cannot_be_used(config_map: Any, words: str) -> None:
 # --- the configuration -------------------------------------------------------------------------------------
 
 
-def test_the_conditions_and_rules_are_those_of_the_manifests() -> None:
-    shipped = manifest("webhook.yaml", "MutatingWebhookConfiguration")["webhooks"]
-    conditions = {
-        each["name"]: {c["name"]: "".join(c["expression"].split()) for c in each["matchConditions"]}
-        for each in shipped
-    }
-    assert conditions == {
-        webhook: {name: "".join(expression.split()) for name, expression in expected.items()}
-        for webhook, expected in registration.CONDITIONS.items()
-    }
-    for each in shipped:
-        asked = {
-            (group, resource, operation)
-            for rule in each["rules"]
-            for group in rule["apiGroups"]
-            for resource in rule["resources"]
-            for operation in rule["operations"]
-        }
-        assert asked == registration.RESOURCES[each["name"]]
-    assert {each["name"]: each["failurePolicy"] for each in shipped} == registration.FAILURE_POLICIES
-
-
 def test_the_client_of_the_webhook_for_pods_counts_wherever_it_stands() -> None:
     given = configuration()
     for each in given["webhooks"]:
         each["clientConfig"] = {"url": f"https://{each['name']}"}
     given["webhooks"].reverse()
-    assert registration.client_of(given) == {"url": f"https://{registration.PODS}"}
+    assert registration.client_of(given) == {"url": f"https://{PODS}"}
 
 
 Webhooks = list[dict[str, Any]]
@@ -402,20 +381,6 @@ def test_another_version_of_the_webhook_does_not_count_as_drift() -> None:
 
 
 # --- rights ------------------------------------------------------------------------------------------------
-
-
-def test_the_rights_are_those_of_the_manifests() -> None:
-    shipped = {
-        Right(verb, group, resource, name, document["kind"] == "Role")
-        for document in yaml.safe_load_all((MANIFESTS / "controller-rbac.yaml").read_text())
-        if document["metadata"]["name"] == CONTROLLER
-        for rule in document.get("rules", ())
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for name in rule.get("resourceNames", [""])
-        for verb in rule["verbs"]
-    }
-    assert set(rbac.CONTROLLER_RIGHTS) == shipped
 
 
 def test_the_right_to_evict_is_that_of_the_component() -> None:

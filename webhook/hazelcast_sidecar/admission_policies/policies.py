@@ -27,6 +27,7 @@ from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
 from hazelcast_sidecar.injection.patch import DEFAULT_GRACE_SECONDS, status_of
 from hazelcast_sidecar.injection.pod_decision import Inject
 from hazelcast_sidecar.injection.pod_in_cel import CLIENTS_IN_POD, text_of, value_of
+from hazelcast_sidecar.injection.webhook_configuration import namespace_selector, pod_rule
 from hazelcast_sidecar.names import (
     ANYWHERE,
     GROUP,
@@ -44,9 +45,6 @@ from hazelcast_sidecar.spec.settings import Settings
 
 NAME = "hazelcast-sidecar-injector"
 """The name of all four objects."""
-
-EXEMPT_NAMESPACES = ("kube-system", NAME)
-"""As in the webhook configuration: Pods there must start even if everything else is broken."""
 
 LIMITS = (
     "Annotations of a Deployment or another workload are not copied: put them on its Pod template.",
@@ -135,22 +133,10 @@ def _named(expressions: dict[str, str]) -> list[dict[str, str]]:
 
 
 def _pods() -> dict[str, Any]:
-    exempt = {
-        "key": "kubernetes.io/metadata.name",
-        "operator": "NotIn",
-        "values": list(EXEMPT_NAMESPACES),
-    }
-    rule = {
-        "apiGroups": [""],
-        "apiVersions": ["v1"],
-        "operations": ["CREATE"],
-        "resources": ["pods"],
-        "scope": "Namespaced",
-    }
     return {
         "matchPolicy": "Equivalent",
-        "namespaceSelector": {"matchExpressions": [exempt]},
-        "resourceRules": [rule],
+        "namespaceSelector": namespace_selector(),
+        "resourceRules": [pod_rule()],
     }
 
 

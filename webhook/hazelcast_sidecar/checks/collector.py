@@ -20,7 +20,7 @@ from hazelcast_sidecar.checks.rbac import rights_of
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Unread
 from hazelcast_sidecar.checks.selected import selected
-from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, PodWithoutMember, Right, Snapshot
+from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, PodWithoutMember, Snapshot
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem, in_short
 from hazelcast_sidecar.group_objects.desired_objects import OURS_SELECTOR
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
@@ -39,6 +39,7 @@ from hazelcast_sidecar.kube.objects import (
     Partial,
     owner_of,
 )
+from hazelcast_sidecar.kube.permissions import Right
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.selection import Selected
 from hazelcast_sidecar.names import CONTROLLER, GROUP, INJECT, INJECTOR, LEAF_SECRET, PREFIX, SETTINGS, STATUS

@@ -2,14 +2,14 @@
 
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
-from hazelcast_sidecar.checks.snapshot import Right, Snapshot
+from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.kube.objects import JsonObject
+from hazelcast_sidecar.kube.permissions import RBAC, Right
 from hazelcast_sidecar.model.selection import concerns_new_pods
 from hazelcast_sidecar.model.selectors import selects
 from hazelcast_sidecar.names import INJECTOR
 
 _AREA = Area("installation")
-_RBAC = "rbac.authorization.k8s.io"
 _OUR_LABELS = {
     "app.kubernetes.io/name": INJECTOR,
     "app.kubernetes.io/component": "webhook",
@@ -28,10 +28,10 @@ PARTS = tuple(
         ("policy", "poddisruptionbudgets", True),
         ("networking.k8s.io", "networkpolicies", True),
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", False),
-        (_RBAC, "clusterroles", False),
-        (_RBAC, "clusterrolebindings", False),
-        (_RBAC, "roles", True),
-        (_RBAC, "rolebindings", True),
+        (RBAC, "clusterroles", False),
+        (RBAC, "clusterrolebindings", False),
+        (RBAC, "roles", True),
+        (RBAC, "rolebindings", True),
     )
 )
 """The parts of manifests/base."""

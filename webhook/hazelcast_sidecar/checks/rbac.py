@@ -1,49 +1,19 @@
 """The permissions that the controller needs, which are exactly those of the manifests."""
 
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
-from hazelcast_sidecar.checks.snapshot import Right, Snapshot
+from hazelcast_sidecar.checks.snapshot import Snapshot
+from hazelcast_sidecar.kube import permissions
 from hazelcast_sidecar.kube.objects import JsonObject
-from hazelcast_sidecar.names import AUTHORITY_SECRET, CONTROLLER, INJECTOR, LEAF_SECRET
+from hazelcast_sidecar.kube.permissions import Right
 
 _AREA = Area("rights")
-_RBAC = "rbac.authorization.k8s.io"
 _SHOWN = 5
-_KEEP = "get list watch create patch delete"
 
-_EVERYWHERE = (
-    ("", "pods", "get list watch"),
-    ("", "configmaps", _KEEP),
-    ("", "services", _KEEP),
-    ("policy", "poddisruptionbudgets", _KEEP),
-    ("networking.k8s.io", "networkpolicies", _KEEP),
-    (_RBAC, "rolebindings", _KEEP),
-    ("", "events", "list watch create patch"),
-    ("", "replicationcontrollers", "get"),
-    ("apps", "daemonsets", "get"),
-    ("apps", "deployments", "get"),
-    ("apps", "replicasets", "get"),
-    ("apps", "statefulsets", "get"),
-    ("batch", "cronjobs", "get"),
-    ("batch", "jobs", "get"),
-    ("", "namespaces", "get"),
+CONTROLLER_RIGHTS = (
+    *permissions.rights_of(permissions.IN_CLUSTER),
+    *permissions.rights_of(permissions.IN_OWN_NAMESPACE, own=True),
 )
-_NAMED = (
-    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "get patch delete", INJECTOR, False),
-    ("admissionregistration.k8s.io", "mutatingadmissionpolicies", "get", INJECTOR, False),
-    ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings", "get", INJECTOR, False),
-    ("coordination.k8s.io", "leases", "create", "", True),
-    ("coordination.k8s.io", "leases", "get update", CONTROLLER, True),
-    ("", "secrets", "create", "", True),
-    ("", "secrets", "get patch", AUTHORITY_SECRET, True),
-    ("", "secrets", "get patch", LEAF_SECRET, True),
-)
-
-CONTROLLER_RIGHTS = tuple(
-    Right(verb, group, resource, name, own)
-    for group, resource, verbs, name, own in (*((*each, "", False) for each in _EVERYWHERE), *_NAMED)
-    for verb in verbs.split()
-)
-REPAIR = Right("create", "", "pods/eviction")
+(REPAIR,) = permissions.rights_of(permissions.TO_REPAIR)
 """Needed with --repair."""
 
 

@@ -5,59 +5,24 @@ from typing import Any
 
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Snapshot
-from hazelcast_sidecar.injection import intact
+from hazelcast_sidecar.injection.webhook_configuration import (
+    AGAIN,
+    DECISIVE,
+    PODS,
+    WORKLOADS,
+    exempt_namespaces,
+    webhook_configuration,
+)
 from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.model.selectors import selects
-from hazelcast_sidecar.names import INJECTOR, POD_WEBHOOKS
+from hazelcast_sidecar.names import INJECTOR
 
 _AREA = Area("admission")
 _INSTALL = "kubectl apply -k manifests/base"
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _SHOW = f"kubectl get mutatingwebhookconfiguration {INJECTOR} -o yaml"
 
-PODS, AGAIN, DECISIVE = POD_WEBHOOKS
-WORKLOADS = "workloads.sidecar.hazelcast.com"
-_ASKS_FOR_A_MEMBER = (
-    "has(object.metadata.annotations) && "
-    "object.metadata.annotations.exists(k, k.startsWith('sidecar.hazelcast.com/'))"
-)
-_STILL_WITHOUT = (
-    "(object.metadata.?annotations[?'sidecar.hazelcast.com/inject'].orValue('false') != 'false' || "
-    "object.metadata.?annotations[?'sidecar.hazelcast.com/status'].hasValue()) && "
-    "!object.metadata.?annotations[?'kubernetes.io/config.mirror'].hasValue() && "
-    f"!({intact.IS_INTACT})"
-)
-CONDITIONS = {
-    PODS: {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER},
-    AGAIN: {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER, "still-without-a-member": _STILL_WITHOUT},
-    DECISIVE: {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER, "still-without-a-member": _STILL_WITHOUT},
-    WORKLOADS: {
-        "annotated-for-sidecar": "[object, oldObject].exists(o, o != null && [o.metadata.?annotations, "
-        "o.spec.?template.?metadata.?annotations, o.spec.?jobTemplate.?metadata.?annotations, "
-        "o.spec.?jobTemplate.?spec.?template.?metadata.?annotations"
-        "].exists(a, a.orValue({}).exists(k, k.startsWith('sidecar.hazelcast.com/'))))",
-        "counts-itself": "!has(object.metadata.deletionTimestamp) && "
-        "!(request.kind.kind in ['ReplicaSet', 'Job'] && has(object.metadata.ownerReferences) && "
-        "object.metadata.ownerReferences.exists(r, has(r.controller) && r.controller))",
-    },
-}
-"""The match conditions of each webhook as shipped; blanks and line breaks do not matter."""
-
-RESOURCES = {
-    **{name: {("", "pods", "CREATE")} for name in POD_WEBHOOKS},
-    WORKLOADS: {
-        (group, resource, operation)
-        for group, resources in (
-            ("apps", ("deployments", "statefulsets", "daemonsets", "replicasets")),
-            ("batch", ("jobs", "cronjobs")),
-        )
-        for resource in resources
-        for operation in ("CREATE", "UPDATE")
-    },
-}
-"""API group, resource and operation of each webhook's rules."""
-
-FAILURE_POLICIES = {PODS: "Ignore", AGAIN: "Ignore", DECISIVE: "Fail", WORKLOADS: "Fail"}
+_SHIPPED: dict[str, JsonObject] = {each["name"]: each for each in webhook_configuration()["webhooks"]}
 _WITHOUT = {
     PODS: "a Pod is rejected when a connection to the webhook breaks",
     AGAIN: "a Pod is rejected when a connection to the webhook breaks",
@@ -83,25 +48,25 @@ def registration(snapshot: Snapshot) -> list[CheckResult]:
             found.append(_AREA.problem(check, f"the webhook {name} is missing: {without}", _INSTALL))
             continue
         faults = list(_faults(webhooks[name], name, snapshot.namespace))
-        policy = FAILURE_POLICIES[name]
+        policy = _SHIPPED[name]["failurePolicy"]
         found += faults or [_AREA.ok(check, f"{name}, failurePolicy {policy}, match conditions as shipped")]
     return found
 
 
 def _faults(webhook: JsonObject, name: str, namespace: str) -> Iterator[CheckResult]:
     yield from _conditions(webhook, name)
-    if missing := sorted(RESOURCES[name] - _asked_about(webhook)):
+    if missing := sorted(_asked_about(_SHIPPED[name]) - _asked_about(webhook)):
         _, resource, operation = missing[0]
         message = f"{name} does not match every {operation} of {resource}, so some objects are skipped"
         yield _AREA.problem("rules", message, _INSTALL)
-    if (policy := webhook.get("failurePolicy", "Fail")) != FAILURE_POLICIES[name]:
+    if (policy := webhook.get("failurePolicy", "Fail")) != _SHIPPED[name]["failurePolicy"]:
         about = (
             "objects are admitted without it while the webhook is unavailable"
             if policy == "Ignore"
             else _WITHOUT[name]
         )
         yield _AREA.warning("failurePolicy", f"{name} has failurePolicy {policy}: {about}", _INSTALL)
-    for exempt in ("kube-system", namespace):
+    for exempt in exempt_namespaces(namespace):
         labels = {"kubernetes.io/metadata.name": exempt}
         if selects(webhook.get("namespaceSelector") or {}, labels):
             message = f"{name} does not exempt the namespace {exempt}, which must start without it"
@@ -111,14 +76,12 @@ def _faults(webhook: JsonObject, name: str, namespace: str) -> Iterator[CheckRes
 def _conditions(webhook: JsonObject, name: str) -> Iterator[CheckResult]:
     """Compare match conditions with those shipped; without one, unrelated requests wait for the webhook."""
     check = "match conditions"
-    given = {
-        each["name"]: "".join(each["expression"].split()) for each in webhook.get("matchConditions") or []
-    }
-    for condition, expression in CONDITIONS[name].items():
+    given, shipped = _expressions(webhook), _expressions(_SHIPPED[name])
+    for condition, expression in shipped.items():
         if condition not in given:
             message = f"{name} lacks the match condition {condition}: it receives requests that it should not"
             yield _AREA.problem(check, message, _INSTALL)
-        elif given.pop(condition) != "".join(expression.split()):
+        elif given.pop(condition) != expression:
             message = f"{name} has a changed match condition {condition}"
             yield _AREA.warning(check, message, f"{_SHOW}; {_INSTALL}")
     for condition in given:
@@ -126,6 +89,12 @@ def _conditions(webhook: JsonObject, name: str) -> Iterator[CheckResult]:
             f"{name} has the match condition {condition}, which is not shipped: some objects are skipped"
         )
         yield _AREA.warning(check, message, f"{_SHOW}; {_INSTALL}")
+
+
+def _expressions(webhook: JsonObject) -> dict[str, str]:
+    """Read the match conditions by name; blanks and line breaks do not matter."""
+    conditions = webhook.get("matchConditions") or []
+    return {each["name"]: "".join(each["expression"].split()) for each in conditions}
 
 
 def _asked_about(webhook: JsonObject) -> set[tuple[str, str, str]]:

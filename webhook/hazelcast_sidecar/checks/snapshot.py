@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from hazelcast_sidecar.checks.results import Unread
 from hazelcast_sidecar.kube.objects import JsonObject, Metadata
+from hazelcast_sidecar.kube.permissions import Right
 from hazelcast_sidecar.model.pod import Pod
 
 _NOT_ASKED = Unread("it was not needed")
@@ -21,21 +22,6 @@ class DryRun(NamedTuple):
     pod: JsonObject | None = None
     """As it would be stored; None if it was refused."""
     refusal: str = ""
-
-
-class Right(NamedTuple):
-    """One verb on one kind of objects: a permission."""
-
-    verb: str
-    group: str
-    resource: str
-    name: str = ""
-    own: bool = False
-    """Whether it holds in the installation's own namespace only."""
-
-    def __str__(self) -> str:
-        resource = f"{self.resource}.{self.group}" if self.group else self.resource
-        return f"{self.verb} {resource} {self.name}".rstrip()
 
 
 class ObjectName(NamedTuple):

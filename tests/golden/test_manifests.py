@@ -1,0 +1,40 @@
+"""The files of manifests/ that come from the code are as it makes them; `make manifests` writes them anew."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hazelcast_sidecar.injection.webhook_configuration import REASONS, webhook_configuration
+from hazelcast_sidecar.kube import permissions
+from tests.golden.test_golden import agree
+
+FOLDER = Path(__file__).parents[2] / "manifests"
+FILES: dict[Path, str] = runpy.run_path(str(FOLDER / "make.py"))["files"]()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(FOLDER)))
+def test_the_file_is_what_the_code_makes(path: Path, request: pytest.FixtureRequest) -> None:
+    agree(path, FILES[path], update=request.config.getoption("--update"))
+
+
+def test_the_reasons_are_comments_and_change_nothing() -> None:
+    text = FILES[FOLDER / "base" / "webhook.yaml"]
+    assert yaml.safe_load(text) == webhook_configuration()
+    lines = [line.strip().removeprefix("# ") for line in text.splitlines() if line.strip().startswith("# ")]
+    assert all(reason in " ".join(lines) for reason in REASONS.values())
+
+
+def test_all_depends_on_the_installations_namespace_and_the_chosen_ones() -> None:
+    made = webhook_configuration("elsewhere", {"team": "a", "stage": "live"})
+    for each in made["webhooks"]:
+        assert each["clientConfig"]["service"]["namespace"] == "elsewhere"
+        exempt, *chosen = each["namespaceSelector"]["matchExpressions"]
+        assert exempt["values"] == ["kube-system", "elsewhere"]
+        assert chosen == [
+            {"key": "team", "operator": "In", "values": ["a"]},
+            {"key": "stage", "operator": "In", "values": ["live"]},
+        ]
+    (subject,) = permissions.binding("Role", "x", "elsewhere")["subjects"]
+    assert subject["namespace"] == "elsewhere"

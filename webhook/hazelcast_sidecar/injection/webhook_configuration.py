@@ -1,0 +1,174 @@
+"""The MutatingWebhookConfiguration: what the API server asks about, and what holds while nothing answers.
+
+`manifests/`, `check` and the admission policies have it from here.
+"""
+
+from collections.abc import Mapping
+
+from hazelcast_sidecar.injection import intact
+from hazelcast_sidecar.kube.objects import JsonObject
+from hazelcast_sidecar.names import INJECTOR, POD_WEBHOOKS
+
+_Path = tuple[str | int, ...]
+"""Of a part of an object: keys and positions."""
+
+PODS, AGAIN, DECISIVE = POD_WEBHOOKS
+WORKLOADS = "workloads.sidecar.hazelcast.com"
+
+CHOSEN = {"sidecar.hazelcast.com/injection": "enabled"}
+"""The label of namespaces that are chosen, where injection is not for all of them."""
+
+_NAME_OF_NAMESPACE = "kubernetes.io/metadata.name"
+_ASKS_FOR_A_MEMBER = (
+    "has(object.metadata.annotations) && "
+    "object.metadata.annotations.exists(k, k.startsWith('sidecar.hazelcast.com/'))"
+)
+_STILL_WITHOUT = (
+    "(object.metadata.?annotations[?'sidecar.hazelcast.com/inject'].orValue('false') != 'false' || "
+    "object.metadata.?annotations[?'sidecar.hazelcast.com/status'].hasValue()) && "
+    "!object.metadata.?annotations[?'kubernetes.io/config.mirror'].hasValue() && "
+    f"!({intact.IS_INTACT})"
+)
+_ASKS_SOMEWHERE = (
+    "[object, oldObject].exists(o, o != null && [o.metadata.?annotations, "
+    "o.spec.?template.?metadata.?annotations, o.spec.?jobTemplate.?metadata.?annotations, "
+    "o.spec.?jobTemplate.?spec.?template.?metadata.?annotations"
+    "].exists(a, a.orValue({}).exists(k, k.startsWith('sidecar.hazelcast.com/'))))"
+)
+_COUNTS_ITSELF = (
+    "!has(object.metadata.deletionTimestamp) && "
+    "!(request.kind.kind in ['ReplicaSet', 'Job'] && has(object.metadata.ownerReferences) && "
+    "object.metadata.ownerReferences.exists(r, has(r.controller) && r.controller))"
+)
+
+REASONS: dict[_Path, str] = {
+    ("webhooks", 0, "matchConditions"): (
+        "Only Pods that ask for a sidecar leave the API server, so no others can be locked out."
+    ),
+    ("webhooks", 0, "failurePolicy"): (
+        "The API server asks once and not again, so a connection that breaks when a replica is lost would "
+        "fail a creation. So a failure is ignored here, and the API server asks again below about a Pod that "
+        "was not injected."
+    ),
+    ("webhooks", 0, "namespaceSelector"): (
+        "A second line of defence: these must come up also when every annotation is wrong."
+    ),
+    ("webhooks", 0, "reinvocationPolicy"): (
+        "Injection is idempotent: when another webhook changes the Pod, ours may look again."
+    ),
+    ("webhooks", 1): (
+        "A Pod that was not injected is sent again, on another connection: it may lead to another replica."
+    ),
+    ("webhooks", 1, "matchConditions", 1): (
+        "Also one whose member, or part of it, another webhook removed (injection/intact.py)."
+    ),
+    ("webhooks", 2): "The third attempt decides.",
+    ("webhooks", 3): "An annotation on a workload itself counts too: it is copied onto the Pod template.",
+    ("webhooks", 3, "matchConditions", 0): (
+        "On the workload or on its Pod template; also those that are being opted out."
+    ),
+    ("webhooks", 3, "matchConditions", 1): (
+        "What a Deployment or a CronJob makes has their annotations, but is not for anyone to change. What "
+        "is being deleted must lose its finalizers also while no webhook runs."
+    ),
+}
+"""Why parts of it are as they are, for readers of the manifest."""
+
+
+def exempt_namespaces(namespace: str = INJECTOR) -> tuple[str, ...]:
+    """Return those of which nothing is injected: they must come up also when everything else is wrong.
+
+    Args:
+        namespace: the installation's own.
+    """
+    return ("kube-system", namespace)
+
+
+def namespace_selector(namespace: str = INJECTOR, chosen: Mapping[str, str] | None = None) -> JsonObject:
+    """Select the namespaces that are injected: all but the exempt ones, or of those the labelled ones."""
+    exempt = {
+        "key": _NAME_OF_NAMESPACE,
+        "operator": "NotIn",
+        "values": list(exempt_namespaces(namespace)),
+    }
+    return {"matchExpressions": [exempt, *chosen_expressions(chosen or {})]}
+
+
+def chosen_expressions(chosen: Mapping[str, str]) -> list[JsonObject]:
+    """Return the expressions of a selector that wants these labels."""
+    return [{"key": key, "operator": "In", "values": [value]} for key, value in chosen.items()]
+
+
+def pod_rule() -> JsonObject:
+    """Return the rule by which the API server asks about Pods."""
+    return _rule("", ["CREATE"], ["pods"])
+
+
+def webhook_configuration(namespace: str = INJECTOR, chosen: Mapping[str, str] | None = None) -> JsonObject:
+    """Make the configuration.
+
+    Args:
+        namespace: the installation's own.
+        chosen: labels of the namespaces that are injected; None: all are.
+    """
+    asks = {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER}
+    asks_again = {**asks, "still-without-a-member": _STILL_WITHOUT}
+    workload = {"annotated-for-sidecar": _ASKS_SOMEWHERE, "counts-itself": _COUNTS_ITSELF}
+    webhooks = [
+        _webhook(PODS, "/mutate/pods", [pod_rule()], asks, "Ignore", 3),
+        _webhook(AGAIN, "/mutate/pods", [pod_rule()], asks_again, "Ignore", 3),
+        _webhook(DECISIVE, "/mutate/pods", [pod_rule()], asks_again, "Fail", 5),
+        _webhook(WORKLOADS, "/mutate/workloads", _workload_rules(), workload, "Fail", 5),
+    ]
+    for each in webhooks:
+        each["clientConfig"]["service"]["namespace"] = namespace
+        each["namespaceSelector"] = namespace_selector(namespace, chosen)
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": INJECTOR},
+        "webhooks": webhooks,
+    }
+
+
+def _webhook(  # noqa: PLR0913, PLR0917 - what the webhooks differ in
+    name: str,
+    path: str,
+    rules: list[JsonObject],
+    conditions: Mapping[str, str],
+    failure_policy: str,
+    seconds: int,
+) -> JsonObject:
+    return {
+        "name": name,
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"service": {"name": INJECTOR, "namespace": "", "path": path, "port": 443}},
+        "rules": rules,
+        "matchPolicy": "Equivalent",
+        "matchConditions": [
+            {"name": condition, "expression": expression} for condition, expression in conditions.items()
+        ],
+        "failurePolicy": failure_policy,
+        "namespaceSelector": {},
+        "sideEffects": "None",
+        "reinvocationPolicy": "IfNeeded",
+        "timeoutSeconds": seconds,
+    }
+
+
+def _workload_rules() -> list[JsonObject]:
+    operations = ["CREATE", "UPDATE"]
+    return [
+        _rule("apps", operations, ["deployments", "statefulsets", "daemonsets", "replicasets"]),
+        _rule("batch", operations, ["jobs", "cronjobs"]),
+    ]
+
+
+def _rule(group: str, operations: list[str], resources: list[str]) -> JsonObject:
+    return {
+        "apiGroups": [group],
+        "apiVersions": ["v1"],
+        "operations": operations,
+        "resources": resources,
+        "scope": "Namespaced",
+    }
