@@ -296,7 +296,7 @@ def test_exempt_pods_have_a_sentence_of_their_own(
     try:
         with controller(cluster, shipped, tmp_path, "--repair", "all") as running:
             until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
-            sentence = "the namespace kube-system is exempt from the webhook"
+            sentence = "the namespace kube-system is excluded from injection"
             wait_for_sentence(cluster, "kube-system", "Missed", sentence)
             stays_so(lambda: going(cluster, "kube-system") == set())
             assert running.metric("evictions_total") == 0

@@ -485,8 +485,8 @@ def test_nobody_is_told_so(cluster: ControlPlane, tmp_path: Path) -> None:
     done = printed("--kubeconfig", str(file))
     assert done.returncode == 2
     assert done.stderr == (
-        "hazelcast-sidecar check: credentials: the API server does not know who asks; log in again, or name "
-        "another --context\n"
+        "hazelcast-sidecar check: credentials: the API server rejects your credentials; log in again, or "
+        "choose another --context\n"
     )
 
 
@@ -496,7 +496,7 @@ def test_nobody_is_told_so(cluster: ControlPlane, tmp_path: Path) -> None:
 def test_before_an_installation(check: Check) -> None:
     code, findings = check("--pre", "--injector-namespace", "elsewhere")
     assert (code, wrong(findings)) == (1, {("name", "problem")}), "one of that name is registered"
-    assert message(findings, "your rights") == "you may create all of manifests/base"
+    assert message(findings, "your permissions") == "you may create all of manifests/base"
 
 
 def test_before_an_installation_by_a_viewer(check: Check, viewer: Path) -> None:
@@ -505,8 +505,8 @@ def test_before_an_installation_by_a_viewer(check: Check, viewer: Path) -> None:
 
     until(60, "the role is in force", seen)
     code, findings = check("--pre", kubeconfig=viewer)
-    assert (code, wrong(findings)) == (1, {("your rights", "problem")})
-    assert "create clusterroles.rbac.authorization.k8s.io" in message(findings, "your rights")
+    assert (code, wrong(findings)) == (1, {("your permissions", "problem")})
+    assert "create clusterroles.rbac.authorization.k8s.io" in message(findings, "your permissions")
 
 
 def test_another_webhook_that_our_own_pods_would_wait_for(check: Check, cluster: ControlPlane) -> None:
