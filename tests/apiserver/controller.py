@@ -385,7 +385,7 @@ def replica_set(cluster: ControlPlane, namespace: str, name: str) -> dict[str, A
 
 def status(group: str, **changed: Any) -> dict[str, Any]:
     """Make the record that the webhook leaves on a Pod."""
-    made = {"version": "0.1.0", "group": group, "cluster": group, "image": "hazelcast/hazelcast:5.7.0"}
+    made = {"version": "0.1.0", "group": group, "cluster": "dev", "image": "hazelcast/hazelcast:5.7.0"}
     return made | {"discovery": "dns", "port": 5701, "config": False, "fingerprint": TODAYS} | changed
 
 

@@ -390,7 +390,7 @@ def test_a_budget_that_lets_no_pod_be_evicted(check: Check, cluster: ControlPlan
     code, findings = check()
     assert (code, wrong(findings)) == (1, {("requests", "warning"), ("requests", "problem")})
     said = [each["message"] for each in findings if each["check"] == "requests"]
-    assert f"the group {namespace}/shop gets no PodDisruptionBudget: it counts by a scale" in said[0]
+    assert f"the group {namespace}/shop gets no PodDisruptionBudget: it needs a scale" in said[0]
     assert f"the PodDisruptionBudget hazelcast-shop in {namespace} must not exist" in said[1]
 
 

@@ -153,7 +153,7 @@ def test_an_injected_deployment_says_so_once_for_all_its_pods(
     assert event["metadata"]["name"].startswith("shop.")
     assert (event["type"], event["count"], event["reportingComponent"]) == ("Normal", 1, NAME)
     assert event["message"] == (
-        "each Pod gets a Hazelcast member (hazelcast/hazelcast:5.7.0): group shop, cluster shop, found by DNS"
+        "each Pod gets a Hazelcast member (hazelcast/hazelcast:5.7.0): group shop, cluster dev, found by DNS"
     )
     assert event["firstTimestamp"] == event["lastTimestamp"]
     assert [entry["manager"] for entry in event["metadata"]["managedFields"]] == [NAME]
@@ -251,7 +251,7 @@ def test_a_conflict_is_told_to_every_workload_of_the_group(
     assert {event["involvedObject"]["uid"] for event in events} == {made["uid"], solo["metadata"]["uid"]}
     for event in events:
         assert event["type"] == "Warning"
-        for words in ("the ConfigMap hazelcast-shop is there", "rename or delete it", f"{PREFIX}group"):
+        for words in ("the ConfigMap hazelcast-shop exists", "rename or delete it", f"{PREFIX}group"):
             assert words in event["message"]
     assert controller.said("conflict")
     assert found(cluster, "ConfigMap", namespace, "shop") == mine

@@ -83,8 +83,8 @@ def test_an_injected_pod_of_the_cluster_as_it_was_before(
 def test_what_is_not_there_is_one_sentence(explain: Explain, namespace: str) -> None:
     for target, sentence in (
         ("deployment/none", f"target: the namespace {namespace} has no Deployment none"),
-        ("service/shop", 'target: "service/shop" is no Pod and not KIND/NAME'),
-        ("deployment/", 'target: "deployment/" is no Pod'),
+        ("service/shop", 'target: "service/shop" is neither a Pod nor KIND/NAME'),
+        ("deployment/", 'target: "deployment/" is neither a Pod nor KIND/NAME'),
     ):
         done = explain(target)
         assert (done.returncode, done.stdout) == (2, "")

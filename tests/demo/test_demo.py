@@ -72,14 +72,14 @@ def test_stopped_half_way_it_leaves_nothing_behind() -> None:
     finally:
         running.kill()
     assert running.returncode == 130
-    assert "nothing is left running" in output
+    assert "Stopped: all processes have ended." in output
 
 
 def test_a_busy_port_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.3", 5701)):
         ended = subprocess.run(DEMO, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
     assert ended.returncode == 1
-    assert ended.stderr.startswith("demo: port 5701 of 127.0.0.3 is busy: stop what listens there")
+    assert ended.stderr.startswith("demo: port 5701 of 127.0.0.3 is in use: stop what listens there")
     assert len(ended.stderr.splitlines()) == 1
 
 

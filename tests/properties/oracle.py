@@ -50,6 +50,7 @@ def record(decision: Inject) -> str:
     fields: Document = {"version": __version__, "group": decision.group, "cluster": spec.cluster_name}
     fields |= {"image": spec.image, "discovery": spec.discovery, "port": spec.port}
     fields |= {"podClients": True} if spec.clients == "pod" else {}
+    fields |= {"backups": spec.backups} if spec.backups != "any" else {}
     fields |= {"config": True} if spec.config else {}
     fields |= {"serviceAccount": decision.service_account} if decision.service_account else {}
     fields["fingerprint"] = fingerprint(spec, Settings().run_as_user)

@@ -117,7 +117,7 @@ BODIES = (
     body(
         "a review of v1beta1",
         swapped("admission.k8s.io/v1", "admission.k8s.io/v1beta1"),
-        says="this webhook speaks admission.k8s.io/v1",
+        says="this webhook supports admission.k8s.io/v1",
     ),
     body("a review of a Node", swapped('"kind": "Pod"},', '"kind": "Node"},'), says="not a Pod"),
     body("a review without a request", b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}'),

@@ -55,14 +55,15 @@ def _closest(word: str, known: Iterable[str]) -> str | None:
 def choice_type(*choices: str) -> ValueType:
     """Make the type of one of a few words."""
     listed = ", ".join(f'"{choice}"' for choice in choices)
+    known = {choice: choice for choice in choices}
 
     def parse(text: str) -> str:
-        if text not in choices:
+        if text not in known:
             folded = {choice.lower(): choice for choice in choices}
             close = _closest(text.lower(), folded) if len(text) <= MAX_SHOWN else None
             hint = f' (did you mean "{folded[close]}"?)' if close else ""
             raise ValueError(f"is none of {listed}{hint}")
-        return text
+        return known[text]  # itself, and not its equal: msgspec leaves out defaults that are the same object
 
     return ValueType(
         " or ".join(f"`{choice}`" for choice in choices),
