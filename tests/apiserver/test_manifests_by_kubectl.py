@@ -14,7 +14,7 @@ import pytest
 
 from hazelcast_sidecar.cli.output import objects as as_text
 from hazelcast_sidecar.injection.manifests import is_known, objects_in
-from hazelcast_sidecar.injection.renewal import renew
+from hazelcast_sidecar.injection.reinjection import renew
 from hazelcast_sidecar.manifest_text.document import Change, Document, parts
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hazelcast_sidecar.cli import main
 from hazelcast_sidecar.injection.manifests import Placed, Result, is_known, objects_in
-from hazelcast_sidecar.injection.renewal import renew
+from hazelcast_sidecar.injection.reinjection import renew
 from hazelcast_sidecar.injection.uninjection import uninject
 from hazelcast_sidecar.manifest_text.document import Change, Document, parts
 from hazelcast_sidecar.manifest_text.patching import same

@@ -12,7 +12,7 @@ from aiohttp import web
 from yarl import URL
 
 from hazelcast_sidecar.injection import pod_decision
-from hazelcast_sidecar.model.admission_review import MAX_REVIEW_BYTES
+from hazelcast_sidecar.limits import MAX_REVIEW_BYTES
 from hazelcast_sidecar.runtime.address import Address
 from hazelcast_sidecar.runtime.connections import Bounds, Connections
 from hazelcast_sidecar.runtime.listening import listen

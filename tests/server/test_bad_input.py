@@ -21,8 +21,7 @@ import pytest
 import yaml
 
 from hazelcast_sidecar.injection.excess import MAX_CONTAINERS
-from hazelcast_sidecar.limits import MAX_PROBLEMS, MAX_VALUES
-from hazelcast_sidecar.model.admission_review import MAX_REVIEW_BYTES
+from hazelcast_sidecar.limits import MAX_PROBLEMS, MAX_REVIEW_BYTES, MAX_VALUES
 from hazelcast_sidecar.runtime.connections import KEEPALIVE_SECONDS, Bounds, Closed
 from tests.harness.many import LARGEST, largest_decoded
 from tests.harness.many import SHAPES as MANY

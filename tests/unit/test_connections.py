@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
+from hazelcast_sidecar.runtime.connection_eviction import NEWCOMER_SECONDS
 from hazelcast_sidecar.runtime.connections import Bounds, Closed, Connection, Connections
-from hazelcast_sidecar.runtime.fairness import NEWCOMER_SECONDS
 from hazelcast_sidecar.runtime.listening import source_of
 
 

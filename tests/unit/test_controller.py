@@ -10,7 +10,7 @@ import pytest
 
 from hazelcast_sidecar.controller.reconcile import reconciler
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, ManagedObjects, Standing
-from hazelcast_sidecar.controller.reconcile.reconciler import WorkQueue
+from hazelcast_sidecar.controller.reconcile.work_queue import WorkQueue
 from hazelcast_sidecar.controller.shared import reflector as reflector_module
 from hazelcast_sidecar.controller.shared.backoff import Backoff
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics

@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hazelcast_sidecar.controller.events.event import MAX_MESSAGE, EventNotice, cut, event_name
 from hazelcast_sidecar.controller.events.recorder import Recorder
-from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
+from hazelcast_sidecar.controller.shared.token_bucket import TokenBucket
 from hazelcast_sidecar.kube.client import Api, ApiError
 from hazelcast_sidecar.kube.objects import Kind, Metadata, Partial
 from hazelcast_sidecar.names import is_object_name

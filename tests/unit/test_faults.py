@@ -22,7 +22,8 @@ from hazelcast_sidecar.controller.events.denials import Denials
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.lifecycle import Controller
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key
-from hazelcast_sidecar.controller.reconcile.reconciler import Reconciler, WorkQueue
+from hazelcast_sidecar.controller.reconcile.reconciler import Reconciler
+from hazelcast_sidecar.controller.reconcile.work_queue import WorkQueue
 from hazelcast_sidecar.controller.shared import election
 from hazelcast_sidecar.controller.shared.backoff import Backoff, keep_up, run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where

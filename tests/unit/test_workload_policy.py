@@ -10,7 +10,7 @@ import pytest
 
 from hazelcast_sidecar.injection.manifests import inject
 from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Skip
-from hazelcast_sidecar.injection.renewal import renew
+from hazelcast_sidecar.injection.reinjection import renew
 from hazelcast_sidecar.injection.workload_decision import Copy, WorkloadDecision, decide
 from hazelcast_sidecar.manifest_text.patching import patched
 from hazelcast_sidecar.model.workload import KINDS, LAST_APPLIED, Workload, written_by_users

@@ -8,6 +8,9 @@ bound its cost: its values are counted before any is made. A Pod that gets a mem
 import re
 from collections.abc import Mapping
 
+MAX_REVIEW_BYTES = 7 * 1024 * 1024
+"""The API server accepts objects of 3 MiB; a review can hold two of them and some more."""
+
 MAX_VALUES = 250_000
 """JSON values of a review.
 

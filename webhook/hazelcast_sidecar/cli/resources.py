@@ -21,7 +21,7 @@ from hazelcast_sidecar.group_objects.desired_objects import (
 )
 from hazelcast_sidecar.injection.bystanders import remark
 from hazelcast_sidecar.injection.manifests import Object, Placed, is_known, status_in, unexpected
-from hazelcast_sidecar.injection.renewal import renew
+from hazelcast_sidecar.injection.reinjection import renew
 from hazelcast_sidecar.manifest_text.patching import patched
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import GROUP, INJECT, PREFIX

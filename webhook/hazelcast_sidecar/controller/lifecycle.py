@@ -17,7 +17,8 @@ from hazelcast_sidecar.controller.events.denials import Denials
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, ManagedObjects
 from hazelcast_sidecar.controller.reconcile.leftovers import Leftovers
-from hazelcast_sidecar.controller.reconcile.reconciler import Reconciler, WorkQueue
+from hazelcast_sidecar.controller.reconcile.reconciler import Reconciler
+from hazelcast_sidecar.controller.reconcile.work_queue import WorkQueue
 from hazelcast_sidecar.controller.registration.certificate_keeper import CertificateKeeper
 from hazelcast_sidecar.controller.registration.rotation import Policy
 from hazelcast_sidecar.controller.registration.webhook_owner import WebhookOwner

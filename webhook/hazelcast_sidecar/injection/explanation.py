@@ -11,7 +11,7 @@ from hazelcast_sidecar.errors import Problem
 from hazelcast_sidecar.injection import propagation
 from hazelcast_sidecar.injection.manifests import Object, as_stored, inject, kind_of, part
 from hazelcast_sidecar.injection.pod_decision import SENTENCES, Inject, Reason
-from hazelcast_sidecar.injection.renewal import before_injection
+from hazelcast_sidecar.injection.reinjection import before_injection
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.workload import Workload, written_by_users
 from hazelcast_sidecar.names import PREFIX

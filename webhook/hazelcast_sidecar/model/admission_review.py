@@ -14,9 +14,6 @@ from hazelcast_sidecar.limits import MAX_NAME, shown
 from hazelcast_sidecar.text import in_one_line
 from hazelcast_sidecar.untrusted import UNDECODABLE
 
-MAX_REVIEW_BYTES = 7 * 1024 * 1024
-"""The API server accepts objects of 3 MiB; a review can hold two of them and some more."""
-
 API_VERSION = "admission.k8s.io/v1"
 
 _MAX_WARNING = 256  # characters, beyond which the API server may cut warnings short

@@ -1,8 +1,8 @@
 """Bounds on a port's connections: how many, for how long, and with how many bytes, no matter what is sent.
 
 Refusing newcomers when all places are taken would let anyone lock the API server out by holding them. Here a
-newcomer always gets in, and `fairness` chooses another connection to evict. A request from an API server
-arrives completely within milliseconds, so slow ones go first.
+newcomer always gets in, and `connection_eviction` chooses another connection to evict. A request from an API
+server arrives completely within milliseconds, so slow ones go first.
 
 asyncio's own server reports connections only after their TLS handshake, when they have long cost memory;
 so `listening` accepts them itself, and each is counted here from accept to end.
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import cast
 
-from hazelcast_sidecar.model.admission_review import MAX_REVIEW_BYTES
-from hazelcast_sidecar.runtime.fairness import Places, evicted_for_bytes
+from hazelcast_sidecar.limits import MAX_REVIEW_BYTES
+from hazelcast_sidecar.runtime.connection_eviction import Places, evicted_for_bytes
 
 KEEPALIVE_SECONDS = 120
 """How long a connection may be idle.

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aiohttp import HttpVersion11, web
 
 from hazelcast_sidecar.errors import ReviewError
-from hazelcast_sidecar.model.admission_review import MAX_REVIEW_BYTES
+from hazelcast_sidecar.limits import MAX_REVIEW_BYTES
 
 _JSON = "application/json"
 

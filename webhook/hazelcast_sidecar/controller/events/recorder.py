@@ -12,10 +12,10 @@ from itertools import count
 import msgspec
 
 from hazelcast_sidecar.controller.events.event import EventNotice, EventSeries, can_be, cut, event, event_name
-from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
 from hazelcast_sidecar.controller.events.top_owner import TopOwners
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.controller.shared.token_bucket import TokenBucket
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, FIELD_MANAGER, Api, ApiError, in_words
 from hazelcast_sidecar.kube.objects import EVENT
 from hazelcast_sidecar.owners import OwnerReference

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
+from hazelcast_sidecar.controller.shared.token_bucket import TokenBucket
 from hazelcast_sidecar.group_objects.claims import Facts
 from hazelcast_sidecar.group_objects.desired_objects import (
     GroupWorkload,

@@ -12,6 +12,7 @@ import msgspec
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, ManagedObjects, Wanted
 from hazelcast_sidecar.controller.reconcile.verification import Verifier
+from hazelcast_sidecar.controller.reconcile.work_queue import WorkQueue
 from hazelcast_sidecar.controller.shared.backoff import Backoff
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
@@ -27,61 +28,6 @@ _CONFLICT_SECONDS = 60
 
 _NEWS = timedelta(minutes=2)
 """The maximal age of a workload's first Pod for an Event: a new leader finds older ones, too."""
-
-
-class WorkQueue:
-    """Queue of groups to reconcile, each at most once, and each with one worker at a time."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[Key, None] = {}
-        self._taken: set[Key] = set()
-        self._later: dict[Key, asyncio.TimerHandle] = {}
-        self._some = asyncio.Event()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def add(self, key: Key) -> None:
-        """Enqueue a group."""
-        self._waiting[key] = None
-        self._some.set()
-
-    def add_later(self, key: Key, seconds: float) -> None:
-        """Enqueue a group after a delay in seconds; of several delays of one group the shortest counts."""
-        loop = asyncio.get_running_loop()
-        known = self._later.get(key)
-        if known is not None:
-            if known.when() <= loop.time() + seconds:
-                return
-            known.cancel()
-        self._later[key] = loop.call_later(seconds, self._is_due, key)
-
-    def _is_due(self, key: Key) -> None:
-        del self._later[key]
-        self.add(key)
-
-    def clear(self) -> None:
-        """Forget all waiting groups: the next leader begins with every group."""
-        for handle in self._later.values():
-            handle.cancel()
-        self._later.clear()
-        self._waiting.clear()
-
-    async def get(self) -> Key:
-        """Return the next group that no worker has; call `done` afterwards."""
-        while True:
-            for key in self._waiting:
-                if key not in self._taken:
-                    del self._waiting[key]
-                    self._taken.add(key)
-                    return key
-            self._some.clear()
-            await self._some.wait()
-
-    def done(self, key: Key) -> None:
-        """Allow a group to be taken again."""
-        self._taken.discard(key)
-        self._some.set()
 
 
 class _GlobalBackoff:

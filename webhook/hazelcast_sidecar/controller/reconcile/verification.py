@@ -5,10 +5,10 @@ from contextlib import suppress
 import msgspec
 
 from hazelcast_sidecar.controller.events.recorder import Recorder
-from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
 from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, TopOwners, is_well_formed
 from hazelcast_sidecar.controller.reconcile.groups import Bearers, Claim, Groups, Key, Standing
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
+from hazelcast_sidecar.controller.shared.token_bucket import TokenBucket
 from hazelcast_sidecar.group_objects.claims import Facts, PodWithMember, contradiction, facts_of
 from hazelcast_sidecar.group_objects.desired_objects import SCALABLE, GroupWorkload
 from hazelcast_sidecar.kube.client import Api

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from time import monotonic
 
-from hazelcast_sidecar.controller.events.token_bucket import TokenBucket
+from hazelcast_sidecar.controller.shared.token_bucket import TokenBucket
 from hazelcast_sidecar.runtime.log import LogLine
 
 

@@ -1,4 +1,4 @@
-"""Renewal of injected objects in manifests, which get the current member.
+"""Reinjection of injected objects in manifests, which get the current member.
 
 So an injected manifest follows edits of its annotations, and one without a change stays byte for byte as it
 is.

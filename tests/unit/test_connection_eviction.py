@@ -8,8 +8,8 @@ from timeit import repeat
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.runtime.connection_eviction import NEWCOMER_SECONDS, Places, Source, evicted_for_bytes
 from hazelcast_sidecar.runtime.connections import Bounds, Closed, Connection, Connections
-from hazelcast_sidecar.runtime.fairness import NEWCOMER_SECONDS, Places, Source, evicted_for_bytes
 
 PLACES = 8
 Step = tuple[str, int]
