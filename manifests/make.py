@@ -44,7 +44,7 @@ def _webhook() -> str:
 def _controller_rbac() -> str:
     head = _SOURCE.format("kube/permissions.py")
     everywhere = (
-        "What the controller may do, and no more; tests/apiserver/test_controller.py takes each verb away in "
+        "What the controller may do, and no more; tests/apiserver/test_rights.py takes each verb away in "
         "turn."
     )
     discovery = (
