@@ -646,7 +646,9 @@ def test_a_pod_whose_record_and_label_differ_is_in_no_group() -> None:
     pod.labels[GROUP] = "another"
     unreadable = injected("shop-2")
     unreadable.known_annotations["sidecar.hazelcast.com/status"] = "{"
-    assert group_health.groups_of([pod, unreadable]) == []
+    mirror, nameless = injected("shop-3"), injected("shop-4", group="-", discovery="api")
+    mirror.owner_references = (OwnerReference("v1", "Node", "node-1", "uid-node", controller=True),)
+    assert group_health.groups_of([pod, unreadable, mirror, nameless]) == []
 
 
 # --- networks ----------------------------------------------------------------------------------------------

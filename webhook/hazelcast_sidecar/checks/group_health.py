@@ -4,10 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, cast
 
-import msgspec
-
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import ObjectName, Snapshot
+from hazelcast_sidecar.group_objects.claims import claimed_status
 from hazelcast_sidecar.group_objects.desired_objects import (
     OURS,
     SCALABLE,
@@ -20,10 +19,9 @@ from hazelcast_sidecar.group_objects.desired_objects import (
 )
 from hazelcast_sidecar.injection.drift import as_created
 from hazelcast_sidecar.kube.objects import JsonObject, Metadata, owner_of
-from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import workload_name
 from hazelcast_sidecar.model.status import Status
-from hazelcast_sidecar.names import CONTROLLER, GROUP, PREFIX, STATUS, resource_name
+from hazelcast_sidecar.names import CONTROLLER, GROUP, PREFIX, resource_name
 
 _AREA = Area("groups")
 _SERVICE_NAME = "kubernetes.io/service-name"
@@ -44,14 +42,10 @@ class Group(NamedTuple):
 
 
 def groups_of(pods: Iterable[Metadata]) -> list[Group]:
-    """Return every group, ordered by namespace and name, without Pods whose label and status differ."""
+    """Return every group, ordered by namespace and name, as the controller finds them."""
     found: defaultdict[tuple[str, str], list[tuple[Metadata, Status]]] = defaultdict(list)
     for pod in pods:
-        try:
-            claimed = status.decode(pod.known_annotations.get(STATUS, ""))
-        except msgspec.MsgspecError:
-            continue
-        if claimed.group == pod.labels.get(GROUP) and not pod.deletion_timestamp:
+        if not pod.deletion_timestamp and (claimed := claimed_status(pod)):
             found[pod.namespace, claimed.group].append((pod, claimed))
     return [
         Group(namespace, name, [pod for pod, _ in members], [claimed for _, claimed in members])

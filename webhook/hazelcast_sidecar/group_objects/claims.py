@@ -1,19 +1,61 @@
-"""Facts that a Pod's spec shows of its member, to verify its status annotation.
+"""Status annotations as claims: which are usable, and the facts in a Pod's spec that verify them.
 
 The status is an annotation, so anyone who may create or update Pods can write it. The spec cannot be changed
 after the Pod was created, and the member does what it says.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
-from hazelcast_sidecar.model.pod import ContainerPort
+from hazelcast_sidecar.kube.objects import Metadata, owner_of
+from hazelcast_sidecar.limits import shown
+from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.pod import NODE, ContainerPort
 from hazelcast_sidecar.model.status import Status
-from hazelcast_sidecar.names import CONFIG_VOLUME, CONTAINER, GROUP, RESOURCE_PREFIX, is_group, resource_name
+from hazelcast_sidecar.names import (
+    CONFIG_VOLUME,
+    CONTAINER,
+    GROUP,
+    RESOURCE_PREFIX,
+    STATUS,
+    is_group,
+    is_object_name,
+    resource_name,
+)
 
 _MAX_PORTS = 16
 """Ports of a member that count: it gets three at most, before those that other webhooks add."""
+
+
+def _ignore(reason: str, detail: str) -> None:
+    del reason, detail
+
+
+def claimed_status(pod: Metadata, reject: Callable[[str, str], None] = _ignore) -> Status | None:
+    """Return the status annotation of a Pod, if it can be one of the Pod's group; None otherwise.
+
+    Args:
+        pod: an injected Pod, or any other one.
+        reject: called with the reason, and a detail of it or nothing, if there is a status that is unusable.
+    """
+    text = pod.known_annotations.get(STATUS)
+    owner = owner_of(pod)
+    if text is None or (owner.api_version, owner.kind) == ("v1", NODE):
+        return None  # the second is a mirror Pod of a static Pod: nothing can be injected into it
+    try:
+        found = status.decode(text)
+    except msgspec.MsgspecError as error:
+        reject("unreadable status", shown(str(error)))
+        return None
+    if found.group != pod.labels.get(GROUP) or not is_group(found.group):
+        reject("status and label differ", "")
+        return None
+    if found.discovery == "api" and not is_object_name(found.service_account):
+        reject("status without ServiceAccount", "")
+        return None
+    return found
 
 
 class _Variable(msgspec.Struct, gc=False):

@@ -10,6 +10,7 @@ import msgspec
 from kubernetes.aio.stream import WsApiClient
 
 from hazelcast_sidecar.errors import in_short
+from hazelcast_sidecar.group_objects.claims import claimed_status
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
 from hazelcast_sidecar.kube.objects import POD, Metadata
 from hazelcast_sidecar.kube.port_forward import PortForward, PortForwardError
@@ -23,9 +24,8 @@ from hazelcast_sidecar.members.view import (
     decode_health,
     decode_members,
 )
-from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.status import Status
-from hazelcast_sidecar.names import CONTAINER, GROUP, STATUS
+from hazelcast_sidecar.names import CONTAINER, GROUP
 from hazelcast_sidecar.untrusted import UNDECODABLE
 
 _ANSWER_SECONDS = 5.0
@@ -105,16 +105,9 @@ class GroupReader:
         selector = f"{GROUP}={group}" if group else GROUP
         async for page in self._api.pages(POD, _RunningPod, namespace, labelSelector=selector):
             for pod in page.items:
-                metadata = pod.metadata
-                try:
-                    recorded = status.decode(metadata.known_annotations.get(STATUS, ""))
-                except msgspec.MsgspecError:
-                    continue
-                if recorded.group == metadata.labels.get(GROUP) and pod.status.phase in (
-                    "Running",
-                    "Pending",
-                ):
-                    found[metadata.namespace, recorded.group].append((pod, recorded))
+                recorded = claimed_status(pod.metadata)
+                if recorded is not None and pod.status.phase in ("Running", "Pending"):
+                    found[pod.metadata.namespace, recorded.group].append((pod, recorded))
         return found
 
     async def _assessed(

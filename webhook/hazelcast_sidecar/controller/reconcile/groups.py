@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from hazelcast_sidecar.controller.shared.token_bucket import TokenBucket
-from hazelcast_sidecar.group_objects.claims import Facts
+from hazelcast_sidecar.group_objects.claims import Facts, claimed_status
 from hazelcast_sidecar.group_objects.desired_objects import (
     GroupWorkload,
     Participant,
@@ -19,10 +19,8 @@ from hazelcast_sidecar.group_objects.desired_objects import (
     unmet_requests,
 )
 from hazelcast_sidecar.kube.objects import Metadata, is_older, owner_of, pod_reference
-from hazelcast_sidecar.limits import shown
-from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.status import Status
-from hazelcast_sidecar.names import GROUP, RESOURCE_PREFIX, STATUS, is_group, is_object_name, resource_name
+from hazelcast_sidecar.names import GROUP, RESOURCE_PREFIX, resource_name
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
@@ -274,32 +272,18 @@ class Groups:
         """Return a Pod's claim; None if the Pod was not injected, or is terminating.
 
         A terminating Pod needs nothing any more, and when its workload is deleted its objects may go before
-        it
-        does: they must not be created again for it.
+        it does: they must not be created again for it.
         """
-        text = item.known_annotations.get(STATUS)
-        if text is None or item.deletion_timestamp is not None:
+        if item.deletion_timestamp is not None:
             return None
-        owner = owner_of(item)
-        if (owner.api_version, owner.kind) == ("v1", "Node"):
-            return None  # a mirror Pod of a static Pod: nothing can be injected into it
-        try:
-            found = status.decode(text)
-        except msgspec.MsgspecError as error:
-            self._say("unreadable status", item, error=shown(str(error)))
-            return None
-        if found.group != item.labels.get(GROUP) or not is_group(found.group):
-            self._say("status and label differ", item)
-            return None
-        if found.discovery == "api" and not is_object_name(found.service_account):
-            self._say("status without ServiceAccount", item)
-            return None
-        return Claim(Key(item.namespace, found.group), found, owner)
+        found = claimed_status(item, lambda reason, detail: self._say(item, reason, detail))
+        return None if found is None else Claim(Key(item.namespace, found.group), found, owner_of(item))
 
-    def _say(self, message: str, item: Metadata, **fields: str) -> None:
+    def _say(self, item: Metadata, reason: str, detail: str) -> None:
         """Log what is wrong with a Pod, at a limited rate: it may change again and again."""
         if self._lines.take_if_there():
-            self._log(message, level="warning", namespace=item.namespace, pod=item.name, **fields)
+            fields = {"error": detail} if detail else {}
+            self._log(reason, level="warning", namespace=item.namespace, pod=item.name, **fields)
 
 
 def _first_pod(bearers: Bearers) -> OwnerReference:
