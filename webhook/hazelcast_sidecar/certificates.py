@@ -28,9 +28,9 @@ AUTHORITY_LIFETIME = timedelta(days=3650)
 LEAF_LIFETIME = timedelta(days=365)
 
 # A client whose clock is a little behind must not take a new certificate for one of the future.
-CLOCK_SKEW = timedelta(minutes=5)
+_CLOCK_SKEW = timedelta(minutes=5)
 # Two thirds leave time to notice and repair a renewal that fails before anything expires.
-RENEWAL_POINT = 2 / 3
+_RENEWAL_POINT = 2 / 3
 
 
 class KeyPair(NamedTuple):
@@ -63,7 +63,7 @@ def make_authority(
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
-        _builder(subject, subject, key.public_key(), now - CLOCK_SKEW, now + lifetime)
+        _builder(subject, subject, key.public_key(), now - _CLOCK_SKEW, now + lifetime)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
@@ -89,7 +89,7 @@ def make_leaf(
     ends = min(now + lifetime, issuer.not_valid_after_utc)
     issuer_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     certificate = (
-        _builder(subject, issuer.subject, key.public_key(), now - CLOCK_SKEW, ends)
+        _builder(subject, issuer.subject, key.public_key(), now - _CLOCK_SKEW, ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -109,8 +109,18 @@ def validity(certificate: bytes) -> Validity:
         UnreadableCertificateError: it is not a certificate.
     """
     parsed = parsed_certificate(certificate)
-    begins, ends = parsed.not_valid_before_utc, parsed.not_valid_after_utc
-    return Validity(begins, begins + (ends - begins) * RENEWAL_POINT, ends)
+    return Validity(parsed.not_valid_before_utc, renewal(parsed), parsed.not_valid_after_utc)
+
+
+def issued(certificate: x509.Certificate) -> datetime:
+    """Return when a certificate was issued; it is valid from a little earlier, for clocks that are behind."""
+    return certificate.not_valid_before_utc + _CLOCK_SKEW
+
+
+def renewal(certificate: x509.Certificate) -> datetime:
+    """Return when a certificate should be renewed."""
+    made = issued(certificate)
+    return made + (certificate.not_valid_after_utc - made) * _RENEWAL_POINT
 
 
 def parsed_certificate(certificate: bytes) -> x509.Certificate:

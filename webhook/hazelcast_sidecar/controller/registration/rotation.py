@@ -17,14 +17,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from hazelcast_sidecar.certificates import (
-    CLOCK_SKEW,
-    RENEWAL_POINT,
     KeyPair,
     UnreadableCertificateError,
     flaw,
+    issued,
     make_authority,
     make_leaf,
     parsed_certificate,
+    renewal,
 )
 
 # No dash is in base64; that a block ends with the next one keeps the search linear for any input.
@@ -57,7 +57,7 @@ def plan(found: Certificates, policy: Policy, now: datetime) -> Certificates:
     ]
     authority, leaf = found.authority, found.leaf
     current = _authority(authority, policy, now)
-    if authority is None or current is None or now >= _renewal(current):
+    if authority is None or current is None or now >= renewal(current):
         authority = make_authority(now, lifetime=policy.authority_lifetime)
         current = parsed_certificate(authority.certificate)
     if current not in trusted:
@@ -86,7 +86,7 @@ def _is_due(
     if not _is_of(leaf, current, policy, now):
         # A working leaf is replaced only when every API server trusts the CA that would sign the new one.
         return _age(current, now) >= policy.overlap
-    return now >= _renewal(parsed_certificate(leaf.certificate))
+    return now >= renewal(parsed_certificate(leaf.certificate))
 
 
 def _is_of(leaf: KeyPair, authority: x509.Certificate, policy: Policy, now: datetime) -> bool:
@@ -105,18 +105,8 @@ def _authority(pair: KeyPair | None, policy: Policy, now: datetime) -> x509.Cert
     return certificate if _is_of(trial, certificate, policy, now) else None
 
 
-def _issued(certificate: x509.Certificate) -> datetime:
-    """Return when it was issued; it is valid from a little earlier, for clocks that are behind."""
-    return certificate.not_valid_before_utc + CLOCK_SKEW
-
-
 def _age(certificate: x509.Certificate, now: datetime) -> timedelta:
-    return now - _issued(certificate)
-
-
-def _renewal(certificate: x509.Certificate) -> datetime:
-    issued = _issued(certificate)
-    return issued + (certificate.not_valid_after_utc - issued) * RENEWAL_POINT
+    return now - issued(certificate)
 
 
 def _certificates(bundle: bytes) -> list[x509.Certificate]:
