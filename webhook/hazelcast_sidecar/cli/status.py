@@ -7,7 +7,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from hazelcast_sidecar.cli.options import add_cluster, add_namespace
+from hazelcast_sidecar.cli.options import add_cluster, add_namespace, time_span
 from hazelcast_sidecar.cli.output import add_output, listed
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 
@@ -41,9 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_cluster(parser)
     add_namespace(parser, "whose groups")
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="groups of all namespaces")
-    parser.add_argument("-w", "--watch", action="store_true", help="repeat every --interval seconds")
+    parser.add_argument("-w", "--watch", action="store_true", help="repeat every --interval")
     parser.add_argument(
-        "--interval", type=float, default=2.0, metavar="SECONDS", help="interval of --watch (%(default)g)"
+        "--interval", type=time_span, default="2s", metavar="SPAN", help="interval of --watch (%(default)s)"
     )
     add_output(parser, "table", "json", "yaml")
 
@@ -52,8 +52,6 @@ def run(options: argparse.Namespace) -> int:
     """Ask the members, and print what they answer."""
     if options.kubeconfig and not options.kubeconfig.is_file():
         raise InvalidSettingsError([Problem("--kubeconfig", f"there is no file {options.kubeconfig}")])
-    if not options.interval > 0:
-        raise InvalidSettingsError([Problem("--interval", "must be more than 0")])
     return asyncio.run(_look(options))
 
 
@@ -96,7 +94,7 @@ async def _watch(reader: GroupReader, options: argparse.Namespace) -> int:
         if on_terminal or found != before:
             _print(found, options)
             sys.stdout.flush()
-        await asyncio.sleep(options.interval)
+        await asyncio.sleep(options.interval.total_seconds())
 
 
 def _status(found: Sequence[Assessment]) -> int:
