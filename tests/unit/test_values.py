@@ -53,7 +53,8 @@ def test_valid_text_becomes_its_value(value_type: values.ValueType, text: str, v
         (values.integer_type(1, 99), "4_2", "integer from 1 to 99"),
         (values.integer_type(1, 99), " 42", "integer from 1 to 99"),
         (values.integer_type(1, 99), "٤٢", "integer from 1 to 99"),  # digits, to Python
-        (values.seconds_type(1, 3600), "2d", 'such as "90s" or "5m"'),
+        (values.seconds_type(1, 3600), "2d", "is not between"),
+        (values.seconds_type(1, 3600), "2w", 'such as "90s", "5m"'),
         (values.seconds_type(1, 3600), "2h", "between 1s and 3600s"),
         (values.quantity_type("memory", "128Mi"), "512m", 'did you mean "512Mi"?'),
         (values.quantity_type("memory", "128Mi"), "512", "less than 128Mi of memory"),

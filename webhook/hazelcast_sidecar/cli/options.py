@@ -1,13 +1,10 @@
 """Options that several commands have, and their types."""
 
 import argparse
-import re
 from datetime import timedelta
 from pathlib import Path
 
 OptionContainer = argparse._ActionsContainer  # noqa: SLF001 - a parser or a group of its options
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +50,13 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 
 
 def time_span(text: str) -> timedelta:
-    """Parse a number of seconds, minutes, hours or days."""
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", text, re.ASCII)
-    if match is None:
-        raise argparse.ArgumentTypeError(f'"{text}" is not a time span such as 30s, 10m, 12h or 90d')
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    """Parse a time span, as annotations have it, of one second or more."""
+    from hazelcast_sidecar.spec.values import seconds  # noqa: PLC0415 - --help does without it
+
+    try:
+        found = seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'"{text}" {error}') from error
+    if not found:
+        raise argparse.ArgumentTypeError(f'"{text}" is less than a second')
+    return timedelta(seconds=found)

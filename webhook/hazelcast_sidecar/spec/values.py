@@ -102,25 +102,34 @@ def integer_type(low: int, high: int) -> ValueType:
     )
 
 
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_SECONDS = re.compile(r"([0-9]{1,9})([smh]?)", re.ASCII)
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SECONDS = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
+
+
+def seconds(text: str) -> int:
+    """Return how many seconds a time span has, which is in whole seconds, minutes, hours or days.
+
+    Raises:
+        ValueError: it is not a time span.
+    """
+    match = _SECONDS.fullmatch(text)
+    if match is None:
+        raise ValueError('is not a time span such as "90s", "5m", "12h" or "90d"')
+    return int(match[1]) * _UNIT_SECONDS[match[2]]
 
 
 def seconds_type(low: int, high: int) -> ValueType:
-    """Make the type of a time span in whole seconds, minutes or hours; the value is in seconds."""
+    """Make the type of a time span within bounds; the value is in seconds."""
 
     def parse(text: str) -> int:
-        match = _SECONDS.fullmatch(text)
-        if match is None:
-            raise ValueError('is not a time span such as "90s" or "5m"')
-        seconds = int(match[1]) * _UNIT_SECONDS[match[2]]
-        if not low <= seconds <= high:
+        found = seconds(text)
+        if not low <= found <= high:
             raise ValueError(f"is not between {low}s and {high}s")
-        return seconds
+        return found
 
     def value(text: str) -> str:
         units = cel.source(_UNIT_SECONDS)
-        return f'int({text}.find("^[0-9]+")) * {units}[{text}.find("[smh]?$")]'
+        return f'int({text}.find("^[0-9]+")) * {units}[{text}.find("[smhd]?$")]'
 
     return ValueType(
         f"time span, `{low}s` to `{high}s`",
