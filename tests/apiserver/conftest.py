@@ -25,7 +25,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from hazelcast_sidecar import certificates
-from tests.apiserver.control_plane import (
+from tests.harness.control_plane import (
     ControlPlane,
     Program,
     UnavailableError,

@@ -30,7 +30,7 @@ from hazelcast_sidecar.model.status import decode
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
 from tests.apiserver.conftest import ROOT, apply_strictly, counted, create_namespace, rendered
-from tests.apiserver.control_plane import ControlPlane, Program, get
+from tests.harness.control_plane import ControlPlane, Program, get
 from tests.harness.ports import free_ports
 from tests.harness.procfs import memory_mib
 

@@ -14,7 +14,7 @@ from hazelcast_sidecar.injection.member import TOKEN_DIRECTORY
 from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, PODS, WORKLOADS
 from hazelcast_sidecar.spec.annotations import TABLE
 from tests.apiserver.conftest import ROOT, WebhookServer, apply_strictly, counted, rendered
-from tests.apiserver.control_plane import Answer, ControlPlane
+from tests.harness.control_plane import Answer, ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

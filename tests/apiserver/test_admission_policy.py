@@ -19,9 +19,9 @@ from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.names import GROUP, PREFIX, STATUS
 from hazelcast_sidecar.spec import settings
 from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, apply_strictly, create_namespace, rendered
-from tests.apiserver.control_plane import Answer, ControlPlane
 from tests.apiserver.controller import POLICY_DENIAL
 from tests.conftest import ours, patched, response_in, review_of
+from tests.harness.control_plane import Answer, ControlPlane
 from tests.harness.pods import (
     DENIED,
     ENV,
@@ -36,7 +36,7 @@ from tests.harness.pods import (
     owned,
     torn,
 )
-from tests.torn import TEARS, in_any_order
+from tests.harness.torn import TEARS, in_any_order
 
 pytestmark = pytest.mark.apiserver
 

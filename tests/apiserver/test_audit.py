@@ -29,7 +29,6 @@ from tests.apiserver.conftest import (
     rendered,
     wait_until_called,
 )
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     CONFIGURATIONS,
     INJECTOR,
@@ -52,6 +51,7 @@ from tests.apiserver.controller import (
     wait_until_told,
 )
 from tests.conftest import ours, patched, response_in, review_of
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

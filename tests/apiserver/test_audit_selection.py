@@ -17,7 +17,6 @@ from hazelcast_sidecar.spec.settings import Settings
 from tests.apiserver import controller as fixtures
 from tests.apiserver import test_audit
 from tests.apiserver.conftest import ROOT, WebhookServer, apply_strictly, rendered, wait_until_called
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     CONFIGURATIONS,
     INJECTOR,
@@ -40,6 +39,7 @@ from tests.apiserver.test_audit import (
     pod,
     stays_so,
 )
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("may_evict")]
 

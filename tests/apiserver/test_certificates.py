@@ -27,7 +27,6 @@ from hazelcast_sidecar.certificates import KeyPair, flaw, make_authority, make_l
 from hazelcast_sidecar.cli.controller import configure
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import ROOT, create_namespace, rendered
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     CONFIGURATIONS,
     INJECTOR,
@@ -42,6 +41,7 @@ from tests.apiserver.controller import (
     started,
     until,
 )
+from tests.harness.control_plane import ControlPlane
 from tests.harness.installation import (
     AUTHORITY,
     LEAF,

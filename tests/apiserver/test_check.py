@@ -27,7 +27,6 @@ from tests.apiserver.conftest import (
     rendered,
     wait_until_called,
 )
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     CONFIGURATIONS,
     INJECTOR,
@@ -46,6 +45,7 @@ from tests.apiserver.controller import (
     workload,
 )
 from tests.conftest import ours
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

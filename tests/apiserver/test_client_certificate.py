@@ -16,9 +16,9 @@ from tests.apiserver.conftest import (
     found_programs,
     register,
 )
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.test_admission import OPTED_IN, create, pod
 from tests.harness.client_certificates import make_client, write_pair
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

@@ -13,7 +13,6 @@ import yaml
 from hazelcast_sidecar.kube.bounded import MAX_BYTES
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import ROOT, create_namespace
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     CLIENTS,
     DENIAL,
@@ -39,6 +38,7 @@ from tests.apiserver.controller import (
     until,
     wanted,
 )
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

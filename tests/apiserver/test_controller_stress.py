@@ -23,7 +23,6 @@ from hazelcast_sidecar.controller.shared.reflector import FanOut, Reflector
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import POD
 from tests.apiserver import controller as fixtures
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     FOLDERS,
     LEASE_SECONDS,
@@ -52,6 +51,7 @@ from tests.apiserver.controller import (
     wanted,
 )
 from tests.harness import line as lines
+from tests.harness.control_plane import ControlPlane
 from tests.harness.line import Line
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]

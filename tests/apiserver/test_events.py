@@ -16,7 +16,6 @@ import pytest
 
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import create_namespace
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     APPEAR_SECONDS,
     DENIAL,
@@ -42,6 +41,7 @@ from tests.apiserver.controller import (
     wait_until_told,
     wanted,
 )
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

@@ -21,7 +21,6 @@ from hazelcast_sidecar.controller.lifecycle import ControllerSettings
 from hazelcast_sidecar.controller.reconcile import leftovers
 from hazelcast_sidecar.runtime.address import Address
 from tests.apiserver import controller as fixtures
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     APPEAR_SECONDS,
     DENIAL,
@@ -58,6 +57,7 @@ from tests.apiserver.controller import (
     wanted_by,
     workload,
 )
+from tests.harness.control_plane import ControlPlane
 from tests.harness.ports import free_ports
 
 pytestmark = pytest.mark.apiserver

@@ -8,8 +8,8 @@ from copy import deepcopy
 import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 
-from tests.apiserver.control_plane import Answer, ControlPlane
-from tests.strategies import PREFIX, Document, pods, valid_annotations
+from tests.harness.control_plane import Answer, ControlPlane
+from tests.harness.strategies import PREFIX, Document, pods, valid_annotations
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.usefixtures("webhook_configuration")]
 

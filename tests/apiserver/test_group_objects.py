@@ -9,7 +9,6 @@ import pytest
 
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import WebhookServer, create_namespace
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     APPEAR_SECONDS,
     EDITS,
@@ -41,6 +40,7 @@ from tests.apiserver.controller import (
     wanted,
     wanted_by,
 )
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

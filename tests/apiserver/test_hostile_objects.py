@@ -10,7 +10,6 @@ import pytest
 
 from tests.apiserver import controller as parts
 from tests.apiserver.conftest import create_namespace
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     DENIAL,
     LEASE_SECONDS,
@@ -27,6 +26,7 @@ from tests.apiserver.controller import (
     wait_until_told,
     wanted,
 )
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.apiserver import controller as fixtures
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     LEASE_SECONDS,
     MERGE,
@@ -23,6 +22,7 @@ from tests.apiserver.controller import (
 )
 from tests.harness import answers as relays
 from tests.harness.answers import Answers
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

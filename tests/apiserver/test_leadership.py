@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.apiserver import controller as fixtures
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     APPEAR_SECONDS,
     LEASE_SECONDS,
@@ -29,6 +28,7 @@ from tests.apiserver.controller import (
     wait_for,
     wanted,
 )
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

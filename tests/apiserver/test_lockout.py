@@ -10,8 +10,8 @@ import pytest
 from hazelcast_sidecar.injection.webhook_configuration import DECISIVE
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import ACTIVE_SECONDS, ROOT, apply_strictly, create_namespace, rendered
-from tests.apiserver.control_plane import Answer, ControlPlane
 from tests.apiserver.controller import INJECTOR, NAME, OWN_NAMESPACE, PREFIX, Account, until
+from tests.harness.control_plane import Answer, ControlPlane
 from tests.harness.installation import route_to
 from tests.harness.ports import free_ports
 

@@ -18,7 +18,6 @@ import pytest
 from hazelcast_sidecar.injection.webhook_configuration import PODS
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import counted, create_namespace
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     Account,
     Controller,
@@ -26,6 +25,7 @@ from tests.apiserver.controller import (
     started,
     until,
 )
+from tests.harness.control_plane import ControlPlane
 from tests.harness.installation import LEAF, Kubelet, injects, read_ca_bundle, read_secret, route_to
 from tests.harness.load import Load, creating, gated_pod
 from tests.harness.service import Replica, Service

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.apiserver import controller as fixtures
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     APPEAR_SECONDS,
     FOLDERS,
@@ -34,6 +33,7 @@ from tests.apiserver.controller import (
     wanted,
     wanted_by,
 )
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

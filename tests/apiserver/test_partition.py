@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.apiserver import controller as fixtures
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     SETTLE_SECONDS,
     Account,
@@ -27,6 +26,7 @@ from tests.apiserver.controller import (
     wanted,
 )
 from tests.harness import line as lines
+from tests.harness.control_plane import ControlPlane
 from tests.harness.line import Line
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]

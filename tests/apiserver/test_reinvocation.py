@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, create_namespace
-from tests.apiserver.control_plane import Answer, ControlPlane
 from tests.harness.another_webhook import CONFIGURATIONS, OtherWebhook, registered, serving
-from tests.torn import TEARS, in_any_order
+from tests.harness.control_plane import Answer, ControlPlane
+from tests.harness.torn import TEARS, in_any_order
 
 pytestmark = pytest.mark.apiserver
 

@@ -14,7 +14,6 @@ import pytest
 from hazelcast_sidecar.kube import permissions
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import apply_strictly, create_namespace
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     DENIAL,
     EDITS,
@@ -55,6 +54,7 @@ from tests.apiserver.controller import (
     wanted_by,
     workload,
 )
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 

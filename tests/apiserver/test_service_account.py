@@ -9,10 +9,10 @@ import pytest
 
 from hazelcast_sidecar.injection.member import TOKEN_DIRECTORY
 from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, found_programs, register
-from tests.apiserver.control_plane import ControlPlane
 from tests.conftest import ours
 from tests.harness.another_webhook import registered, serving
-from tests.torn import TEARS
+from tests.harness.control_plane import ControlPlane
+from tests.harness.torn import TEARS
 
 pytestmark = pytest.mark.apiserver
 

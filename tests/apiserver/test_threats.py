@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from tests.apiserver.conftest import WebhookServer, create_namespace
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import MERGE, Account, shipped
 from tests.apiserver.test_admission import OPTED_IN, create, pod
+from tests.harness.control_plane import ControlPlane
 
 __all__ = ["shipped"]
 

@@ -18,7 +18,6 @@ import yaml
 from hazelcast_sidecar.admission_policies.policies import policies
 from hazelcast_sidecar.spec.settings import Settings
 from tests.apiserver.conftest import ACTIVE_SECONDS, ROOT, apply_strictly, create_namespace, rendered
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     CONFIGURATIONS,
     INJECTOR,
@@ -35,6 +34,7 @@ from tests.apiserver.controller import (
     until,
     wait_for_rights,
 )
+from tests.harness.control_plane import ControlPlane
 from tests.harness.load import gated_pod
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]

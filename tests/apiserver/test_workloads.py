@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, apply_strictly, wait_until_called
-from tests.apiserver.control_plane import ControlPlane
+from tests.harness.control_plane import ControlPlane
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("webhook_configuration")]
 

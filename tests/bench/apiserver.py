@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tests.apiserver.control_plane import ControlPlane, find_programs
 from tests.bench import reviews
 from tests.bench.report import Report, Table, Target
 from tests.bench.servers import (
@@ -39,6 +38,7 @@ from tests.bench.servers import (
     running,
     template,
 )
+from tests.harness.control_plane import ControlPlane, find_programs
 from tests.harness.procfs import cpu_seconds
 
 NONE, POLICY = "none", "policy"

@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.apiserver.control_plane import find_programs
 from tests.bench import growth_of_controller, growth_of_webhook
 from tests.bench.report import Report
+from tests.harness.control_plane import find_programs
 
 PODS, QUICK_PODS = (100, 1000, 10_000), (100, 1000)
 PEACE_SECONDS, QUICK_PEACE_SECONDS = 30.0, 10.0

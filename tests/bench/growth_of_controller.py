@@ -16,7 +16,6 @@ from urllib.parse import unquote
 
 from hazelcast_sidecar.names import GROUP
 from tests.apiserver.conftest import create_namespace
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import (
     NAME,
     Account,
@@ -32,6 +31,7 @@ from tests.apiserver.controller import (
     until,
 )
 from tests.bench.report import Table, Target
+from tests.harness.control_plane import ControlPlane
 from tests.harness.procfs import cpu_seconds
 
 PODS_OF_GROUP, GROUPS_OF_NAMESPACE = 10, 10

@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from tests.apiserver.control_plane import UnavailableError, find_programs
 from tests.bench.report import Report, Table, Target
+from tests.harness.control_plane import UnavailableError, find_programs
 
 COMMAND = Path(sys.executable).parent / "hazelcast-sidecar"
 SIZE = 5_000_000

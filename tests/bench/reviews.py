@@ -15,7 +15,7 @@ from threading import Thread
 from typing import Any
 
 from hazelcast_sidecar.certificates import make_authority, make_leaf
-from tests.apiserver.control_plane import ControlPlane, find_programs
+from tests.harness.control_plane import ControlPlane, find_programs
 
 FOLDER = Path(__file__).parent / "recorded"
 WORKLOAD = "checkout"

@@ -24,7 +24,7 @@ from hazelcast_sidecar.injection.pod_decision import Inject
 from hazelcast_sidecar.model.status import encode
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
-from tests.apiserver.control_plane import Program
+from tests.harness.control_plane import Program
 from tests.harness.ports import free_ports
 from tests.harness.procfs import cpu_seconds, memory_mib
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hazelcast_sidecar import certificates
-from tests.apiserver.control_plane import ControlPlane
+from tests.harness.control_plane import ControlPlane
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 

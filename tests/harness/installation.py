@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 
 from tests.apiserver.conftest import ROOT
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import CONFIGURATIONS, INJECTOR, OWN_NAMESPACE, PREFIX
+from tests.harness.control_plane import ControlPlane
 
 SECRETS = f"/api/v1/namespaces/{OWN_NAMESPACE}/secrets"
 AUTHORITY, LEAF = f"{INJECTOR}-ca", f"{INJECTOR}-tls"

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.apiserver.control_plane import ControlPlane
 from tests.apiserver.controller import Account
+from tests.harness.control_plane import ControlPlane
 
 
 class Line:

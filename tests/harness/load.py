@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.apiserver.control_plane import ControlPlane
+from tests.harness.control_plane import ControlPlane
 
 RATE = 50
 _CLIENTS = 16

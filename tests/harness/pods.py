@@ -10,7 +10,7 @@ import yaml
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.names import GROUP, PREFIX, STATUS
 from tests.conftest import ours, patched, response_in, review_of
-from tests.torn import TEARS
+from tests.harness.torn import TEARS
 
 CASES = Path(__file__).parents[1] / "golden" / "cases"
 Pod = dict[str, Any]

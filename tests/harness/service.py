@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.apiserver.conftest import counted
-from tests.apiserver.control_plane import Program, get
+from tests.harness.control_plane import Program, get
 from tests.harness.ports import free_ports
 
 LAG_SECONDS = 1.0

@@ -14,7 +14,7 @@ from hazelcast_sidecar.injection.fingerprint import fingerprint
 from hazelcast_sidecar.injection.pod_decision import Inject
 from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.version import __version__
-from tests.strategies import PREFIX, Document
+from tests.harness.strategies import PREFIX, Document
 
 DEFAULT_GRACE = 30
 

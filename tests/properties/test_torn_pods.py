@@ -12,9 +12,9 @@ from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours, patched, response_in, review_of
 from tests.conftest import pod as small_pod
+from tests.harness.strategies import PREFIX, Document, pods, valid_annotations
+from tests.harness.torn import GROUP, STATUS, TEARS, in_any_order, member
 from tests.properties.test_pods import review
-from tests.strategies import PREFIX, Document, pods, valid_annotations
-from tests.torn import GROUP, STATUS, TEARS, in_any_order, member
 
 subsets = st.lists(st.sampled_from([*TEARS]), min_size=1, max_size=4, unique=True)
 

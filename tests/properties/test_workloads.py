@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from tests.conftest import patched, response_in, review_of
-from tests.strategies import (
+from tests.harness.strategies import (
     COPIED,
     KEYS,
     PREFIX,

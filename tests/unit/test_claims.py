@@ -15,7 +15,7 @@ from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import GROUP, STATUS
 from tests.conftest import patched, response_in, review_of
-from tests.strategies import Document, pods, valid_annotations
+from tests.harness.strategies import Document, pods, valid_annotations
 
 REVIEWER = Reviewer()
 DNS = Status(version="1", group="shop", cluster="dev", image="i", discovery="dns", port=5701)

@@ -19,7 +19,7 @@ from hazelcast_sidecar.limits import MAX_PROBLEMS, MAX_VALUES, has_too_many_valu
 from hazelcast_sidecar.server.app import MUTATE_PODS
 from tests.conftest import ours, patched, pod, response_in, review_of
 from tests.harness.many import SHAPES, Shape
-from tests.torn import TEARS
+from tests.harness.torn import TEARS
 
 REVIEWER = Reviewer()
 SIZES = (240_000, pytest.param(3_500_000, marks=pytest.mark.slow))

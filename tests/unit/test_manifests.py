@@ -19,7 +19,7 @@ from hazelcast_sidecar.names import STATUS
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours, patched, response_in, review_of
-from tests.torn import TEARS, in_any_order
+from tests.harness.torn import TEARS, in_any_order
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 KINDS = {

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.strategies import PREFIX, Document
+from tests.harness.strategies import PREFIX, Document
 
 TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where it is mounted
 TOKEN_MOUNT = {"name": "kube-api-access-x", "mountPath": TOKEN_DIRECTORY, "readOnly": True}
