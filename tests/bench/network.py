@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.harness.ports import own_network
+
 ONE_WAY_MS = 0.25
 """Between any two nodes; there and back is what a client waits for."""
 
@@ -31,7 +33,7 @@ class Node:
 @contextlib.contextmanager
 def on_loopback(count: int) -> Iterator[list[Node]]:
     """Nodes without any distance."""
-    network = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
+    network = own_network()
     yield [Node(f"{network}.{number}") for number in range(2, 2 + count)]
 
 

@@ -24,11 +24,12 @@ import pytest
 from hazelcast_sidecar.demo.java import find_java, member_jars, parse_major_version
 from hazelcast_sidecar.demo.member_program import hosts_text, java_command, member_environment
 from hazelcast_sidecar.group_objects.desired_objects import CONFIGURATIONS, JAVA_SECURITY
-from hazelcast_sidecar.injection.member import PLACE_VARIABLE, container
+from hazelcast_sidecar.injection.member import container
 from hazelcast_sidecar.names import CONFIG_DIRECTORY, SECURITY_KEY, resource_name
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
 from tests.conftest import ours
+from tests.properties.oracle import expanded
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "demo-app" / "app.py"
@@ -188,9 +189,7 @@ class Launcher:
 def as_the_kubelet_expands(variables: list[dict[str, Any]], place: str) -> dict[str, str]:
     """Give a container's environment as its process sees it, with what the downward API would put there."""
     values = {each["name"]: each.get("value", place) for each in variables}
-    return {
-        name: text.replace(f"$({PLACE_VARIABLE})", place).replace("$$", "$") for name, text in values.items()
-    }
+    return {name: expanded(text, values) for name, text in values.items()}
 
 
 def load_app() -> ModuleType:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hazelcast_sidecar.demo.java import member_jars
+from tests.harness.ports import own_network
 from tests.hazelcast.conftest import ROOT, Launcher
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.hazelcast
 
-# A network of this run's own, so that several can go on at once on one machine.
-NETWORK = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
+NETWORK = own_network()
 FIRST, SECOND, THIRD, GONE = (f"{NETWORK}.{number}" for number in range(42, 46))
 PORT = 5701
 

@@ -1,10 +1,10 @@
 """Where the backups of entries are: two of three members are lost at the same moment."""
 
-import os
 import signal
 
 import pytest
 
+from tests.harness.ports import own_network
 from tests.hazelcast.conftest import Eventually, Launcher, Program
 
 pytestmark = pytest.mark.hazelcast
@@ -14,9 +14,8 @@ PORT = 5731
 
 
 def network(number: int) -> list[str]:
-    """Three addresses that no other test and no other run on this machine has."""
-    process = os.getpid()
-    return [f"127.{20 + process % 200}.{process // 200 % 250}.{number + position}" for position in range(3)]
+    """Three addresses that no other test here has."""
+    return [f"{own_network()}.{number + position}" for position in range(3)]
 
 
 def found(app: Program) -> int:

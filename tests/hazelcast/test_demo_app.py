@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import re
 import signal
 import socket
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import yaml
 
-from tests.harness.ports import free_ports
+from tests.harness.ports import free_ports, own_network
 from tests.hazelcast.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.hazelcast
 
-# A network of this run's own, so that several can go on at once on one machine.
-NETWORK = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
+NETWORK = own_network()
 FIRST, SECOND, ALONE, GUEST = (f"{NETWORK}.{number}" for number in (2, 3, 4, 5))
 BOTH = [f"{FIRST}:5701", f"{SECOND}:5701"]
 

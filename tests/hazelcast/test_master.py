@@ -18,6 +18,7 @@ import pytest
 
 from hazelcast_sidecar.demo.java import member_jars
 from hazelcast_sidecar.group_objects.desired_objects import HAZELCAST_YAML
+from tests.harness.ports import own_network
 from tests.hazelcast.conftest import ROOT, Launcher
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ pytestmark = pytest.mark.hazelcast
 
 PATCH = ROOT / "member" / "patch"
 
-# A network of this run's own, so that several can go on at once on one machine.
-NETWORK = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
+NETWORK = own_network()
 ASKER, MASTER, JOINER, LATER, SILENT = (f"{NETWORK}.{number}" for number in range(32, 37))
 PORT = 5701
 ATTEMPTS = 15

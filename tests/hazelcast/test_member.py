@@ -1,6 +1,5 @@
 """Members with the environment that the webhook injects."""
 
-import os
 import re
 import socket
 import urllib.request
@@ -8,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.ports import free_ports
+from tests.harness.ports import free_ports, own_network
 from tests.hazelcast.conftest import Eventually, Launcher, Program
 
 pytestmark = pytest.mark.hazelcast
 
-# A network of this run's own, so that several can go on at once on one machine.
-NETWORK = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
+NETWORK = own_network()
 FIRST, SECOND, APART, EARLY, EARLIER = (f"{NETWORK}.{number}" for number in range(12, 17))
 PORT = 5711
 

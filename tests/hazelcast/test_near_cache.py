@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,12 +11,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.harness.ports import own_network
 from tests.hazelcast.conftest import Eventually, Launcher, Program
 
 pytestmark = pytest.mark.hazelcast
 
-# A network of this run's own, so that several can go on at once on one machine.
-NETWORK = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
+NETWORK = own_network()
 FIRST, SECOND = (f"{NETWORK}.{number}" for number in (22, 23))
 ADDRESS, NEAR = "HAZELCAST_ADDRESS", "HAZELCAST_NEAR_CACHE"
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,11 +18,12 @@ from aiohttp import WSMsgType, web
 from hazelcast_sidecar.model.status import Status, encode
 from hazelcast_sidecar.names import GROUP, STATUS
 from hazelcast_sidecar.version import __version__
+from tests.harness.ports import own_network
 from tests.hazelcast.conftest import Eventually, Launcher
 
 pytestmark = pytest.mark.hazelcast
 
-NETWORK = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
+NETWORK = own_network()
 FIRST, SECOND, APART = (f"{NETWORK}.{number}" for number in range(31, 34))
 PORT = 5721
 DATA, ERROR = b"\0", b"\1"
