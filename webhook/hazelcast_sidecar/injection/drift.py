@@ -74,7 +74,6 @@ class InjectedPod(msgspec.Struct, frozen=True, gc=False):
     namespace: str
     ours: tuple[tuple[str, str], ...]
     """Its annotations under our prefix."""
-    group: str
     of_workload: str
     """The group that it would have if neither annotations nor defaults name one."""
     fingerprint: str
@@ -94,9 +93,7 @@ def injected_pod(pod: Metadata) -> InjectedPod | None:
     made = controller_of(pod.owner_references) is not None
     # A bare Pod may have been unnamed when its group was derived from its name.
     of_workload = group_of_workload(workload_name(as_created(pod))) if made else found.group
-    return InjectedPod(
-        pod.namespace, tuple(ours), found.group, of_workload, found.fingerprint, recorded_membership(found)
-    )
+    return InjectedPod(pod.namespace, tuple(ours), of_workload, found.fingerprint, recorded_membership(found))
 
 
 def as_created(pod: Metadata, spec: Spec | None = None) -> Pod:
@@ -170,15 +167,15 @@ class DriftDetector:
         spec = annotations.parse(dict(injected.ours), self._defaults.of(injected.namespace))
         if isinstance(spec, list):
             return Verdict(_REFUSED.format(in_one_sentence(spec)), repairable=False)
-        group = spec.group or injected.of_workload
-        if reasons := separation(injected.membership, membership_of(spec, group)):
+        now = membership_of(spec, spec.group or injected.of_workload)
+        if reasons := separation(injected.membership, now):
             return Verdict(_SEPARATED.format("; ".join(reasons)), repairable=False)
         if not injected.fingerprint:
             return Verdict(_UNRECORDED, repairable=True)
-        # An admission policy may write no fingerprint, and then only the group can be compared.
+        # An admission policy may write no fingerprint, and then only the membership can be compared.
         known = injected.fingerprint != UNKNOWN
-        now = fingerprint(spec, self._run_as_user) if known else UNKNOWN, group
-        return None if now == (injected.fingerprint, injected.group) else Verdict(_DRIFTED, repairable=True)
+        changed = known and injected.fingerprint != fingerprint(spec, self._run_as_user)
+        return Verdict(_DRIFTED, repairable=True) if changed else None
 
     def _decision(self, namespace: str, pod: Pod) -> pod_decision.Decision:
         return pod_decision.decide(pod, "CREATE", self._defaults.of(namespace))
