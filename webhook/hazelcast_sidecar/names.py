@@ -22,6 +22,12 @@ GROUP = PREFIX + "group"
 
 DISRUPTION_BUDGET = PREFIX + "disruption-budget"
 
+ZONE = "topology.kubernetes.io/zone"
+"""Label of a node, and since Kubernetes 1.35 of its Pods (KEP-4742)."""
+
+SERVICE_NAME = "kubernetes.io/service-name"
+"""Label of an EndpointSlice: whose addresses it has."""
+
 MIRROR = "kubernetes.io/config.mirror"
 """Annotation of the kubelet on a mirror Pod, which represents a static Pod that runs from a file."""
 

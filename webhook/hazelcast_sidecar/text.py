@@ -6,7 +6,7 @@ what `str.isprintable` says.
 Source: Unicode Technical Report 36, "Unicode Security Considerations".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _DELETE = b"\x7f"
 """The one unprintable ASCII byte that JSON does not escape."""
@@ -17,6 +17,12 @@ _LAST_OF_FOUR_DIGITS = 0xFFFF
 def in_one_line(text: str) -> str:
     """Escape what is not printable, line breaks included, as Python writes it in a literal."""
     return text if text.isprintable() else _escaped(text, _python_escape)
+
+
+def some_of(names: Sequence[str], most: int) -> str:
+    """List names with commas, and how many there are beyond the first ones."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def in_lines(text: str) -> str:

@@ -42,13 +42,22 @@ from hazelcast_sidecar.kube.objects import (
 from hazelcast_sidecar.kube.permissions import Right
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.selection import Selected
-from hazelcast_sidecar.names import CONTROLLER, GROUP, INJECT, INJECTOR, LEAF_SECRET, PREFIX, SETTINGS, STATUS
+from hazelcast_sidecar.names import (
+    CONTROLLER,
+    GROUP,
+    INJECT,
+    INJECTOR,
+    LEAF_SECRET,
+    PREFIX,
+    SERVICE_NAME,
+    SETTINGS,
+    STATUS,
+)
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.untrusted import UNDECODABLE
 
 _TRIALS = 3
 _TLS_SECONDS = 5
-_SERVICE_NAME = "kubernetes.io/service-name"
 
 _NODE = Kind("Node", "/api/v1", "nodes")
 _DEPLOYMENT = Kind("Deployment", "/apis/apps/v1", "deployments")
@@ -164,7 +173,7 @@ class Reader:
 
     async def _parts(self, namespace: str) -> dict[str, Any]:
         """Read the objects of the installation."""
-        selector = f"{_SERVICE_NAME}={INJECTOR}"
+        selector = f"{SERVICE_NAME}={INJECTOR}"
         policy, binding, webhook, controller, lease, settings, leaf, endpoints = await asyncio.gather(
             self._object(MUTATING_POLICY, "", INJECTOR),
             self._object(MUTATING_BINDING, "", INJECTOR),
@@ -262,7 +271,7 @@ class Reader:
             attempt("list pods", self._running()),
             attempt("list the objects of groups", self._metadata_of(needed(groups))),
             self._documents(KEPT_KINDS["Service"], **of_groups),
-            self._documents(_ENDPOINT_SLICE, labelSelector=f"{GROUP},{_SERVICE_NAME}"),
+            self._documents(_ENDPOINT_SLICE, labelSelector=f"{GROUP},{SERVICE_NAME}"),
             self._documents(KEPT_KINDS["NetworkPolicy"]),
         )
         unmet_requests = await attempt("list the objects of groups", self._metadata_of(unmet(groups)))

@@ -21,10 +21,9 @@ from hazelcast_sidecar.injection.drift import as_created
 from hazelcast_sidecar.kube.objects import JsonObject, Metadata, owner_of
 from hazelcast_sidecar.model.pod import workload_name
 from hazelcast_sidecar.model.status import Status
-from hazelcast_sidecar.names import CONTROLLER, GROUP, PREFIX, resource_name
+from hazelcast_sidecar.names import CONTROLLER, GROUP, PREFIX, SERVICE_NAME, ZONE, resource_name
 
 _AREA = Area("groups")
-_SERVICE_NAME = "kubernetes.io/service-name"
 _DECISIVE = ("selector", "publishNotReadyAddresses", "clusterIP")
 """Fields without which DNS does not return every member."""
 
@@ -120,16 +119,13 @@ def _unmet(check: str, group: Group, request: Unmet, snapshot: Snapshot) -> list
     return found
 
 
-_ZONE = "topology.kubernetes.io/zone"
-
-
 def zones(snapshot: Snapshot) -> list[CheckResult]:
     """Check that Pods whose backups shall be in another zone know their own; nothing where there are none."""
     check = "zones"
     if isinstance(snapshot.pods, Unread):
         return [_AREA.skipped(check, snapshot.pods)]
     unknown = {
-        str(group): [pod.name for pod in group.pods if not pod.labels.get(_ZONE)]
+        str(group): [pod.name for pod in group.pods if not pod.labels.get(ZONE)]
         for group in groups_of(snapshot.pods)
         if any(status.backups == "zone" for status in group.statuses)
     }
@@ -138,7 +134,7 @@ def zones(snapshot: Snapshot) -> list[CheckResult]:
             check,
             f"{len(pods)} Pods of the group {group}, such as {pods[0]}, do not know their zone: they are "
             "all in one, and an entry may have its backup beside it",
-            f"kubectl get nodes -L {_ZONE}  # Kubernetes 1.35 puts it on Pods; else {PREFIX}backups node",
+            f"kubectl get nodes -L {ZONE}  # Kubernetes 1.35 puts it on Pods; else {PREFIX}backups node",
         )
         for group, pods in unknown.items()
         if pods
@@ -225,7 +221,7 @@ def _fault(group: Group, dns: _Dns, own_namespace: str) -> tuple[str, str] | Non
     run = sum(pod.uid in dns.running for pod in group.pods)
     if run and not _has_address(group.namespace, name, dns.endpoints):
         message = f"{name} in {group.namespace} has no address though {run} of its Pods run"
-        fix = f"kubectl -n {group.namespace} get endpointslices -l {_SERVICE_NAME}={name} -o yaml"
+        fix = f"kubectl -n {group.namespace} get endpointslices -l {SERVICE_NAME}={name} -o yaml"
         return message, fix
     return None
 
@@ -235,6 +231,6 @@ def _has_address(namespace: str, service: str, slices: list[JsonObject]) -> bool
         endpoint["addresses"]
         for each in slices
         if each["metadata"]["namespace"] == namespace
-        and each["metadata"].get("labels", {}).get(_SERVICE_NAME) == service
+        and each["metadata"].get("labels", {}).get(SERVICE_NAME) == service
         for endpoint in each.get("endpoints") or ()
     )

@@ -5,6 +5,7 @@ from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.kube import permissions
 from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.kube.permissions import Right
+from hazelcast_sidecar.text import some_of
 
 _AREA = Area("rights")
 _SHOWN = 5
@@ -30,17 +31,12 @@ def rights_of(controller: JsonObject | Unread | None) -> tuple[Right, ...]:
 def controller_rights(snapshot: Snapshot) -> list[CheckResult]:
     """Check that the controller has its permissions."""
     check = "controller"
-    if isinstance(snapshot.missing_permissions, Unread):
-        return [_AREA.skipped(check, snapshot.missing_permissions)]
-    if not snapshot.missing_permissions:
+    missing = snapshot.missing_permissions
+    if isinstance(missing, Unread):
+        return [_AREA.skipped(check, missing)]
+    if not missing:
         return [_AREA.ok(check, "has all permissions that it needs")]
-    listed = ", ".join(str(right) for right in snapshot.missing_permissions[:_SHOWN])
-    more = (
-        f" and {len(snapshot.missing_permissions) - _SHOWN} more"
-        if len(snapshot.missing_permissions) > _SHOWN
-        else ""
-    )
     fix = "kubectl apply -k manifests/base"
-    if snapshot.missing_permissions == [REPAIR]:
+    if missing == [REPAIR]:
         fix = "kubectl apply -k .  # with components: [manifests/components/repair] in kustomization.yaml"
-    return [_AREA.problem(check, f"it may not {listed}{more}", fix)]
+    return [_AREA.problem(check, f"it may not {some_of([*map(str, missing)], _SHOWN)}", fix)]

@@ -22,6 +22,7 @@ from hazelcast_sidecar.names import (
     SECURITY_KEY,
     resource_name,
 )
+from hazelcast_sidecar.text import some_of
 
 HAZELCAST_YAML, _ADVANCED_NETWORK = (
     files("hazelcast_sidecar.group_objects").joinpath(name).read_text(encoding="utf-8")
@@ -188,24 +189,18 @@ def unmet_requests(participants: Iterable[Participant]) -> list[Unmet]:
         askers = frozenset(p.workload.identity for p in listed if each.is_asked_for(p.status))
         if not askers:
             continue
-        unscaled = {w.name for w in workloads.values() if each.needs_scale and not w.scalable}
-        others = {workload.name for identity, workload in workloads.items() if identity not in askers}
+        unscaled = sorted({w.name for w in workloads.values() if each.needs_scale and not w.scalable})
+        others = sorted({workload.name for identity, workload in workloads.items() if identity not in askers})
         if unscaled:
-            why = f"it needs a scale, so with Pods of {_listed(unscaled)} it would allow no eviction; "
-            found.append(Unmet(each.kind, askers, f"{why}remove the annotation {PREFIX}{each.annotation}"))
+            why = f"it needs a scale, so with Pods of {some_of(unscaled, _SHOWN)} it would allow no eviction"
+            found.append(Unmet(each.kind, askers, f"{why}; remove the annotation {PREFIX}{each.annotation}"))
         elif others:
-            why = f"{_listed(others)} in the same group would be affected without asking for it; "
+            why = f"{some_of(others, _SHOWN)} in the same group would be affected without asking for it; "
             remedy = (
                 f"annotate both with {PREFIX}{each.annotation}, or give them different groups with {GROUP}"
             )
             found.append(Unmet(each.kind, askers, why + remedy))
     return found
-
-
-def _listed(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
-    return ", ".join(ordered[:_SHOWN]) + more
 
 
 def of_group(needs: Requirements, group: str, namespace: str) -> list[dict[str, Any]]:

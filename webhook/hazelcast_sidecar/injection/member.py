@@ -14,6 +14,7 @@ from hazelcast_sidecar.names import (
     PORT_NAME,
     SECURITY_KEY,
     TMP_VOLUME,
+    ZONE,
     resource_name,
 )
 from hazelcast_sidecar.spec.annotations import SidecarSpec
@@ -61,8 +62,8 @@ _WHATEVER_THE_FILE_SAYS = {
 PLACE_VARIABLE, _PLACE_PROPERTY = "HAZELCAST_SIDECAR_PLACE", "hazelcast.sidecar.place"
 """The node or zone that a member runs on: from the Pod to its environment, and on to its configuration."""
 
-_PLACES = {"node": "spec.nodeName", "zone": "metadata.labels['topology.kubernetes.io/zone']"}
-"""Where the downward API has them; the zone since Kubernetes 1.35, which puts it on Pods (KEP-4742)."""
+_PLACES = {"node": "spec.nodeName", "zone": f"metadata.labels['{ZONE}']"}
+"""Where the downward API has them."""
 
 
 def application_env(port: int, cluster_name: str) -> dict[str, str]:

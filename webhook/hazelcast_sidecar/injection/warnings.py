@@ -9,7 +9,7 @@ from decimal import Decimal
 from hazelcast_sidecar.injection.compatibility import Membership, separation
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind
-from hazelcast_sidecar.names import PREFIX
+from hazelcast_sidecar.names import PREFIX, ZONE
 from hazelcast_sidecar.spec.annotations import SidecarSpec
 from hazelcast_sidecar.spec.values import quantity
 
@@ -56,7 +56,7 @@ def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-_TOPOLOGY_KEYS = {"node": "kubernetes.io/hostname", "zone": "topology.kubernetes.io/zone"}
+_TOPOLOGY_KEYS = {"node": "kubernetes.io/hostname", "zone": ZONE}
 
 
 def _is_spread(pod: Pod) -> bool:

@@ -6,11 +6,11 @@ from enum import StrEnum
 
 import msgspec
 
-from hazelcast_sidecar.members.view import MemberView
-from hazelcast_sidecar.names import resource_name
+from hazelcast_sidecar.members.view import Health, MemberView
+from hazelcast_sidecar.names import SERVICE_NAME, resource_name
+from hazelcast_sidecar.text import some_of
 
 _ACTIVE = "ACTIVE"
-_SERVICE_NAME = "kubernetes.io/service-name"
 _SHOWN = 5
 
 
@@ -27,6 +27,11 @@ class GroupPod(msgspec.Struct, frozen=True):
     view: MemberView | None = None
     error: str = ""
     """Why there is no view, as half a sentence."""
+
+    @property
+    def health(self) -> Health | None:
+        """Return what its member says, if it answered and stays: one that ends has left the others' lists."""
+        return None if self.view is None or self.terminating else self.view.health
 
 
 class Severity(StrEnum):
@@ -66,13 +71,10 @@ class Assessment(msgspec.Struct, frozen=True):
 
 
 def clusters(pods: Iterable[GroupPod]) -> list[list[GroupPod]]:
-    """Sort the Pods that answered by the cluster that they see, the largest first.
-
-    A member that ends leaves the others' lists before it has ended, so those count for nothing here.
-    """
+    """Sort the Pods whose members answered, and stay, by the cluster that they see, the largest first."""
     found: defaultdict[frozenset[str] | int, list[GroupPod]] = defaultdict(list)
     for pod in pods:
-        if pod.view is not None and not pod.terminating:
+        if pod.view is not None and pod.health is not None:
             found[pod.view.cluster].append(pod)
     return sorted(found.values(), key=len, reverse=True)
 
@@ -80,9 +82,10 @@ def clusters(pods: Iterable[GroupPod]) -> list[list[GroupPod]]:
 def assess(namespace: str, group: str, pods: Sequence[GroupPod]) -> Assessment:
     """Compare what the members of a group say."""
     ordered = tuple(sorted(pods, key=lambda pod: pod.name))
+    apart = clusters(ordered)
     found = [
-        *_one_cluster(namespace, ordered),
-        *_strangers(namespace, group, ordered),
+        *_one_cluster(namespace, apart),
+        *_strangers(namespace, group, apart, len(ordered)),
         *_unanswered(namespace, ordered),
         *_states(namespace, ordered),
         *_backups(ordered),
@@ -91,11 +94,10 @@ def assess(namespace: str, group: str, pods: Sequence[GroupPod]) -> Assessment:
     return Assessment(namespace, group, ordered, tuple(found))
 
 
-def _one_cluster(namespace: str, pods: Sequence[GroupPod]) -> Iterable[Observation]:
-    apart = clusters(pods)
+def _one_cluster(namespace: str, apart: Sequence[Sequence[GroupPod]]) -> Iterable[Observation]:
     if len(apart) < 2:  # noqa: PLR2004 - one is as it should be
         return
-    parts = "; ".join(f"{_names(part)} {_verb(part, 'see')} {_size(part)}" for part in apart)
+    parts = "; ".join(f"{_names(part)} {_verb(part, 'see')} {_seen(part)}" for part in apart)
     smaller = " ".join(pod.name for part in apart[1:] for pod in part[:_SHOWN])
     yield Observation(
         Severity.PROBLEM,
@@ -105,21 +107,25 @@ def _one_cluster(namespace: str, pods: Sequence[GroupPod]) -> Iterable[Observati
     )
 
 
-def _size(pods: Sequence[GroupPod]) -> str:
-    assert pods[0].view is not None  # noqa: S101 - only those that answered are sorted
-    size = pods[0].view.health.cluster_size
-    return "only itself" if size == 1 else f"{size} members"
+def _size(part: Sequence[GroupPod]) -> int:
+    assert part[0].health is not None  # noqa: S101 - only those that answered are sorted
+    return part[0].health.cluster_size
 
 
-def _strangers(namespace: str, group: str, pods: Sequence[GroupPod]) -> Iterable[Observation]:
+def _seen(part: Sequence[GroupPod]) -> str:
+    return "only itself" if _size(part) == 1 else f"{_size(part)} members"
+
+
+def _strangers(
+    namespace: str, group: str, apart: Sequence[Sequence[GroupPod]], pods: int
+) -> Iterable[Observation]:
     """Notice members that belong to no Pod of the group; those that are ending may still be listed."""
-    for part in clusters(pods):
-        size = part[0].view.health.cluster_size if part[0].view else 0
-        if size > len(pods):
+    for part in apart:
+        if _size(part) > pods:
             yield Observation(
                 Severity.WARNING,
-                f"{_names(part)} {_verb(part, 'see')} {size} members, but the group has {len(pods)} Pods",
-                f"kubectl -n {namespace} get endpointslices -o wide -l {_SERVICE_NAME}={resource_name(group)}"
+                f"{_names(part)} {_verb(part, 'see')} {_size(part)} members, but the group has {pods} Pods",
+                f"kubectl -n {namespace} get endpointslices -o wide -l {SERVICE_NAME}={resource_name(group)}"
                 "  # whose addresses they are; a Pod that was killed stays listed for some seconds",
             )
 
@@ -140,16 +146,16 @@ def _unanswered(namespace: str, pods: Sequence[GroupPod]) -> Iterable[Observatio
 
 def _states(namespace: str, pods: Sequence[GroupPod]) -> Iterable[Observation]:
     for pod in pods:
-        if pod.view is not None and not pod.terminating and pod.view.health.node_state != _ACTIVE:
+        if pod.health is not None and pod.health.node_state != _ACTIVE:
             yield Observation(
                 Severity.WARNING,
-                f"the member of {pod.name} is {pod.view.health.node_state}",
+                f"the member of {pod.name} is {pod.health.node_state}",
                 f"kubectl -n {namespace} logs {pod.name} -c hazelcast",
             )
 
 
 def _backups(pods: Sequence[GroupPod]) -> Iterable[Observation]:
-    unsafe = [pod for pod in pods if pod.view and not pod.terminating and not pod.view.health.cluster_safe]
+    unsafe = [pod for pod in pods if pod.health is not None and not pod.health.cluster_safe]
     if unsafe:
         yield Observation(
             Severity.WARNING,
@@ -171,7 +177,7 @@ def _differences(namespace: str, pods: Sequence[GroupPod]) -> Iterable[Observati
         )
     elif len(images) > 1:
         yield Observation(
-            Severity.NOTE, f"a rollout is under way, or stopped: the images are {_listed(images)}"
+            Severity.NOTE, f"a rollout is under way, or stopped: the images are {some_of(images, _SHOWN)}"
         )
     elif len({pod.fingerprint for pod in alive}) > 1:
         yield Observation(Severity.NOTE, "the members were injected with different settings")
@@ -186,9 +192,4 @@ def _verb(pods: Sequence[GroupPod], verb: str) -> str:
 
 
 def _names(pods: Sequence[GroupPod]) -> str:
-    return _listed([pod.name for pod in pods])
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return some_of([pod.name for pod in pods], _SHOWN)
