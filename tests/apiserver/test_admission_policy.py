@@ -12,11 +12,10 @@ from statistics import median
 import pytest
 import yaml
 
-from hazelcast_sidecar.admission_policies.policies import NAME
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN
 from hazelcast_sidecar.injection.pod_decision import Deny, Reason
 from hazelcast_sidecar.injection.reviewer import Reviewer
-from hazelcast_sidecar.names import GROUP, PREFIX, STATUS
+from hazelcast_sidecar.names import GROUP, INJECTOR, PREFIX, STATUS
 from hazelcast_sidecar.spec import settings
 from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, apply_strictly, create_namespace, rendered
 from tests.apiserver.controller import POLICY_DENIAL
@@ -538,5 +537,7 @@ def test_time_of_creations_is_shown(
     assert webhook.answered("injected") - before >= CREATIONS
     medians = ", ".join(f"{1000 * median(seconds[way]):.1f} ms {way}" for way in ways)
     say(f"{CREATIONS} creations each, the median: {medians}")
-    cluster.request("DELETE", "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/" + NAME)
+    cluster.request(
+        "DELETE", "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/" + INJECTOR
+    )
     assert apply_strictly(cluster, list(yaml.safe_load_all(policies.exported))) == []

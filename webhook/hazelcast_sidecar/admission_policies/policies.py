@@ -32,6 +32,7 @@ from hazelcast_sidecar.names import (
     ANYWHERE,
     GROUP,
     INJECT,
+    INJECTOR,
     MAX_GROUP,
     MIRROR,
     POD_CLIENTS,
@@ -42,9 +43,6 @@ from hazelcast_sidecar.names import (
 from hazelcast_sidecar.spec import annotations
 from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs, SidecarSpec
 from hazelcast_sidecar.spec.settings import Settings
-
-NAME = "hazelcast-sidecar-injector"
-"""The name of all four objects."""
 
 LIMITS = (
     "Annotations of a Deployment or another workload are not copied: put them on its Pod template.",
@@ -71,9 +69,9 @@ def policies(settings: Settings) -> list[dict[str, Any]]:
     found = checks(settings)
     return [
         _object("MutatingAdmissionPolicy", _mutating({**found, **_gains(settings)})),
-        _object("MutatingAdmissionPolicyBinding", {"policyName": NAME}),
+        _object("MutatingAdmissionPolicyBinding", {"policyName": INJECTOR}),
         _object("ValidatingAdmissionPolicy", _validating(found)),
-        _object("ValidatingAdmissionPolicyBinding", {"policyName": NAME, "validationActions": ["Deny"]}),
+        _object("ValidatingAdmissionPolicyBinding", {"policyName": INJECTOR, "validationActions": ["Deny"]}),
     ]
 
 
@@ -81,7 +79,7 @@ def _object(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": kind,
-        "metadata": {"name": NAME},
+        "metadata": {"name": INJECTOR},
         "spec": spec,
     }
 
@@ -122,7 +120,7 @@ def _validating(variables: dict[str, str]) -> dict[str, Any]:
                 f"!({ASKS})",
                 "reason": "Invalid",
                 "message": "the Pod asks for a Hazelcast member and got none: the "
-                f'MutatingAdmissionPolicy "{NAME}" and its binding are missing, or not in effect yet',
+                f'MutatingAdmissionPolicy "{INJECTOR}" and its binding are missing, or not in effect yet',
             },
         ],
     }

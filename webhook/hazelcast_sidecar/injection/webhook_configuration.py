@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from hazelcast_sidecar.injection import intact
 from hazelcast_sidecar.kube.objects import JsonObject
-from hazelcast_sidecar.names import INJECTOR, POD_WEBHOOKS
+from hazelcast_sidecar.names import INJECT, INJECTOR, MIRROR, POD_WEBHOOKS, PREFIX, STATUS
 
 _Path = tuple[str | int, ...]
 """Of a part of an object: keys and positions."""
@@ -15,25 +15,24 @@ _Path = tuple[str | int, ...]
 PODS, AGAIN, DECISIVE = POD_WEBHOOKS
 WORKLOADS = "workloads.sidecar.hazelcast.com"
 
-CHOSEN = {"sidecar.hazelcast.com/injection": "enabled"}
+CHOSEN = {f"{PREFIX}injection": "enabled"}
 """The label of namespaces that are chosen, where injection is not for all of them."""
 
 _NAME_OF_NAMESPACE = "kubernetes.io/metadata.name"
 _ASKS_FOR_A_MEMBER = (
-    "has(object.metadata.annotations) && "
-    "object.metadata.annotations.exists(k, k.startsWith('sidecar.hazelcast.com/'))"
+    f"has(object.metadata.annotations) && object.metadata.annotations.exists(k, k.startsWith('{PREFIX}'))"
 )
 _STILL_WITHOUT = (
-    "(object.metadata.?annotations[?'sidecar.hazelcast.com/inject'].orValue('false') != 'false' || "
-    "object.metadata.?annotations[?'sidecar.hazelcast.com/status'].hasValue()) && "
-    "!object.metadata.?annotations[?'kubernetes.io/config.mirror'].hasValue() && "
+    f"(object.metadata.?annotations[?'{INJECT}'].orValue('false') != 'false' || "
+    f"object.metadata.?annotations[?'{STATUS}'].hasValue()) && "
+    f"!object.metadata.?annotations[?'{MIRROR}'].hasValue() && "
     f"!({intact.IS_INTACT})"
 )
 _ASKS_SOMEWHERE = (
     "[object, oldObject].exists(o, o != null && [o.metadata.?annotations, "
     "o.spec.?template.?metadata.?annotations, o.spec.?jobTemplate.?metadata.?annotations, "
     "o.spec.?jobTemplate.?spec.?template.?metadata.?annotations"
-    "].exists(a, a.orValue({}).exists(k, k.startsWith('sidecar.hazelcast.com/'))))"
+    f"].exists(a, a.orValue({{}}).exists(k, k.startsWith('{PREFIX}'))))"
 )
 _COUNTS_ITSELF = (
     "!has(object.metadata.deletionTimestamp) && "

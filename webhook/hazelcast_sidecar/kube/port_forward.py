@@ -7,17 +7,19 @@ port forward over a WebSocket are those of k8s.io/kubelet `pkg/cri/streaming/por
 
 import asyncio
 import re
-import struct
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 from kubernetes.aio.stream import WsApiClient
 
+from hazelcast_sidecar.kube.objects import POD
+
 _DATA, _ERROR = 0, 1
 """The channels of the first port."""
 
 _PROTOCOL = "v4.channel.k8s.io"
+_PORT_BYTES = 2
 _MAX_HEAD = 8 * 1024
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})\r\n", re.IGNORECASE)
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
@@ -54,7 +56,7 @@ class PortForward:
     async def _opened(self, namespace: str, pod: str, port: int) -> Any:  # noqa: ANN401 - aiohttp's context
         method, url, headers, body, _ = await self._client.param_serialize(
             "GET",
-            f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward",
+            f"{POD.collection(namespace)}/{pod}/portforward",
             query_params=[("ports", str(port))],
             header_params={"sec-websocket-protocol": _PROTOCOL},
             auth_settings=["BearerToken"],
@@ -72,7 +74,7 @@ class PortForward:
             channel, data = message.data[0], message.data[1:]
             if channel not in greeted:  # the first frame of each channel repeats the port
                 greeted.add(channel)
-                data = data[struct.calcsize("<H") :]
+                data = data[_PORT_BYTES:]
             if channel == _ERROR and data:
                 raise PortForwardError(data[:200].decode(errors="replace"))
             if channel == _DATA:
