@@ -7,9 +7,8 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from hazelcast_sidecar.cli.options import add_cluster, add_namespace
+from hazelcast_sidecar.cli.options import add_cluster, add_namespace, check_kubeconfig
 from hazelcast_sidecar.cli.output import add_output, complain, values
-from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.text import in_one_line
 
 if TYPE_CHECKING:
@@ -46,8 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check the cluster and print the findings."""
-    if options.kubeconfig and not options.kubeconfig.is_file():
-        raise InvalidSettingsError([Problem("--kubeconfig", f"the file {options.kubeconfig} does not exist")])
+    check_kubeconfig(options)
     # Imported here and below, because --help does not need them.
     from hazelcast_sidecar.checks.results import State  # noqa: PLC0415
 

@@ -4,6 +4,8 @@ import argparse
 from datetime import timedelta
 from pathlib import Path
 
+from hazelcast_sidecar.errors import InvalidSettingsError, Problem
+
 OptionContainer = argparse._ActionsContainer  # noqa: SLF001 - a parser or a group of its options
 
 
@@ -47,6 +49,16 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         "--kubeconfig", type=Path, metavar="FILE", help="kubeconfig (default: as for kubectl)"
     )
     parser.add_argument("--context", metavar="NAME", help="context of the kubeconfig (default: current)")
+
+
+def check_kubeconfig(options: argparse.Namespace) -> None:
+    """Check the option that `add_cluster` adds.
+
+    Raises:
+        InvalidSettingsError: it names no file.
+    """
+    if options.kubeconfig and not options.kubeconfig.is_file():
+        raise InvalidSettingsError([Problem("--kubeconfig", f"the file {options.kubeconfig} does not exist")])
 
 
 def time_span(text: str) -> timedelta:

@@ -7,12 +7,15 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from hazelcast_sidecar.manifest_text.scalars import is_text
 from hazelcast_sidecar.text import in_json, in_lines, in_one_line, in_yaml
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def add_output(parser: argparse.ArgumentParser, *formats: str) -> None:
@@ -62,14 +65,19 @@ _Readable.add_representer(str, _text)
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print columns as kubectl does; a cell may have rich's markup for colour."""
-    from rich.console import Console  # noqa: PLC0415 - a tenth of the start, for tables only
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415 - a tenth of the start, for tables only
 
     table = Table(*headings, box=None, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*row)
-    # A pipe has no width: nothing is cut there.
-    Console(width=None if sys.stdout.isatty() else 10_000, highlight=False).print(table)
+    wide_console().print(table)
+
+
+def wide_console() -> "Console":
+    """Make a console for standard output; a pipe has no width, and nothing is cut there."""
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
 
 
 def plain(text: str) -> str:

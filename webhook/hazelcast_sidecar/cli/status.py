@@ -7,8 +7,8 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from hazelcast_sidecar.cli.options import add_cluster, add_namespace, time_span
-from hazelcast_sidecar.cli.output import add_output, listed
+from hazelcast_sidecar.cli.options import add_cluster, add_namespace, check_kubeconfig, time_span
+from hazelcast_sidecar.cli.output import add_output, listed, wide_console
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask the members, and print what they answer."""
-    if options.kubeconfig and not options.kubeconfig.is_file():
-        raise InvalidSettingsError([Problem("--kubeconfig", f"there is no file {options.kubeconfig}")])
+    check_kubeconfig(options)
     return asyncio.run(_look(options))
 
 
@@ -109,11 +108,9 @@ def _print(found: Sequence[Assessment], options: argparse.Namespace) -> None:
 
         print(listed([as_json(each) for each in found], options.output), end="")  # noqa: T201
         return
-    from rich.console import Console  # noqa: PLC0415
-
     from hazelcast_sidecar.group_status.report import rendered  # noqa: PLC0415
 
-    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    console = wide_console()
     for each in rendered(found):
         console.print(each, soft_wrap=True)
     if not found:

@@ -37,11 +37,6 @@ _LOOKS, _PAUSE_SECONDS = 3, 1.5
 a member comes or goes."""
 
 
-class _Condition(msgspec.Struct):
-    type: str
-    status: str
-
-
 class _ContainerStatus(msgspec.Struct, rename="camel"):
     name: str
     ready: bool = False
