@@ -46,10 +46,11 @@ UNCHANGED = {
 REFUSED = {
     "container-by-merge-key.yaml": "is used in other places by the anchor &base; write it out there",
     "cron-job-without-group.yaml": "sidecar.hazelcast.com/group: is not set",
-    "helm-template-not-rendered.yaml": ":4: cannot be read: a collection cannot be a key",
+    "helm-template-not-rendered.yaml": ":4: cannot be read: a collection cannot be a key; is it a template",
     "labels-by-alias.yaml": "spec.template.metadata.labels: is the alias *labels; write it out there",
     "mistake-in-the-second-document.yaml": ":10: cannot be read: did not find expected key",
-    "template-of-one-name.yaml": ":4: cannot be read: a collection cannot be a key",
+    "template-in-a-condition.yaml": "flow node; is it a template that has not been rendered?",
+    "template-of-one-name.yaml": ":4: cannot be read: a collection cannot be a key; is it a template",
     "windows-pods.yaml": "spec.nodeSelector: is windows",
 }
 BY_THEMSELVES = {"injected-and-edited.yaml", "member-without-restart-policy.yaml"}

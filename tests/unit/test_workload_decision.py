@@ -46,7 +46,7 @@ def decision(
 def warnings(*args: Any, **kwargs: Any) -> tuple[str, ...]:
     found = decision(*args, **kwargs)
     assert not isinstance(found, Deny), found.problems
-    return found.warnings
+    return found.said
 
 
 # --- what is done ------------------------------------------------------------------------------------------
@@ -56,11 +56,11 @@ def test_annotations_are_copied_with_a_word_about_what_comes_of_it() -> None:
     found = decision(deployment(ours(port="6000")))
     assert isinstance(found, Copy)
     assert found.copying.annotations == found.copying.copied == ours(port="6000")
-    assert found.warnings == (JOINED,)
+    assert found.said == (JOINED,)
 
 
 def test_a_template_that_has_its_annotations_stays() -> None:
-    assert decision(deployment(None, ours())) == Skip(Reason.UNCHANGED, (JOINED,))
+    assert decision(deployment(None, ours())) == Skip(Reason.UNCHANGED, outcome=JOINED)
     assert decision(deployment(None, ours()), deployment(None, ours())) == Skip(Reason.UNCHANGED)
 
 
@@ -91,7 +91,7 @@ def test_what_a_workload_made_is_left_alone_and_what_nobody_made_is_not(kind: st
     assert isinstance(decided, Skip)
     assert decided.reason == Reason.CONTROLLED
     if kind == "Job":  # a ReplicaSet has its Deployment's annotations, which do something there
-        (warning,) = decided.warnings
+        (warning,) = decided.said
         assert warning.endswith("has no effect on a Job with a controller; set it on its controller")
     assert isinstance(decision(obj), Copy), "an operator may own a Deployment"
 
@@ -110,7 +110,7 @@ def test_an_annotation_of_a_cron_jobs_jobs_does_nothing_and_the_warning_names_th
     }
     decided = decision(obj, kind="CronJob")
     assert isinstance(decided, Skip)
-    (warning,) = decided.warnings
+    (warning,) = decided.said
     assert "has no effect in spec.jobTemplate.metadata; set it on the CronJob itself" in warning
 
 
@@ -123,7 +123,7 @@ def test_an_injected_template_whose_annotations_were_edited_is_warned_of() -> No
     obj["spec"]["template"]["metadata"]["annotations"] |= ours(memory_limit="2Gi")
     decided = decision(obj)
     assert isinstance(decided, Skip)
-    (warning,) = decided.warnings
+    (warning,) = decided.said
     assert warning.startswith("the member in the Pod template is outdated by its annotations")
 
 
@@ -132,8 +132,8 @@ def test_a_cron_job_has_its_template_further_down() -> None:
     obj["spec"] = {"jobTemplate": {"spec": {"template": obj["spec"]["template"]}}}
     found = decision(obj, kind="CronJob")
     assert isinstance(found, Copy)
-    assert found.warnings[0] == 'injected: each Pod gets a Hazelcast member, cluster "dev"'
-    assert "a cluster of their own" in found.warnings[1]
+    assert found.said[0] == 'injected: each Pod gets a Hazelcast member, cluster "dev"'
+    assert "a cluster of their own" in found.said[1]
 
 
 @pytest.mark.parametrize("spec", [{}, {"template": None}, {"jobTemplate": {}}, {"jobTemplate": {"spec": {}}}])
@@ -203,7 +203,7 @@ def test_a_template_that_lost_parts_of_its_member_stays_and_is_warned_of() -> No
     found = decision(torn)
     assert isinstance(found, Skip)
     assert found.reason == Reason.UNCHANGED
-    assert found.warnings == (
+    assert found.said == (
         "another webhook removed parts of the Hazelcast member, which are restored: restartPolicy",
     )
 
@@ -213,7 +213,7 @@ def test_what_was_no_better_before_is_let_through_with_a_warning() -> None:
     found = decision({**broken, "status": {}}, broken)
     assert isinstance(found, Skip)
     assert found.reason == Reason.NO_WORSE
-    assert found.warnings[0].startswith(f'no Pod can be created: {PREFIX}port: "x" is not an integer')
+    assert found.said[0].startswith(f'no Pod can be created: {PREFIX}port: "x" is not an integer')
     assert isinstance(decision(deployment(None, ours(port="x", image="")), broken), Deny), "one more problem"
     assert isinstance(decision(broken, deployment(None, ours())), Deny)
 

@@ -167,7 +167,7 @@ class _Rewriting:
         return result
 
     def _report(self, found: Found, result: Result, problems: list[str]) -> None:
-        for sentence in problems or result.warnings:
+        for sentence in problems or filter(None, (result.outcome, *result.warnings)):
             complain(f"{found.where}: {sentence}")
         if problems:
             self._reading.failed = True

@@ -60,6 +60,8 @@ class Result(NamedTuple):
     operations: Sequence[Operation] = ()
     """From the object's root."""
     warnings: Sequence[str] = ()
+    outcome: str = ""
+    """What a workload's Pods will have."""
     problems: Sequence[Problem] = ()
     injection: Inject | None = None
 
@@ -214,7 +216,9 @@ def _inject_workload(
     elif template is not None:  # which may ask by itself
         pod = as_pod(kind, workload, template, template.annotations)
         result = _inject_pod(pod, path, defaults, run_as_user, was)
-    return result._replace(operations=[*copied, *result.operations], warnings=decided.warnings)
+    return result._replace(
+        operations=[*copied, *result.operations], warnings=decided.warnings, outcome=decided.outcome
+    )
 
 
 PROPERTIES = r"(?:[&!][^\s,\[\]{}]*(?:[ \t]+|\Z))*"

@@ -138,10 +138,17 @@ class Restore(NamedTuple):
 
 
 class Skip(NamedTuple):
-    """The Pod stays unchanged."""
+    """The Pod, or the workload, stays unchanged."""
 
     reason: Reason
     warnings: tuple[str, ...] = ()
+    outcome: str = ""
+    """What a workload's Pods will have, where that is news: no warning, but it is said with them."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Return the outcome and the warnings."""
+        return (self.outcome, *self.warnings) if self.outcome else self.warnings
 
 
 class Deny(NamedTuple):

@@ -122,12 +122,12 @@ class Reviewer:
             decision = workload_decision.decide(kind, workload, request.old_object, defaults)
         name = workload.display_name if workload else ""
         match decision:
-            case Copy(copying, warnings, reason):
+            case Copy(copying=copying, reason=reason, said=said):
                 assert workload is not None  # noqa: S101 - there is nothing to copy otherwise
                 operations = patch.copy_operations(kind, workload, copying)
-                rest = admission_review.allowed(_audit(reason), warnings, _encoded(operations))
-            case Skip(reason, warnings):
-                rest = admission_review.allowed(_audit(reason), warnings)
+                rest = admission_review.allowed(_audit(reason), said, _encoded(operations))
+            case Skip(reason=reason, said=said):
+                rest = admission_review.allowed(_audit(reason), said)
             case Deny(reason, problems):
                 rest = admission_review.denied(_audit(reason), _message(kind.name, name, problems))
         answer = admission_review.answer(request.uid, rest)

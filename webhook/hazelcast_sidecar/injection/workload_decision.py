@@ -48,7 +48,14 @@ class Copy(NamedTuple):
 
     copying: Copying
     warnings: tuple[str, ...] = ()
+    outcome: str = ""
+    """As in `Skip`."""
     reason: Reason = Reason.COPIED
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Return the outcome and the warnings."""
+        return (self.outcome, *self.warnings) if self.outcome else self.warnings
 
 
 WorkloadDecision = Copy | Skip | Deny
@@ -122,10 +129,10 @@ def _decide(now: _State, then: _State | None, *, is_update: bool) -> WorkloadDec
     if _changes(now):
         if now.kind.name == "Job" and is_update:
             return Skip(Reason.IMMUTABLE, ("a Job's Pod template is immutable; delete and recreate the Job",))
-        return Copy(now.copying, _warnings(now, then))
+        return Copy(now.copying, _warnings(now, then), _news(now, then))
     of_pods = isinstance(now.decision, Inject | Restore)  # about the Pods, and not about the workload
     reason = Reason.UNCHANGED if of_pods else now.decision.reason
-    return Skip(reason, _warnings(now, then))
+    return Skip(reason, _warnings(now, then), _news(now, then))
 
 
 def _state(kind: WorkloadKind, workload: Workload, defaults: Defaults) -> _State | Reason:
@@ -194,10 +201,14 @@ def _in_template(kind: WorkloadKind, problem: Problem) -> Problem:
 
 
 def _warnings(now: _State, then: _State | None) -> tuple[str, ...]:
-    outcome = _outcome(now)
-    news = outcome if outcome != (_outcome(then) if then else _NO_MEMBERS) else ""
     misplaced = _without_effect(now.kind, now.workload)
-    return (*filter(None, [news]), *_contradictions(now), *_advice(now, then), *misplaced)
+    return (*_contradictions(now), *_advice(now, then), *misplaced)
+
+
+def _news(now: _State, then: _State | None) -> str:
+    """Describe what the Pods will have, if they had something else."""
+    outcome = _outcome(now)
+    return outcome if outcome != (_outcome(then) if then else _NO_MEMBERS) else ""
 
 
 _NO_MEMBERS = "removed: the Pods have no Hazelcast members, and the entries of their cluster are lost"

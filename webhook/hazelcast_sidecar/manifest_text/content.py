@@ -210,8 +210,7 @@ class _Reader:
 
     def _key(self, value: Json, event: Any) -> object:  # noqa: ANN401 - as above
         if isinstance(value, dict | list):
-            sentence = "a collection cannot be a key; is it a template that has not been rendered?"
-            raise UnreadableError(sentence, event.start_mark.index)
+            raise UnreadableError("a collection cannot be a key", event.start_mark.index)
         if value == MERGE and is_merge(event):
             return _MERGE_KEY
         try:

@@ -22,6 +22,8 @@ _START = re.compile(rf"^(?={BYTE_ORDER_MARK}?---(?:\s|\Z))", re.MULTILINE)
 _PREFACE = re.compile(rf"{BYTE_ORDER_MARK}?(?:[ \t]*(?:#[^\n]*)?(?:\n|\Z)|%[^\n]*(?:\n|\Z))*")
 _HEAD = re.compile(rf"{BYTE_ORDER_MARK}?(?:---[ \t]*(?:#[^\n]*)?\n)?[ \t\r\n]*")
 _SPACE = re.compile(r"[ \t\r\n]*")
+_TEMPLATE = "{{"
+"""What begins a placeholder of a template, of Helm and others."""
 _ITEM = re.compile(r"/items/(\d+)")
 
 _MAX_TRIALS = 32
@@ -134,7 +136,7 @@ class Document:
 
     def _content(self, text: str) -> Content:
         sentence = ""
-        if text.startswith("{", self._start):
+        if text.startswith("{", self._start) and not text.startswith(_TEMPLATE, self._start):
             try:
                 found, end = read_json(text, self._start)
             except UnreadableError as error:
@@ -147,7 +149,8 @@ class Document:
         try:
             found = read_yaml(text[self._shift :])
         except UnreadableError as error:
-            raise UnreadableError(f"{sentence}{error}", error.index + self._shift) from error
+            hint = "; is it a template that has not been rendered?" if _TEMPLATE in text else ""
+            raise UnreadableError(f"{sentence}{error}{hint}", error.index + self._shift) from error
         return found if not self._shift else _moved(found)
 
     # --- changing

@@ -141,7 +141,7 @@ def _log_review(log: LogLine, reviewed: Reviewed, seconds: float) -> None:
         case Deny():
             detail = {"problems": in_one_sentence(decision.problems)}
         case Skip() | Copy():
-            detail = {}
+            detail = {"pods": decision.outcome} if decision.outcome else {}
     if not isinstance(decision, Deny) and decision.warnings:
         detail["warnings"] = "; ".join(decision.warnings)
     log(
