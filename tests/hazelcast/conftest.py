@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -63,6 +64,19 @@ class Program:
         if self.popen.poll() is not None:
             end = self.log.read_text().splitlines()[-5:]
             pytest.fail(f"{self.log.name} ended with status {self.popen.returncode}: " + "\n".join(end))
+
+    def text(self) -> str:
+        """What it has logged so far."""
+        self.must_run()
+        return self.log.read_text()
+
+    def is_ready(self, port: int) -> bool:
+        """Whether a member is, as the kubelet's probe asks."""
+        self.must_run()
+        with urllib.request.urlopen(
+            f"http://{self.address}:{port}/hazelcast/health/ready", timeout=2
+        ) as answer:
+            return bool(answer.status == 200)
 
     def ask(self, path: str, **query: str) -> Answer:
         """GET from the application."""
@@ -222,12 +236,18 @@ def new_java() -> Path:
 @pytest.fixture(scope="session")
 def compiler(new_java: Path) -> str:
     """The command of a compiler, whose jar comes from Maven Central the first time."""
+    jar = from_maven_central("org.eclipse.jdt", "ecj", ECJ, ECJ_SHA256)
+    return f"{new_java} -jar {jar} -{NEW_JAVA}"
+
+
+def from_maven_central(group: str, artifact: str, version: str, sha256: str) -> Path:
+    """Return a jar of the local Maven repository, downloaded the first time."""
     maven: Any = importlib.import_module("jgo.maven")
     context = maven.MavenContext(resolver=maven.PythonResolver(), timeout=30)
-    jar = Path(context.project("org.eclipse.jdt", "ecj").at_version(ECJ).artifact().resolve())
+    jar = Path(context.project(group, artifact).at_version(version).artifact().resolve())
     with jar.open("rb") as content:
-        assert hashlib.file_digest(content, "sha256").hexdigest() == ECJ_SHA256
-    return f"{new_java} -jar {jar} -{NEW_JAVA}"
+        assert hashlib.file_digest(content, "sha256").hexdigest() == sha256
+    return jar
 
 
 @pytest.fixture(scope="module")

@@ -8,22 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.harness.ports import free_ports, own_network
-from tests.hazelcast.conftest import Eventually, Launcher, Program
+from tests.hazelcast.conftest import Eventually, Launcher
 
 pytestmark = pytest.mark.hazelcast
 
 NETWORK = own_network()
 FIRST, SECOND, APART, EARLY, EARLIER = (f"{NETWORK}.{number}" for number in range(12, 17))
 PORT = 5711
-
-
-def is_ready(member: Program) -> bool:
-    """As the kubelet's probe asks."""
-    member.must_run()
-    with urllib.request.urlopen(
-        f"http://{member.address}:{PORT}/hazelcast/health/ready", timeout=2
-    ) as answer:
-        return bool(answer.status == 200)
 
 
 def test_a_file_of_ones_own_that_says_nothing_about_it_still_gives_a_cluster_and_probes(
@@ -36,7 +27,7 @@ def test_a_file_of_ones_own_that_says_nothing_about_it_still_gives_a_cluster_and
     members = [launcher.member(address, group=group, config=config, given=annotations) for address in group]
     apart = launcher.member(APART, group=[APART], given=annotations)
     for member in (*members, apart):
-        eventually(lambda member=member: is_ready(member))  # the one apart looks for others a while
+        eventually(lambda member=member: member.is_ready(PORT))  # the one apart looks for others a while
     for member in members:
         eventually(lambda member=member: "Members {size:2," in member.log.read_text())
         assert "[Läden $(X)]" in member.log.read_text()

@@ -309,6 +309,11 @@ def test_what_is_in_order_does_not(spec: dict[str, Any]) -> None:
             "takes port 5701 of the node",
         ),
         (ours(native_sidecar="false"), {"restartPolicy": "Never"}, "the Pod never completes"),
+        (
+            ours(image="registry.example:5000/mirror/hazelcast:4.2.8-slim"),
+            {},
+            "members of Hazelcast 4.2 cannot read the configuration that they get, and end: set",
+        ),
         (ours(backups="node"), {}, "(maxSkew 1, topologyKey kubernetes.io/hostname)"),
         (
             ours(backups="zone"),
@@ -334,6 +339,20 @@ def test_what_a_pod_will_be_like_deserves_a_word(
 def test_pods_that_are_spread_may_keep_backups_on_other_nodes() -> None:
     obj = deployment(None, ours(backups="node"))
     obj["spec"]["template"]["spec"]["topologySpreadConstraints"] = [{"maxSkew": 1}]
+    assert warnings(obj, deepcopy(obj)) == ()
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        ours(image="hazelcast/hazelcast:5.0.5"),
+        ours(image="hazelcast/hazelcast:latest"),
+        ours(image="registry.example/own/cache:1.2.3"),  # whose tag says nothing about Hazelcast
+        ours(image="hazelcast/hazelcast:4.2.8", config="own"),
+    ],
+)
+def test_members_that_can_read_their_configuration_do_not(annotations: dict[str, str]) -> None:
+    obj = deployment(None, annotations)
     assert warnings(obj, deepcopy(obj)) == ()
 
 

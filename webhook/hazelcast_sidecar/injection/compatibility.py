@@ -61,6 +61,20 @@ def separation(before: Membership, after: Membership) -> tuple[str, ...]:
     return tuple(found)
 
 
+def release_of_members(image: str) -> tuple[int, int] | None:
+    """Return (5, 7) of hazelcast/hazelcast:5.7.0; None where the tag says nothing about Hazelcast itself."""
+    repository = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    release = minor_release(image)
+    if repository not in _OF_HAZELCAST or not release:
+        return None
+    major, minor = release.split(".")
+    return int(major), int(minor)
+
+
+_OF_HAZELCAST = ("hazelcast", "hazelcast-enterprise")
+"""Names of repositories whose tags are releases of Hazelcast, also in a mirror."""
+
+
 def minor_release(image: str) -> str:
     """5.7 of hazelcast/hazelcast:5.7.0-slim; nothing where the tag is not a version."""
     tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]

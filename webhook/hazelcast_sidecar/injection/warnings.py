@@ -6,7 +6,7 @@ Each is one sentence that says what will happen and what to do instead; kubectl 
 import re
 from decimal import Decimal
 
-from hazelcast_sidecar.injection.compatibility import Membership, separation
+from hazelcast_sidecar.injection.compatibility import Membership, release_of_members, separation
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind
 from hazelcast_sidecar.names import PREFIX, ZONE
@@ -15,6 +15,9 @@ from hazelcast_sidecar.spec.values import quantity
 
 MAX_REPLICAS = 100
 """The most members of one cluster whose applications connect to all of them, as clients do by default."""
+
+OLDEST_RELEASE = (5, 0)
+"""The first release of Hazelcast whose members read the configuration of a group."""
 
 ROOM_BESIDE_HEAP = 160 * 2**20
 """Bytes that a member's JVM needs in addition to its heap: VmHWM of real members was 105 to 131 MiB."""
@@ -29,6 +32,13 @@ def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
             f"{_mebibytes(room)} of {spec.memory_limit} are left beside the member's heap "
             f"({spec.heap_percentage} %), and it needs about {_mebibytes(Decimal(ROOM_BESIDE_HEAP))}: raise "
             f"{PREFIX}memory-limit or lower {PREFIX}heap-percentage"
+        )
+    if spec.config is None and (release := release_of_members(spec.image)) and release < OLDEST_RELEASE:
+        major, minor = release
+        oldest = ".".join(map(str, OLDEST_RELEASE))
+        warnings.append(
+            f"members of Hazelcast {major}.{minor} cannot read the configuration that they get, and end: set "
+            f"{PREFIX}image to {oldest} or newer, or {PREFIX}config to a ConfigMap of your own"
         )
     if pod.spec.host_network:
         warnings.append(
