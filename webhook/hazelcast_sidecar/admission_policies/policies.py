@@ -9,12 +9,13 @@ later (`cel.py`).
 Sources: Kubernetes documentation, "Mutating Admission Policy" and "Validating Admission Policy".
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from hazelcast_sidecar import cel
+from hazelcast_sidecar.admission_policies.cases import Switch, in_all_cases
 from hazelcast_sidecar.admission_policies.conditions import (
     ANNOTATIONS,
     ASKS,
@@ -158,31 +159,19 @@ _IN_ONE_SENTENCE = (
 # --- what a Pod gains --------------------------------------------------------------------------------------
 
 
-class _Switch(NamedTuple):
-    """An attribute of the spec that decides about the form of what a Pod gains.
-
-    Of several for one attribute the first whose condition holds decides.
-    """
-
-    field: str
-    condition: str
-    yes: Any
-    no: Any
-
-
-def _switches() -> list[_Switch]:
+def _switches() -> list[Switch]:
     booleans = ("native-sidecar", "metrics", "disruption-budget", "network-policy")
     java_opts = text_of("java-opts")
     return [
-        *(_Switch(name.replace("-", "_"), value_of(name), yes=True, no=False) for name in booleans),
-        _Switch("discovery", f'{text_of("discovery")} == "api"', "api", "dns"),
-        _Switch("clients", CLIENTS_IN_POD, POD_CLIENTS, "any"),
-        _Switch("log_format", f'{text_of("log-format")} == "json"', "json", "text"),
-        _Switch("config", _is_given("config"), Unknown(text_of("config")), None),
-        _Switch("java_opts", f'{java_opts} != ""', (Unknown(java_opts),), ()),
-        _Switch("backups", f'{text_of("backups")} == "node"', "node", ANYWHERE),
-        _Switch("backups", f'{text_of("backups")} == "zone"', "zone", ANYWHERE),
-        _Switch("backup_count", _is_given("backup-count"), Unknown(text_of("backup-count")), None),
+        *(Switch(name.replace("-", "_"), value_of(name), yes=True, no=False) for name in booleans),
+        Switch("discovery", f'{text_of("discovery")} == "api"', "api", "dns"),
+        Switch("clients", CLIENTS_IN_POD, POD_CLIENTS, "any"),
+        Switch("log_format", f'{text_of("log-format")} == "json"', "json", "text"),
+        Switch("config", _is_given("config"), Unknown(text_of("config")), None),
+        Switch("java_opts", f'{java_opts} != ""', (Unknown(java_opts),), ()),
+        Switch("backups", f'{text_of("backups")} == "node"', "node", ANYWHERE),
+        Switch("backups", f'{text_of("backups")} == "zone"', "zone", ANYWHERE),
+        Switch("backup_count", _is_given("backup-count"), Unknown(text_of("backup-count")), None),
     ]
 
 
@@ -204,19 +193,6 @@ def _default_spec(settings: Settings, namespace: str) -> SidecarSpec:
     return spec
 
 
-def _for_each_case(
-    make: Callable[[SidecarSpec], Any], switches: Sequence[_Switch], fields: dict[str, Any]
-) -> Any:  # noqa: ANN401 - a tree
-    """Return one tree of what a function makes of every spec."""
-    if not switches:
-        return cel.node(make(SidecarSpec(**fields)))
-    first, *rest = switches
-    others = [switch for switch in rest if switch.field != first.field]
-    yes = _for_each_case(make, others, {**fields, first.field: first.yes})
-    no = _for_each_case(make, rest, {**fields, first.field: first.no})
-    return cel.choice(first.condition, yes, no)
-
-
 def _gains(settings: Settings) -> dict[str, str]:
     """Return variables and expressions of what a Pod gains, each using only those before it."""
     group = Unknown("variables.group")
@@ -234,7 +210,7 @@ def _gains(settings: Settings) -> dict[str, str]:
         "volumes": lambda spec: member.volumes(spec, group),
     }
     switches, fields = _switches(), _spec()
-    made = {name: source(_for_each_case(make, switches, fields)) for name, make in makers.items()}
+    made = {name: source(in_all_cases(make, switches, fields)) for name, make in makers.items()}
     return {"fingerprint": _fingerprint(settings), **made, **_grace_period(), "at": _place_of_member()}
 
 
