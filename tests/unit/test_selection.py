@@ -1,5 +1,6 @@
 """Which labels a selector selects, and which Pods what is registered with the API server."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -105,26 +106,30 @@ def test_no_webhook_is_asked_about_new_pods(configuration: dict[str, Any] | None
     assert selection_of(configuration).of({}, {}) is Selected.NOTHING_REGISTERED
 
 
-def of_policy(**changed: Any) -> Selection:
-    """The shipped policy and binding, with changes to `constraints`, `binding`, or `name`."""
-    policy, binding, *_ = policies(Settings())
-    policy["spec"]["matchConstraints"] |= changed.get("constraints", {})
-    binding["spec"] |= changed.get("binding", {})
+@pytest.fixture(scope="module")
+def shipped() -> list[dict[str, Any]]:
+    """The shipped policy that injects, and its binding."""
+    return policies(Settings())[:2]
+
+
+def changed(shipped: list[dict[str, Any]], changes: dict[str, Any]) -> Selection:
+    """The shipped policy and binding, with changes to `constraints` or `binding`."""
+    policy, binding = deepcopy(shipped)
+    policy["spec"]["matchConstraints"] |= changes.get("constraints", {})
+    binding["spec"] |= changes.get("binding", {})
     return selection_of(None, policy, binding)
 
 
-def test_a_policy_injects_as_a_webhook_does() -> None:
-    shipped = of_policy()
-    assert shipped.of({"kubernetes.io/metadata.name": "team-a"}, {}) is Selected.YES
-    assert shipped.of({"kubernetes.io/metadata.name": "kube-system"}, {}) is Selected.NAMESPACE_EXCLUDED
-    both = selection_of(
-        {"webhooks": [{"rules": [RULE], "namespaceSelector": CHOSEN}]}, *policies(Settings())[:2]
-    )
+def test_a_policy_injects_as_a_webhook_does(shipped: list[dict[str, Any]]) -> None:
+    alone = selection_of(None, *shipped)
+    assert alone.of({"kubernetes.io/metadata.name": "team-a"}, {}) is Selected.YES
+    assert alone.of({"kubernetes.io/metadata.name": "kube-system"}, {}) is Selected.NAMESPACE_EXCLUDED
+    both = selection_of({"webhooks": [{"rules": [RULE], "namespaceSelector": CHOSEN}]}, *shipped)
     assert both.of({}, {}) is Selected.YES
 
 
 @pytest.mark.parametrize(
-    ("changed", "expected"),
+    ("changes", "expected"),
     [
         ({"constraints": {"objectSelector": CHOSEN}}, Selected.POD_EXCLUDED),
         ({"binding": {"matchResources": {"objectSelector": CHOSEN}}}, Selected.POD_EXCLUDED),
@@ -140,11 +145,13 @@ def test_a_policy_injects_as_a_webhook_does() -> None:
         ({"binding": {"policyName": "another"}}, Selected.NOTHING_REGISTERED),
     ],
 )
-def test_a_policy_that_was_narrowed(changed: dict[str, Any], expected: Selected) -> None:
-    assert of_policy(**changed).of({}, {}) is expected
+def test_a_policy_that_was_narrowed(
+    shipped: list[dict[str, Any]], changes: dict[str, Any], expected: Selected
+) -> None:
+    assert changed(shipped, changes).of({}, {}) is expected
 
 
-def test_a_policy_without_its_binding_does_nothing() -> None:
-    policy, binding, *_ = policies(Settings())
+def test_a_policy_without_its_binding_does_nothing(shipped: list[dict[str, Any]]) -> None:
+    policy, binding = shipped
     assert selection_of(None, policy, None).of({}, {}) is Selected.NOTHING_REGISTERED
     assert selection_of(None, None, binding).of({}, {}) is Selected.NOTHING_REGISTERED
