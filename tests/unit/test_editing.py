@@ -1,8 +1,9 @@
 """The text of documents: what is not touched stays as it was written, byte for byte."""
 
+import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from hazelcast_sidecar.manifest_text import document as module
 from hazelcast_sidecar.manifest_text.content import read_yaml
 from hazelcast_sidecar.manifest_text.document import Change, Document, parts
-from hazelcast_sidecar.manifest_text.edit import Splice, splices_of
+from hazelcast_sidecar.manifest_text.edit import DocumentText, Splice, splices_of
 from hazelcast_sidecar.manifest_text.failures import UnreadableError
+from hazelcast_sidecar.manifest_text.nodes import Node
 from hazelcast_sidecar.manifest_text.patching import Operation
 
 ADD: list[Operation] = [
@@ -290,18 +292,23 @@ def list_of(style: str, objects: int) -> str:
     return "kind: List\nitems:\n" + "".join(made)
 
 
+def faulty_for(every: int) -> Callable[..., list[Splice]]:
+    """A fault of the editor: what it writes into some objects is not what was asked for."""
+
+    def faulty(document: DocumentText, root: Node, operations: Sequence[Operation]) -> list[Splice]:
+        made = splices_of(document, root, operations)
+        number = int(re.search(r"a(\d+)", document.text[root.start :])[1])  # type: ignore[index]
+        return made if number % every else [each._replace(text=each.text.replace("b", "c")) for each in made]
+
+    return faulty
+
+
 @pytest.mark.parametrize("style", IN_LISTS)
 def test_objects_that_cannot_be_changed_cost_the_others_nothing(
     monkeypatch: pytest.MonkeyPatch, style: str
 ) -> None:
-    """However many there are; it takes a fault of the editor."""
-
-    def faulty(text: str, *others: Any) -> list[Splice]:
-        made = splices_of(text, *others)
-        number = int(re.search(r"a(\d+)", text[others[0].start :])[1])  # type: ignore[index]
-        return [each._replace(text=each.text.replace("b", "c")) for each in made] if number % 2 else made
-
-    monkeypatch.setattr(module, "splices_of", faulty)
+    """However many there are."""
+    monkeypatch.setattr(module, "splices_of", faulty_for(2))
     readings = 0
     verifies = Document.verifies
 
@@ -313,10 +320,37 @@ def test_objects_that_cannot_be_changed_cost_the_others_nothing(
     monkeypatch.setattr(Document, "verifies", counted)
     document = Document(list_of(style, 200))
     changed = document.changed([Change(f"/items/{number}", ANNOTATE) for number in range(200)])
-    assert sorted(changed.refused) == sorted(f"/items/{number}" for number in range(1, 200, 2))
+    assert sorted(changed.refused) == sorted(f"/items/{number}" for number in range(0, 200, 2))
     found = Document(changed.text).content["items"]
-    assert [each["metadata"].get("labels") for each in found] == [{"a": "b"}, None] * 100
+    assert [each["metadata"].get("labels") for each in found] == [None, {"a": "b"}] * 100
     assert readings <= 3
+
+
+def test_objects_that_cannot_be_changed_do_not_take_others_along_where_there_are_anchors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where none can be read alone."""
+    monkeypatch.setattr(module, "splices_of", faulty_for(5))
+    document = Document("x: &x a\n" + list_of("block", 40))
+    changed = document.changed([Change(f"/items/{number}", ANNOTATE) for number in range(40)])
+    assert sorted(changed.refused) == sorted(f"/items/{number}" for number in range(0, 40, 5))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'kind: List\nitems: ["x", null, {metadata: {name: a}}, {metadata: {name: b}, c: 1, c: 2}]\n',
+        "x: &x {c: 1}\nkind: List\nitems:\n- x\n- *x\n- metadata: {name: a}\n- {metadata: {}, c: 1, c: 2}\n",
+        "kind: List\nitems: [{}]\nitems: [1, 2, {metadata: {name: a}}, {metadata: {name: b}, c: 1, c: 2}]\n",
+    ],
+)
+def test_elements_that_are_no_objects_count_among_the_others(text: str) -> None:
+    document = Document(text)
+    changed = document.changed([Change("/items/2", ANNOTATE)])
+    assert changed.refused == {}
+    assert Document(changed.text).content["items"][2] == {"metadata": {"name": "a", "labels": {"a": "b"}}}
+    assert document.repeated_key("/items/2") is None
+    assert document.repeated_key("/items/3") == "c"
 
 
 def anchored(objects: int) -> tuple[str, str]:
@@ -331,7 +365,22 @@ def nested(objects: int) -> tuple[str, str]:
     return f"kind: List\nitems:\n- kind: List\n  items:\n{inner}", "/items/0/items/"
 
 
-@pytest.mark.parametrize("build", [anchored, nested])
+def on_one_line(objects: int) -> tuple[str, str]:
+    """A List as programs write it."""
+    text = json.dumps({"kind": "List", "items": [{"metadata": {"own": "x"}}] * 2 * objects})
+    return text, "/items/"
+
+
+def nested_json(objects: int) -> tuple[str, str]:
+    inner = {"kind": "List", "items": [{"metadata": {"own": "x"}}] * 2 * objects}
+    return json.dumps({"kind": "List", "items": [inner]}, indent=2), "/items/0/items/"
+
+
+def flow(objects: int) -> tuple[str, str]:
+    return "kind: List\nitems: [" + "{metadata: {own: x}}, " * 2 * objects + "]\n", "/items/"
+
+
+@pytest.mark.parametrize("build", [anchored, nested, on_one_line, nested_json, flow])
 def test_twice_as_many_objects_take_twice_as_long(build: Callable[[int], tuple[str, str]]) -> None:
     """Also where an object cannot be read alone, as there are anchors, or Lists in Lists."""
 

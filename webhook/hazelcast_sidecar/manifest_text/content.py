@@ -43,8 +43,8 @@ class Content(NamedTuple):
     """The content of a document."""
 
     value: Json
-    items: list[Span]
-    """The spans of the elements of `items` at the root, which a Kubernetes List has."""
+    items: list[Span | None]
+    """Where elements of `items` at the root are, which a Kubernetes List has; None: no collection."""
     has_anchors: bool
     repeated: list[tuple[int, str]]
     """Duplicate keys of a mapping, of which kubectl takes the last, with their index."""
@@ -83,7 +83,7 @@ class _Reader:
         self._stack: list[_Frame] = []
         self._anchors: dict[str, tuple[Json, int]] = {}
         self._shared: dict[str, str] = {}
-        self._items: list[Span] = []
+        self._items: list[Span | None] = []
         self._repeated: list[tuple[int, str]] = []
         self._unfolded = 0
         self._root: Json = None
@@ -134,7 +134,11 @@ class _Reader:
         if len(stack) == MAX_DEPTH:
             raise UnreadableError(f"is nested in more than {MAX_DEPTH} levels", event.start_mark.index)
         stack.append(_Frame(event.anchor, {} if is_mapping else None))
-        if len(stack) == 3 and self._is_in_items():  # noqa: PLR2004 - the root, the list, its element
+        if len(stack) == 2 and self._is_in_items():  # noqa: PLR2004 - the root, the list
+            self._items = []  # of a key that is there twice, the last counts
+        elif len(stack) == 3 and self._is_in_items():  # noqa: PLR2004 - as above, and its element
+            scalars_and_aliases = len(stack[1].sequence) - len(self._items)
+            self._items += [None] * scalars_and_aliases
             mark = event.start_mark
             self._items.append(Span(mark.index, -1, mark.column))
 
@@ -145,7 +149,9 @@ class _Reader:
     def _close(self, event: Any) -> None:  # noqa: ANN401 - as above
         frame = self._stack.pop()
         if len(self._stack) == 2 and self._is_in_items():  # noqa: PLR2004 - as above
-            self._items[-1] = self._items[-1]._replace(end=event.end_mark.index)
+            opened = self._items[-1]
+            assert opened is not None  # noqa: S101 - it was added when the collection began
+            self._items[-1] = opened._replace(end=event.end_mark.index)
         value = frame.sequence if frame.mapping is None else frame.mapping
         if frame.anchor is not None:
             self._anchors[frame.anchor] = value, frame.nodes

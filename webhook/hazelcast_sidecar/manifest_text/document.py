@@ -9,11 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from hazelcast_sidecar.manifest_text.content import Content, Json, read_yaml
-from hazelcast_sidecar.manifest_text.edit import Splice, aliases_in, check_unshared, spliced, splices_of
+from hazelcast_sidecar.manifest_text.content import Content, Json, Span, read_yaml
+from hazelcast_sidecar.manifest_text.edit import (
+    DocumentText,
+    Splice,
+    aliases_in,
+    check_unshared,
+    spliced,
+    splices_of,
+)
 from hazelcast_sidecar.manifest_text.events import BYTE_ORDER_MARK
 from hazelcast_sidecar.manifest_text.failures import UneditableError, UnreadableError
 from hazelcast_sidecar.manifest_text.json_text import json_nodes, json_style, read_json
+from hazelcast_sidecar.manifest_text.lines import Lines
 from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
 from hazelcast_sidecar.manifest_text.patching import patched, same
 from hazelcast_sidecar.manifest_text.yaml_nodes import key_text, yaml_nodes
@@ -26,8 +34,9 @@ _TEMPLATE = "{{"
 """What begins a placeholder of a template, of Helm and others."""
 _ITEM = re.compile(r"/items/(\d+)")
 
-_MAX_TRIALS = 32
-"""The most readings of a document's text to find the objects whose change does not verify."""
+_TRIALS, _CHARACTERS_OF_TRIALS = 32, 8_000_000
+"""The most readings of a document's text to find the objects whose change does not verify, and the most
+characters where that is more readings."""
 
 
 class Change(NamedTuple):
@@ -86,9 +95,8 @@ class Document:
 
     def line_at(self, path: str) -> int:
         """Return in which line of the file an object begins."""
-        item = _ITEM.fullmatch(path)
-        if item and int(item[1]) < len(self._read.items):
-            return self.line_of(self._read.items[int(item[1])].start)
+        if span := self._span(_ITEM.fullmatch(path)):
+            return self.line_of(span.start)
         preface = _PREFACE.match(self.text, self._shift)
         start = preface.end() if preface else 0
         if self.text.startswith("---", start):
@@ -98,10 +106,7 @@ class Document:
 
     def repeated_key(self, path: str) -> str | None:
         """Return a duplicate key in a mapping of an object; None if there is none."""
-        item = _ITEM.match(path)
-        start, end = 0, len(self.text)
-        if item and int(item[1]) < len(self._read.items):
-            start, end, _ = self._read.items[int(item[1])]
+        start, end, _ = self._span(_ITEM.match(path)) or Span(0, len(self.text), 0)
         return next((key for index, key in self._read.repeated if start <= index < end), None)
 
     def written(self, path: str, steps: Sequence[str]) -> str | None:
@@ -155,12 +160,14 @@ class Document:
 
     # --- changing
 
-    def _item(self, path: str) -> int | None:
-        """Return which element of `items` an object is, where that can be read alone."""
-        item = _ITEM.fullmatch(path)
-        if item is None or self._read.has_anchors or int(item[1]) >= len(self._read.items):
-            return None
-        return int(item[1])
+    def _span(self, item: re.Match[str] | None) -> Span | None:
+        """Return where an element of `items` is, by the match of its path; None where that is not known."""
+        number = int(item[1]) if item else -1
+        return self._read.items[number] if 0 <= number < len(self._read.items) else None
+
+    def _alone(self, path: str) -> Span | None:
+        """Return where an object is that is an element of `items` and can be read alone."""
+        return None if self._read.has_anchors else self._span(_ITEM.fullmatch(path))
 
     @cached_property
     def _whole(self) -> Node:
@@ -172,6 +179,11 @@ class Document:
         return found
 
     @cached_property
+    def _written(self) -> DocumentText:
+        style = json_style(self.text, self._start) if self.is_json else None
+        return DocumentText(self.text, Lines(self.text), self._aliased, style)
+
+    @cached_property
     def _aliased(self) -> frozenset[str]:
         return aliases_in(self._whole) if self._read.has_anchors else frozenset()
 
@@ -181,10 +193,9 @@ class Document:
         Raises:
             UneditableError: it is in other places, too, or cannot be distinguished from them.
         """
-        item = self._item(path)
-        if item is None:
+        span = self._alone(path)
+        if span is None:
             return _descendant(self._whole, path.split("/")[1:], self._aliased)
-        span = self._read.items[item]
         if self.is_json:
             return json_nodes(self.text, span.start)
         node = yaml_nodes(self.text[span.start : span.end], span.column, span.start)
@@ -193,8 +204,7 @@ class Document:
         return node
 
     def _splices(self, change: Change) -> list[Splice]:
-        style = json_style(self.text, self._start) if self.is_json else None
-        return splices_of(self.text, self._node(change.path), change.operations, self._aliased, style)
+        return splices_of(self._written, self._node(change.path), change.operations)
 
     def _spliced(self, changes: Sequence[Change], splices: Mapping[str, list[Splice]]) -> str:
         return spliced(self.text, [splice for change in changes for splice in splices[change.path]])
@@ -228,10 +238,10 @@ class Document:
 
         So what is wrong with many objects of a long List is found in one reading of it.
         """
-        item = self._item(change.path)
-        if item is None:
+        span = self._alone(change.path)
+        if span is None:
             return True
-        start, end, column = self._read.items[item]
+        start, end, column = span
         own = [each._replace(start=each.start - start, end=each.end - start) for each in splices[change.path]]
         end = max(end, *(each.end for each in splices[change.path]))
         text = spliced(self.text[start:end], own)
@@ -239,7 +249,8 @@ class Document:
             found = read_json(text, 0)[0] if self.is_json else read_yaml(" " * column + text)
         except UnreadableError:
             return False
-        return same(found.value, patched(self.content["items"][item], change.operations))
+        before = self.content["items"][int(change.path.rpartition("/")[2])]
+        return same(found.value, patched(before, change.operations))
 
 
 _UNVERIFIED = "is written in a way in which it cannot be changed safely"
@@ -250,7 +261,7 @@ class _Trials:
 
     def __init__(self, document: Document, splices: Mapping[str, list[Splice]]) -> None:
         self._document, self._splices = document, splices
-        self._left = _MAX_TRIALS
+        self._left = max(_TRIALS, _CHARACTERS_OF_TRIALS // len(document.text))
 
     def verified(self, changes: Sequence[Change]) -> list[Change]:
         """Return those of the changes that can be done together."""
@@ -280,7 +291,10 @@ def _equal(found: Json, expected: Json) -> bool:
 def _moved(content: Content) -> Content:
     """Count indexes with the byte order mark."""
     return content._replace(
-        items=[span._replace(start=span.start + 1, end=span.end + 1) for span in content.items],
+        items=[
+            None if span is None else span._replace(start=span.start + 1, end=span.end + 1)
+            for span in content.items
+        ],
         repeated=[(index + 1, key) for index, key in content.repeated],
     )
 

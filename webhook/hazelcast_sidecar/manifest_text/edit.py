@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from hazelcast_sidecar.manifest_text.failures import UneditableError
+from hazelcast_sidecar.manifest_text.lines import BREAK, FILE_BREAK, Lines
 from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
 from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.manifest_text.render import (
@@ -30,8 +31,6 @@ from hazelcast_sidecar.manifest_text.yaml_nodes import MERGE_KEY, key_text
 AS_WRITTEN = "text"
 """Member of an operation of ours beside those of RFC 6902: how its value is written."""
 
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_LINE_BREAK = re.compile("\\r?\\n")
 _LAST_BREAK = re.compile("(?:\r\n|[\n\r\x85\u2028\u2029])\\Z")
 _TO_DASH = re.compile("(?:[ \t\r\n\x85\u2028\u2029]|#[^\r\n\x85\u2028\u2029]*)*-")
 _PROPERTIES = re.compile("(?:[&!][^ \t\r\n]*[ \t\r\n]*)+")
@@ -48,29 +47,32 @@ class Splice(NamedTuple):
     text: str
 
 
-def splices_of(
-    text: str,
-    root: Node,
-    operations: Sequence[Operation],
-    aliased: frozenset[str],
-    json_style: JsonStyle | None = None,
-) -> list[Splice]:
+class DocumentText(NamedTuple):
+    """The text of a whole document, and what was found out about it once."""
+
+    text: str
+    lines: Lines
+    aliased: frozenset[str]
+    """The anchors that it has aliases of."""
+    json_style: JsonStyle | None
+    """How it is written; None: it is YAML."""
+
+
+def splices_of(document: DocumentText, root: Node, operations: Sequence[Operation]) -> list[Splice]:
     """Return what changes in the text of a document when operations are done on one of its nodes.
 
     Args:
-        text: of the whole document.
+        document: that the object is in.
         root: node of the object that the operations are for.
         operations: add, replace and remove, by paths from that object.
-        aliased: the anchors that the document has aliases of.
-        json_style: how the document is written; None: it is YAML.
 
     Raises:
         UneditableError: one of them would reach another place too, or cannot be written.
     """
     overlay = _Overlay(root)
     for operation in operations:
-        _apply(overlay, operation, aliased)
-    return list(_Writer(text, root, json_style).splices(overlay, []))
+        _apply(overlay, operation, document.aliased)
+    return list(_Writer(document, root).splices(overlay, []))
 
 
 def spliced(text: str, splices: list[Splice]) -> str:
@@ -228,13 +230,11 @@ def _within(value: Any, steps: list[str], operation: Operation) -> Any:  # noqa:
 class _Writer:
     """Says what changes in a text, each collection in its own style."""
 
-    def __init__(self, text: str, root: Node, json_style: JsonStyle | None) -> None:
-        self._text = text
-        self._json = json_style
+    def __init__(self, document: DocumentText, root: Node) -> None:
+        self._text = document.text
+        self._lines = document.lines
+        self._json = document.json_style
         self._anywhere = _first_list_style(root)
-        # Other characters that end a line in YAML are letters to JSON, and to most people.
-        found = _LINE_BREAK.search(text)
-        self._first_break = found[0] if found else "\r" if "\r" in text else "\n"
 
     def splices(self, overlay: _Overlay, above: list[Node]) -> Iterator[Splice]:
         """Yield the changes in a collection and below it, in the order of the text where two have one place.
@@ -259,15 +259,10 @@ class _Writer:
     # --- places
 
     def line_start(self, index: int) -> int:
-        start = self._text.rfind("\n", 0, index) + 1
-        for other in "\r\x85\u2028\u2029":
-            start = max(start, self._text.rfind(other, start, index) + 1)
-        return start
+        return self._lines.start(index)
 
     def next_line(self, index: int) -> int:
-        """Return where the line behind that of an index begins; the end of the text where there is none."""
-        found = _BREAK.search(self._text, index)
-        return found.end() if found else len(self._text)
+        return self._lines.after(index)
 
     def margin(self, index: int) -> str:
         """Return the white space with which the line of an index begins."""
@@ -279,14 +274,14 @@ class _Writer:
     def newline(self, index: int) -> str:
         """Return the line break that is used around an index."""
         before = _break_before(self._text, self.line_start(index))
-        return before if _LINE_BREAK.fullmatch(before) else self._first_break
+        return before if FILE_BREAK.fullmatch(before) else self._lines.first_break
 
     def begins_line(self, index: int) -> bool:
         return not self._text[self.line_start(index) : index].strip(" ")
 
     def is_open(self, index: int) -> bool:
         """Return whether an index is the end of a text that has no line break there."""
-        return index == len(self._text) and index > 0 and not _BREAK.match(self._text[-1])
+        return index == len(self._text) and index > 0 and not BREAK.match(self._text[-1])
 
     @property
     def text(self) -> str:
@@ -367,7 +362,7 @@ class _Writer:
 
     def line_below(self, index: int) -> int:
         """Return where the line below begins of what ends at an index, which may be there already."""
-        return index if index and _BREAK.match(self._text[index - 1]) else self.next_line(index)
+        return index if index and BREAK.match(self._text[index - 1]) else self.next_line(index)
 
     def below(self, index: int, lines: list[str]) -> Splice:
         """Put lines below the one of an index."""
@@ -522,7 +517,7 @@ class _Block:
         writer, start = self._writer, self._starts[id(entries[0])]
         if writer.begins_line(start):
             end = entries[-1].end
-            broken = end > 0 and _BREAK.match(writer.text[end - 1])
+            broken = end > 0 and BREAK.match(writer.text[end - 1])
             return Splice(writer.line_start(start), end if broken else writer.next_line(end), "")
         following = self._overlay.originals.index(entries[-1]) + 1
         if following == len(self._overlay.originals):
@@ -601,7 +596,7 @@ class _Flow:
         inner = style.newline + margin + style.indent
         shown = [self._shown(each, style.indent) for each in entries]
         space = self._writer.text[self._inside : self._closing]
-        closing = style.newline + margin if self._overlay.originals or not _BREAK.search(space) else ""
+        closing = style.newline + margin if self._overlay.originals or not BREAK.search(space) else ""
         return inner + f",{inner}".join(shown) + closing
 
     @property
@@ -609,12 +604,12 @@ class _Flow:
         """Return the white space behind a comma."""
         text, originals = self._writer.text, self._overlay.originals
         lead = text[self._inside : _start(originals[0])]
-        if _BREAK.search(lead):
-            found = list(_BREAK.finditer(lead))[-1]
+        if BREAK.search(lead):
+            found = list(BREAK.finditer(lead))[-1]
             return self._writer.newline(self._inside) + lead[found.end() :]
         if len(originals) > 1:
             between = text[originals[0].end : _start(originals[1])].partition(",")[2]
-            if not between.strip() and not _BREAK.search(between):
+            if not between.strip() and not BREAK.search(between):
                 return between if self._writer.json_style else " "
         style = self._writer.json_style
         return " " if style is None else style.comma[1:]

@@ -75,10 +75,10 @@ def _checked(value: Json) -> Json:
     return value
 
 
-def _items(text: str, start: int) -> list[Span]:
+def _items(text: str, start: int) -> list[Span | None]:
     """Find the elements of `items` at the root, reading each value on the way once more."""
     decode = json.JSONDecoder().raw_decode
-    spans: list[Span] = []
+    spans: list[Span | None] = []
     at = _after(text, start + 1)
     while text[at] == '"':
         key, at = decode(text, at)
