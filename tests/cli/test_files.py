@@ -5,7 +5,10 @@ import json
 import os
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,3 +163,150 @@ def test_what_the_webhooks_record_does_not_tell_stays_and_is_named(
     assert "HAZELCAST_ADDRESS" in out
     assert "initContainers" not in out
     assert "whose status annotation does not say what was there before: HAZELCAST_ADDRESS, term" in err
+
+
+# --- what a file system and a shell can do -----------------------------------------------------------------
+
+
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hazelcast_sidecar.cli", *arguments]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("command", [["inject"], ["inject", "-o", "json"], ["explain"], ["resources"]])
+def test_an_output_that_takes_nothing_is_one_sentence(command: list[str]) -> None:
+    pods("a")
+    for redirection, why in ((">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")):
+        shell = f'"$@" {redirection}'
+        done = subprocess.run(
+            ["sh", "-c", shell, "sh", sys.executable, "-m", "hazelcast_sidecar.cli", *command, "a.yaml"],
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert f"{command[0]}: the output cannot be written: {why}\n" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+
+
+def test_a_standard_input_that_is_closed_is_one_sentence() -> None:
+    done = run("inject", "-", stdout=subprocess.PIPE, preexec_fn=lambda: os.close(0))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "standard input: cannot be read: it is closed"
+
+
+@pytest.mark.parametrize("command", ["inject", "uninject", "explain", "resources"])
+def test_a_name_that_no_file_can_have_is_one_sentence(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, f"{'a' * 300}.yaml"]) == 1
+    assert "cannot be read: File name too long" in capsys.readouterr().err
+    assert main([command, ""]) == 2
+    assert "FILE: is empty; name a file or a folder" in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_entered_is_one_sentence_and_the_others_are_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told by the system's calls, as tests run by the root user may enter every folder."""
+    pods("all/open/a", "all/shut/b")
+    scandir = os.scandir
+
+    def shut(path: Any) -> Any:
+        if str(path).endswith("shut"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", shut)
+    assert main(["inject", "-R", "all"]) == 1
+    out, err = capsys.readouterr()
+    assert "all/shut: cannot be read: Permission denied\n" in err
+    assert "name: a" in out
+    assert err.endswith("1 injected\n")
+
+
+def test_files_are_renamed_all_or_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as where one of them is a mount point of a container."""
+    paths = pods("a", "b", "c")
+    before = [path.read_text() for path in paths]
+    real = Path.replace
+
+    def replace(new: Path, path: Path) -> Path:
+        if path.name == "b.yaml":
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(new), None, str(path))
+        return real(new, path)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    assert main(["inject", "--in-place", *map(str, paths)]) == 1
+    assert capsys.readouterr().err.endswith(
+        "b.yaml: cannot be written: Device or resource busy; no file was changed\n"
+    )
+    assert [path.read_text() for path in paths] == before
+    assert sorted(map(str, Path().iterdir())) == ["a.yaml", "b.yaml", "c.yaml"]
+
+
+@pytest.mark.parametrize("name", ["my pod.yaml", 'a"b.yaml', "a\tb.yaml", "ä.yaml"])
+def test_a_difference_is_a_patch_whatever_the_file_is_called(name: str) -> None:
+    before = POD.format(name="a")
+    Path(name).write_text(before)
+    diff = run("inject", "--diff", name, stdout=subprocess.PIPE)
+    subprocess.run(["patch", "-p0"], input=diff.stdout, text=True, check=True, stdout=subprocess.DEVNULL)
+    assert main(["inject", "--in-place", name]) == 0
+    assert "initContainers" in Path(name).read_text()
+    assert main(["uninject", "--in-place", name]) == 0
+    assert Path(name).read_text() == before
+
+
+def test_a_name_in_no_encoding_is_printed_as_it_is() -> None:
+    name = os.fsdecode(b"\xff.yaml")
+    Path(name).write_text(POD.format(name="a"))
+    done = run("inject", "--diff", name, stdout=subprocess.PIPE, errors="surrogateescape")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"--- {name}\n+++ {name}\n")
+
+
+# --- streams -----------------------------------------------------------------------------------------------
+
+
+def test_a_byte_order_mark_behind_the_line_that_begins_a_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """As files of Windows have it that were put one behind the other."""
+    Path("two.yaml").write_text(f"{POD.format(name='a')}---\n\ufeff{POD.format(name='b')}")
+    before = Path("two.yaml").read_text()
+    assert main(["inject", "--in-place", "two.yaml"]) == 0
+    assert capsys.readouterr().err == "2 injected\n"
+    assert main(["uninject", "--in-place", "two.yaml"]) == 0
+    assert Path("two.yaml").read_text() == before
+
+
+def test_a_byte_order_mark_begins_a_stream_and_no_document_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    pods("a")
+    Path("marked.yaml").write_text(f"\ufeff{POD.format(name='b')}")
+    assert main(["inject", "a.yaml", "marked.yaml"]) == 0
+    assert "\ufeff" not in capsys.readouterr().out
+
+
+def test_a_namespace_that_is_null_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.yaml").write_text(POD.format(name="a\n  namespace:"))
+    assert main(["resources", "a.yaml", "-n", "team-a"]) == 0
+    assert "namespace: None" not in (out := capsys.readouterr().out)
+    assert "namespace: team-a" in out
+
+
+def test_nothing_is_a_list_of_nothing_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("empty.yaml").write_text("")
+    assert main(["inject", "empty.yaml", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"apiVersion": "v1", "kind": "List", "items": []}
+
+
+def test_templates_in_lists_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    pod = {"metadata": {"annotations": {"sidecar.hazelcast.com/inject": "true"}}, "spec": {"containers": []}}
+    job = {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1", "metadata": {"name": "a"}}
+    Path("a.json").write_text(json.dumps({**job, "spec": {"tasks": [{"template": pod}]}}))
+    assert main(["inject", "a.json"]) == 0
+    assert (
+        "the webhook injects its Pods, as spec.tasks[0].template.metadata.annotations asks for it"
+        in capsys.readouterr().err
+    )

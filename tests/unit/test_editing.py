@@ -268,6 +268,34 @@ def test_a_scalar_is_what_kubectl_takes_it_for(text: str, value: Any) -> None:
     assert (type(found), found) == (type(value), value)
 
 
+@pytest.mark.parametrize(
+    ("number", "key"),
+    [
+        ("1.23456789", "1.2345679"),
+        ("123456.7", "123456.7"),
+        ("1234567.0", "1.234567e+06"),
+        ("1e6", "1e+06"),
+        ("0.00001", "1e-05"),
+        ("0.5", "0.5"),
+        ("-2.0", "-2"),
+        ("1.5e300", ".inf"),
+    ],
+)
+def test_a_number_is_a_key_as_kubectl_writes_it(number: str, key: str) -> None:
+    assert read_yaml(f"{{{number}: x}}").value == {key: "x"}
+
+
+def test_halves_of_surrogate_pairs_are_read_as_go_does() -> None:
+    assert Document('{"\\ud800": "\\udc00", "ok": "\\ud83d\\ude00"}').content == {
+        "\ufffd": "\ufffd",
+        "ok": "\U0001f600",
+    }
+
+
+def test_a_number_that_has_no_place_in_64_bits_is_no_number_of_json() -> None:
+    assert Document('{"a": 1e999}').content == {"a": "1e999"}, "so it is read as YAML"
+
+
 def test_a_merge_key_wins_over_what_stands_before_it_as_in_go() -> None:
     assert read_yaml("{x: q, <<: {x: y}}").value == {"x": True}
     assert read_yaml("{<<: {x: z}, x: q}").value == {"x": "q"}

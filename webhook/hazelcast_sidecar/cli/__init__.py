@@ -4,8 +4,10 @@ Each command's module is imported only when it is called, so that `--help` is qu
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -40,8 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser(given[:1]).parse_args(given)
+    if sys.stdout is None:  # the caller closed it; what is written must fail, and only that
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
     except InvalidSettingsError as error:
         for problem in error.problems:
             line = in_one_line(f"hazelcast-sidecar {options.command}: {problem}")
@@ -58,9 +63,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return MISUSE
     except BrokenPipeError:  # such as `| head`
+        _drop_output()
         return OK
+    except OSError as error:
+        _drop_output()
+        where = f"{error.filename}: " if error.filename else "the output cannot be written: "
+        line = in_one_line(f"hazelcast-sidecar {options.command}: {where}{error.strerror or error}")
+        print(line, file=sys.stderr)  # noqa: T201
+        return MISUSE
     except KeyboardInterrupt:
         return INTERRUPTED
+    return status
+
+
+def _drop_output() -> None:
+    """Drop what is still buffered: Python would try to write it once more at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser(commands: Collection[str] | None = None) -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """Manifest files, read: each with its documents, or with the reason why one cannot be read."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -68,7 +69,7 @@ class Reading:
         """Yield each file that is named, or is in a folder that is."""
         for given in self._paths:
             if given == _STANDARD_INPUT:
-                yield from self._decoded(None, _standard_input())
+                yield from self._from_standard_input()
                 continue
             for path in self._listed(Path(given)):
                 try:
@@ -102,6 +103,13 @@ class Reading:
         self.failed = True
         complain(sentence)
 
+    def _from_standard_input(self) -> Iterator[InputFile]:
+        if sys.stdin is None:
+            self.fail("standard input: cannot be read: it is closed")
+            return
+        binary = getattr(sys.stdin, "buffer", None)
+        yield from self._decoded(None, binary.read() if binary is not None else sys.stdin.read().encode())
+
     def _decoded(self, path: Path | None, content: bytes) -> Iterator[InputFile]:
         try:
             yield InputFile(path, content.decode())
@@ -110,33 +118,37 @@ class Reading:
             self.fail(f"{name}:{content.count(10, 0, error.start) + 1}: cannot be read: it is not UTF-8")
 
     def _listed(self, given: Path) -> list[Path]:
-        if not given.is_dir():
-            return [given]
         try:
-            inside = given.rglob("*") if self._recursive else given.iterdir()
+            if not given.is_dir():
+                return [given]
+            inside = self._below(given) if self._recursive else given.iterdir()
             listed = sorted(path for path in inside if path.suffix in SUFFIXES and path.is_file())
         except OSError as error:
-            self.fail(f"{given}: cannot be read: {error.strerror or error}")
+            self._fail_to_read(error)
             return []
         if not listed:
             deeper = "" if self._recursive else "; -R also reads its subfolders"
             self.fail(f"{given}: has no manifest (*{', *'.join(SUFFIXES)}){deeper}")
         return listed
 
+    def _below(self, folder: Path) -> Iterator[Path]:
+        """Yield what is in a folder and its subfolders; report those that cannot be read."""
+        for inside, _, names in os.walk(folder, onerror=self._fail_to_read):
+            yield from (Path(inside, name) for name in names)
 
-def _standard_input() -> bytes:
-    binary = getattr(sys.stdin, "buffer", None)
-    content: bytes = binary.read() if binary is not None else sys.stdin.read().encode()
-    return content
+    def _fail_to_read(self, error: OSError) -> None:
+        self.fail(f"{error.filename}: cannot be read: {error.strerror or error}")
 
 
 def given_files(named: Sequence[str] | None, positional: Sequence[str] | None) -> list[str]:
     """Return the files that a command was given, in the order of its arguments.
 
     Raises:
-        InvalidSettingsError: no file is named.
+        InvalidSettingsError: no file is named, or one by no name.
     """
     given = [*(positional or ()), *(named or ())]
+    if "" in given:  # such as a shell variable that is not set, and not the current folder
+        raise InvalidSettingsError([Problem("FILE", "is empty; name a file or a folder, such as .")])
     if not given:
         raise InvalidSettingsError(
             [Problem("FILE", "name files or folders of manifests; - is standard input")]

@@ -1,6 +1,7 @@
 """`hazelcast-sidecar explain`, which shows what would be injected, and why."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -106,8 +107,7 @@ def _files(options: argparse.Namespace) -> list[str]:
 
 
 def _is_file(text: str) -> bool:
-    path = Path(text)
-    return text == "-" or path.suffix in SUFFIXES or path.exists()
+    return text in {"", "-"} or Path(text).suffix in SUFFIXES or os.path.exists(text)  # noqa: PTH110 - raises not
 
 
 def _print(found: Placed, explanation: Explanation, *, everything: bool) -> None:

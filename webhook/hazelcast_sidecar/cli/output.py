@@ -26,8 +26,8 @@ def add_output(parser: argparse.ArgumentParser, *formats: str) -> None:
 
 
 def objects(documents: Sequence[Any], form: str) -> str:
-    """Format Kubernetes objects as YAML documents, or as JSON, several as a `List` for kubectl."""
-    if form == "json" and len(documents) > 1:
+    """Format Kubernetes objects as YAML documents, or as JSON, several or none as a `List` for kubectl."""
+    if form == "json" and len(documents) != 1:
         documents = [{"apiVersion": "v1", "kind": "List", "items": list(documents)}]
     return values(documents, form)
 
@@ -100,7 +100,7 @@ def write_documents(text: str) -> None:
         return
     # In UTF-8 under every locale, and with the line breaks that the text has.
     sys.stdout.flush()
-    binary.write(text.encode())
+    binary.write(text.encode(errors="surrogateescape"))  # a file's name may be any bytes
     binary.flush()
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from difflib import unified_diff
@@ -10,12 +11,13 @@ from typing import Any, NamedTuple
 from hazelcast_sidecar.cli.documents import Found, InputFile, Reading, UnreadDocument, given_files
 from hazelcast_sidecar.cli.options import add_files
 from hazelcast_sidecar.cli.output import complain, objects, plain, print_table, write_documents
-from hazelcast_sidecar.cli.writing import Rewritten, write_all
+from hazelcast_sidecar.cli.writing import Rewritten, UnwritableError, write_all
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.injection.bystanders import remark
 from hazelcast_sidecar.injection.manifests import Placed, Result, Written, is_known, objects_in, unexpected
 from hazelcast_sidecar.injection.pod_decision import SENTENCES, Reason
 from hazelcast_sidecar.manifest_text.document import Change, Document, parts
+from hazelcast_sidecar.manifest_text.events import BYTE_ORDER_MARK
 from hazelcast_sidecar.manifest_text.failures import UneditableError, UnreadableError
 
 Rewrite = Callable[[Placed, Written], Result]
@@ -70,8 +72,8 @@ def rewrite(options: argparse.Namespace, one: Rewrite) -> int:
     gc.enable()
     if options.output == "table":
         print_table(("OBJECT", "OUTCOME", "MEANING"), rewriting.rows)
-    else:
-        _write(options, rewritten, reading)
+    elif not _write(options, rewritten, reading):
+        return 1
     if rewriting.left_out and not (options.in_place or options.diff or options.output == "table"):
         complain("left out of the output: refused and unreadable objects; --keep-refused keeps them")
     complain(rewriting.summary)
@@ -188,7 +190,8 @@ def _without(text: str, document: Document, refused: list[str]) -> tuple[str, An
     return ("", None) if changed.refused else (changed.text, changed.content)
 
 
-def _write(options: argparse.Namespace, rewritten: list[_File], reading: Reading) -> None:
+def _write(options: argparse.Namespace, rewritten: list[_File], reading: Reading) -> bool:
+    """Write the outcome, and return whether that was possible."""
     if options.in_place:
         changed = [
             Rewritten(file.source.path, file.after)
@@ -197,16 +200,14 @@ def _write(options: argparse.Namespace, rewritten: list[_File], reading: Reading
         ]
         try:
             write_all(changed)
-        except OSError as error:
-            reading.fail(
-                f"{error.filename or 'the files'}: cannot be written: {error.strerror}; no file was changed"
-            )
+        except UnwritableError as error:
+            reading.fail(f"{error}; no file was changed")
+            return False
     elif options.diff:
         for file in rewritten:
             before, after = _diff_lines(file.source.text), _diff_lines(file.after)
-            write_documents(
-                "".join(unified_diff(before, after, fromfile=file.source.name, tofile=file.source.name))
-            )
+            name = _name_in_patch(file.source.name)
+            write_documents("".join(unified_diff(before, after, fromfile=name, tofile=name)))
     elif options.output:
         contents = [content for file in rewritten for content in file.contents if content is not None]
         write_documents(objects(contents, options.output))
@@ -215,6 +216,7 @@ def _write(options: argparse.Namespace, rewritten: list[_File], reading: Reading
             if _ends_within_a_text(file.piped):
                 complain(f"{file.source.name}: its last text ends with an added line break in this output")
         write_documents(_joined([file.piped for file in rewritten]))
+    return True
 
 
 def _ends_within_a_text(text: str) -> bool:
@@ -235,13 +237,22 @@ def _diff_lines(text: str) -> list[str]:
     return [f"{line}\n" for line in lines] + ([f"{last}\n\\ No newline at end of file\n"] if last else [])
 
 
+def _name_in_patch(name: str) -> str:
+    """Return a file's name as patch and git read it: a tab ends one with blanks, quotes are around others."""
+    if set(name) & {"\t", "\n", "\r", '"', "\\"}:
+        return json.dumps(name, ensure_ascii=False)  # which escapes these as C does
+    return f"{name}\t" if " " in name else name
+
+
 def _joined(texts: list[str]) -> str:
     """Join several files to one stream."""
     pieces: list[str] = []
     for text in filter(None, texts):
         if pieces and not pieces[-1].endswith("\n"):
             pieces.append("\n")
-        if pieces and not text.startswith("---"):
+        # The mark begins a stream, and no document in it.
+        further = text.removeprefix(BYTE_ORDER_MARK)
+        if pieces and not further.startswith("---"):
             pieces.append("---\n")
-        pieces.append(text)
+        pieces.append(further if pieces else text)
     return "".join(pieces)

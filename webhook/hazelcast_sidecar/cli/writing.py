@@ -1,9 +1,9 @@
-"""Files rewritten atomically: new ones are written beside the old ones, then renamed."""
+"""Files rewritten all or none: new ones are written beside the old ones, then renamed."""
 
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,28 +24,56 @@ def write_all(files: Iterable[Rewritten]) -> None:
     others, which a message reports.
 
     Raises:
-        OSError: one cannot be written; nothing has changed.
+        UnwritableError: one cannot be written; nothing has changed.
     """
-    with contextlib.ExitStack() as written:
-        beside = [(_beside(file, written), file.path.resolve()) for file in files]
-        for new, path in beside:
-            links = path.stat().st_nlink
-            new.replace(path)
+    with contextlib.ExitStack() as temporary, contextlib.ExitStack() as undo:
+        beside = []
+        for file in files:
+            with _about(file.path):
+                beside.append((file.path, file.path.resolve(strict=True), _beside(file, temporary)))
+        for given, path, new in beside:
+            with _about(given):
+                links = path.stat().st_nlink
+                former = _reserved(path, temporary)
+                former.unlink()
+                former.hardlink_to(path)
+                new.replace(path)
+                undo.callback(former.replace, path)
             if links > 1:
-                complain(f"{path}: had {links} names (hard links); the others keep the old text")
+                complain(f"{given}: had {links} names (hard links); the others keep the old text")
+        undo.pop_all()
 
 
-def _beside(file: Rewritten, written: contextlib.ExitStack) -> Path:
+class UnwritableError(Exception):
+    """A file that cannot be written: which one, and why."""
+
+
+@contextlib.contextmanager
+def _about(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _reserved(path: Path, temporary: contextlib.ExitStack) -> Path:
+    """Make an empty file beside another, which goes at the end if it is still there."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(descriptor)
+    temporary.callback(Path(name).unlink, missing_ok=True)
+    return Path(name)
+
+
+def _beside(file: Rewritten, temporary: contextlib.ExitStack) -> Path:
     """Write a text beside the file that it is for, with that one's mode and owner."""
     path = file.path.resolve(strict=True)
     before = path.stat()
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    written.callback(Path(name).unlink, missing_ok=True)
-    with os.fdopen(descriptor, "wb") as new:
-        new.write(file.text.encode())
-        new.flush()
-        os.fsync(new.fileno())
+    new = _reserved(path, temporary)
+    with new.open("wb") as content:
+        content.write(file.text.encode())
+        content.flush()
+        os.fsync(content.fileno())
         if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-            os.fchown(new.fileno(), before.st_uid, before.st_gid)
-        os.fchmod(new.fileno(), before.st_mode & 0o7777)
-    return Path(name)
+            os.fchown(content.fileno(), before.st_uid, before.st_gid)
+        os.fchmod(content.fileno(), before.st_mode & 0o7777)
+    return new

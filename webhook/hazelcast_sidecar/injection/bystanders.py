@@ -13,11 +13,12 @@ _MAX_STEPS = 6
 def remark(obj: Object) -> str | None:
     """Return what our annotations do on an object of a kind that is not injected; None without any."""
     own = any(str(key).startswith(PREFIX) for key in annotations_of(obj))
-    template = next(_templates(obj, ()), None)
-    if template is None:
+    found = next(_templates(obj, "", 0), None)
+    if found is None:
         return f"annotations of {PREFIX.rstrip('/')} have no effect on this kind of object" if own else None
-    where = f"{'.'.join(template)}.metadata.annotations"
-    inside = annotations_of(part(obj, template))
+    path, template = found
+    where = f"{path}.metadata.annotations"
+    inside = annotations_of(template)
     if inside.get(INJECT) == "true":
         return f"this kind is not changed in manifests; the webhook injects its Pods, as {where} asks for it"
     if own or any(str(key).startswith(PREFIX) for key in inside):
@@ -28,11 +29,14 @@ def remark(obj: Object) -> str | None:
     return None
 
 
-def _templates(obj: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:  # noqa: ANN401 - JSON
-    """Yield the paths of Pod templates: of mappings whose spec has containers."""
-    if path and isinstance(part(obj, ("spec",)).get("containers"), list):
-        yield path
-    elif len(path) < _MAX_STEPS:
-        for key, value in obj.items():
-            if isinstance(value, dict):
-                yield from _templates(value, (*path, key))
+def _templates(value: Any, path: str, steps: int) -> Iterator[tuple[str, Object]]:  # noqa: ANN401 - JSON
+    """Yield where Pod templates are, and each: a mapping whose spec has containers."""
+    if isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _templates(each, f"{path}[{index}]", steps)
+    elif isinstance(value, dict):
+        if path and isinstance(part(value, ("spec",)).get("containers"), list):
+            yield path, value
+        elif steps < _MAX_STEPS:
+            for key, each in value.items():
+                yield from _templates(each, f"{path}.{key}" if path else key, steps + 1)

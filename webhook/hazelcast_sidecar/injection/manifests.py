@@ -49,8 +49,8 @@ class Placed(NamedTuple):
     @property
     def namespace(self) -> str:
         """Return its namespace, if it names one."""
-        metadata = self.obj.get("metadata")
-        return str(metadata.get("namespace", "")) if isinstance(metadata, Mapping) else ""
+        namespace = part(self.obj, ("metadata",)).get("namespace")
+        return namespace if isinstance(namespace, str) else ""
 
 
 class Result(NamedTuple):

@@ -29,6 +29,7 @@ from hazelcast_sidecar.manifest_text.yaml_nodes import key_text, yaml_nodes
 _START = re.compile(rf"^(?={BYTE_ORDER_MARK}?---(?:\s|\Z))", re.MULTILINE)
 _PREFACE = re.compile(rf"{BYTE_ORDER_MARK}?(?:[ \t]*(?:#[^\n]*)?(?:\n|\Z)|%[^\n]*(?:\n|\Z))*")
 _HEAD = re.compile(rf"{BYTE_ORDER_MARK}?(?:---[ \t]*(?:#[^\n]*)?\n)?[ \t\r\n]*")
+_MARKED = re.compile(rf"(?:{BYTE_ORDER_MARK}?---[ \t]*(?:#[^\n]*)?\r?\n)?{BYTE_ORDER_MARK}")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _TEMPLATE = "{{"
 """What begins a placeholder of a template, of Helm and others."""
@@ -77,7 +78,8 @@ class Document:
         self.text, self.first_line = text, first_line
         head = _HEAD.match(text)
         self._start = head.end() if head else 0
-        self._shift = 1 if text.startswith(BYTE_ORDER_MARK) else 0
+        marked = _MARKED.match(text)  # what follows it is a stream of its own to kubectl
+        self._shift = marked.end() if marked else 0
         self.is_json = False
         self._counted = 0, first_line
         self._read = self._content(text)
@@ -156,7 +158,7 @@ class Document:
         except UnreadableError as error:
             hint = "; is it a template that has not been rendered?" if _TEMPLATE in text else ""
             raise UnreadableError(f"{sentence}{error}{hint}", error.index + self._shift) from error
-        return found if not self._shift else _moved(found)
+        return _moved(found, self._shift) if self._shift else found
 
     # --- changing
 
@@ -288,14 +290,14 @@ def _equal(found: Json, expected: Json) -> bool:
     return same(*rest) and all(map(same, some, others))
 
 
-def _moved(content: Content) -> Content:
-    """Count indexes with the byte order mark."""
+def _moved(content: Content, by: int) -> Content:
+    """Count indexes from so many characters before."""
     return content._replace(
         items=[
-            None if span is None else span._replace(start=span.start + 1, end=span.end + 1)
+            None if span is None else span._replace(start=span.start + by, end=span.end + by)
             for span in content.items
         ],
-        repeated=[(index + 1, key) for index, key in content.repeated],
+        repeated=[(index + by, key) for index, key in content.repeated],
     )
 
 

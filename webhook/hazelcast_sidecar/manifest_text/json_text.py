@@ -1,6 +1,7 @@
 """JSON documents: their content, and their nodes."""
 
 import json
+import math
 import re
 from collections import Counter
 from json.decoder import scanstring  # type: ignore[attr-defined]
@@ -18,10 +19,22 @@ _INDENTED = re.compile(r"[{\[](?P<newline>\r?\n)[ \t\r\n]*?(?P<indent>[ \t]+)")
 _COLON = re.compile(r'"(?:[^"\\]|\\.)*"[ \t]*:(?P<space> *)')
 _COMMA = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[\]}]),(?P<space> *)(?=")')
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_HALF = re.compile(r"\\u[dD]")
+
+
+def _as_go_reads(text: str) -> str:
+    """Return a text in which halves of surrogate pairs are replaced."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _no_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a JSON number")
+
+
+def _float(text: str) -> float:
+    if math.isfinite(number := float(text)):
+        return number
+    raise ValueError(f"{text:.80} is more than a number of 64 bits")
 
 
 def read_json(text: str, start: int) -> tuple[Content, int]:
@@ -35,15 +48,16 @@ def read_json(text: str, start: int) -> tuple[Content, int]:
         UnreadableError: it is not JSON, or nested too deeply.
     """
     repeated: list[tuple[int, str]] = []
+    is_whole = _HALF.search(text) is None
 
     def collected(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-        mapping = dict(pairs)
+        mapping = dict(pairs) if is_whole else {_as_go_reads(key): value for key, value in pairs}
         if len(mapping) < len(pairs):
             times = Counter(key for key, _ in pairs)
             repeated.append((start, next(key for key in times if times[key] > 1)))
         return mapping
 
-    decoder = json.JSONDecoder(object_pairs_hook=collected, parse_constant=_no_constant)
+    decoder = json.JSONDecoder(object_pairs_hook=collected, parse_constant=_no_constant, parse_float=_float)
     try:
         value, end = decoder.raw_decode(text, start)
     except json.JSONDecodeError as error:
@@ -71,7 +85,7 @@ def _checked(value: Json) -> Json:
             if isinstance(each, dict | list):
                 waiting.append((each, depth + 1))
             elif isinstance(each, str) and _SURROGATE.search(each):
-                node[key] = _SURROGATE.sub("\ufffd", each)
+                node[key] = _as_go_reads(each)
     return value
 
 
@@ -144,5 +158,5 @@ def json_nodes(text: str, start: int = 0) -> Node:
 
 def _scalar(text: str) -> Any:  # noqa: ANN401 - JSON
     if text[0] == '"':
-        return _SURROGATE.sub("\ufffd", scanstring(text, 1)[0])
+        return _as_go_reads(scanstring(text, 1)[0])
     return json.loads(text)

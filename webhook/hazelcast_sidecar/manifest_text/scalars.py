@@ -7,6 +7,7 @@ Source: sigs.k8s.io/yaml, goyaml.v2/resolve.go.
 
 import base64
 import binascii
+import ctypes
 import math
 import re
 from functools import lru_cache
@@ -116,9 +117,21 @@ def as_key(value: Scalar) -> str:
         case int():
             return str(value)
         case float():
-            return f"{value:g}"
+            return _single(value)
         case None:
             raise UnreadableError("null is not a key")
+
+
+def _single(value: float) -> str:
+    """Return a number in the fewest digits that tell it from others of 32 bits, as kubectl writes keys."""
+    single = ctypes.c_float(value).value
+    if math.isinf(single):
+        return ".inf" if single > 0 else "-.inf"
+    written = (f"{single:.{digits}e}" for digits in range(10))
+    shortest = next(text for text in written if ctypes.c_float(float(text)).value == single)
+    mantissa, _, exponent = shortest.partition("e")
+    places = len(mantissa.partition(".")[2]) - int(exponent)
+    return f"{single:.{max(places, 0)}f}" if -4 <= int(exponent) < 6 else shortest  # noqa: PLR2004 - as in C
 
 
 def is_text(text: str) -> bool:
