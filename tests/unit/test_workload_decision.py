@@ -261,18 +261,24 @@ def test_a_member_written_by_hand_is_told() -> None:
 
 
 ROLLING = {"type": "RollingUpdate"}
+ONE_BY_ONE = {**ROLLING, "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
 
 
 @pytest.mark.parametrize(
     ("kind", "spec", "sentence"),
     [
-        ("Deployment", {"replicas": 101}, "101 replicas: every application connects to every member"),
+        (
+            "Deployment",
+            {"replicas": 101, "strategy": ONE_BY_ONE},
+            "101 replicas: every application connects to every member",
+        ),
         ("Deployment", {"strategy": {"type": "Recreate"}}, "strategy Recreate ends all Pods at once"),
         (
             "Deployment",
             {"replicas": 8, "strategy": {**ROLLING, "rollingUpdate": {"maxUnavailable": "25%"}}},
-            "may end 2 Pods at once (maxUnavailable)",
+            "may end 2 Pods at once (maxUnavailable), and each entry has 1 backup: entries that they",
         ),
+        ("Deployment", {"replicas": 12}, "may end 3 Pods at once"),
         ("DaemonSet", {"updateStrategy": {**ROLLING, "rollingUpdate": {"maxUnavailable": 3}}}, "end 3 Pods"),
         ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, "stay unchanged until they are deleted"),
         ("ReplicaSet", {}, "stay unchanged until they are deleted"),
@@ -287,7 +293,8 @@ def test_how_pods_come_and_go_deserves_a_word(kind: str, spec: dict[str, Any], s
 @pytest.mark.parametrize(
     "spec",
     [
-        {"replicas": 100},
+        {"replicas": 100, "strategy": ONE_BY_ONE},
+        {"replicas": 7},
         {"replicas": 7, "strategy": {**ROLLING, "rollingUpdate": {"maxUnavailable": "25%"}}},
         {"strategy": {**ROLLING, "rollingUpdate": {"maxUnavailable": 1, "maxSurge": "50%"}}},
         {"strategy": {**ROLLING, "rollingUpdate": {"maxUnavailable": "x%"}}},
@@ -297,6 +304,18 @@ def test_how_pods_come_and_go_deserves_a_word(kind: str, spec: dict[str, Any], s
 def test_what_is_in_order_does_not(spec: dict[str, Any]) -> None:
     obj = deployment(None, ours(), **spec)
     assert warnings(obj, deepcopy(obj)) == ()
+
+
+def test_as_many_pods_may_end_at_once_as_there_are_backups() -> None:
+    for count, replicas in ((2, 8), (3, 12), (1, 7), (0, 7)):
+        obj = deployment(None, ours(backup_count=str(count)), replicas=replicas)
+        assert warnings(obj, deepcopy(obj)) == ()
+    obj = deployment(None, ours(backup_count="2"), replicas=12)
+    (said,) = warnings(obj, deepcopy(obj))
+    assert said == (
+        "a rollout may end 3 Pods at once (maxUnavailable), and each entry has 2 backups: entries that they "
+        "cannot hand over can be lost; set maxUnavailable to 2"
+    )
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,10 @@ def _print(found: Placed, explanation: Explanation, *, everything: bool) -> None
     said = [*map(str, explanation.problems), *(f"warning: {text}" for text in explanation.warnings)]
     for line in (f"{found.name}: {explanation.sentence}", *said):
         say(line)
+    if explanation.advice:
+        say(f"advice: {explanation.advice.sentence}; in the manifest:")
+        for line in explanation.advice.manifest.splitlines():
+            say(f"  {line}")
     if explanation.cost:
         sys.stdout.write(f"cost: {explanation.cost.sentence}\n")
     if explanation.settings:
@@ -133,6 +137,7 @@ def _plain(found: Placed, explanation: Explanation) -> dict[str, Any]:
         "outcome": str(explanation.outcome),
         "sentence": explanation.sentence,
         "warnings": explanation.warnings,
+        "advice": explanation.advice._asdict() if explanation.advice else None,
         "problems": [problem._asdict() for problem in explanation.problems],
         "cost": explanation.cost._asdict() if explanation.cost else None,
         "settings": [setting._asdict() for setting in explanation.settings],

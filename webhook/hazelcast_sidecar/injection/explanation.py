@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -12,7 +13,9 @@ from hazelcast_sidecar.injection import propagation
 from hazelcast_sidecar.injection.manifests import Object, as_stored, inject, kind_of, part
 from hazelcast_sidecar.injection.pod_decision import SENTENCES, Inject, Reason
 from hazelcast_sidecar.injection.reinjection import before_injection
+from hazelcast_sidecar.injection.rollout_advice import Advice, about_readiness
 from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.model.rolling_workload import ROLLING_KINDS, RollingWorkload
 from hazelcast_sidecar.model.workload import Workload, written_by_users
 from hazelcast_sidecar.names import PREFIX
 from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs
@@ -53,6 +56,8 @@ class Explanation(NamedTuple):
     """None if nothing is injected."""
     warnings: list[str]
     problems: list[Problem]
+    advice: Advice | None = None
+    """What could be better; not worth a warning each time that the object is applied."""
 
 
 def explain(obj: Object, settings: Settings, namespace: str) -> Explanation:
@@ -79,7 +84,17 @@ def explain(obj: Object, settings: Settings, namespace: str) -> Explanation:
     sentence = "a Hazelcast member is injected" if result.injection else SENTENCES[result.reason]
     removed = now.warnings if now.reason is Reason.RESTORED else ()
     warnings = [*removed, *result.warnings]
-    return Explanation(result.reason, sentence, found, cost, warnings, list(result.problems))
+    advice = _advice(before) if result.injection else None
+    return Explanation(result.reason, sentence, found, cost, warnings, list(result.problems), advice)
+
+
+def _advice(obj: Object) -> Advice | None:
+    kind = kind_of(obj)
+    if kind is None or kind.name not in ROLLING_KINDS:
+        return None
+    with suppress(msgspec.ValidationError):  # the API server rejects it, and says why
+        return about_readiness(msgspec.convert(obj, RollingWorkload))
+    return None
 
 
 def _cost(obj: Object, decision: Inject) -> Cost:

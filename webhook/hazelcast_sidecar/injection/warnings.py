@@ -3,10 +3,10 @@
 Each is one sentence that says what will happen and what to do instead; kubectl shows it.
 """
 
-import re
 from decimal import Decimal
 
 from hazelcast_sidecar.injection.compatibility import Membership, release_of_members, separation
+from hazelcast_sidecar.injection.rollout_advice import about_rollout
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind
 from hazelcast_sidecar.names import PREFIX, ZONE
@@ -85,16 +85,9 @@ def advise_workload(kind: WorkloadKind, workload: Workload, spec: SidecarSpec) -
             f"{replicas} replicas: every application connects to every member, which suits some "
             f"{MAX_REPLICAS}; for more, run a separate cluster and connect to it"
         )
-    if strategy.type == "Recreate":
-        warnings.append(
-            "strategy Recreate ends all Pods at once, and every entry is lost with each rollout; use "
-            "RollingUpdate"
-        )
-    if (at_once := _unavailable(workload, replicas)) > 1:
-        warnings.append(
-            f"a rollout may end {at_once} Pods at once (maxUnavailable): if one cannot hand its "
-            "entries over, they can be lost; set maxUnavailable to 1"
-        )
+    pods = None if kind.name == "DaemonSet" else replicas  # it has one on each node
+    if rollout := about_rollout(kind.name, strategy, pods, spec):
+        warnings.append(rollout.sentence)
     if strategy.type == "OnDelete" or kind.name == "ReplicaSet":
         warnings.append("running Pods stay unchanged until they are deleted")
     if kind.name == "CronJob" and spec.group is None:
@@ -111,16 +104,6 @@ _NOT_PASSED = (
     "entries do not pass from the old Pods to the new, and are lost with the last of the old; to keep them, "
     "run the new beside the old as a workload of its own and copy them"
 )
-
-
-def _unavailable(workload: Workload, replicas: int) -> int:
-    """Return how many Pods a rollout may take down at once; percentages are rounded down."""
-    rolling = workload.strategy.rolling_update
-    given = rolling.max_unavailable if rolling else None
-    if isinstance(given, str):
-        percent = re.fullmatch(r"([0-9]{1,3})%", given, re.ASCII)
-        return replicas * int(percent[1]) // 100 if percent else 0
-    return given or 0
 
 
 def _mebibytes(count: Decimal) -> str:
