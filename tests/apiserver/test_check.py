@@ -6,10 +6,8 @@ No kubelet and no controllers of Kubernetes run: the tests play them where the c
 import base64
 import contextlib
 import json
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,19 +17,15 @@ from typing import Any
 import pytest
 
 from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
+from tests.apiserver import installation as installed
 from tests.apiserver.conftest import (
-    ROOT,
     WebhookServer,
     apply_strictly,
-    create_namespace,
-    rendered,
     wait_until_called,
 )
 from tests.apiserver.controller import (
     CONFIGURATIONS,
     INJECTOR,
-    LEASES,
-    MERGE,
     NAME,
     OWN_NAMESPACE,
     PREFIX,
@@ -44,73 +38,26 @@ from tests.apiserver.controller import (
     wanted_by,
     workload,
 )
+from tests.apiserver.installation import (
+    VIEW,
+    Check,
+    Findings,
+    create_pod,
+    merge,
+    message,
+    printed,
+    user,
+    wrong,
+)
 from tests.conftest import ours
 from tests.harness.control_plane import ControlPlane
 
 pytestmark = pytest.mark.apiserver
 
-Findings = list[dict[str, str]]
-Check = Callable[..., tuple[int, Findings]]
-
-SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
-
-
-# --- the installation, as it is when all is well -----------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookServer]:
-    """A webhook of this module's own, whose certificate it may exchange."""
-    with WebhookServer(tmp_path_factory.mktemp("webhook")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def installation(cluster: ControlPlane, server: WebhookServer) -> dict[str, Any]:
-    """manifests/base with what the kubelet and Kubernetes' controllers add; the configuration, for repair."""
-    objects = rendered(cluster, ROOT / "manifests" / "base")
-    (configuration,) = [found for found in objects if found["kind"] == "MutatingWebhookConfiguration"]
-    server.take_the_place_of_the_service(configuration)
-    assert apply_strictly(cluster, objects) == []
-    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}
-    assert cluster.request("POST", "/api/v1/nodes", node).code == 201
-    info = {"kubeletVersion": "v1.34.1", "operatingSystem": "linux"}
-    merge(cluster, "/api/v1/nodes/one/status", {"status": {"nodeInfo": info}})
-    for name in (INJECTOR, NAME):
-        path = f"/apis/apps/v1/namespaces/{OWN_NAMESPACE}/deployments/{name}/status"
-        counted = dict.fromkeys(("replicas", "readyReplicas", "availableReplicas"), 2)
-        merge(cluster, path, {"status": counted})
-    labels = {"kubernetes.io/service-name": INJECTOR}
-    ready = {"addresses": ["10.0.0.7"], "conditions": {"ready": True}}
-    slices = {"metadata": {"name": INJECTOR, "labels": labels}, "addressType": "IPv4", "endpoints": [ready]}
-    assert cluster.request("POST", SLICES.format(OWN_NAMESPACE), slices).code == 201
-    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    spec = {"holderIdentity": "one", "leaseDurationSeconds": 3600, "renewTime": now, "acquireTime": now}
-    lease = {"metadata": {"name": NAME}, "spec": spec}
-    assert cluster.request("POST", f"{LEASES}/{OWN_NAMESPACE}/leases", lease).code == 201
-    wait_until_called(cluster, server)
-    return configuration
-
-
-def merge(cluster: ControlPlane, path: str, patch: dict[str, Any]) -> None:
-    answer = cluster.request("PATCH", path, patch, MERGE)
-    assert answer.code == 200, answer.message
-
-
-@pytest.fixture
-def check(cluster: ControlPlane, installation: dict[str, Any]) -> Check:
-    """Run the command as a program; its exit status and findings."""
-    assert installation
-
-    def run(*options: str, kubeconfig: Path = cluster.kubeconfig) -> tuple[int, Findings]:
-        command = [sys.executable, "-m", "hazelcast_sidecar.cli", "check", "--kubeconfig", str(kubeconfig)]
-        done = subprocess.run(
-            [*command, "-o", "json", *options], capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.stderr == ""
-        return done.returncode, json.loads(done.stdout)
-
-    return run
+server = installed.server
+installation = installed.installation
+check = installed.check
+namespace = installed.namespace
 
 
 @pytest.fixture
@@ -132,27 +79,6 @@ def replace(cluster: ControlPlane, configuration: dict[str, Any]) -> None:
     assert answer.code == 200, answer.message
 
 
-@pytest.fixture
-def namespace(cluster: ControlPlane) -> Iterator[str]:
-    """Name a fresh namespace; in the end it has no Pods for the other tests to find."""
-    name = create_namespace(cluster, {})
-    yield name
-    path = f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0"
-    assert cluster.request("DELETE", path).code == 200
-
-
-def wrong(findings: Findings) -> set[tuple[str, str]]:
-    """What is not right, each with its state; everything of it says what to type."""
-    found = [each for each in findings if each["state"] in ("problem", "warning")]
-    assert all(each["fix"] for each in found), found
-    return {(each["check"], each["state"]) for each in found}
-
-
-def message(findings: Findings, check: str) -> str:
-    """The sentence of one check."""
-    return next(each["message"] for each in findings if each["check"] == check)
-
-
 def until_wrong(check: Check, expected: set[tuple[str, str]]) -> Findings:
     """Check until it says so: the API server takes up a configuration a moment after it is stored."""
     last: list[Findings] = []
@@ -169,18 +95,6 @@ def until_wrong(check: Check, expected: set[tuple[str, str]]) -> Findings:
 
 
 # --- what it says ------------------------------------------------------------------------------------------
-
-
-def create_pod(
-    cluster: ControlPlane, namespace: str, name: str, group: str, owner: dict[str, Any] | None = None
-) -> None:
-    """Create a Pod that the webhook injects; without an owner it is a bare one."""
-    metadata: dict[str, Any] = {"name": name, "annotations": ours(group=group)}
-    if owner:
-        metadata["ownerReferences"] = [owner | {"controller": True, "blockOwnerDeletion": True}]
-    body = {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}}
-    answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", body)
-    assert answer.code == 201, answer.message
 
 
 def test_a_healthy_installation(check: Check, cluster: ControlPlane, namespace: str) -> None:
@@ -439,25 +353,8 @@ def test_a_controller_without_a_right(check: Check, cluster: ControlPlane) -> No
 
 @pytest.fixture
 def viewer(cluster: ControlPlane, tmp_path: Path) -> Path:
-    """A kubeconfig of somebody who may `view`. What that role consists of is aggregated by a controller."""
-    made = {"metadata": {"name": "viewer"}}
-    assert cluster.request("POST", "/api/v1/namespaces/default/serviceaccounts", made).code in (201, 409)
-    subject = {"kind": "ServiceAccount", "name": "viewer", "namespace": "default"}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole"}
-    binding: dict[str, Any] = {
-        **made,
-        "subjects": [subject],
-        "roleRef": {**role, "name": "system:aggregate-to-view"},
-    }
-    path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
-    assert cluster.request("POST", path, binding).code in (201, 409)
-    path = "/api/v1/namespaces/default/serviceaccounts/viewer/token"
-    token = cluster.request("POST", path, {"spec": {"expirationSeconds": 7200}}).document["status"]["token"]
-    config = json.loads(cluster.kubeconfig.read_text())
-    config["users"] = [{"name": "admin", "user": {"token": token}}]
-    file = tmp_path / "viewer.kubeconfig"
-    file.write_text(json.dumps(config))
-    return file
+    """Somebody who may `view`, anywhere. What that role consists of is aggregated by a controller."""
+    return user(cluster, tmp_path, "viewer", "ClusterRoleBinding", VIEW)
 
 
 def test_what_a_viewer_may_not_see_is_skipped(check: Check, viewer: Path) -> None:
@@ -525,11 +422,6 @@ def test_another_webhook_that_our_own_pods_would_wait_for(check: Check, cluster:
 
 
 # --- on a terminal and off it ------------------------------------------------------------------------------
-
-
-def printed(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hazelcast_sidecar.cli", "check", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_table_of_a_pipe_has_no_colour(cluster: ControlPlane, installation: dict[str, Any]) -> None:

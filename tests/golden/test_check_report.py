@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import convert
 
 from hazelcast_sidecar.checks.preflight import PARTS
 from hazelcast_sidecar.checks.rbac import CONTROLLER_RIGHTS
@@ -17,6 +18,9 @@ from hazelcast_sidecar.checks.results import Unread
 from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, Check, findings
 from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Snapshot
 from hazelcast_sidecar.kube.objects import Metadata
+from hazelcast_sidecar.model.disruption import Autoscaler, DisruptionBudget
+from hazelcast_sidecar.names import GROUP
+from hazelcast_sidecar.owners import OwnerReference
 from tests.unit.snapshots import (
     EMPTY,
     HEALTHY,
@@ -28,6 +32,7 @@ from tests.unit.snapshots import (
     node,
     pod_without_member,
     policy,
+    rolling,
     settings,
     with_pods,
 )
@@ -63,6 +68,34 @@ def broken() -> Snapshot:
     )
 
 
+def disruptive() -> Snapshot:
+    """One whose applications lose entries by what machines do."""
+    carts = [injected(f"cart-{number}", group="cart") for number in range(10)]
+    used = with_pods(EMPTY, *(injected(f"shop-{number}") for number in range(10)), *carts)
+    for pod in carts:
+        pod.owner_references = (
+            OwnerReference("apps/v1", "StatefulSet", "cart", "uid-of-cart", controller=True),
+        )
+    shop, cart = ObjectName("Deployment", "team-a", "shop"), ObjectName("StatefulSet", "team-a", "cart")
+    late = {"containers": [{"name": "app", "readinessProbe": {"initialDelaySeconds": 20}}]}
+    scaled = {"scaleTargetRef": {"kind": "Deployment", "name": "shop"}, "maxReplicas": 20}
+    half = {"selector": {"matchLabels": {GROUP: "cart"}}, "minAvailable": "50%"}
+    return replace(
+        used,
+        workloads={
+            shop: rolling(10, template={"spec": late}),
+            cart: rolling(10, template={"spec": {"containers": [{"name": "app"}]}}),
+        },
+        autoscalers={
+            ObjectName("HorizontalPodAutoscaler", "team-a", "shop"): convert({"spec": scaled}, Autoscaler),
+            ObjectName("HorizontalPodAutoscaler", "team-a", "odd"): Unread("it cannot be read"),
+        },
+        budgets={
+            ObjectName("PodDisruptionBudget", "team-a", "cart"): convert({"spec": half}, DisruptionBudget)
+        },
+    )
+
+
 def forbidden() -> Snapshot:
     """Before an installation, by somebody with few rights."""
     unread = Unread("you may not list nodes")
@@ -74,6 +107,7 @@ def forbidden() -> Snapshot:
     [
         ("healthy", HEALTHY, OF_INSTALLATION),
         ("broken", broken(), OF_INSTALLATION),
+        ("disruptive", disruptive(), OF_INSTALLATION),
         ("unusable-settings", replace(HEALTHY, settings=settings("runAsUser: root")), OF_INSTALLATION),
         ("before", forbidden(), BEFORE),
     ],

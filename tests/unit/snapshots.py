@@ -8,16 +8,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from hazelcast_sidecar.certificates import make_authority, make_leaf
 from hazelcast_sidecar.checks import dry_run
 from hazelcast_sidecar.checks.group_health import groups_of, needed, unmet
 from hazelcast_sidecar.checks.snapshot import DryRun, PodWithoutMember, Snapshot
+from hazelcast_sidecar.checks.workloads import rolling_workloads
 from hazelcast_sidecar.group_objects.desired_objects import OURS, of_group, requirements_of
 from hazelcast_sidecar.injection.drift import as_created
 from hazelcast_sidecar.injection.fingerprint import fingerprint
 from hazelcast_sidecar.kube.objects import Metadata
+from hazelcast_sidecar.model.rolling_workload import RollingWorkload
 from hazelcast_sidecar.model.status import Status, encode
 from hazelcast_sidecar.names import GROUP, INJECT, STATUS
 from hazelcast_sidecar.owners import OwnerReference
@@ -144,7 +147,15 @@ def with_pods(snapshot: Snapshot, *pods: Metadata) -> Snapshot:
         unmet_requests=dict.fromkeys(unmet(groups)),
         services=services,
         group_endpoints=[endpoint_slice(name, namespace, "10.1.0.1") for namespace, name in services],
+        workloads={name: rolling() for name in rolling_workloads(pods)},
     )
+
+
+def rolling(replicas: int = 3, **spec: Any) -> RollingWorkload:
+    """A workload whose rollouts end one Pod at a time, and that is found ready at once."""
+    containers = [{"name": "app", "readinessProbe": {"periodSeconds": 1}}]
+    given = {"replicas": replicas, "template": {"spec": {"containers": containers}}, **spec}
+    return msgspec.convert({"spec": given}, RollingWorkload)
 
 
 def policy(name: str, spec: dict[str, Any], namespace: str = "team-a") -> dict[str, Any]:
@@ -176,6 +187,8 @@ EMPTY = with_pods(
         },
         without_member=[],
         policies=[],
+        autoscalers={},
+        budgets={},
         admission_api={"resources": [{"kind": "MutatingWebhookConfiguration"}]},
         configurations=[],
         denied_permissions=[],

@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import ObjectName, Snapshot
+from hazelcast_sidecar.checks.workloads import workload_of
 from hazelcast_sidecar.group_objects.claims import claimed_status
 from hazelcast_sidecar.group_objects.desired_objects import (
     OURS,
@@ -17,9 +18,7 @@ from hazelcast_sidecar.group_objects.desired_objects import (
     requirements_of_group,
     unmet_requests,
 )
-from hazelcast_sidecar.injection.drift import as_created
 from hazelcast_sidecar.kube.objects import JsonObject, Metadata, owner_of
-from hazelcast_sidecar.model.pod import workload_name
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import CONTROLLER, GROUP, PREFIX, SERVICE_NAME, ZONE, resource_name
 
@@ -73,18 +72,16 @@ def _rendered(group: Group) -> list[JsonObject]:
 
 def _participants(group: Group) -> list[Participant]:
     return [
-        Participant(_workload_of(pod), claimed)
+        Participant(_group_workload(pod), claimed)
         for pod, claimed in zip(group.pods, group.statuses, strict=True)
     ]
 
 
-def _workload_of(pod: Metadata) -> GroupWorkload:
-    """Return a Pod's workload according to the Pod; only the controller verifies it."""
-    owner = owner_of(pod)
-    name = workload_name(as_created(pod))
-    kind = owner.kind if name == owner.name else "Deployment"
+def _group_workload(pod: Metadata) -> GroupWorkload:
+    workload, owner = workload_of(pod), owner_of(pod)
+    name = f"{workload.kind}/{workload.name}"
     scalable = (owner.api_version, owner.kind) in SCALABLE
-    return GroupWorkload(identity=f"{kind}/{name}", name=f"{kind}/{name}", scalable=scalable)
+    return GroupWorkload(identity=name, name=name, scalable=scalable)
 
 
 def _name_of(request: Unmet, group: Group) -> ObjectName:

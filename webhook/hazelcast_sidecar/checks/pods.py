@@ -2,22 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from shlex import quote
 
 from hazelcast_sidecar.checks.dry_run import member_of
 from hazelcast_sidecar.checks.installation import todays_settings
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.selected import selected
 from hazelcast_sidecar.checks.snapshot import Snapshot
+from hazelcast_sidecar.checks.workloads import workload_of
 from hazelcast_sidecar.injection.drift import (
     DriftDetector,
     Verdict,
-    as_created,
     injected_pod,
     unless_excluded,
 )
 from hazelcast_sidecar.kube.objects import Metadata, owner_of
-from hazelcast_sidecar.model.pod import workload_name
 from hazelcast_sidecar.model.selection import Selected
 from hazelcast_sidecar.names import INJECTOR
 from hazelcast_sidecar.owners import OwnerReference
@@ -28,6 +26,12 @@ _AREA = Area("Pods")
 _RESTARTABLE = ("Deployment", "StatefulSet", "DaemonSet")
 _USER_RANGE = "openshift.io/sa.scc.uid-range"
 """OpenShift's annotation on a namespace: the platform assigns a user to Pods that name none."""
+
+
+def others(snapshot: Snapshot) -> list[CheckResult]:
+    """Report Pods that are not checked, as the user may read those of one namespace only; else nothing."""
+    unread = snapshot.other_namespaces
+    return [_AREA.skipped("other namespaces", unread)] if unread else []
 
 
 def missed(snapshot: Snapshot) -> list[CheckResult]:
@@ -123,18 +127,15 @@ def _remedy(pod: Metadata, verdict: Verdict) -> str:
 
     The owner comes from the Pod's creator, with any text, and this line is pasted into a shell.
     """
-    owner = owner_of(pod)
-    name = workload_name(as_created(pod))
-    kind = "Deployment" if owner.kind == "ReplicaSet" and name != owner.name else owner.kind
-    workload = quote(f"{kind.lower()}/{name}")
+    workload = workload_of(pod)
     in_namespace = f"kubectl -n {pod.namespace}"
     if verdict.selected in _REGISTRATION_REMEDIES:
         return _REGISTRATION_REMEDIES[verdict.selected].format(pod.namespace)
     if not verdict.repairable:
-        return f"{in_namespace} edit {workload}"
-    if kind in _RESTARTABLE:
-        return f"{in_namespace} rollout restart {workload}"
-    if kind == "Pod":
+        return f"{in_namespace} edit {workload.argument}"
+    if workload.kind in _RESTARTABLE:
+        return f"{in_namespace} rollout restart {workload.argument}"
+    if workload.kind == "Pod":
         return f"{in_namespace} delete pod {pod.name}  # and create it again"
     return f"{in_namespace} delete pod {pod.name}"
 

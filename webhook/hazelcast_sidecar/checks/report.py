@@ -1,4 +1,4 @@
-"""A readable report of findings, by area: one line each, and below it the fix."""
+"""A readable report of findings, by area: one line each, and below it the fix and lines of a manifest."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +25,8 @@ def lines(findings: Sequence[CheckResult]) -> Iterator[Text]:
             )
             if finding.fix:
                 yield Text(in_one_line(f"  {'':{_WIDTH}}  fix: {finding.fix}"))
+            for line in finding.manifest.splitlines():
+                yield Text(in_one_line(f"  {'':{_WIDTH}}       {line}"))
     yield Text(summary(findings))
 
 

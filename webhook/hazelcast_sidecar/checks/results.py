@@ -35,6 +35,8 @@ class CheckResult(msgspec.Struct, frozen=True):
     message: str
     fix: str = ""
     """The fix: a command, with a comment if it takes more; with every warning and problem."""
+    manifest: str = ""
+    """Lines that the fix is about: YAML from the root of an object."""
 
 
 class Area(NamedTuple):
@@ -46,9 +48,9 @@ class Area(NamedTuple):
         """Report that something is as it should be."""
         return CheckResult(check, self.name, State.OK, message)
 
-    def warning(self, check: str, message: str, fix: str) -> CheckResult:
+    def warning(self, check: str, message: str, fix: str, manifest: str = "") -> CheckResult:
         """Report that something works but needs attention."""
-        return CheckResult(check, self.name, State.WARNING, message, fix)
+        return CheckResult(check, self.name, State.WARNING, message, fix, manifest)
 
     def problem(self, check: str, message: str, fix: str) -> CheckResult:
         """Report that something does not work."""

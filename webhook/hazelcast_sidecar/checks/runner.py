@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from hazelcast_sidecar.checks import (
     cluster,
+    disruptions,
     dry_run,
+    evictions,
     group_health,
     installation,
     networks,
@@ -33,6 +35,7 @@ OF_INSTALLATION: tuple[Check, ...] = (
     dry_run.injection,
     dry_run.same_version,
     rbac.controller_rights,
+    pods.others,
     pods.missed,
     pods.drifted,
     pods.pod_security,
@@ -41,6 +44,10 @@ OF_INSTALLATION: tuple[Check, ...] = (
     group_health.services,
     group_health.zones,
     networks.policies,
+    evictions.budgets,
+    disruptions.autoscalers,
+    disruptions.rollouts,
+    disruptions.readiness,
 )
 """Checks of an installation."""
 

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 from typing import NamedTuple
 
 from hazelcast_sidecar.checks.results import Unread
 from hazelcast_sidecar.kube.objects import JsonObject, Metadata
 from hazelcast_sidecar.kube.permissions import Right
+from hazelcast_sidecar.model.disruption import Autoscaler, DisruptionBudget
 from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.model.rolling_workload import RollingWorkload
 
 _NOT_ASKED = Unread("it was not needed")
 
@@ -30,6 +33,11 @@ class ObjectName(NamedTuple):
     kind: str
     namespace: str
     name: str
+
+    @property
+    def argument(self) -> str:
+        """Return it as kubectl takes it, quoted for a shell: a name may be any text."""
+        return quote(f"{self.kind.lower()}/{self.name}")
 
 
 class PodWithoutMember(NamedTuple):
@@ -86,6 +94,15 @@ class Snapshot:
     group_endpoints: list[JsonObject] | Unread = _NOT_ASKED
     policies: list[JsonObject] | Unread = _NOT_ASKED
     """NetworkPolicies of namespaces with injected Pods."""
+
+    workloads: Mapping[ObjectName, RollingWorkload | Unread | None] | Unread = _NOT_ASKED
+    """The workloads of groups that have rollouts."""
+    autoscalers: Mapping[ObjectName, Autoscaler | Unread] | Unread = _NOT_ASKED
+    """HorizontalPodAutoscalers of namespaces with injected Pods."""
+    budgets: Mapping[ObjectName, DisruptionBudget | Unread] | Unread = _NOT_ASKED
+    """PodDisruptionBudgets of namespaces with injected Pods."""
+    other_namespaces: Unread | None = None
+    """Why only the Pods of one namespace were read; None: those of all were."""
 
     admission_api: JsonObject | Unread = _NOT_ASKED
     configurations: list[JsonObject] | Unread = _NOT_ASKED

@@ -126,6 +126,9 @@ NAMESPACE = Kind("Namespace", "/api/v1", "namespaces")
 SECRET = Kind("Secret", "/api/v1", "secrets")
 
 
+ENDPOINT_SLICE = Kind("EndpointSlice", "/apis/discovery.k8s.io/v1", "endpointslices")
+
+
 WEBHOOK_CONFIGURATION = Kind(
     "MutatingWebhookConfiguration", "/apis/admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations"
 )

@@ -1,0 +1,163 @@
+"""An installation as the check finds it, and the check as a program.
+
+No kubelet and no controllers of Kubernetes run: what they would leave is written here. Test modules take the
+fixtures by assignment.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.apiserver.conftest import (
+    ROOT,
+    WebhookServer,
+    apply_strictly,
+    create_namespace,
+    rendered,
+    wait_until_called,
+)
+from tests.apiserver.controller import INJECTOR, LEASES, MERGE, NAME, OWN_NAMESPACE
+from tests.conftest import ours
+from tests.harness.control_plane import ControlPlane
+
+Findings = list[dict[str, str]]
+Check = Callable[..., tuple[int, Findings]]
+
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookServer]:
+    """A webhook of this module's own, whose certificate it may exchange."""
+    with WebhookServer(tmp_path_factory.mktemp("webhook")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def installation(cluster: ControlPlane, server: WebhookServer) -> dict[str, Any]:
+    """manifests/base with what the kubelet and Kubernetes' controllers add; the configuration, for repair."""
+    objects = rendered(cluster, ROOT / "manifests" / "base")
+    (configuration,) = [found for found in objects if found["kind"] == "MutatingWebhookConfiguration"]
+    server.take_the_place_of_the_service(configuration)
+    assert apply_strictly(cluster, objects) == []
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}
+    assert cluster.request("POST", "/api/v1/nodes", node).code == 201
+    info = {"kubeletVersion": "v1.34.1", "operatingSystem": "linux"}
+    merge(cluster, "/api/v1/nodes/one/status", {"status": {"nodeInfo": info}})
+    for name in (INJECTOR, NAME):
+        path = f"/apis/apps/v1/namespaces/{OWN_NAMESPACE}/deployments/{name}/status"
+        counted = dict.fromkeys(("replicas", "readyReplicas", "availableReplicas"), 2)
+        merge(cluster, path, {"status": counted})
+    labels = {"kubernetes.io/service-name": INJECTOR}
+    ready = {"addresses": ["10.0.0.7"], "conditions": {"ready": True}}
+    slices = {"metadata": {"name": INJECTOR, "labels": labels}, "addressType": "IPv4", "endpoints": [ready]}
+    assert cluster.request("POST", SLICES.format(OWN_NAMESPACE), slices).code == 201
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    spec = {"holderIdentity": "one", "leaseDurationSeconds": 3600, "renewTime": now, "acquireTime": now}
+    lease = {"metadata": {"name": NAME}, "spec": spec}
+    assert cluster.request("POST", f"{LEASES}/{OWN_NAMESPACE}/leases", lease).code == 201
+    wait_until_called(cluster, server)
+    return configuration
+
+
+def merge(cluster: ControlPlane, path: str, patch: dict[str, Any]) -> None:
+    answer = cluster.request("PATCH", path, patch, MERGE)
+    assert answer.code == 200, answer.message
+
+
+@pytest.fixture
+def check(cluster: ControlPlane, installation: dict[str, Any]) -> Check:
+    """Run the command as a program; its exit status and findings."""
+    assert installation
+
+    def run(*options: str, kubeconfig: Path = cluster.kubeconfig) -> tuple[int, Findings]:
+        command = [sys.executable, "-m", "hazelcast_sidecar.cli", "check", "--kubeconfig", str(kubeconfig)]
+        done = subprocess.run(
+            [*command, "-o", "json", *options], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.stderr == ""
+        return done.returncode, json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture
+def namespace(cluster: ControlPlane) -> Iterator[str]:
+    """Name a fresh namespace; in the end it has no Pods for the other tests to find."""
+    name = create_namespace(cluster, {})
+    yield name
+    path = f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0"
+    assert cluster.request("DELETE", path).code == 200
+
+
+def wrong(findings: Findings) -> set[tuple[str, str]]:
+    """What is not right, each with its state; everything of it says what to type."""
+    found = [each for each in findings if each["state"] in ("problem", "warning")]
+    assert all(each["fix"] for each in found), found
+    return {(each["check"], each["state"]) for each in found}
+
+
+def message(findings: Findings, check: str) -> str:
+    """The sentence of one check."""
+    return next(each["message"] for each in findings if each["check"] == check)
+
+
+def create_pod(
+    cluster: ControlPlane,
+    namespace: str,
+    name: str,
+    group: str,
+    owner: dict[str, Any] | None = None,
+    labels: dict[str, str] | None = None,
+) -> None:
+    """Create a Pod that the webhook injects; without an owner it is a bare one."""
+    metadata: dict[str, Any] = {"name": name, "annotations": ours(group=group), "labels": labels or {}}
+    if owner:
+        metadata["ownerReferences"] = [owner | {"controller": True, "blockOwnerDeletion": True}]
+    body = {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}}
+    answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", body)
+    assert answer.code == 201, answer.message
+
+
+def printed(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hazelcast_sidecar.cli", "check", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+VIEW = "system:aggregate-to-view"
+
+
+def user(
+    cluster: ControlPlane, folder: Path, name: str, binding: str, role: str, namespace: str = "default"
+) -> Path:
+    """Bind a ClusterRole to somebody, in one namespace or in all; their kubeconfig.
+
+    Args:
+        cluster: where.
+        folder: for the kubeconfig.
+        name: of the user, and of the binding.
+        binding: a ClusterRoleBinding, or a RoleBinding.
+        role: of what they may do.
+        namespace: of a RoleBinding.
+    """
+    made = {"metadata": {"name": name}}
+    assert cluster.request("POST", "/api/v1/namespaces/default/serviceaccounts", made).code in (201, 409)
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+    where = "" if binding == "ClusterRoleBinding" else f"/namespaces/{namespace}"
+    body = {**made, "subjects": [subject], "roleRef": reference}
+    assert cluster.request("POST", f"{RBAC}{where}/{binding.lower()}s", body).code in (201, 409)
+    path = f"/api/v1/namespaces/default/serviceaccounts/{name}/token"
+    token = cluster.request("POST", path, {"spec": {"expirationSeconds": 7200}}).document["status"]["token"]
+    config = json.loads(cluster.kubeconfig.read_text())
+    config["users"] = [{"name": "admin", "user": {"token": token}}]
+    file = folder / f"{name}.kubeconfig"
+    file.write_text(json.dumps(config))
+    return file
