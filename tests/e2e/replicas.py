@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.e2e.kubectl import agree_on, until
 from tests.e2e.traffic import Traffic
@@ -51,10 +51,18 @@ def deleted_pod(demo: Kubectl, *options: str) -> None:
     settle(demo)
 
 
-def went_through(
+class Outcome(NamedTuple):
+    """What became of the traffic while something happened."""
+
+    traffic: Traffic
+    lost: int
+    """Acknowledged entries that are not there afterwards, or have another value."""
+
+
+def under_traffic(
     event: Callable[[Kubectl], None], demo: Kubectl, door: Entrance, sightings: Sightings
-) -> None:
-    """Let it happen under traffic; every entry that was acknowledged must be there afterwards."""
+) -> Outcome:
+    """Let it happen under traffic, and read what was acknowledged again."""
     traffic = Traffic(door)
     traffic.fill(ENTRIES)
     assert len(traffic.acknowledged) == ENTRIES, traffic.summary()
@@ -62,9 +70,17 @@ def went_through(
     with traffic:
         event(demo)
     took = time.monotonic() - started
-    lost = traffic.lost()
-    summary = f"{traffic.summary()}; {len(lost)} lost, {len(traffic.wrong)} read wrong; {took:.0f} s"
+    lost = len(traffic.lost())
+    summary = f"{traffic.summary()}; {lost} lost, {len(traffic.wrong)} read wrong; {took:.0f} s"
     sightings.note(f"traffic through: {event.__name__.replace('_', ' ')}", summary)
     assert len(traffic.acknowledged) > ENTRIES, "puts went on"
-    assert lost == []
+    return Outcome(traffic, lost)
+
+
+def went_through(
+    event: Callable[[Kubectl], None], demo: Kubectl, door: Entrance, sightings: Sightings
+) -> None:
+    """Let it happen under traffic; every entry that was acknowledged must be there afterwards."""
+    traffic, lost = under_traffic(event, demo, door, sightings)
+    assert lost == 0
     assert traffic.wrong == {}

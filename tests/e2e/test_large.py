@@ -6,17 +6,14 @@ What was acknowledged is read again to the last byte, by a Pod beside the cluste
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hazelcast_sidecar.names import PREFIX
-from tests.e2e.conftest import first_pod, namespace
 from tests.e2e.endings import SIGKILL, Endings
-from tests.e2e.http_client import Entrance, api_proxy, front_door
+from tests.e2e.loaded_cluster import VALUE_BYTES, Cluster, loaded_cluster
 from tests.e2e.replicas import (
     DEMO_PODS,
     REPLICAS,
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
-VALUE_BYTES = 100 * 1024
 LARGE = 2**30 // VALUE_BYTES
 """So many entries are a gigabyte, beside as much of backups."""
 
@@ -45,53 +41,14 @@ MEMBERS = {
     "memory-request": "2Gi",
     "shutdown-timeout": "60s",
 }
-LOADER = (Path(__file__).parent / "loader.py").read_text()
-
-
-class Cluster(NamedTuple):
-    """The demo with members of some size, in a namespace of its own."""
-
-    kubectl: Kubectl
-    door: Entrance
-    entries: int = 0
-    """Of VALUE_BYTES each, beside those of the traffic."""
-
-    def load(self, what: str) -> dict[str, Any]:
-        """Have the loader `fill` the map, or `check` it; its answer."""
-        sizes = (str(self.entries), str(VALUE_BYTES))
-        command = ("python", "-c", LOADER, "hazelcast-demo:5701", what, *sizes)
-        shown = self.kubectl("exec", "loader", "--", *command, seconds=300)
-        answer: dict[str, Any] = json.loads(shown.splitlines()[-1])
-        return answer
 
 
 @pytest.fixture(scope="module")
 def cluster_of_three(webhook: Kubectl, demo_manifests: list[dict[str, Any]]) -> Iterator[Cluster]:
     """It has no entries yet."""
     assert webhook
-    with namespace("hazelcast-large") as kubectl, api_proxy(kubectl) as api:
-        documents = [copy.deepcopy(d) for d in demo_manifests if d["kind"] != "Namespace"]
-        for document in documents:
-            document["metadata"]["namespace"] = kubectl.namespace
-            if document["kind"] == "Deployment":
-                document["spec"]["replicas"] = REPLICAS
-                given = {f"{PREFIX}{key}": text for key, text in MEMBERS.items()}
-                document["spec"]["template"]["metadata"]["annotations"] |= given
-        kubectl.apply(*documents, loader(demo_manifests, kubectl.namespace))
-        settle(kubectl)
-        yield Cluster(kubectl, front_door(kubectl, "demo", api))
-
-
-def loader(manifests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
-    """A Pod with the demo's Python and its client, which waits for commands."""
-    pod = first_pod(manifests)
-    pod["metadata"] = {"name": "loader", "namespace": namespace}
-    (container,) = pod["spec"]["containers"]
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        del container[probe]
-    container["command"] = ["sleep", "infinity"]
-    pod["spec"]["terminationGracePeriodSeconds"] = 1
-    return pod
+    with loaded_cluster(demo_manifests, "hazelcast-large", REPLICAS, MEMBERS) as cluster:
+        yield cluster
 
 
 def kept_through(event: Callable[[Kubectl], None], cluster: Cluster, sightings: Sightings) -> Endings:
