@@ -33,7 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     parser.add_argument("--pre", action="store_true", help="run the preflight checks, before an installation")
     add_cluster(parser)
-    add_namespace(parser, "namespace of the dry run of an injection")
+    add_namespace(
+        parser, "namespace of the dry run of an injection, and of the groups if you may not read all"
+    )
     parser.add_argument(
         "--injector-namespace",
         default="",
