@@ -21,8 +21,8 @@ from hazelcast_sidecar.checks import (
     registration,
     serving_certificate,
 )
+from hazelcast_sidecar.checks.api_reads import attempt
 from hazelcast_sidecar.checks.collector import Reader
-from hazelcast_sidecar.checks.reading import attempt
 from hazelcast_sidecar.checks.results import CheckResult, State, Unread
 from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, findings
 from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Snapshot

@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hazelcast_sidecar.checks import dry_run
+from hazelcast_sidecar.checks.api_reads import all_objects, attempt, each_object, one_object
 from hazelcast_sidecar.checks.group_collector import GroupCollector
 from hazelcast_sidecar.checks.preflight import PARTS
 from hazelcast_sidecar.checks.rbac import rights_of
-from hazelcast_sidecar.checks.reading import all_objects, attempt, each_object, one_object
 from hazelcast_sidecar.checks.registration import client_of
 from hazelcast_sidecar.checks.results import Unread
 from hazelcast_sidecar.checks.selected import selected

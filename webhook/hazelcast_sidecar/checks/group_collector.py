@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from hazelcast_sidecar.checks.api_reads import all_objects, attempt, converted, each_object
 from hazelcast_sidecar.checks.group_health import groups_of, needed, unmet
-from hazelcast_sidecar.checks.reading import all_objects, attempt, converted, each_object
 from hazelcast_sidecar.checks.results import Unread
 from hazelcast_sidecar.checks.snapshot import ObjectName, PodWithoutMember
 from hazelcast_sidecar.checks.workloads import ROLLING, rolling_workloads
