@@ -25,7 +25,7 @@ test: .venv/.dev ## Run the tests, side by side: core, server, real members, a r
 	$(BIN)/pytest $(or $(ARGS),-n 4)
 
 quick: .venv/.dev ## Run the tests of the inner loop in seconds: unit, golden and command line
-	$(BIN)/pytest -n 2 --hypothesis-profile=quick tests/unit tests/golden tests/cli $(ARGS)
+	$(BIN)/pytest -n 2 -m "not slow and not heavy" --hypothesis-profile=quick tests/unit tests/golden tests/cli $(ARGS)
 
 fuzz: .venv/.fuzz ## Feed the reviews mutated bodies for FUZZ_SECONDS (60); what fails is kept in build/fuzz
 	@mkdir -p build/fuzz/corpus

@@ -132,6 +132,7 @@ def test_a_difference_of_a_file_without_a_final_line_break_is_a_patch(
     assert "initContainers" in patched
 
 
+@pytest.mark.heavy
 def test_many_keys_of_which_one_stands_twice_are_read_at_once(tmp_path: Path) -> None:
     def seconds(count: int) -> float:
         keys = ",".join(f'"k{number}":1' for number in range(count))

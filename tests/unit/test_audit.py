@@ -209,6 +209,7 @@ async def test_pods_come_and_go() -> None:
     assert await index.drifted(today, faults()) == []
 
 
+@pytest.mark.heavy
 async def test_a_pod_that_changes_again_and_again_leaves_nothing() -> None:
     """A replica that does not lead never looks, so what is shared must not wait for that."""
     index = DriftIndex()
@@ -245,6 +246,7 @@ async def test_only_what_matters_counts_as_a_change() -> None:
     assert index.changed.is_set()
 
 
+@pytest.mark.heavy
 async def test_thousands_of_pods_of_many_workloads_take_little_room() -> None:
     template = injected("0", java_opts="-Dx=" + "y" * 1000)
     encoded = msgspec.json.encode(template)

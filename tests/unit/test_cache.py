@@ -4,6 +4,7 @@ import json
 import sys
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,7 @@ def test_what_is_used_outlasts_what_is_not() -> None:
     assert cache.get("0") is None
 
 
+@pytest.mark.heavy
 def test_many_sets_of_annotations_do_not_flush_those_of_others() -> None:
     """A tenant can have as many as it likes; each used to empty the cache of all when it was full."""
     reviewer, names = Reviewer(), ["theirs", *(f"group-{number}" for number in range(1100))]
@@ -87,6 +89,7 @@ def test_large_annotations_are_read_each_time_and_not_kept() -> None:
     assert parse(large, defaults) is not parse(large, defaults)
 
 
+@pytest.mark.heavy
 def test_pods_whose_containers_set_our_variables_leave_little() -> None:
     """Forty of them left 400 MiB of keys."""
     reviewer = Reviewer()

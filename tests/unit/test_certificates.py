@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import runpy
 import socket
 import ssl
 import subprocess
@@ -189,13 +190,9 @@ def test_a_key_is_never_shown(leaf: KeyPair) -> None:
 MAKE = Path(__file__).resolve().parents[2] / "certs" / "make.py"
 
 
-def make(folder: Path, *options: str) -> str:
-    command = [sys.executable, str(MAKE), "--into", str(folder), *options]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 def test_the_command_makes_files_that_the_service_needs(tmp_path: Path) -> None:
-    shown = make(tmp_path / "tls")
+    command = [sys.executable, str(MAKE), "--into", str(tmp_path / "tls")]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     files = {file.name: file for file in (tmp_path / "tls").iterdir()}
     assert set(files) == {"ca.crt", "tls.crt", "tls.key"}
     assert files["tls.key"].stat().st_mode & 0o777 == 0o600
@@ -206,7 +203,15 @@ def test_the_command_makes_files_that_the_service_needs(tmp_path: Path) -> None:
     assert f"{validity(pair.certificate).ends:%Y-%m-%d}" in shown
 
 
-def test_the_command_leaves_good_files_alone_and_replaces_bad_ones(tmp_path: Path) -> None:
+def test_the_command_leaves_good_files_alone_and_replaces_bad_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = runpy.run_path(str(MAKE))["main"]
+
+    def make(folder: Path, *options: str) -> str:
+        assert main(["--into", str(folder), *options]) == 0
+        return capsys.readouterr().out
+
     make(tmp_path, "--keep-ca-key")
     first = (tmp_path / "tls.crt").read_bytes()
     assert (tmp_path / "ca.key").stat().st_mode & 0o777 == 0o600

@@ -135,7 +135,12 @@ class Telling:
         self.server = Server()
         self.logged: list[str] = []
         self.metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
-        self.recorder = Recorder(cast("Api", self.server), self.metrics, self._log, lambda: self.now)
+        self.recorder = Recorder(
+            cast("Api", self.server), self.metrics, self._log, lambda: self.now, self._seconds
+        )
+
+    def _seconds(self) -> float:
+        return (self.now - NOW).total_seconds()
 
     def _log(self, message: str, **_: object) -> None:
         self.logged.append(message)

@@ -68,6 +68,7 @@ def _said(reviewed: Reviewed) -> list[str]:
     return [*decision.warnings]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("shape", TIMED, ids=lambda shape: shape.what)
 @pytest.mark.usefixtures("no_garbage_collection")

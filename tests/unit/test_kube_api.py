@@ -169,6 +169,7 @@ async def test_a_line_that_is_garbage_is_passed_over(connect: Connect) -> None:
     assert unread == ["", "ns/b", ""]
 
 
+@pytest.mark.heavy
 async def test_pages_fit_what_they_contain(connect: Connect) -> None:
     """The first is small; then as many as make half of what may be read at once, but no more than 500."""
     small, large = (

@@ -26,6 +26,8 @@ BETTER = {
 }
 """Words and what to write instead; see docs/glossary.md for the terms."""
 
+_ANY = re.compile(rf"(?i)\b(?:{'|'.join(BETTER)})\b")
+
 FRAGMENTS = re.compile(
     r"(?:An?|The|All|Any|Each|Every|It|Its|No|None|Nothing|Of|One|Some|Something|Those|What|When|Where|Whether|Which"
     r"|Who|Whom|Why|How|Until)\b"
@@ -33,7 +35,9 @@ FRAGMENTS = re.compile(
 
 
 def words_of(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the comments and strings of a module, with their first lines."""
+    """Yield the comments and strings of a module, with their first lines, if any has such a word."""
+    if not _ANY.search(source):
+        return
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type in (tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", -1)):
             yield token.start[0], token.string
@@ -79,4 +83,5 @@ def test_a_functions_docstring_begins_with_a_verb(path: Path) -> None:
 def test_words_with_better_ones_are_found() -> None:
     text = "somebody is no User,\nit is no longer there; whatever stands, he told him anew to mend it"
     assert len(list(worse_words(text))) == 9
+    assert list(words_of("a = 1\n\nb = 'him'  # anew")) == [(3, "'him'"), (3, "# anew")]
     assert not list(worse_words("there is no Pod; it understands, amends and recommends the shelter"))

@@ -183,6 +183,7 @@ def test_a_patch_for_very_many_containers_is_not_kept() -> None:
     assert len(reviewer._kept) == 1  # noqa: SLF001
 
 
+@pytest.mark.heavy
 def test_a_patch_that_was_pushed_out_is_made_again() -> None:
     reviewer = Reviewer()
     first = inject(pod(ours(group="g0")), reviewer)

@@ -110,6 +110,7 @@ def test_a_leaf_that_is_no_good_is_replaced(broken: str) -> None:
     assert mended.authority == made.authority
 
 
+@pytest.mark.heavy
 def test_a_leaf_that_falls_due_with_its_authority_waits_for_the_overlap() -> None:
     short = Policy(NAMES, timedelta(seconds=30), timedelta(seconds=60), timedelta(seconds=5))
     now, certificates, steps = NOW, NOTHING, []
@@ -201,6 +202,7 @@ def test_a_clock_that_jumps_for_less_than_an_overlap_takes_no_trust_away(jump: s
     assert is_served(back, back.bundle, NOW + timedelta(minutes=1))
 
 
+@pytest.mark.heavy
 def test_a_clock_that_jumps_to_and_fro_does_not_pile_up_authorities() -> None:
     found, most = plan(NOTHING, POLICY, NOW), 0
     for number in range(20):

@@ -18,6 +18,8 @@ import pytest
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from tests.bench.reviews import WORKLOAD, recorded
 
+pytestmark = pytest.mark.heavy
+
 ROUNDS, MOST_ROUNDS = 10, 800
 CALLS = 50
 NEW_WORKLOAD_LIMIT = 1.6

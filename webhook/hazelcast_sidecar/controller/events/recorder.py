@@ -4,6 +4,7 @@ A dry run creates no Pods, so it never causes an Event.
 """
 
 import asyncio
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -56,11 +57,12 @@ class Recorder:
         metrics: ControllerMetrics,
         log: LogLine,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api, self._metrics, self._log, self._clock = api, metrics, log, clock
         self._faults = Faults(metrics, log)
         self.subjects = TopOwners(api)
-        self._bucket = TokenBucket(_BURST, _PER_SECOND)
+        self._bucket = TokenBucket(_BURST, _PER_SECOND, monotonic)
         self._pending: dict[EventNotice, int] = {}
         self._waiting: Counter[str] = Counter()
         """The number of waiting notices of each namespace."""
