@@ -33,6 +33,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.harness.kept_connections import KeptConnections
 from tests.harness.locks import locked
 from tests.harness.ports import free_ports
 
@@ -285,6 +286,7 @@ class ControlPlane:
         self.etcd_log = self._folder / "etcd.log"
         self.apiserver_log = self._folder / "kube-apiserver.log"
         self.audit_log = self._folder / "audit.log"
+        self._connections = KeptConnections(lambda: self._connect(timeout=60))
 
     def __enter__(self) -> Self:
         self.start()
@@ -325,6 +327,7 @@ class ControlPlane:
 
     def stop_apiserver(self) -> None:
         """Take the API server away; etcd keeps what is stored."""
+        self._connections.close()
         self._running.pop().stop()
 
     def stop_etcd(self) -> None:
@@ -369,6 +372,7 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Stop what runs and remove the folder; a second call finds nothing to do."""
+        self._connections.close()
         self._stop_programs()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -381,13 +385,14 @@ class ControlPlane:
         self, method: str, path: str, body: object = None, content_type: str = "application/json"
     ) -> Answer:
         """Make one request as the administrator; unlike kubectl, the answer keeps its status code."""
-        context = ssl.create_default_context(cafile=self.ca_file)
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=60)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type}
-        with contextlib.closing(connection):
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
-            response = connection.getresponse()
-            return Answer(response.status, json.loads(response.read()))
+        written = None if body is None else json.dumps(body)
+        status, text = self._connections.request(method, path, written, headers)
+        return Answer(status, json.loads(text))
+
+    def _connect(self, timeout: float) -> http.client.HTTPSConnection:
+        context = ssl.create_default_context(cafile=self.ca_file)
+        return http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=timeout)
 
     @property
     def kubectl_program(self) -> Path:
@@ -481,9 +486,7 @@ class ControlPlane:
     def _is_ready(self) -> bool:
         """Tell whether /readyz says ok; before that there may be no port, no certificate, no access."""
         try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-            connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=context, timeout=5)
-            with contextlib.closing(connection):
+            with contextlib.closing(self._connect(timeout=5)) as connection:
                 connection.request("GET", "/readyz", headers={"Authorization": f"Bearer {self.token}"})
                 return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
