@@ -21,6 +21,7 @@ from hazelcast_sidecar.controller.lifecycle import ControllerSettings
 from hazelcast_sidecar.controller.reconcile import leftovers
 from hazelcast_sidecar.runtime.address import Address
 from tests.apiserver import controller as fixtures
+from tests.apiserver import shared_controller
 from tests.apiserver.controller import (
     APPEAR_SECONDS,
     DENIAL,
@@ -63,7 +64,7 @@ from tests.harness.ports import free_ports
 pytestmark = pytest.mark.apiserver
 
 shipped = fixtures.shipped
-free_lease, controller, namespace = fixtures.free_lease, fixtures.controller, fixtures.namespace
+sharing, controller, namespace = shared_controller.sharing, shared_controller.controller, fixtures.namespace
 
 ALL = dict.fromkeys(ON_REQUEST.values(), True)
 PLAIN = {"containers": [{"name": "app", "image": "shop:1"}]}
@@ -384,9 +385,11 @@ async def test_objects_of_groups_without_pods_go_after_a_while(
     cluster: ControlPlane,
     namespace: str,
     shipped: Account,
+    sharing: shared_controller.Sharing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An owner that a Pod named may live for ever, whose Pods would never be of the group."""
+    sharing.stop()
     monkeypatch.setattr(leftovers, "EMPTY_SECONDS", 3.0)
     monkeypatch.setattr(leftovers, "LOOK_SECONDS", 0.5)
 

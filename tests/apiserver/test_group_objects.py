@@ -8,6 +8,7 @@ import jsonpatch
 import pytest
 
 from tests.apiserver import controller as fixtures
+from tests.apiserver import shared_controller
 from tests.apiserver.conftest import WebhookServer, create_namespace
 from tests.apiserver.controller import (
     APPEAR_SECONDS,
@@ -45,7 +46,7 @@ from tests.harness.control_plane import ControlPlane
 pytestmark = pytest.mark.apiserver
 
 shipped = fixtures.shipped
-free_lease, controller, namespace = fixtures.free_lease, fixtures.controller, fixtures.namespace
+sharing, controller, namespace = shared_controller.sharing, shared_controller.controller, fixtures.namespace
 
 # What it reads every few seconds, whatever happens: its Lease, and the webhook's certificates.
 LOOKED_AT = ("leases", "secrets", "mutatingwebhookconfigurations")

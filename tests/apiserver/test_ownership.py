@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.apiserver import controller as fixtures
+from tests.apiserver import shared_controller
 from tests.apiserver.controller import (
     APPEAR_SECONDS,
     FOLDERS,
@@ -38,7 +39,7 @@ from tests.harness.control_plane import ControlPlane
 pytestmark = pytest.mark.apiserver
 
 shipped = fixtures.shipped
-free_lease, controller, namespace = fixtures.free_lease, fixtures.controller, fixtures.namespace
+sharing, controller, namespace = shared_controller.sharing, shared_controller.controller, fixtures.namespace
 
 
 @pytest.mark.usefixtures("controller")
