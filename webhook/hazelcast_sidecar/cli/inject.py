@@ -4,7 +4,8 @@ import argparse
 
 from hazelcast_sidecar.cli.options import add_namespace, add_settings
 from hazelcast_sidecar.cli.rewrite import add_rewriting, rewrite
-from hazelcast_sidecar.injection.manifests import Placed, Result, Written
+from hazelcast_sidecar.injection.manifests import Placed, Result
+from hazelcast_sidecar.injection.record import Written
 from hazelcast_sidecar.injection.reinjection import renew
 from hazelcast_sidecar.runtime.settings_file import SettingsFile
 from hazelcast_sidecar.spec.annotations import DefaultSpecs

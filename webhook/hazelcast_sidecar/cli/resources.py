@@ -22,7 +22,6 @@ from hazelcast_sidecar.group_objects.desired_objects import (
 from hazelcast_sidecar.injection.bystanders import remark
 from hazelcast_sidecar.injection.manifests import Object, Placed, is_known, status_in, unexpected
 from hazelcast_sidecar.injection.reinjection import renew
-from hazelcast_sidecar.manifest_text.patching import patched
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import GROUP, INJECT, PREFIX
 from hazelcast_sidecar.runtime.settings_file import SettingsFile
@@ -104,7 +103,7 @@ def _injected(
     """
     try:
         result = renew(obj, defaults, run_as_user)
-        return result.problems, status_in(patched(obj, result.operations))
+        return result.problems, status_in(result.of(obj))
     except Exception as error:  # noqa: BLE001 - see above
         return [unexpected(error)], None
 

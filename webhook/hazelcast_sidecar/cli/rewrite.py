@@ -14,11 +14,13 @@ from hazelcast_sidecar.cli.output import complain, objects, plain, print_table, 
 from hazelcast_sidecar.cli.writing import Rewritten, UnwritableError, write_all
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.injection.bystanders import remark
-from hazelcast_sidecar.injection.manifests import Placed, Result, Written, is_known, objects_in, unexpected
+from hazelcast_sidecar.injection.manifests import Placed, Result, is_known, objects_in, unexpected
 from hazelcast_sidecar.injection.pod_decision import SENTENCES, Reason
+from hazelcast_sidecar.injection.record import Written
 from hazelcast_sidecar.manifest_text.document import Change, Document, parts
 from hazelcast_sidecar.manifest_text.events import BYTE_ORDER_MARK
 from hazelcast_sidecar.manifest_text.failures import UneditableError, UnreadableError
+from hazelcast_sidecar.manifest_text.turns import changed_in_turn
 
 Rewrite = Callable[[Placed, Written], Result]
 
@@ -116,6 +118,7 @@ class _Rewriting:
 
     def _document(self, source: InputFile, document: Document) -> tuple[str, str, Any]:
         """Rewrite a document: its text for the file, its text for a pipe, and its content for a pipe."""
+        undoing: list[Change] = []
         changes: list[Change] = []
         results: dict[str, tuple[Found, Result]] = {}
         refused: list[str] = []
@@ -127,9 +130,13 @@ class _Rewriting:
                 continue
             result = self._result(found)
             results[placed.path] = found, result
-            if result.operations and not result.problems:
+            if result.problems:
+                continue
+            if result.undoing:
+                undoing.append(Change(placed.path, result.undoing))
+            if result.operations:
                 changes.append(Change(placed.path, result.operations))
-        changed = document.changed(changes) if changes else None
+        changed = changed_in_turn(document, undoing, changes) if undoing or changes else None
         for path, (found, result) in results.items():
             problems = [str(problem) for problem in result.problems]
             if changed and path in changed.refused:
@@ -163,9 +170,9 @@ class _Rewriting:
             raise
         except Exception as error:  # noqa: BLE001 - any failure is this object's alone
             return Result(Reason.INVALID, problems=[unexpected(error)])
-        if result.operations and (key := document.repeated_key(placed.path)) is not None:
+        if result.changes and (key := document.repeated_key(placed.path)) is not None:
             sentence = "is twice in one mapping, and kubectl takes the last; remove one of them"
-            return result._replace(operations=(), problems=[Problem(key, sentence)])
+            return result._replace(operations=(), undoing=(), problems=[Problem(key, sentence)])
         return result
 
     def _report(self, found: Found, result: Result, problems: list[str]) -> None:
@@ -173,7 +180,7 @@ class _Rewriting:
             complain(f"{found.where}: {sentence}")
         if problems:
             self._reading.failed = True
-        done = str(result.reason) if result.operations else _UNCHANGED
+        done = str(result.reason) if result.changes else _UNCHANGED
         self._counts[_REFUSED if problems else done] += 1
         if problems and not result.problems:
             self.rows.append((plain(found.placed.name), _REFUSED, problems[0]))

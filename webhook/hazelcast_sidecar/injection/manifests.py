@@ -4,17 +4,18 @@ The decisions and the operations are the webhook's own; here they apply to a wor
 instead of to each Pod that is created from it.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from hazelcast_sidecar.errors import Problem, in_short
 from hazelcast_sidecar.injection import patch, pod_decision, workload_decision
+from hazelcast_sidecar.injection.patch import Record
 from hazelcast_sidecar.injection.pod_decision import Decision, Deny, Inject, Reason, Restore, Skip
+from hazelcast_sidecar.injection.record import LABEL, Written, record_of
 from hazelcast_sidecar.injection.workload_decision import Copy
-from hazelcast_sidecar.manifest_text.patching import Operation
+from hazelcast_sidecar.manifest_text.patching import Operation, patched
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.status import Status
@@ -59,15 +60,23 @@ class Result(NamedTuple):
     reason: Reason
     operations: Sequence[Operation] = ()
     """From the object's root."""
+    undoing: Sequence[Operation] = ()
+    """What is to be done before them, as a change of its own."""
     warnings: Sequence[str] = ()
     outcome: str = ""
     """What a workload's Pods will have."""
     problems: Sequence[Problem] = ()
     injection: Inject | None = None
 
+    @property
+    def changes(self) -> bool:
+        """Tell whether the object changes."""
+        return bool(self.operations or self.undoing)
 
-Written = Callable[[Sequence[str]], str | None]
-"""Returns how the value at a path of an object is written; None if that is unknown."""
+    def of(self, obj: Object) -> Object:
+        """Return what an object becomes."""
+        after: Object = patched(obj, [*self.undoing, *self.operations])
+        return after
 
 
 def placed(document: Any) -> Iterator[Placed]:  # noqa: ANN401 - any document
@@ -151,10 +160,13 @@ def inject(
     kind = kind_of(obj)
     try:
         if kind is None:
-            was = _written_over(obj, written)
-            return _inject_pod(msgspec.convert(as_stored(obj), Pod), "", defaults, run_as_user, was)
-        was = _written_over(part(obj, kind.template), lambda steps: written([*kind.template, *steps]))
-        return _inject_workload(kind, msgspec.convert(as_stored(obj), Workload), defaults, run_as_user, was)
+            pod = msgspec.convert(as_stored(obj), Pod)
+            return _inject_pod(pod, "", defaults, run_as_user, record_of(obj, written))
+        workload = msgspec.convert(as_stored(obj), Workload)
+        record = record_of(
+            part(obj, kind.template), lambda steps: written([*kind.template, *steps])
+        )
+        return _inject_workload(kind, workload, defaults, run_as_user, record)
     except msgspec.ValidationError as error:
         return Result(Reason.INVALID, problems=[malformed(error)])
 
@@ -172,19 +184,19 @@ def unexpected(error: Exception) -> Problem:
 
 
 def _inject_pod(
-    pod: Pod, path: str, defaults: Defaults, run_as_user: int | None, was: Mapping[str, str]
+    pod: Pod, path: str, defaults: Defaults, run_as_user: int | None, record: Record
 ) -> Result:
-    return _result(pod, pod_decision.decide(pod, "CREATE", defaults), path, run_as_user, was)
+    return _result(pod, pod_decision.decide(pod, "CREATE", defaults), path, run_as_user, record)
 
 
 def _result(
-    pod: Pod, decision: Decision, path: str, run_as_user: int | None, was: Mapping[str, str]
+    pod: Pod, decision: Decision, path: str, run_as_user: int | None, record: Record
 ) -> Result:
     """Return what a decision about a Pod makes of the object that it is in, at this path."""
     match decision:
         case Inject():
-            operations = patch.operations(decision, patch.shape_of(pod), run_as_user, was=was)
-            if (label := patch.pointer(*_LABEL)) in was:  # it is the group's, and stays as it was written
+            operations = patch.operations(decision, patch.shape_of(pod), run_as_user, record=record)
+            if (label := patch.pointer(*LABEL)) in record.own_text:  # it is the group's, and stays as it was written
                 operations = [each for each in operations if each["path"] != label]
             return Result(decision.reason, under(path, operations), decision.warnings, injection=decision)
         case Restore(reason=reason, warnings=warnings):
@@ -201,7 +213,7 @@ def _inject_workload(
     workload: Workload,
     defaults: Defaults,
     run_as_user: int | None,
-    was: Mapping[str, str],
+    record: Record,
 ) -> Result:
     decided, of_pods = workload_decision.decide_with_pods(kind, workload, None, defaults)
     if isinstance(decided, Deny):
@@ -212,66 +224,13 @@ def _inject_workload(
         copied = patch.copy_operations(kind, workload, decided.copying)
     result = Result(decided.reason)
     if of_pods is not None:
-        result = _result(of_pods.pod, of_pods.decision, path, run_as_user, was)
+        result = _result(of_pods.pod, of_pods.decision, path, run_as_user, record)
     elif template is not None:  # which may ask by itself
         pod = as_pod(kind, workload, template, template.annotations)
-        result = _inject_pod(pod, path, defaults, run_as_user, was)
+        result = _inject_pod(pod, path, defaults, run_as_user, record)
     return result._replace(
         operations=[*copied, *result.operations], warnings=decided.warnings, outcome=decided.outcome
     )
-
-
-PROPERTIES = r"(?:[&!][^\s,\[\]{}]*(?:[ \t]+|\Z))*"
-"""Anchors and tags before a value, as a regular expression."""
-
-_EMPTY = re.compile(rf"{PROPERTIES}(?:\[[ \t\r\n]*\]|\{{[ \t\r\n]*\}}|~|null|Null|NULL|)")
-_GRACE = ("spec", "terminationGracePeriodSeconds")
-_LABEL = ("metadata", "labels", GROUP)
-
-
-def _written_over(pod: Object, written: Written) -> dict[str, str]:
-    """Return how overwritten parts of a Pod or its template are written, by JSON pointer.
-
-    These are empty values, a grace period that is not simply a number, and a label of its own.
-    """
-    found = {}
-    containers = part(pod, ("spec",)).get("containers")
-    in_containers = range(len(containers)) if isinstance(containers, list) else ()
-    for steps in (*_PLACES, *(("spec", "containers", str(index), "env") for index in in_containers)):
-        value = _value_at(pod, steps)
-        if value is None or value in ([], {}):
-            text = written(steps)
-            usual = "" if value is None else msgspec.json.encode(value).decode()
-            found[patch.pointer(*steps)] = text if text is not None and _EMPTY.fullmatch(text) else usual
-    grace = _value_at(pod, _GRACE)
-    if isinstance(grace, int) and (text := written(_GRACE)) not in (None, str(grace)):
-        found[patch.pointer(*_GRACE)] = str(text)
-    if isinstance(label := _value_at(pod, _LABEL), str):
-        found[patch.pointer(*_LABEL)] = label
-    return found
-
-
-_PLACES = (
-    ("metadata",),
-    ("metadata", "annotations"),
-    ("metadata", "labels"),
-    ("spec", "initContainers"),
-    ("spec", "containers"),
-    ("spec", "volumes"),
-    _GRACE,
-)
-_NOTHING = object()
-
-
-def _value_at(obj: Any, steps: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
-    for step in steps:
-        if isinstance(obj, list) and step.isdigit():
-            obj = obj[int(step)]
-        elif isinstance(obj, Mapping) and step in obj:
-            obj = obj[step]
-        else:
-            return _NOTHING
-    return obj
 
 
 def under(path: str, operations: Iterable[Operation]) -> list[Operation]:
@@ -279,11 +238,15 @@ def under(path: str, operations: Iterable[Operation]) -> list[Operation]:
     return [{**operation, "path": path + operation["path"]} for operation in operations]
 
 
+def pod_in(obj: Object) -> Object:
+    """Return a Pod itself, and of a workload the Pod template; empty if there is none."""
+    kind = kind_of(obj)
+    return obj if kind is None else part(obj, kind.template)
+
+
 def status_in(obj: Object) -> Status | None:
     """Return the status annotation of a Pod or a workload's Pod template; None if it has none."""
-    kind = kind_of(obj)
-    pod = obj if kind is None else part(obj, kind.template)
-    text = annotations_of(pod).get(STATUS)
+    text = annotations_of(pod_in(obj)).get(STATUS)
     try:
         return status.decode(text) if isinstance(text, str) else None
     except UndecodableError:

@@ -44,6 +44,15 @@ class Shape(NamedTuple):
     """One for each of spec.containers; None if that is absent."""
 
 
+class Record(NamedTuple):
+    """What injection writes over in a Pod of a manifest, or in a Pod template."""
+
+    own_text: Mapping[str, str]
+    """How it is written, by JSON pointer: empty values, a grace period, a label of its own."""
+    own_env: tuple[str, ...]
+    """The application's variables that its containers set themselves, as container/NAME."""
+
+
 def shape_of(pod: Pod) -> Shape:
     """Return the shape of a Pod."""
     spec = pod.spec
@@ -69,7 +78,7 @@ def _env_shape(container: Container) -> EnvShape:
 
 
 def operations(
-    decision: Inject, shape: Shape, run_as_user: int | None, *, was: Mapping[str, str] | None = None
+    decision: Inject, shape: Shape, run_as_user: int | None, *, record: Record | None = None
 ) -> list[Operation]:
     """Return the operations that inject a member into every Pod of that shape.
 
@@ -80,12 +89,11 @@ def operations(
         decision: the injection.
         shape: of the Pod.
         run_as_user: as the settings have it.
-        was: for manifests, overwritten values as they are written, by JSON pointer; then the status also
-            records what was there before, for `uninjection`.
+        record: for manifests, what the status also records of what was there before, for `uninjection`.
     """
     spec, group = decision.spec, decision.group
     return [
-        *_record(decision, shape, run_as_user, was),
+        *_metadata(decision, shape, run_as_user, record),
         *_environment(spec, shape.env or ()),
         _member(spec, group, shape, run_as_user),
         *_appended("/spec/volumes", member.volumes(spec, group), absent=shape.volumes_absent),
@@ -93,14 +101,14 @@ def operations(
     ]
 
 
-def _record(
-    decision: Inject, shape: Shape, run_as_user: int | None, was: Mapping[str, str] | None
+def _metadata(
+    decision: Inject, shape: Shape, run_as_user: int | None, record: Record | None
 ) -> list[Operation]:
     """Return the operations for the label that the headless Service selects, and the status annotation."""
     group = decision.group
     status = status_of(decision, fingerprint_of(decision.spec, run_as_user))
-    if was is not None:
-        status = _with_what_was_there(status, decision.spec, shape, was)
+    if record is not None:
+        status = _recorded(status, decision.spec, shape, record)
     label = _label(group, absent=shape.labels_absent)
     return [_add(pointer("metadata", "annotations", STATUS), encode(status)), label]
 
@@ -136,12 +144,12 @@ def status_of(decision: Inject, fingerprint: str) -> Status:
     )
 
 
-def _with_what_was_there(status: Status, spec: SidecarSpec, shape: Shape, was: Mapping[str, str]) -> Status:
+def _recorded(status: Status, spec: SidecarSpec, shape: Shape, record: Record) -> Status:
     return msgspec.structs.replace(
         status,
         manifest=True,
-        own_text=tuple(was.items()),
-        own_env=tuple(f"{index}/{name}" for index, env in enumerate(shape.env or ()) for name in env.names),
+        own_text=tuple(record.own_text.items()),
+        own_env=record.own_env,
         own_grace=msgspec.UNSET if _raised_grace(spec, shape) is None else shape.grace_seconds,
     )
 

@@ -5,19 +5,19 @@ is.
 """
 
 from hazelcast_sidecar.errors import Problem
-from hazelcast_sidecar.injection.manifests import Object, Result, Written, inject, kind_of, status_in
+from hazelcast_sidecar.injection.manifests import Object, Result, inject, kind_of, pod_in, status_in
 from hazelcast_sidecar.injection.patch import pointer
 from hazelcast_sidecar.injection.pod_decision import Reason
+from hazelcast_sidecar.injection.record import Written, texts
 from hazelcast_sidecar.injection.uninjection import uninject
-from hazelcast_sidecar.manifest_text.patching import patched, same
+from hazelcast_sidecar.manifest_text.patching import same
 from hazelcast_sidecar.names import GROUP
 from hazelcast_sidecar.spec.annotations import Defaults
 
 
 def before_injection(obj: Object) -> Object:
     """Return an object as it was before it was injected, as far as its status annotation says."""
-    before: Object = patched(obj, uninject(obj).operations)
-    return before
+    return uninject(obj).of(obj)
 
 
 def renew(
@@ -39,17 +39,17 @@ def renew(
         return undone
     kind = kind_of(obj)
     depth = 0 if kind is None else len(kind.template)
-    was = dict(status.own_text)
-    before = patched(obj, undone.operations)
+    before = undone.of(obj)
+    was = texts(status, pod_in(before))
     result = _bounded(
         before, inject(before, defaults, run_as_user, lambda steps: was.get(pointer(*steps[depth:])))
     )
     if result.problems:
         return result
-    operations = [*undone.operations, *result.operations]
-    if result.injection is not None and same(patched(obj, operations), obj):
+    result = result._replace(undoing=undone.operations)
+    if result.injection is not None and same(result.of(obj), obj):
         return Result(Reason.ALREADY_INJECTED, injection=result.injection)
-    return result._replace(operations=operations)
+    return result
 
 
 _EACH_JOB = (

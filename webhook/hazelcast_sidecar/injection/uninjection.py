@@ -4,14 +4,12 @@ The status annotation says what was done. Injection creates missing lists and ma
 when they are empty again.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from hazelcast_sidecar.injection.manifests import (
-    PROPERTIES,
     Object,
     Result,
     annotations_of,
@@ -27,6 +25,7 @@ from hazelcast_sidecar.injection.member import application_env, env_vars
 from hazelcast_sidecar.injection.patch import APPLICATION_VARIABLES, pointer
 from hazelcast_sidecar.injection.pod_decision import Reason
 from hazelcast_sidecar.injection.propagation import copied_before
+from hazelcast_sidecar.injection.record import own_variables, restored, texts
 from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.status import Status
@@ -78,12 +77,12 @@ def _untold(pod: Object) -> Iterator[str]:
 def _from_pod(pod: Object, copied: Mapping[str, str], status: Status | None) -> Iterator[Operation]:
     """Yield operations on a Pod or a Pod template; the last elements of lists first, so that indexes hold."""
     annotations = annotations_of(pod)
-    was = dict(status.own_text) if status is not None else {}
+    was = texts(status, pod)
     copies = {key for key, value in copied.items() if annotations.get(key) == value}
     if status is not None:
         spec = part(pod, ("spec",))
         if status.reversible:
-            yield from _environment(spec, status, was)
+            yield from _environment(spec, status, own_variables(status, pod), was)
         for key in ("initContainers", "containers"):
             yield from _without_named(f"/spec/{key}", spec.get(key), {CONTAINER}, was)
         yield from _without_named("/spec/volumes", spec.get("volumes"), {CONFIG_VOLUME, TMP_VOLUME}, was)
@@ -107,13 +106,15 @@ def _metadata(
         and not kept
         and all(key in gone and gone[key] >= set(value or ()) for key, value in metadata.items())
     ):
-        yield _restored("/metadata", was)
+        yield restored("/metadata", was)
         return
     yield from _without("/metadata/labels", labels, added, was)
     yield from _without("/metadata/annotations", annotations, copies, was)
 
 
-def _environment(spec: Object, status: Status, was: Mapping[str, str]) -> Iterator[Operation]:
+def _environment(
+    spec: Object, status: Status, own: Collection[tuple[int, str]], was: Mapping[str, str]
+) -> Iterator[Operation]:
     ours = {variable["name"]: variable for variable in env_vars(application_env(status.port, status.cluster))}
     for index, container in enumerate(spec.get("containers") or ()):
         env = container.get("env") or []
@@ -121,7 +122,7 @@ def _environment(spec: Object, status: Status, was: Mapping[str, str]) -> Iterat
             position
             for position, variable in enumerate(env)
             if variable == ours.get(variable.get("name"))
-            and f"{index}/{variable['name']}" not in status.own_env
+            and (index, variable["name"]) not in own
         }
         yield from _without_positions(f"/spec/containers/{index}/env", env, mine, was)
 
@@ -134,7 +135,7 @@ def _grace_period(status: Status, was: Mapping[str, str]) -> Iterator[Operation]
                 {"text": was[path]} if path in was else {}
             )
         case None:
-            yield _restored(path, was)
+            yield restored(path, was)
 
 
 def _without_named(path: str, elements: Any, names: set[str], was: Mapping[str, str]) -> Iterator[Operation]:  # noqa: ANN401 - JSON
@@ -146,7 +147,7 @@ def _without_positions(
     path: str, elements: list[Any], positions: set[int], was: Mapping[str, str]
 ) -> Iterator[Operation]:
     if positions and len(positions) == len(elements):
-        yield _restored(path, was)
+        yield restored(path, was)
         return
     for position in sorted(positions, reverse=True):
         yield {"op": "remove", "path": f"{path}/{position}"}
@@ -156,17 +157,7 @@ def _without(
     path: str, mapping: Mapping[str, str], keys: set[str], was: Mapping[str, str]
 ) -> Iterator[Operation]:
     if keys and keys >= mapping.keys():
-        yield _restored(path, was)
+        yield restored(path, was)
         return
     for key in sorted(keys):
         yield {"op": "remove", "path": path + pointer(key)}
-
-
-def _restored(path: str, was: Mapping[str, str]) -> Operation:
-    """Remove what injection created, or restore the empty value that it replaced."""
-    text = was.get(path)
-    if text is None:
-        return {"op": "remove", "path": path}
-    bare = re.sub(rf"\A{PROPERTIES}", "", text)
-    value: Any = [] if bare.startswith("[") else {} if bare.startswith("{") else None
-    return {"op": "replace", "path": path, "value": value, "text": text}

@@ -43,7 +43,7 @@ class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
     manifest: bool = False
     """Whether it is in a manifest, and the following fields say what was there before."""
     own_env: tuple[str, ...] = ()
-    """In manifests: the application's variables that its containers set themselves, as index/NAME."""
+    """In manifests: the application's variables that its containers set themselves, as [name=app]/NAME."""
     own_grace: Int64 | msgspec.UnsetType | None = msgspec.UNSET
     """In manifests: the grace period in seconds before it was raised; None: absent; unset: not raised."""
     own_text: tuple[tuple[str, str], ...] = ()
