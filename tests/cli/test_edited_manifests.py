@@ -1,4 +1,4 @@
-"""Injected manifests that people edit by hand: injected again, taken out again, or refused with a sentence."""
+"""Injected manifests that people edit by hand: injected and taken out again, or refused with a sentence."""
 
 import json
 from collections.abc import Callable
@@ -41,11 +41,14 @@ spec:
         image: x:1
 """
 JSON = json.dumps(
-    {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shop", "annotations": {f"{PREFIX}inject": "true"}}}
+    {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "shop", "annotations": {f"{PREFIX}inject": "true"}},
+    }
     | {"spec": {"containers": [{"name": "a", "image": "x:1", "env": [], "ports": []}], "volumes": None}},
     indent=2,
 )
-OWN = '- name: HAZELCAST_ADDRESS\n      value: "127.0.0.1:5701"\n'
 
 
 class File:
@@ -164,13 +167,14 @@ def test_an_upgrade_by_the_settings_is_an_edit(opened: Open, tmp_path: Path) -> 
 
 def test_an_object_that_cannot_be_injected_anew_stays_as_it_is_and_the_others_are(opened: Open) -> None:
     file = opened(
-        'apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata:\n    name: b\n'
+        "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata:\n    name: b\n"
         '    annotations: {sidecar.hazelcast.com/inject: "true"}\n  spec:\n    volumes: []\n    containers:\n'
-        '    - {name: a, image: x}\n- apiVersion: v1\n  kind: Pod\n  metadata:\n    name: c\n    annotations:\n'
-        '      sidecar.hazelcast.com/inject: "true"\n  spec:\n    containers:\n    - name: a\n      image: x\n'
+        "    - {name: a, image: x}\n- apiVersion: v1\n  kind: Pod\n  metadata:\n    name: c\n"
+        '    annotations:\n      sidecar.hazelcast.com/inject: "true"\n'
+        "  spec:\n    containers:\n    - name: a\n      image: x\n"
     )
     file.inject()
-    edited = file.text.replace("inject: \"true\"", 'inject: "true", sidecar.hazelcast.com/port: "6000"', 1)
+    edited = file.text.replace('inject: "true"', 'inject: "true", sidecar.hazelcast.com/port: "6000"', 1)
     edited = edited.replace(
         '      sidecar.hazelcast.com/inject: "true"\n',
         '      sidecar.hazelcast.com/inject: "true"\n      sidecar.hazelcast.com/port: "7000"\n',
@@ -186,3 +190,174 @@ def test_an_object_that_cannot_be_injected_anew_stays_as_it_is_and_the_others_ar
     first, second, _ = Document(file.text).content["items"]
     assert 'port":6000' in first["metadata"]["annotations"][STATUS]
     assert second == Document(edited).content["items"][1]
+
+
+# --- what people did to its containers ---------------------------------------------------------------------
+
+OWN = """\
+    env:
+    - name: HAZELCAST_ADDRESS
+      value: 127.0.0.1:5701
+"""
+B = "  - name: b\n    image: y:1\n"
+
+
+def containers(file: File) -> dict[str, dict[str, str]]:
+    """The variables of each container, by its name."""
+    return {
+        each["name"]: {variable["name"]: variable["value"] for variable in each.get("env") or ()}
+        for each in file.spec["containers"]
+    }
+
+
+def blocks(file: File) -> tuple[str, str, str]:
+    """What is before the container `a`, the container itself, and what follows."""
+    before, a, after = file.text.partition("  - name: a\n")
+    body, b, rest = after.partition("  - name: b\n")
+    return before, a + body, b + rest
+
+
+def test_the_containers_own_variables_are_known_by_its_name_when_another_one_is_removed(opened: Open) -> None:
+    file = opened(POD + OWN + B)
+    file.inject()
+    before, _, after = blocks(file)
+    file.text = before + after
+    file.annotate(f'{PREFIX}port: "6000"')
+    file.inject()
+    assert containers(file)["b"]["HAZELCAST_ADDRESS"] == "127.0.0.1:6000"
+    file.uninject()
+    assert containers(file) == {"b": {}}
+
+
+def test_the_containers_own_variables_are_known_by_its_name_when_another_one_is_inserted(
+    opened: Open,
+) -> None:
+    file = opened(POD + OWN)
+    file.inject()
+    file.edit("  - name: a\n", "  - name: first\n    image: z:1\n  - name: a\n")
+    file.uninject()
+    assert containers(file) == {"first": {}, "a": {"HAZELCAST_ADDRESS": "127.0.0.1:5701"}}
+
+
+def test_an_empty_list_goes_back_to_the_container_that_had_it(opened: Open) -> None:
+    file = opened(POD + "    env: [ ]\n")
+    file.inject()
+    file.edit("  - name: a\n", B + "    env:\n    - {name: X, value: x}\n  - name: a\n")
+    assert (
+        file.uninject()
+        == POD.replace("  - name: a\n", B + "    env:\n    - {name: X, value: x}\n  - name: a\n")
+        + "    env: [ ]\n"
+    )
+
+
+def test_a_record_with_indexes_is_still_read(opened: Open) -> None:
+    file = opened(POD + OWN + B + "    env: []\n")
+    before = file.text
+    file.inject()
+    file.text = file.text.replace("[name=a]", "0").replace("[name=b]", "1")
+    assert file.uninject() == before
+
+
+# --- what people did to the member -------------------------------------------------------------------------
+
+COMMANDS = ("inject", "explain", "resources")
+
+
+def agreed(file: File, sentence: str) -> None:
+    """The commands all refuse a file with the sentence, print no object and leave it alone."""
+    before = file.text
+    for command in COMMANDS:
+        status, out, err = file.run(command)
+        assert status == 1, command
+        assert sentence in out + err, command
+        assert "kind:" not in out, command
+    assert file.run("inject", "--in-place")[0] == 1
+    assert file.text == before
+
+
+def test_a_status_that_cannot_be_read_is_removed_as_the_message_says(opened: Open) -> None:
+    file = opened(POD)
+    file.inject()
+    start = file.text.index(f"    {STATUS}: ")
+    end = file.text.index("\n", start)
+    file.text = f"{file.text[:start]}    {STATUS}: x{file.text[end:]}"
+    agreed(file, "`hazelcast-sidecar uninject` does so in manifests")
+    status, _, err = file.run("uninject", "--in-place")
+    assert (status, err.splitlines()[-1]) == (0, "1 uninjected")
+    assert "HAZELCAST_ADDRESS, HAZELCAST_CLUSTER_NAME, terminationGracePeriodSeconds may be" in err
+    assert not {"initContainers", "volumes"} & file.spec.keys()
+    assert "labels" not in Document(file.text).content["metadata"]
+    file.inject()
+
+
+def test_a_member_that_was_renamed_is_left_with_its_volumes(opened: Open) -> None:
+    file = opened(POD)
+    file.inject()
+    file.edit("  - name: hazelcast\n    image", "  - name: hz\n    image")
+    agreed(file, "says that a member was injected, but there is none")
+    before = file.text
+    status, _, err = file.run("uninject", "--in-place")
+    assert status == 1
+    assert 'spec.initContainers[0]: mounts the volume "hazelcast-config"' in err
+    assert 'name the container "hazelcast" again' in err
+    assert file.text == before
+    file.edit("  - name: hz\n    image", "  - name: hazelcast\n    image")
+    assert file.uninject() == POD
+
+
+def test_a_member_that_was_removed_is_missed_by_every_command(opened: Open) -> None:
+    file = opened(POD)
+    file.inject()
+    start = file.text.index("  initContainers:\n")
+    end = file.text.index("  volumes:\n")
+    file.text = file.text[:start] + file.text[end:]
+    agreed(file, "says that a member was injected, but there is none")
+    assert file.uninject() == POD
+
+
+def test_a_status_of_another_pod_changes_nothing_but_itself(opened: Open) -> None:
+    file = opened(POD)
+    injected = file.inject()
+    start = injected.index(f"    {STATUS}: ")
+    status = injected[start : injected.index("\n", start) + 1]
+    own = POD + OWN + "  - name: hazelcast\n    image: mine:1\n  terminationGracePeriodSeconds: 7\n"
+    file.text = own.replace("spec:\n", f"{status}spec:\n", 1)
+    agreed(file, "the annotation was copied from another Pod")
+    assert file.uninject() == own
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (f"{PREFIX}inject:", f'{PREFIX}prot: "1"\n    {PREFIX}inject:', 'did you mean "port"?'),
+        (f"    {PREFIX}group: shop\n", f"    {PREFIX}group: other\n", "other"),
+    ],
+    ids=["annotation", "label"],
+)
+def test_what_is_denied_has_no_objects(old: str, new: str, sentence: str, opened: Open) -> None:
+    file = opened(POD)
+    file.inject()
+    file.edit(old, new)
+    agreed(file, sentence)
+
+
+def test_each_command_says_that_the_webhooks_member_differs_and_its_advice_works(opened: Open) -> None:
+    file = opened(POD)
+    file.inject()
+    made = file.text
+    start = made.index(f"    {STATUS}: ")
+    end = made.index("\n", start)
+    status = json.loads(Document(made).content["metadata"]["annotations"][STATUS])
+    webhooks = json.dumps({k: v for k, v in status.items() if k != "manifest" and not k.startswith("own")})
+    file.text = f"{made[:start]}    {STATUS}: '{webhooks}'{made[end:]}"
+    assert [file.run(command)[0] for command in COMMANDS] == [0, 0, 0]
+    assert not any("outdated" in "".join(file.run(command)[1:]) for command in COMMANDS)
+    file.annotate(f'{PREFIX}port: "6000"')
+    for command in COMMANDS:
+        status_code, out, err = file.run(command)
+        assert status_code == 0
+        assert "the member, which the webhook injected, is outdated" in out + err, command
+    file.uninject()
+    file.text = file.text[: file.text.index("    env:\n")]  # by hand, as it names them
+    file.inject()
+    assert containers(file)["a"]["HAZELCAST_ADDRESS"] == "127.0.0.1:6000"

@@ -157,6 +157,7 @@ def test_what_the_webhooks_record_does_not_tell_stays_and_is_named(
     )
     text += "    env:\n    - {name: HAZELCAST_ADDRESS, value: '127.0.0.1:5701'}\n"
     text += "  initContainers:\n  - name: hazelcast\n    image: x\n"
+    text += "    volumeMounts:\n    - {name: hazelcast-config, mountPath: /x}\n"
     Path("pod.yaml").write_text(text)
     assert main(["uninject", "pod.yaml"]) == 0
     out, err = capsys.readouterr()

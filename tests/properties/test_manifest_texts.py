@@ -17,11 +17,13 @@ from hazelcast_sidecar.injection.reinjection import renew
 from hazelcast_sidecar.injection.uninjection import uninject
 from hazelcast_sidecar.manifest_text.document import Change, Document, parts
 from hazelcast_sidecar.manifest_text.patching import same
-from hazelcast_sidecar.spec.annotations import DefaultSpecs
+from hazelcast_sidecar.manifest_text.turns import changed_in_turn
+from hazelcast_sidecar.spec.annotations import Defaults, DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
 from tests.harness.manifest_texts import Written, json_files, yaml_files
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
+OTHERS = DefaultSpecs(Settings(defaults={"log-level": "DEBUG", "shutdown-timeout": "75s"})).of("default")
 many = settings(max_examples=2 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -31,27 +33,29 @@ def documents(text: str) -> list[Document]:
     return found
 
 
-def results(document: Document, *, undo: bool = False) -> dict[str, Result]:
+def results(document: Document, defaults: Defaults, *, undo: bool) -> dict[str, Result]:
     def result(placed: Placed) -> Result:
         if undo:
             return uninject(placed.obj)
-        return renew(placed.obj, DEFAULTS, 65534, lambda steps: document.written(placed.path, steps))
+        return renew(placed.obj, defaults, 65534, lambda steps: document.written(placed.path, steps))
 
     found = objects_in(document.content)
     return {placed.path: result(placed) for placed in found if is_known(placed.obj)}
 
 
-def rewritten(text: str, *, undo: bool = False) -> str:
+def rewritten(text: str, defaults: Defaults = DEFAULTS, *, undo: bool = False) -> str:
     """The text with every object injected, or uninjected; none is refused, and each says what it should."""
     after = []
     for document in documents(text):
         before = deepcopy(document.content)
-        found = results(document, undo=undo)
+        found = results(document, defaults, undo=undo)
         assert not any(result.problems for result in found.values())
+        undoing = [Change(path, result.undoing) for path, result in found.items()]
         changes = [Change(path, result.operations) for path, result in found.items()]
-        changed = document.changed(changes)
+        changed = changed_in_turn(document, [each for each in undoing if each.operations], changes)
         assert changed.refused == {}
-        expected = jsonpatch.apply_patch(before, [op for change in changes for op in change.from_root])
+        operations = [op for change in (*undoing, *changes) for op in change.from_root]
+        expected = jsonpatch.apply_patch(before, operations)
         assert same(Document(changed.text).content, expected)
         after.append(changed.text)
     return "".join(after)
@@ -73,6 +77,9 @@ def test_what_is_injected_comes_out_again_to_the_byte(files: Any) -> None:
         assert injected != written.text
         assert rewritten(injected) == injected, "injecting twice changes nothing"
         assert rewritten(injected, undo=True) == written.text
+        upgraded = rewritten(injected, OTHERS)
+        assert upgraded == rewritten(written.text, OTHERS), "as if it had never had another member"
+        assert rewritten(upgraded, undo=True) == written.text
 
     check()
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from hazelcast_sidecar.cli.documents import Reading, given_files
@@ -20,8 +20,9 @@ from hazelcast_sidecar.group_objects.desired_objects import (
     unmet_requests,
 )
 from hazelcast_sidecar.injection.bystanders import remark
-from hazelcast_sidecar.injection.manifests import Object, Placed, is_known, status_in, unexpected
-from hazelcast_sidecar.injection.reinjection import renew
+from hazelcast_sidecar.injection.manifests import Object, Placed, Result, is_known, status_in, unexpected
+from hazelcast_sidecar.injection.pod_decision import Reason
+from hazelcast_sidecar.injection.reinjection import OUTDATED, renew
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import GROUP, INJECT, PREFIX
 from hazelcast_sidecar.runtime.settings_file import SettingsFile
@@ -65,10 +66,11 @@ def run(options: argparse.Namespace) -> int:
     )
     for where, placed in _pods(options, reading):
         namespace = placed.namespace or options.namespace
-        problems, status = _injected(placed.obj, defaults.of(namespace), settings.run_as_user)
-        for problem in problems:
-            complain(f"{where}: {problem}")
-            denied = True
+        result, status = _injected(placed.obj, defaults.of(namespace), settings.run_as_user)
+        denied = denied or bool(result.problems)
+        # Other warnings are those of inject and explain; this one says whose objects these are.
+        for said in (*result.problems, *(text for text in result.warnings if text == OUTDATED)):
+            complain(f"{where}: {said}")
         if status is not None:
             workload = _workload(placed, of_group=bool(options.group))
             participants[namespace, status.group].append(Participant(workload, status))
@@ -94,18 +96,16 @@ def _pods(options: argparse.Namespace, reading: Reading) -> Iterator[tuple[str, 
             complain(f"{found.where}: {sentence}")
 
 
-def _injected(
-    obj: Object, defaults: Defaults, run_as_user: int | None
-) -> tuple[Sequence[Problem], Status | None]:
-    """Return what keeps an object from injection, and the status that it would have or already has.
+def _injected(obj: Object, defaults: Defaults, run_as_user: int | None) -> tuple[Result, Status | None]:
+    """Return what becomes of an object, and the status that it will have; none if it is denied.
 
     A failure is a problem of this object alone.
     """
     try:
         result = renew(obj, defaults, run_as_user)
-        return result.problems, status_in(result.of(obj))
+        return result, None if result.problems else status_in(result.of(obj))
     except Exception as error:  # noqa: BLE001 - see above
-        return [unexpected(error)], None
+        return Result(Reason.INVALID, problems=[unexpected(error)]), None
 
 
 def _workload(placed: Placed, *, of_group: bool) -> GroupWorkload:

@@ -4,7 +4,7 @@ import argparse
 import gc
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import unified_diff
 from typing import Any, NamedTuple
 
@@ -118,25 +118,12 @@ class _Rewriting:
 
     def _document(self, source: InputFile, document: Document) -> tuple[str, str, Any]:
         """Rewrite a document: its text for the file, its text for a pipe, and its content for a pipe."""
-        undoing: list[Change] = []
-        changes: list[Change] = []
-        results: dict[str, tuple[Found, Result]] = {}
+        results = dict(self._results(source, document))
+        changing = {path: each for path, (_, each) in results.items() if each.changes and not each.problems}
+        undoing = [Change(path, each.undoing) for path, each in changing.items() if each.undoing]
+        changes = [Change(path, each.operations) for path, each in changing.items() if each.operations]
+        changed = changed_in_turn(document, undoing, changes) if changing else None
         refused: list[str] = []
-        for placed in objects_in(document.content):
-            found = Found(source, document, placed)
-            if not is_known(placed.obj):
-                if (sentence := remark(placed.obj)) is not None:
-                    complain(f"{found.where}: {sentence}")
-                continue
-            result = self._result(found)
-            results[placed.path] = found, result
-            if result.problems:
-                continue
-            if result.undoing:
-                undoing.append(Change(placed.path, result.undoing))
-            if result.operations:
-                changes.append(Change(placed.path, result.operations))
-        changed = changed_in_turn(document, undoing, changes) if undoing or changes else None
         for path, (found, result) in results.items():
             problems = [str(problem) for problem in result.problems]
             if changed and path in changed.refused:
@@ -154,6 +141,15 @@ class _Rewriting:
             sentence = "the whole list is left out, because it cannot be read without its refused objects"
             complain(f"{source.name}:{document.first_line}: {sentence}")
         return text, left, content
+
+    def _results(self, source: InputFile, document: Document) -> Iterator[tuple[str, tuple[Found, Result]]]:
+        """Yield the outcome for each Pod and workload in a document, by its path."""
+        for placed in objects_in(document.content):
+            found = Found(source, document, placed)
+            if is_known(placed.obj):
+                yield placed.path, (found, self._result(found))
+            elif (sentence := remark(placed.obj)) is not None:
+                complain(f"{found.where}: {sentence}")
 
     def _result(self, found: Found) -> Result:
         document, placed = found.document, found.placed

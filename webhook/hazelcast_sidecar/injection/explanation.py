@@ -10,9 +10,9 @@ import msgspec
 
 from hazelcast_sidecar.errors import Problem
 from hazelcast_sidecar.injection import propagation
-from hazelcast_sidecar.injection.manifests import Object, as_stored, inject, kind_of, part
+from hazelcast_sidecar.injection.manifests import Object, as_stored, inject, kind_of, part, status_in
 from hazelcast_sidecar.injection.pod_decision import SENTENCES, Inject, Reason
-from hazelcast_sidecar.injection.reinjection import before_injection
+from hazelcast_sidecar.injection.reinjection import before_injection, is_recorded, outdated
 from hazelcast_sidecar.injection.rollout_advice import Advice, about_readiness
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.rolling_workload import ROLLING_KINDS, RollingWorkload
@@ -73,8 +73,8 @@ def explain(obj: Object, settings: Settings, namespace: str) -> Explanation:
     """
     defaults = DefaultSpecs(settings).of(namespace)
     now = inject(obj, defaults, settings.run_as_user)
-    if now.reason is Reason.NO_MEMBER:
-        # Without its status annotation, as it is explained below, nothing would be wrong with it.
+    if now.problems and is_recorded(obj):
+        # Without its status annotation, as it is explained below, nothing might be wrong with it.
         sentence = SENTENCES[now.reason]
         return Explanation(now.reason, sentence, [], None, list(now.warnings), list(now.problems))
     before = as_stored(before_injection(obj))
@@ -83,7 +83,8 @@ def explain(obj: Object, settings: Settings, namespace: str) -> Explanation:
     cost = _cost(before, result.injection) if result.injection else None
     sentence = "a Hazelcast member is injected" if result.injection else SENTENCES[result.reason]
     removed = now.warnings if now.reason is Reason.RESTORED else ()
-    warnings = [*removed, *result.warnings]
+    differs = outdated(status_in(obj), result, settings.run_as_user)
+    warnings = [*removed, *result.warnings, *differs]
     advice = _advice(before) if result.injection else None
     return Explanation(result.reason, sentence, found, cost, warnings, list(result.problems), advice)
 

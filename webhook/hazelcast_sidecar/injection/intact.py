@@ -33,7 +33,8 @@ VARIABLE_OF_DISCOVERY = {
 NO_MEMBER = (
     f'says that a member was injected, but there is none: no container "{CONTAINER}" that mounts '
     f'the volume "{CONFIG_VOLUME}" or sets {CONFIG_VARIABLE}. Another webhook removed it, or the annotation '
-    "was copied from another Pod; remove the annotation, or keep the other webhook away from this Pod"
+    "was copied from another Pod; remove the annotation with whatever else was injected (`hazelcast-sidecar "
+    "uninject` does so in manifests), or keep the other webhook away from this Pod"
 )
 UNREADABLE = (
     "cannot be read; remove it together with the container and the volumes that were injected "
@@ -62,13 +63,17 @@ def member_of(pod: Pod) -> Member | None:
         ("containers", pod.spec.containers),
     ):
         for position, container in enumerate(containers or ()):
-            if container.name == CONTAINER and _reads_our_configuration(container):
+            if is_member(container):
                 return Member(container, field, position)
     return None
 
 
+def is_member(container: Container) -> bool:
+    """Look for the name and one of two signs: another webhook may have removed the other."""
+    return container.name == CONTAINER and _reads_our_configuration(container)
+
+
 def _reads_our_configuration(container: Container) -> bool:
-    """Look for two signs, either of which suffices: another webhook may have removed the other."""
     return any(mount.name == CONFIG_VOLUME for mount in container.volume_mounts or ()) or any(
         variable.name == CONFIG_VARIABLE for variable in container.env or ()
     )

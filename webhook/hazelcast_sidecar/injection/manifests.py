@@ -20,7 +20,7 @@ from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.model.workload import KINDS, Workload, WorkloadKind, as_pod
-from hazelcast_sidecar.names import GROUP, PREFIX, STATUS
+from hazelcast_sidecar.names import PREFIX, STATUS
 from hazelcast_sidecar.spec.annotations import Defaults
 from hazelcast_sidecar.untrusted import UndecodableError
 
@@ -60,13 +60,13 @@ class Result(NamedTuple):
     reason: Reason
     operations: Sequence[Operation] = ()
     """From the object's root."""
-    undoing: Sequence[Operation] = ()
-    """What is to be done before them, as a change of its own."""
     warnings: Sequence[str] = ()
     outcome: str = ""
     """What a workload's Pods will have."""
     problems: Sequence[Problem] = ()
     injection: Inject | None = None
+    undoing: Sequence[Operation] = ()
+    """What is to be done before the operations, as a change of its own."""
 
     @property
     def changes(self) -> bool:
@@ -163,9 +163,7 @@ def inject(
             pod = msgspec.convert(as_stored(obj), Pod)
             return _inject_pod(pod, "", defaults, run_as_user, record_of(obj, written))
         workload = msgspec.convert(as_stored(obj), Workload)
-        record = record_of(
-            part(obj, kind.template), lambda steps: written([*kind.template, *steps])
-        )
+        record = record_of(part(obj, kind.template), lambda steps: written([*kind.template, *steps]))
         return _inject_workload(kind, workload, defaults, run_as_user, record)
     except msgspec.ValidationError as error:
         return Result(Reason.INVALID, problems=[malformed(error)])
@@ -183,20 +181,17 @@ def unexpected(error: Exception) -> Problem:
     return Problem("$", f"cannot be read as an object of its kind: {in_short(error)}")
 
 
-def _inject_pod(
-    pod: Pod, path: str, defaults: Defaults, run_as_user: int | None, record: Record
-) -> Result:
+def _inject_pod(pod: Pod, path: str, defaults: Defaults, run_as_user: int | None, record: Record) -> Result:
     return _result(pod, pod_decision.decide(pod, "CREATE", defaults), path, run_as_user, record)
 
 
-def _result(
-    pod: Pod, decision: Decision, path: str, run_as_user: int | None, record: Record
-) -> Result:
+def _result(pod: Pod, decision: Decision, path: str, run_as_user: int | None, record: Record) -> Result:
     """Return what a decision about a Pod makes of the object that it is in, at this path."""
     match decision:
         case Inject():
             operations = patch.operations(decision, patch.shape_of(pod), run_as_user, record=record)
-            if (label := patch.pointer(*LABEL)) in record.own_text:  # it is the group's, and stays as it was written
+            if (label := patch.pointer(*LABEL)) in record.own_text:
+                # It is the group's, and stays as it was written.
                 operations = [each for each in operations if each["path"] != label]
             return Result(decision.reason, under(path, operations), decision.warnings, injection=decision)
         case Restore(reason=reason, warnings=warnings):

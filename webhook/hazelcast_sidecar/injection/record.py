@@ -85,7 +85,7 @@ def texts(status: Status | None, pod: Any) -> dict[str, str]:  # noqa: ANN401 - 
 
 
 def own_variables(status: Status, pod: Any) -> set[tuple[int, str]]:  # noqa: ANN401 - JSON
-    """Return the variables that a status records as the containers' own, with the indexes that those have now."""
+    """Return the containers' own variables as a status records them, with the indexes of today."""
     current = _current(pod)
     recorded = (each.rpartition("/") for each in status.own_env)
     return {(current[name], variable) for name, _, variable in recorded if name in current}

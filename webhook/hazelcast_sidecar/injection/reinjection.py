@@ -4,20 +4,35 @@ So an injected manifest follows edits of its annotations, and one without a chan
 is.
 """
 
+from collections.abc import Sequence
+
+import msgspec
+
 from hazelcast_sidecar.errors import Problem
-from hazelcast_sidecar.injection.manifests import Object, Result, inject, kind_of, pod_in, status_in
-from hazelcast_sidecar.injection.patch import pointer
+from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
+from hazelcast_sidecar.injection.manifests import (
+    Object,
+    Result,
+    annotations_of,
+    inject,
+    kind_of,
+    pod_in,
+    status_in,
+)
+from hazelcast_sidecar.injection.patch import pointer, status_of
 from hazelcast_sidecar.injection.pod_decision import Reason
 from hazelcast_sidecar.injection.record import Written, texts
-from hazelcast_sidecar.injection.uninjection import uninject
+from hazelcast_sidecar.injection.uninjection import dangling, undo
+from hazelcast_sidecar.injection.workload_decision import OUTDATED_IN_TEMPLATE
 from hazelcast_sidecar.manifest_text.patching import same
-from hazelcast_sidecar.names import GROUP
+from hazelcast_sidecar.model.status import Status
+from hazelcast_sidecar.names import GROUP, STATUS
 from hazelcast_sidecar.spec.annotations import Defaults
 
 
 def before_injection(obj: Object) -> Object:
     """Return an object as it was before it was injected, as far as its status annotation says."""
-    return uninject(obj).of(obj)
+    return undo(obj).of(obj)
 
 
 def renew(
@@ -31,25 +46,74 @@ def renew(
         run_as_user: as the settings have it.
         written: how its values are written, to restore them later.
     """
-    status = status_in(obj)
+    now = inject(obj, defaults, run_as_user, written)
+    if not is_recorded(obj):
+        return _bounded(obj, now)
+    if now.problems:
+        return now
+    status, before = status_in(obj), before_injection(obj)
     if status is None or not status.reversible:
-        return _bounded(obj, inject(obj, defaults, run_as_user, written))
-    undone = uninject(obj)
-    if undone.problems:
-        return undone
+        wanted = inject(before, defaults, run_as_user)
+        return wanted if wanted.problems else _kept(now, outdated(status, wanted, run_as_user))
+    return _renewed(obj, before, status, defaults, run_as_user)
+
+
+def _renewed(
+    obj: Object, before: Object, status: Status, defaults: Defaults, run_as_user: int | None
+) -> Result:
+    """Return what injects an object again, from what was there before."""
     kind = kind_of(obj)
     depth = 0 if kind is None else len(kind.template)
-    before = undone.of(obj)
     was = texts(status, pod_in(before))
     result = _bounded(
         before, inject(before, defaults, run_as_user, lambda steps: was.get(pointer(*steps[depth:])))
     )
     if result.problems:
         return result
-    result = result._replace(undoing=undone.operations)
+    result = result._replace(undoing=undo(obj).operations)
+    if problems := dangling(obj, result.of(obj)):
+        return Result(Reason.INVALID, problems=problems)
     if result.injection is not None and same(result.of(obj), obj):
         return Result(Reason.ALREADY_INJECTED, injection=result.injection)
     return result
+
+
+def is_recorded(obj: Object) -> bool:
+    """Tell whether a Pod or a Pod template has a status annotation, of whatever kind."""
+    return STATUS in annotations_of(pod_in(obj))
+
+
+OUTDATED = (
+    "the member, which the webhook injected, is outdated by the annotations or the settings, and stays as it "
+    "is, because its status annotation does not say what was there before; run `hazelcast-sidecar uninject`, "
+    "remove by hand what that names, and inject again"
+)
+
+
+def outdated(status: Status | None, wanted: Result, run_as_user: int | None) -> tuple[str, ...]:
+    """Warn of a member of the webhook's that differs from the one that is asked for.
+
+    Args:
+        status: what its status annotation says.
+        wanted: the outcome for the object as it was before.
+        run_as_user: as the settings have it.
+    """
+    if status is None or status.reversible or wanted.injection is None:
+        return ()
+    injection = wanted.injection
+    new = status_of(injection, fingerprint(injection.spec, run_as_user))
+    old = msgspec.structs.replace(status, version=new.version)
+    if old.fingerprint in ("", UNKNOWN):
+        old = msgspec.structs.replace(old, fingerprint=new.fingerprint)
+    if injection.spec.group is None:  # by the name of the workload, which a Pod does not always have
+        old = msgspec.structs.replace(old, group=new.group)
+    return () if old == new else (OUTDATED,)
+
+
+def _kept(now: Result, warnings: Sequence[str]) -> Result:
+    """Return the outcome for a member of the webhook's, of which injecting again would change nothing."""
+    others = [warning for warning in now.warnings if not warnings or warning != OUTDATED_IN_TEMPLATE]
+    return now._replace(warnings=[*others, *warnings])
 
 
 _EACH_JOB = (

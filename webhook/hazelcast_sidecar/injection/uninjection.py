@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from hazelcast_sidecar.errors import Problem
+from hazelcast_sidecar.injection.intact import VOLUMES, is_member
 from hazelcast_sidecar.injection.manifests import (
     Object,
     Result,
@@ -18,6 +20,7 @@ from hazelcast_sidecar.injection.manifests import (
     kind_of,
     malformed,
     part,
+    pod_in,
     status_in,
     under,
 )
@@ -27,14 +30,22 @@ from hazelcast_sidecar.injection.pod_decision import Reason
 from hazelcast_sidecar.injection.propagation import copied_before
 from hazelcast_sidecar.injection.record import own_variables, restored, texts
 from hazelcast_sidecar.manifest_text.patching import Operation
-from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.model.pod import Container, Pod
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.model.workload import Workload
-from hazelcast_sidecar.names import CONFIG_VOLUME, CONTAINER, COPIED, GROUP, STATUS, TMP_VOLUME
+from hazelcast_sidecar.names import CONTAINER, COPIED, GROUP, STATUS
 
 
 def uninject(obj: Object) -> Result:
     """Return the operations that bring a Pod or a workload to what it was before `manifests.inject`."""
+    undone = undo(obj)
+    if problems := dangling(obj, undone.of(obj)):
+        return Result(Reason.INVALID, problems=problems)
+    return undone
+
+
+def undo(obj: Object) -> Result:
+    """Return the same where another injection follows, and brings volumes that are mounted again."""
     if not asks(obj):
         return Result(Reason.NOT_INJECTED, [])
     kind = kind_of(obj)
@@ -51,45 +62,79 @@ def uninject(obj: Object) -> Result:
         operations = under(pointer(*kind.template), _from_pod(template, copied, status))
         if COPIED in annotations_of(obj):
             operations += _without("/metadata/annotations", annotations_of(obj), {COPIED}, {})
-    warnings = (
-        []
-        if status is None or status.reversible
-        else list(_untold(part(obj, () if kind is None else kind.template)))
-    )
+    warnings = list(_untold(pod_in(obj), status))
     return Result(Reason.UNINJECTED if operations else Reason.NOT_INJECTED, operations, warnings)
 
 
-def _untold(pod: Object) -> Iterator[str]:
-    """Say what stays, as the webhook's status annotation does not say what was there before it."""
+def dangling(obj: Object, after: Object) -> list[Problem]:
+    """Find the containers of an object that would mount volumes of the member that are removed."""
+    removed = _volumes_in(obj) - _volumes_in(after)
+    return [
+        Problem(
+            f"spec.{field}[{index}]",
+            f'mounts the volume "{mount["name"]}", which was injected with the member; remove that mount, or '
+            f'name the container "{CONTAINER}" again if it is the member',
+        )
+        for field in ("initContainers", "containers")
+        for index, container in enumerate(part(pod_in(after), ("spec",)).get(field) or ())
+        for mount in container.get("volumeMounts") or ()
+        if mount.get("name") in removed
+    ]
+
+
+def _volumes_in(obj: Object) -> set[str]:
+    """Return the member's volumes that an object has."""
+    volumes = part(pod_in(obj), ("spec",)).get("volumes") or ()
+    return {volume.get("name") for volume in volumes} & {*VOLUMES}
+
+
+def _untold(pod: Object, status: Status | None) -> Iterator[str]:
+    """Say what stays, if the status annotation does not say what was there before the injection."""
+    if STATUS not in annotations_of(pod) or (status is not None and status.reversible):
+        return
     variables = {
         variable["name"]
         for container in part(pod, ("spec",)).get("containers") or ()
         for variable in container.get("env") or ()
         if variable.get("name") in APPLICATION_VARIABLES
     }
-    stays = [*sorted(variables), "terminationGracePeriodSeconds"]
-    yield (
-        "was injected by the webhook, whose status annotation does not say what was there before: "
-        f"{', '.join(stays)} may be the Pod's own and stays; remove it by hand if it is not"
+    why = (
+        "has a status annotation that cannot be read"
+        if status is None
+        else "was injected by the webhook, whose status annotation does not say what was there before"
     )
+    stays = ", ".join([*sorted(variables), "terminationGracePeriodSeconds"])
+    yield f"{why}: {stays} may be the Pod's own and stays; remove it by hand if it is not"
 
 
 def _from_pod(pod: Object, copied: Mapping[str, str], status: Status | None) -> Iterator[Operation]:
-    """Yield operations on a Pod or a Pod template; the last elements of lists first, so that indexes hold."""
+    """Yield operations on a Pod or a Pod template; the last elements of lists first, so that indexes hold.
+
+    Without a member and its volumes, whose status another Pod's may be, only the metadata is ours.
+    """
     annotations = annotations_of(pod)
     was = texts(status, pod)
     copies = {key for key, value in copied.items() if annotations.get(key) == value}
-    if status is not None:
-        spec = part(pod, ("spec",))
-        if status.reversible:
-            yield from _environment(spec, status, own_variables(status, pod), was)
-        for key in ("initContainers", "containers"):
-            yield from _without_named(f"/spec/{key}", spec.get(key), {CONTAINER}, was)
-        yield from _without_named("/spec/volumes", spec.get("volumes"), {CONFIG_VOLUME, TMP_VOLUME}, was)
-        if "terminationGracePeriodSeconds" in spec:
-            yield from _grace_period(status, was)
+    if STATUS in annotations:
+        yield from _from_spec(part(pod, ("spec",)), pod, status, was)
         copies.add(STATUS)
     yield from _metadata(part(pod, ("metadata",)), copies, status, was)
+
+
+def _from_spec(
+    spec: Object, pod: Object, status: Status | None, was: Mapping[str, str]
+) -> Iterator[Operation]:
+    members = {key: _members(spec.get(key)) for key in ("initContainers", "containers")}
+    volumes = _named(spec.get("volumes"), VOLUMES)
+    if not any((*members.values(), volumes)):
+        return
+    if status is not None and status.reversible:
+        yield from _environment(spec, status, own_variables(status, pod), was)
+    for key, positions in members.items():
+        yield from _without_positions(f"/spec/{key}", spec.get(key) or [], positions, was)
+    yield from _without_positions("/spec/volumes", spec.get("volumes") or [], volumes, was)
+    if status is not None and "terminationGracePeriodSeconds" in spec:
+        yield from _grace_period(status, was)
 
 
 def _metadata(
@@ -98,7 +143,8 @@ def _metadata(
     """Yield the operations on a Pod template's metadata, which is removed if it did not exist."""
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     own_label = pointer("metadata", "labels", GROUP) in was
-    added = {GROUP} if status and not own_label and labels.get(GROUP) == status.group else set()
+    ours = STATUS in copies and GROUP in labels and (status is None or labels[GROUP] == status.group)
+    added = {GROUP} if ours and not own_label else set()
     gone = {"labels": added, "annotations": copies}
     kept = any(f"/metadata/{key}" in was for key in gone)
     if (
@@ -121,8 +167,7 @@ def _environment(
         mine = {
             position
             for position, variable in enumerate(env)
-            if variable == ours.get(variable.get("name"))
-            and (index, variable["name"]) not in own
+            if variable == ours.get(variable.get("name")) and (index, variable["name"]) not in own
         }
         yield from _without_positions(f"/spec/containers/{index}/env", env, mine, was)
 
@@ -138,9 +183,13 @@ def _grace_period(status: Status, was: Mapping[str, str]) -> Iterator[Operation]
             yield restored(path, was)
 
 
-def _without_named(path: str, elements: Any, names: set[str], was: Mapping[str, str]) -> Iterator[Operation]:  # noqa: ANN401 - JSON
-    found = {index for index, element in enumerate(elements or ()) if element.get("name") in names}
-    return _without_positions(path, elements or [], found, was)
+def _members(containers: Any) -> set[int]:  # noqa: ANN401 - JSON
+    found = msgspec.convert(as_stored(containers or []), list[Container])
+    return {index for index, container in enumerate(found) if is_member(container)}
+
+
+def _named(elements: Any, names: Collection[str]) -> set[int]:  # noqa: ANN401 - JSON
+    return {index for index, element in enumerate(elements or ()) if element.get("name") in names}
 
 
 def _without_positions(

@@ -256,7 +256,7 @@ def _first_of_ours(given: Mapping[str, str]) -> str | None:
     return next((key for key in given if key.startswith(PREFIX) and key not in WRITTEN_ANNOTATIONS), None)
 
 
-_OUTDATED = (
+OUTDATED_IN_TEMPLATE = (
     "the member in the Pod template is outdated by its annotations or the settings; run "
     "`hazelcast-sidecar inject` on the manifest again"
 )
@@ -273,6 +273,6 @@ def _advice(now: _State, then: _State | None) -> Iterator[str]:
         case Skip(reason=Reason.NOT_REQUESTED) if INJECT not in now.own:
             yield from pod_decision.forgotten({**now.own, **now.copying.annotations})
         case Skip(reason=Reason.ALREADY_INJECTED) if now.is_outdated:
-            yield _OUTDATED
+            yield OUTDATED_IN_TEMPLATE
         case Skip(warnings=warnings) | Restore(warnings=warnings):
             yield from warnings

@@ -1,6 +1,6 @@
-"""Changes of a document in two turns: the second ones are made to the text that the first ones have left.
+"""Changes of a document in two turns: the second are made to the text that the first have left.
 
-So a place that the first turn gives back to its text, such as an empty list, is what the second one finds there.
+So what the first turn puts back, such as an empty list, is what the second one finds there.
 """
 
 from collections.abc import Iterable, Sequence
