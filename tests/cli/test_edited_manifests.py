@@ -361,3 +361,62 @@ def test_each_command_says_that_the_webhooks_member_differs_and_its_advice_works
     file.text = file.text[: file.text.index("    env:\n")]  # by hand, as it names them
     file.inject()
     assert containers(file)["a"]["HAZELCAST_ADDRESS"] == "127.0.0.1:6000"
+
+
+# --- to the byte, or not at all ----------------------------------------------------------------------------
+
+ODD = {
+    "comment in brackets": POD + "    env: [ # none\n    ]\n",
+    "comment in braces": POD.replace("spec:", "  labels: { # none\n  }\nspec:"),
+    "anchor above null": POD + "    env: &a\n      null\n",
+    "anchor and comment above": POD + "    env: &a # none\n      []\n",
+    "tag": POD + "  volumes: !!seq []\n",
+}
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+def test_the_bytes_of_an_empty_value_are_given_back(text: str, opened: Open) -> None:
+    file = opened(text)
+    once = file.inject()
+    assert file.inject() == once
+    assert file.uninject() == text
+
+
+SHARED = {
+    "grace period by alias": (
+        POD + "  activeDeadlineSeconds: &g 40\n  terminationGracePeriodSeconds: *g\n",
+        "spec.terminationGracePeriodSeconds: is the alias *g; write it out there",
+    ),
+    "env by alias": (
+        POD + "    args: &e []\n    env: *e\n",
+        "spec.containers.0.env: is the alias *e; write it out there",
+    ),
+    "env that others use": (
+        POD + "    env: &e []\n    args: *e\n",
+        "spec.containers.0.env: is used in other places by the anchor &e; write it out there",
+    ),
+    "grace period by merge key": (
+        f"x: &x {{terminationGracePeriodSeconds: 40}}\n{POD}  <<: *x\n",
+        "spec.terminationGracePeriodSeconds: comes from a merge key; write it out there",
+    ),
+    "null env by merge key": (
+        f"x: &x {{env: null}}\n{POD}    <<: *x\n",
+        "spec.containers.0.env: comes from a merge key; write it out there",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "sentence"), SHARED.values(), ids=SHARED)
+def test_what_could_not_be_given_back_is_refused(text: str, sentence: str, opened: Open) -> None:
+    file = opened(text)
+    status, _, err = file.run("inject", "--in-place")
+    assert status == 1
+    assert sentence in err
+    assert file.text == text
+
+
+def test_a_merge_key_that_brings_none_of_it_is_no_obstacle(opened: Open) -> None:
+    file = opened(f"x: &x {{workingDir: /}}\n{POD}    <<: *x\n")
+    before = file.text
+    file.inject()
+    assert file.uninject() == before

@@ -206,7 +206,8 @@ class Document:
         return node
 
     def _splices(self, change: Change) -> list[Splice]:
-        return splices_of(self._written, self._node(change.path), change.operations)
+        node, content = self._node(change.path), _value_at(self.content, change.path)
+        return splices_of(self._written, node, change.operations, content)
 
     def _spliced(self, changes: Sequence[Change], splices: Mapping[str, list[Splice]]) -> str:
         return spliced(self.text, [splice for change in changes for splice in splices[change.path]])
@@ -310,6 +311,12 @@ def _descendant(node: Node, steps: Sequence[str], aliased: frozenset[str]) -> No
         check_unshared(child, where, aliased)
         node = child
     return node
+
+
+def _value_at(content: Json, path: str) -> Json:
+    for step in path.split("/")[1:]:
+        content = content[int(step)] if isinstance(content, list) else content[step]
+    return content
 
 
 def _child(node: Node, step: str) -> Node | None:

@@ -6,15 +6,16 @@ Nothing else of the text is touched.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from hazelcast_sidecar.manifest_text.failures import UneditableError
 from hazelcast_sidecar.manifest_text.lines import BREAK, FILE_BREAK, Lines
 from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
-from hazelcast_sidecar.manifest_text.patching import Operation
+from hazelcast_sidecar.manifest_text.patching import Operation, patched
 from hazelcast_sidecar.manifest_text.render import (
     JsonStyle,
     Style,
@@ -33,7 +34,7 @@ AS_WRITTEN = "text"
 
 _LAST_BREAK = re.compile("(?:\r\n|[\n\r\x85\u2028\u2029])\\Z")
 _TO_DASH = re.compile("(?:[ \t\r\n\x85\u2028\u2029]|#[^\r\n\x85\u2028\u2029]*)*-")
-_PROPERTIES = re.compile("(?:[&!][^ \t\r\n]*[ \t\r\n]*)+")
+_PROPERTIES = re.compile("(?:[&!][^ \t\r\n]*[ \t\r\n]*(?:#[^\r\n]*[\r\n][ \t\r\n]*)*)+")
 _COLON = re.compile("[ \t\r\n]*:")
 _BLANK = re.compile("[ \t]*(?:#.*)?")
 _ABSENT = object()
@@ -58,20 +59,24 @@ class DocumentText(NamedTuple):
     """How it is written; None: it is YAML."""
 
 
-def splices_of(document: DocumentText, root: Node, operations: Sequence[Operation]) -> list[Splice]:
+def splices_of(
+    document: DocumentText, root: Node, operations: Sequence[Operation], content: object
+) -> list[Splice]:
     """Return what changes in the text of a document when operations are done on one of its nodes.
 
     Args:
         document: that the object is in.
         root: node of the object that the operations are for.
         operations: add, replace and remove, by paths from that object.
+        content: what the node says, with what its merge keys bring.
 
     Raises:
         UneditableError: one of them would reach another place too, or cannot be written.
     """
     overlay = _Overlay(root)
-    for operation in operations:
-        _apply(overlay, operation, document.aliased)
+    followed = _Followed(content, operations)
+    for number, operation in enumerate(operations):
+        _apply(overlay, operation, document.aliased, partial(followed.before, number))
     return list(_Writer(document, root).splices(overlay, []))
 
 
@@ -149,7 +154,22 @@ class _Overlay:
         return any(entry.key_node and entry.key_node.value is MERGE_KEY for entry in self.originals)
 
 
-def _apply(root: _Overlay, operation: Operation, aliased: frozenset[str]) -> None:
+class _Followed:
+    """What a node says before each of its operations; those of nodes without merge keys are never done."""
+
+    def __init__(self, content: object, operations: Sequence[Operation]) -> None:
+        self._content, self._operations, self._done = content, operations, 0
+
+    def before(self, number: int) -> object:
+        """Return what it says before an operation; not before the last one that was asked for."""
+        self._content = patched(self._content, self._operations[self._done : number])
+        self._done = number
+        return self._content
+
+
+def _apply(
+    root: _Overlay, operation: Operation, aliased: frozenset[str], content: Callable[[], object]
+) -> None:
     steps = [step.replace("~1", "/").replace("~0", "~") for step in operation["path"].split("/")[1:]]
     overlay = root
     for depth, step in enumerate(steps[:-1]):
@@ -161,7 +181,15 @@ def _apply(root: _Overlay, operation: Operation, aliased: frozenset[str]) -> Non
             entry.value = _within(entry.value, steps[depth + 1 :], operation)
             return
         overlay = _entered(entry, where, aliased)
-    _change(overlay, steps, operation)
+    if overlay.merges and overlay.find(steps[-1]) is None and _is_there(content(), steps):
+        raise UneditableError(f"{'.'.join(steps)}: comes from a merge key; write it out there")
+    _change(overlay, steps, operation, aliased)
+
+
+def _is_there(value: Any, steps: list[str]) -> bool:  # noqa: ANN401 - JSON
+    for step in steps[:-1]:
+        value = value[int(step)] if isinstance(value, list) else value[step]
+    return isinstance(value, dict) and steps[-1] in value
 
 
 def check_unshared(node: Node, where: str, aliased: frozenset[str]) -> None:
@@ -188,13 +216,12 @@ def _entered(entry: _Entry, where: str, aliased: frozenset[str]) -> _Overlay:
     return entry.overlay
 
 
-def _change(overlay: _Overlay, steps: list[str], operation: Operation) -> None:
+def _change(overlay: _Overlay, steps: list[str], operation: Operation, aliased: frozenset[str]) -> None:
     step, where = steps[-1], ".".join(steps)
     is_list = overlay.node.kind is NodeKind.SEQUENCE
     if operation["op"] == "remove":
         entry = overlay.find(step)
-        if entry is None:
-            raise UneditableError(f"{where}: comes from a merge key and cannot be removed")
+        assert entry is not None  # noqa: S101 - it would come from a merge key
         overlay.live.remove(entry)
         return
     value, written = operation["value"], operation.get(AS_WRITTEN)
@@ -205,6 +232,8 @@ def _change(overlay: _Overlay, steps: list[str], operation: Operation) -> None:
     if entry is None:
         entry = _Entry(step, None, None)
         overlay.live.append(entry)
+    elif entry.node is not None:
+        check_unshared(entry.node, where, aliased)
     entry.value, entry.written = value, written
 
 
