@@ -403,6 +403,10 @@ SHARED = {
         f"x: &x {{env: null}}\n{POD}    <<: *x\n",
         "spec.containers.0.env: comes from a merge key; write it out there",
     ),
+    "status too long to be read again": (
+        POD + "    env: [" + 70_000 * " " + "]\n",
+        f"{STATUS}: would have 70,",
+    ),
 }
 
 

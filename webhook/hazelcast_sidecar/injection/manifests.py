@@ -193,6 +193,8 @@ def _result(pod: Pod, decision: Decision, path: str, run_as_user: int | None, re
             if (label := patch.pointer(*LABEL)) in record.own_text:
                 # It is the group's, and stays as it was written.
                 operations = [each for each in operations if each["path"] != label]
+            if (problem := _unreadable(operations)) is not None:
+                return Result(Reason.TOO_LARGE, problems=[problem])
             return Result(decision.reason, under(path, operations), decision.warnings, injection=decision)
         case Restore(reason=reason, warnings=warnings):
             operations = patch.restore_operations(decision, pod, run_as_user)
@@ -201,6 +203,20 @@ def _result(pod: Pod, decision: Decision, path: str, run_as_user: int | None, re
             return Result(reason, warnings=warnings)
         case Deny(reason, problems):
             return Result(reason, problems=problems)
+
+
+def _unreadable(operations: Sequence[Operation]) -> Problem | None:
+    """Reject a status annotation that nothing would read again, `uninject` included."""
+    path = patch.pointer("metadata", "annotations", STATUS)
+    letters = sum(len(operation["value"]) for operation in operations if operation["path"] == path)
+    if letters <= status.MAX_LETTERS:
+        return None
+    return Problem(
+        STATUS,
+        f"would have {letters:,} characters, to record how the empty values are written that it replaces "
+        f"and which variables containers set themselves; {status.MAX_LETTERS:,} are read: write these values "
+        "shorter, such as []",
+    )
 
 
 def _inject_workload(

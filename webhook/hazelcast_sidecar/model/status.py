@@ -8,7 +8,7 @@ from hazelcast_sidecar import untrusted
 from hazelcast_sidecar.model.pod import Int64
 from hazelcast_sidecar.names import MAX_PORT, Ports, ports_of
 
-_MAX_LETTERS = 64 * 1024
+MAX_LETTERS = 64 * 1024
 """Maximal characters of a status that is read.
 
 The webhook's own has less than 2 KiB (`collisions.py`); in manifests it also lists variables, of hundreds of
@@ -74,4 +74,4 @@ def decode(text: str) -> Status:
     return _decode(text)
 
 
-_decode = untrusted.decoder(Status, _MAX_LETTERS)
+_decode = untrusted.decoder(Status, MAX_LETTERS)
