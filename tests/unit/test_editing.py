@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -323,8 +323,8 @@ def list_of(style: str, objects: int) -> str:
 def faulty_for(every: int) -> Callable[..., list[Splice]]:
     """A fault of the editor: what it writes into some objects is not what was asked for."""
 
-    def faulty(document: DocumentText, root: Node, operations: Sequence[Operation]) -> list[Splice]:
-        made = splices_of(document, root, operations)
+    def faulty(document: DocumentText, root: Node, *others: Any) -> list[Splice]:
+        made = splices_of(document, root, *others)
         number = int(re.search(r"a(\d+)", document.text[root.start :])[1])  # type: ignore[index]
         return made if number % every else [each._replace(text=each.text.replace("b", "c")) for each in made]
 

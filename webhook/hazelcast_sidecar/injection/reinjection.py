@@ -79,7 +79,7 @@ def _renewed(
 
 
 def is_recorded(obj: Object) -> bool:
-    """Tell whether a Pod or a Pod template has a status annotation, of whatever kind."""
+    """Tell whether a Pod or a Pod template has a status annotation, even if it cannot be read."""
     return STATUS in annotations_of(pod_in(obj))
 
 
