@@ -16,10 +16,10 @@ import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import load_kube_config
 
-from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.reconcile.groups import Groups
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
-from hazelcast_sidecar.controller.shared.reflector import FanOut, Reflector
+from hazelcast_sidecar.controller.shared.reflector import Reflector
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import POD
 from tests.apiserver import controller as fixtures
@@ -220,13 +220,11 @@ async def test_a_watch_that_comes_to_its_end_goes_on_with_another(
     def log(message: str, **fields: Any) -> None:
         said.append(f"{message} {fields}")
 
-    offset, groups = cluster.audit_log.stat().st_size, Groups(lambda _: None, log)
+    offset, groups = cluster.audit_log.stat().st_size, Groups(lambda _: None)
     async with ApiClient(configuration) as client:
         metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
-        index = FanOut(groups, DriftIndex())
-        running = asyncio.create_task(
-            Reflector(Api(client), POD, f"{PREFIX}group", index, metrics, log).run()
-        )
+        pods = WatchedPods(groups, log)
+        running = asyncio.create_task(Reflector(Api(client), POD, f"{PREFIX}group", pods, metrics, log).run())
         for number in range(5):
             create_pod(cluster, namespace, f"shop-{number}", "shop")
             await asyncio.sleep(2)

@@ -20,15 +20,15 @@ from hazelcast_sidecar.checks.results import State, Unread
 from hazelcast_sidecar.checks.runner import OF_INSTALLATION, findings
 from hazelcast_sidecar.checks.snapshot import PodWithoutMember
 from hazelcast_sidecar.cli import main
-from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
+from hazelcast_sidecar.controller.audit.drifted_pods import drifted_pods
 from hazelcast_sidecar.controller.events.denials import Denials, _FailedCreate
 from hazelcast_sidecar.controller.events.event import cut
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.controller.shared.guarded import Guarded
-from hazelcast_sidecar.controller.shared.reflector import FanOut
+from hazelcast_sidecar.controller.shared.guarded import GuardedIndex
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.errors import ReviewError
 from hazelcast_sidecar.injection.drift import DriftDetector, as_created
 from hazelcast_sidecar.injection.propagation import plan
@@ -146,17 +146,18 @@ def test_a_record_of_copies_decides_or_is_passed_over(text: str) -> None:
 async def test_the_group_beside_a_hostile_pod_is_served(evil: Metadata, first: bool) -> None:  # noqa: FBT001
     touched: list[Key] = []
     faults = Faults(metrics(), silent)
-    groups, index = Groups(touched.append, silent), DriftIndex()
-    both = FanOut(Guarded(groups, faults), Guarded(index, faults))
+    groups = Groups(touched.append)
+    watched = WatchedPods(groups, silent)
+    index = GuardedIndex(watched, faults)
     pair = [evil, injected()] if first else [injected(), evil]
     for each in pair:
-        both.upsert(each)
-    both.retain({each.uid for each in pair})
+        index.upsert(each)
+    index.retain({each.uid for each in pair})
     assert HONEST in touched
     assert HONEST in groups.keys()  # noqa: SIM118 - no mapping
     today = DriftDetector(Settings(defaults={"port": "6000"}))
-    assert "uid-of-shop-1" in {finding.uid for finding in await index.drifted(today, faults)}
-    both.remove(evil)
+    assert "uid-of-shop-1" in {finding.uid for finding in await drifted_pods(watched, today, faults)}
+    index.remove(evil)
     assert groups.keys() == [HONEST]
 
 

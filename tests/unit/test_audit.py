@@ -10,11 +10,13 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from hazelcast_sidecar.controller.audit import repairer
-from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
+from hazelcast_sidecar.controller.audit.drifted_pods import drifted_pods
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Finding, Findings
 from hazelcast_sidecar.controller.audit.repairer import LivePod, Repairer
+from hazelcast_sidecar.controller.reconcile.groups import Groups
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.injection.drift import (
     DriftDetector,
     InjectedPod,
@@ -60,6 +62,14 @@ def record(*arguments: Any, **fields: Any) -> InjectedPod:
     return found
 
 
+def with_fingerprint(of: InjectedPod, fingerprint: str) -> InjectedPod:
+    return msgspec.structs.replace(of, status=msgspec.structs.replace(of.status, fingerprint=fingerprint))
+
+
+def watched() -> WatchedPods:
+    return WatchedPods(Groups(lambda _: None), lambda *_, **__: None)
+
+
 def faults() -> Faults:
     metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
     return Faults(metrics, lambda *_, **__: None)
@@ -90,12 +100,12 @@ def test_a_group_that_is_a_default_today_is_another() -> None:
 
 def test_a_pod_that_a_policy_injected_drifts_with_its_cluster_alone() -> None:
     """An admission policy cannot make a fingerprint: only what the status annotation names is compared."""
-    unknown = msgspec.structs.replace(record("1", port="6000"), fingerprint=UNKNOWN)
+    unknown = with_fingerprint(record("1", port="6000"), UNKNOWN)
     assert detector().drifted(unknown) is None
     assert detector(defaults={"log-level": "DEBUG"}).drifted(unknown) is None
     assert detector(defaults={"image": "hazelcast/hazelcast:5.8.0"}).drifted(unknown)
     assert detector(defaults={"group": "all"}).drifted(unknown)
-    assert detector().drifted(msgspec.structs.replace(unknown, fingerprint="")), "an older version's"
+    assert detector().drifted(with_fingerprint(unknown, "")), "an older version's"
 
 
 @pytest.mark.parametrize(
@@ -196,30 +206,30 @@ def test_a_pod_without_a_readable_status_has_no_record(text: str | None) -> None
 
 
 async def test_pods_come_and_go() -> None:
-    index, today = DriftIndex(), detector(defaults={"port": "6000"})
+    index, today = watched(), detector(defaults={"port": "6000"})
     index.upsert(injected("1"))
     index.upsert(injected("2", port="6000"))
-    assert [finding.uid for finding in await index.drifted(today, faults())] == ["1"]
+    assert [finding.uid for finding in await drifted_pods(index, today, faults())] == ["1"]
     index.upsert(injected("3"))
-    assert {finding.uid for finding in await index.drifted(today, faults())} == {"1", "3"}
+    assert {finding.uid for finding in await drifted_pods(index, today, faults())} == {"1", "3"}
     ending = injected("1")
     ending.deletion_timestamp = "2026-01-01T00:00:00Z"
     index.upsert(ending)
     index.retain({"2"})
-    assert await index.drifted(today, faults()) == []
+    assert await drifted_pods(index, today, faults()) == []
 
 
 @pytest.mark.heavy
 async def test_a_pod_that_changes_again_and_again_leaves_nothing() -> None:
     """A replica that does not lead never looks, so what is shared must not wait for that."""
-    index = DriftIndex()
+    index = watched()
     for number in range(300):
         index.upsert(injected("1", port=str(2000 + number)))
-    assert len(index._shared) <= 110  # noqa: SLF001 - what is kept is the point
+    assert len(index._shared) == 1  # noqa: SLF001 - what is kept is the point
 
 
 async def test_that_a_pod_goes_is_a_change() -> None:
-    index = DriftIndex()
+    index = watched()
     index.upsert(injected("1"))
     index.changed.clear()
     index.remove(injected("2"))
@@ -234,7 +244,7 @@ async def test_that_a_pod_goes_is_a_change() -> None:
 
 
 async def test_only_what_matters_counts_as_a_change() -> None:
-    index = DriftIndex()
+    index = watched()
     index.upsert(injected("1"))
     assert index.changed.is_set()
     index.changed.clear()
@@ -250,7 +260,7 @@ async def test_only_what_matters_counts_as_a_change() -> None:
 async def test_thousands_of_pods_of_many_workloads_take_little_room() -> None:
     template = injected("0", java_opts="-Dx=" + "y" * 1000)
     encoded = msgspec.json.encode(template)
-    index = DriftIndex()
+    index = watched()
     tracemalloc.start()
     try:
         for number in range(3000):
@@ -258,7 +268,7 @@ async def test_thousands_of_pods_of_many_workloads_take_little_room() -> None:
             pod.name, pod.uid = f"shop-6d4b75cb6d-{number}", f"0d5f1b3a-1c55-4b6c-9d1c-{number:012}"
             pod.namespace = f"ns-{number // 20}"
             index.upsert(pod)
-        found = await index.drifted(detector(defaults={"port": "6000"}), faults())
+        found = await drifted_pods(index, detector(defaults={"port": "6000"}), faults())
         room, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

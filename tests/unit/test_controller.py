@@ -16,6 +16,7 @@ from hazelcast_sidecar.controller.shared.backoff import Backoff
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.reflector import Reflector
 from hazelcast_sidecar.controller.shared.unread import UnreadObjects
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.group_objects.claims import Facts
 from hazelcast_sidecar.group_objects.desired_objects import GroupWorkload, Requirements
 from hazelcast_sidecar.kube.bounded import TooLongError
@@ -56,12 +57,13 @@ def pod(
 
 
 class Recorder:
-    """Groups, the keys that were touched, and the warnings that were logged."""
+    """Watched Pods, their groups, the keys that were touched, and the warnings that were logged."""
 
     def __init__(self) -> None:
         self.touched: list[Key] = []
         self.warnings: list[str] = []
-        self.groups = Groups(self.touched.append, self._log)
+        self.groups = Groups(self.touched.append)
+        self.pods = WatchedPods(self.groups, self._log)
 
     def _log(self, message: str, **_: object) -> None:
         self.warnings.append(message)
@@ -82,13 +84,13 @@ class Recorder:
 
 def test_a_group_is_touched_when_what_it_needs_may_change_and_only_then() -> None:
     seen = Recorder()
-    seen.groups.upsert(pod("1", owner="a"))
+    seen.pods.upsert(pod("1", owner="a"))
     assert seen.take() == [SHOP]
-    seen.groups.upsert(pod("1", owner="a"))
+    seen.pods.upsert(pod("1", owner="a"))
     assert seen.take() == []
-    seen.groups.upsert(pod("1", owner="a", port=6000))
+    seen.pods.upsert(pod("1", owner="a", port=6000))
     assert set(seen.take()) == {SHOP}
-    seen.groups.remove(pod("1"))
+    seen.pods.remove(pod("1"))
     assert seen.take() == [SHOP]
     assert seen.groups.requirements(SHOP) is None
     assert seen.groups.keys() == []
@@ -97,7 +99,7 @@ def test_a_group_is_touched_when_what_it_needs_may_change_and_only_then() -> Non
 def test_a_group_belongs_to_what_made_its_pods() -> None:
     seen = Recorder()
     for metadata in (pod("1", owner="old"), pod("2", owner="new"), pod("3", owner="new"), pod("4")):
-        seen.groups.upsert(metadata)
+        seen.pods.upsert(metadata)
     assert seen.groups.requirements(SHOP) is None, "nothing of it was verified"
     seen.believe()
     found = seen.groups.requirements(SHOP)
@@ -115,12 +117,12 @@ def test_a_group_belongs_to_what_made_its_pods() -> None:
 
 def test_a_new_list_replaces_what_was_known() -> None:
     seen = Recorder()
-    seen.groups.upsert(pod("1"))
-    seen.groups.upsert(pod("2", group="other"))
+    seen.pods.upsert(pod("1"))
+    seen.pods.upsert(pod("2", group="other"))
     seen.take()
     for metadata in (pod("2", group="other"), pod("3", group="third")):
-        seen.groups.upsert(metadata)
-    seen.groups.retain({"2", "3"})
+        seen.pods.upsert(metadata)
+    seen.pods.retain({"2", "3"})
     assert set(seen.take()) == {SHOP, Key("ns", "third")}
     assert seen.groups.pods == 2
 
@@ -141,24 +143,24 @@ def test_a_new_list_replaces_what_was_known() -> None:
 )
 def test_a_record_that_anybody_may_have_written_is_passed_over(metadata: Metadata, warning: str) -> None:
     seen = Recorder()
-    seen.groups.upsert(metadata)
+    seen.pods.upsert(metadata)
     assert (seen.groups.pods, seen.warnings, seen.take()) == (0, [warning], [])
 
 
 def test_a_pod_that_ends_needs_nothing_any_more() -> None:
     seen = Recorder()
-    seen.groups.upsert(pod("1"))
+    seen.pods.upsert(pod("1"))
     ending = pod("1")
     ending.deletion_timestamp = "2026-01-01T00:00:00Z"
-    seen.groups.upsert(ending)
+    seen.pods.upsert(ending)
     assert seen.groups.requirements(SHOP) is None
-    seen.groups.remove(ending)
+    seen.pods.remove(ending)
     assert seen.groups.pods == 0
 
 
 def test_a_pod_that_was_only_labelled_is_passed_over_in_silence() -> None:
     seen = Recorder()
-    seen.groups.upsert(Metadata(uid="1", labels={"sidecar.hazelcast.com/group": "shop"}))
+    seen.pods.upsert(Metadata(uid="1", labels={"sidecar.hazelcast.com/group": "shop"}))
     assert (seen.groups.pods, seen.warnings) == (0, [])
 
 
@@ -168,13 +170,13 @@ FACTS = Facts("shop", "", (5701,), "hazelcast-shop", "default")
 def test_what_one_pod_shows_counts_for_those_that_claim_the_same() -> None:
     seen = Recorder()
     for number in range(400):
-        seen.groups.upsert(pod(str(number), owner="a"))
+        seen.pods.upsert(pod(str(number), owner="a"))
     assert next(seen.groups.doubtful(SHOP))
     seen.believe()
-    seen.groups.upsert(pod("late", owner="a"))
+    seen.pods.upsert(pod("late", owner="a"))
     assert list(seen.groups.doubtful(SHOP)) == []
-    seen.groups.upsert(pod("other", owner="a", port=6000))
-    seen.groups.upsert(pod("else", owner="b"))
+    seen.pods.upsert(pod("other", owner="a", port=6000))
+    seen.pods.upsert(pod("else", owner="b"))
     assert [uid for _, uid, _ in _once(seen)] == ["other", "else"]
 
 
@@ -189,7 +191,7 @@ def _once(seen: Recorder) -> list[Any]:
 def test_a_forged_pod_takes_belief_from_no_other_and_is_asked_once() -> None:
     seen = Recorder()
     for uid in ("forged-1", "forged-2", "honest"):
-        seen.groups.upsert(pod(uid, owner="a"))
+        seen.pods.upsert(pod(uid, owner="a"))
     asked = []
     for bearers, uid, _ in seen.groups.doubtful(SHOP):
         asked.append(uid)
@@ -199,18 +201,18 @@ def test_a_forged_pod_takes_belief_from_no_other_and_is_asked_once() -> None:
             seen.groups.believe(bearers, None)
     assert asked == ["forged-1", "forged-2", "honest"]
     assert seen.groups.requirements(SHOP) is not None
-    seen.groups.upsert(pod("forged-1", owner="a", port=6000))
+    seen.pods.upsert(pod("forged-1", owner="a", port=6000))
     assert seen.groups.facts("forged-1") is None, "it is known, so it is not read again"
     with pytest.raises(KeyError):
         seen.groups.facts("honest")
-    seen.groups.remove(pod("forged-1"))
+    seen.pods.remove(pod("forged-1"))
     with pytest.raises(KeyError):
         seen.groups.facts("forged-1")
 
 
 def test_a_group_of_refused_pods_needs_nothing() -> None:
     seen = Recorder()
-    seen.groups.upsert(pod("1", owner="a"))
+    seen.pods.upsert(pod("1", owner="a"))
     bearers, uid, _ = next(seen.groups.doubtful(SHOP))
     seen.groups.refuse(bearers, uid, FACTS)
     assert seen.groups.requirements(SHOP) is None
@@ -221,10 +223,10 @@ def test_a_group_of_refused_pods_needs_nothing() -> None:
 
 def test_a_record_that_no_pod_bears_any_more_is_verified_again() -> None:
     seen = Recorder()
-    seen.groups.upsert(pod("1", owner="a"))
+    seen.pods.upsert(pod("1", owner="a"))
     seen.believe()
-    seen.groups.remove(pod("1", owner="a"))
-    seen.groups.upsert(pod("2", owner="a"))
+    seen.pods.remove(pod("1", owner="a"))
+    seen.pods.upsert(pod("2", owner="a"))
     assert seen.groups.requirements(SHOP) is None
 
 
@@ -232,15 +234,15 @@ def test_a_mirror_of_a_static_pod_has_no_group() -> None:
     seen = Recorder()
     mirror = pod("1")
     mirror.owner_references = (OwnerReference("v1", "Node", "node-1", "uid-node", controller=True),)
-    seen.groups.upsert(mirror)
+    seen.pods.upsert(mirror)
     assert (seen.groups.pods, seen.groups.keys(), seen.warnings) == (0, [], [])
 
 
 def test_a_group_has_a_bounded_number_of_owners_and_workloads_come_first() -> None:
     seen = Recorder()
     for number in range(500):
-        seen.groups.upsert(pod(f"{number:03}"))
-    seen.groups.upsert(pod("last", owner="z"))
+        seen.pods.upsert(pod(f"{number:03}"))
+    seen.pods.upsert(pod("last", owner="z"))
     seen.believe()
     found = seen.groups.requirements(SHOP)
     assert found is not None
@@ -262,12 +264,12 @@ def news(seen: Recorder, after: datetime = MONDAY - timedelta(minutes=2)) -> lis
 def test_a_workload_is_news_once_for_each_record() -> None:
     seen = Recorder()
     for number in range(20):
-        seen.groups.upsert(made(pod(str(number), owner="a"), MONDAY + timedelta(seconds=number)))
-    seen.groups.upsert(made(pod("other", owner="b"), MONDAY))
+        seen.pods.upsert(made(pod(str(number), owner="a"), MONDAY + timedelta(seconds=number)))
+    seen.pods.upsert(made(pod("other", owner="b"), MONDAY))
     assert news(seen) == [("a", 5701), ("b", 5701)]
-    seen.groups.upsert(made(pod("late", owner="a"), MONDAY + timedelta(days=1)))
+    seen.pods.upsert(made(pod("late", owner="a"), MONDAY + timedelta(days=1)))
     assert news(seen) == []
-    seen.groups.upsert(made(pod("changed", owner="a", port=6000), MONDAY))
+    seen.pods.upsert(made(pod("changed", owner="a", port=6000), MONDAY))
     assert news(seen) == [("a", 6000)]
 
 
@@ -278,19 +280,19 @@ def test_what_is_old_is_no_news_to_a_new_leader(names: list[str]) -> None:
     ages = (timedelta(0), timedelta(days=1))
     pods = [made(pod(name, owner="a"), MONDAY - age) for name, age in zip(names, ages, strict=True)]
     for found in sorted(pods, key=lambda found: found.name):
-        seen.groups.upsert(found)
-    seen.groups.upsert(made(pod("3", owner="young"), MONDAY))
-    seen.groups.upsert(pod("4", owner="of-unknown-age"))
+        seen.pods.upsert(found)
+    seen.pods.upsert(made(pod("3", owner="young"), MONDAY))
+    seen.pods.upsert(pod("4", owner="of-unknown-age"))
     assert news(seen) == [("young", 5701)]
     assert news(seen, MONDAY - timedelta(days=7)) == [], "it was asked for once"
 
 
 def test_a_workload_without_pods_is_no_news_and_is_again_when_it_comes_back() -> None:
     seen = Recorder()
-    seen.groups.upsert(made(pod("1", owner="a"), MONDAY))
-    seen.groups.remove(pod("1"))
+    seen.pods.upsert(made(pod("1", owner="a"), MONDAY))
+    seen.pods.remove(pod("1"))
     assert news(seen) == []
-    seen.groups.upsert(made(pod("2", owner="a"), MONDAY))
+    seen.pods.upsert(made(pod("2", owner="a"), MONDAY))
     assert news(seen) == [("a", 5701)]
 
 

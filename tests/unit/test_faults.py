@@ -16,7 +16,7 @@ from hazelcast_sidecar.checks.results import CheckResult, State
 from hazelcast_sidecar.checks.runner import OF_INSTALLATION, findings
 from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.controller.audit.auditor import Auditor
-from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
+from hazelcast_sidecar.controller.audit.drifted_pods import drifted_pods
 from hazelcast_sidecar.controller.audit.findings import Findings
 from hazelcast_sidecar.controller.events.denials import Denials
 from hazelcast_sidecar.controller.events.recorder import Recorder
@@ -30,6 +30,7 @@ from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMet
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.guarded import GuardedIndex
 from hazelcast_sidecar.controller.shared.reflector import Watcher
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.errors import InvalidSettingsError
 from hazelcast_sidecar.injection.drift import DriftDetector, InjectedPod, Verdict
 from hazelcast_sidecar.kube.client import Api, ApiError, Page
@@ -387,10 +388,10 @@ class Picky(DriftDetector):
 
 
 async def test_a_record_that_cannot_be_judged_costs_no_other_its_verdict(seen: Seen) -> None:
-    index = DriftIndex()
+    pods = WatchedPods(Groups(lambda _: None), seen.log)
     for each in (injected("a", "evil"), injected("b", "honest")):
-        index.upsert(each)
-    assert [found.name for found in await index.drifted(Picky(), seen.faults)] == ["b"]
+        pods.upsert(each)
+    assert [found.name for found in await drifted_pods(pods, Picky(), seen.faults)] == ["b"]
     assert seen.count(Where.AUDIT) == 1
 
 
@@ -416,9 +417,8 @@ class Pods:
 async def test_a_pod_that_cannot_be_read_costs_no_other_the_audit(seen: Seen) -> None:
     findings = cast("Findings", None)
     detector = DriftDetector(Settings())
-    auditor = Auditor(
-        cast("Api", Pods()), detector, DriftIndex(), findings, findings, 300, seen.log, seen.faults
-    )
+    pods = WatchedPods(Groups(lambda _: None), seen.log)
+    auditor = Auditor(cast("Api", Pods()), detector, pods, findings, findings, 300, seen.log, seen.faults)
     found = [finding.name async for finding in auditor._without_member()]  # noqa: SLF001 - one look
     assert found == ["honest"]
     assert seen.count(Where.AUDIT) == 1

@@ -10,13 +10,14 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from hazelcast_sidecar.controller.audit import auditor, repairer
 from hazelcast_sidecar.controller.audit.auditor import Auditor
-from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Findings
 from hazelcast_sidecar.controller.audit.repairer import Repairer
 from hazelcast_sidecar.controller.events.denials import Denials
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.lifecycle import Controller
+from hazelcast_sidecar.controller.reconcile.groups import Groups
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.injection.drift import DriftDetector
 from hazelcast_sidecar.kube.client import Api, ListMetadata, Page
 from hazelcast_sidecar.kube.objects import POD, Kind, Metadata, Partial
@@ -59,12 +60,12 @@ class Audit:
     """An auditor, with what it found."""
 
     def __init__(self, seen: Seen, pods: Pods) -> None:
-        self.index = DriftIndex()
+        self.watched = WatchedPods(Groups(lambda _: None), seen.log)
         self.missed, self.drifted = (self._findings(reason, seen) for reason in (MISSED, DRIFTED))
         self.auditor = Auditor(
             cast("Api", pods),
             DriftDetector(Settings()),
-            self.index,
+            self.watched,
             self.missed,
             self.drifted,
             300,
@@ -93,10 +94,10 @@ async def test_a_drifted_pod_that_comes_while_the_leader_runs_is_found_in_this_t
 ) -> None:
     monkeypatch.setattr(auditor, "_PAUSE_SECONDS", 0)
     audit = Audit(seen, Pods())
-    audit.index.changed.set()
+    audit.watched.changed.set()
     async with running(audit.auditor.work()):
-        await until(lambda: not audit.index.changed.is_set())
-        audit.index.upsert(injected("old", fingerprint="0" * 16))
+        await until(lambda: not audit.watched.changed.is_set())
+        audit.watched.upsert(injected("old", fingerprint="0" * 16))
         await until(lambda: audit.names(audit.drifted) == ["old"])
     assert audit.names(audit.drifted) == [], "another replica may lead now"
     async with running(audit.auditor.work()):

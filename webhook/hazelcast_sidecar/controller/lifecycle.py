@@ -10,7 +10,6 @@ import uvloop
 from kubernetes.aio import client
 
 from hazelcast_sidecar.controller.audit.auditor import Auditor
-from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Findings
 from hazelcast_sidecar.controller.audit.repairer import Repairer
 from hazelcast_sidecar.controller.events.denials import Denials
@@ -26,9 +25,10 @@ from hazelcast_sidecar.controller.shared.backoff import keep_up
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.election import lead
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.controller.shared.guarded import Guarded, GuardedIndex
-from hazelcast_sidecar.controller.shared.reflector import FanOut, Reflector
+from hazelcast_sidecar.controller.shared.guarded import GuardedIndex
+from hazelcast_sidecar.controller.shared.reflector import Reflector
 from hazelcast_sidecar.controller.shared.unread import UnreadObjects
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.group_objects.desired_objects import OURS_SELECTOR
 from hazelcast_sidecar.injection.drift import DriftDetector
 from hazelcast_sidecar.kube.client import Api
@@ -123,7 +123,8 @@ class Controller:
         self._log = log
         self._queue = WorkQueue()
         self._reconciling = False
-        self._groups = Groups(self._touch, log)
+        self._groups = Groups(self._touch)
+        watched = WatchedPods(self._groups, log)
         kept = {name: ManagedObjects(self._touch, self._miss) for name in KEPT_KINDS}
         self.metrics = ControllerMetrics(
             pods=lambda: self._groups.pods,
@@ -133,15 +134,13 @@ class Controller:
         api = self._api = Api(api_client, UnreadObjects(self.metrics, log).note)
         faults = self.faults = Faults(self.metrics, log)
         self._recorder = Recorder(api, self.metrics, log)
-        self._leftovers = Leftovers(api, self._groups, kept, log, faults)
+        self._leftovers = Leftovers(api, watched, self._groups, kept, log, faults)
         self._reconciler = Reconciler(api, self._groups, kept, self._queue, self._recorder, self.metrics, log)
         self._reflectors = [
             Reflector(api, kind, OURS_SELECTOR, GuardedIndex(kept[name], faults), self.metrics, log)
             for name, kind in KEPT_KINDS.items()
         ]
-        injected = DriftIndex()
-        indexes = FanOut(Guarded(self._groups, faults), Guarded(injected, faults))
-        pods = Reflector(api, POD, GROUP, indexes, self.metrics, log)
+        pods = Reflector(api, POD, GROUP, GuardedIndex(watched, faults), self.metrics, log)
         self._reflectors.append(pods)
         self._pods_known = pods.synced
         self._settings = SettingsFile(settings.settings)
@@ -152,7 +151,7 @@ class Controller:
             DRIFTED: Findings(DRIFTED, self.metrics.drifted, log, tell),
         }
         self._auditor = Auditor(
-            api, detector, injected, findings[MISSED], findings[DRIFTED], settings.audit_seconds, log, faults
+            api, detector, watched, findings[MISSED], findings[DRIFTED], settings.audit_seconds, log, faults
         )
         self._repairer = None
         if settings.repair:

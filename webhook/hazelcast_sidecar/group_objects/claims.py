@@ -4,13 +4,11 @@ The status is an annotation, so anyone who may create or update Pods can write i
 after the Pod was created, and the member does what it says.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
 from hazelcast_sidecar.kube.objects import Metadata, owner_of
-from hazelcast_sidecar.limits import shown
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import NODE, ContainerPort
 from hazelcast_sidecar.model.status import Status
@@ -24,38 +22,34 @@ from hazelcast_sidecar.names import (
     is_object_name,
     resource_name,
 )
+from hazelcast_sidecar.owners import OwnerReference
+from hazelcast_sidecar.untrusted import UndecodableError
 
 _MAX_PORTS = 16
 """Ports of a member that count: it gets three at most, before those that other webhooks add."""
 
 
-def _ignore(reason: str, detail: str) -> None:
-    del reason, detail
-
-
-def claimed_status(pod: Metadata, reject: Callable[[str, str], None] = _ignore) -> Status | None:
-    """Return the status annotation of a Pod, if it can be one of the Pod's group; None otherwise.
-
-    Args:
-        pod: an injected Pod, or any other one.
-        reject: called with the reason, and a detail of it or nothing, if there is a status that is unusable.
-    """
-    text = pod.known_annotations.get(STATUS)
-    owner = owner_of(pod)
-    if text is None or (owner.api_version, owner.kind) == ("v1", NODE):
-        return None  # the second is a mirror Pod of a static Pod: nothing can be injected into it
+def claimed_status(pod: Metadata) -> Status | None:
+    """Return the status annotation of a Pod, if it can be one of the Pod's group; None otherwise."""
     try:
-        found = status.decode(text)
-    except msgspec.MsgspecError as error:
-        reject("unreadable status", shown(str(error)))
+        found = status.decode(pod.known_annotations.get(STATUS, ""))
+    except UndecodableError:
         return None
+    return None if is_mirror(owner_of(pod)) or why_unusable(pod, found) else found
+
+
+def is_mirror(owner: OwnerReference) -> bool:
+    """Tell whether a Pod with this owner represents a static Pod, into which nothing can be injected."""
+    return (owner.api_version, owner.kind) == ("v1", NODE)
+
+
+def why_unusable(pod: Metadata, found: Status) -> str | None:
+    """Return why the status of a Pod cannot be one of the Pod's group; None if it can."""
     if found.group != pod.labels.get(GROUP) or not is_group(found.group):
-        reject("status and label differ", "")
-        return None
+        return "status and label differ"
     if found.discovery == "api" and not is_object_name(found.service_account):
-        reject("status without ServiceAccount", "")
-        return None
-    return found
+        return "status without ServiceAccount"
+    return None
 
 
 class _Variable(msgspec.Struct, gc=False):

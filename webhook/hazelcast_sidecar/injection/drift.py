@@ -6,18 +6,14 @@ import msgspec
 
 from hazelcast_sidecar.errors import in_one_sentence
 from hazelcast_sidecar.injection import intact, pod_decision
-from hazelcast_sidecar.injection.compatibility import (
-    Membership,
-    membership_of,
-    recorded_membership,
-    separation,
-)
+from hazelcast_sidecar.injection.compatibility import membership_of, recorded_membership, separation
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
 from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Restore, Skip
 from hazelcast_sidecar.kube.objects import Metadata
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod, PodMetadata, PodOwner, Spec, workload_name
 from hazelcast_sidecar.model.selection import Selected
+from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import (
     CONFIG_VOLUME,
     CONTAINER,
@@ -68,7 +64,7 @@ class Verdict(NamedTuple):
     """Where not, and the registration is why: what is wrong with that."""
 
 
-class InjectedPod(msgspec.Struct, frozen=True, gc=False):
+class InjectedPod(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Everything that decides whether a Pod has drifted; the Pods of a workload have equal ones."""
 
     namespace: str
@@ -76,9 +72,7 @@ class InjectedPod(msgspec.Struct, frozen=True, gc=False):
     """Its annotations under our prefix."""
     of_workload: str
     """The group that it would have if neither annotations nor defaults name one."""
-    fingerprint: str
-    membership: Membership
-    """Which cluster its member belongs to."""
+    status: Status
 
 
 def injected_pod(pod: Metadata) -> InjectedPod | None:
@@ -87,13 +81,18 @@ def injected_pod(pod: Metadata) -> InjectedPod | None:
         found = status.decode(pod.known_annotations.get(STATUS, ""))
     except UndecodableError:
         return None
+    return as_injected(pod, found)
+
+
+def as_injected(pod: Metadata, found: Status) -> InjectedPod:
+    """Return the facts of an injected Pod with this status."""
     ours = sorted(
         item for item in pod.known_annotations.items() if item[0].startswith(PREFIX) and item[0] != STATUS
     )
     made = controller_of(pod.owner_references) is not None
     # A bare Pod may have been unnamed when its group was derived from its name.
     of_workload = group_of_workload(workload_name(as_created(pod))) if made else found.group
-    return InjectedPod(pod.namespace, tuple(ours), of_workload, found.fingerprint, recorded_membership(found))
+    return InjectedPod(pod.namespace, tuple(ours), of_workload, found)
 
 
 def as_created(pod: Metadata, spec: Spec | None = None) -> Pod:
@@ -168,13 +167,14 @@ class DriftDetector:
         if isinstance(spec, list):
             return Verdict(_REFUSED.format(in_one_sentence(spec)), repairable=False)
         now = membership_of(spec, spec.group or injected.of_workload)
-        if reasons := separation(injected.membership, now):
+        if reasons := separation(recorded_membership(injected.status), now):
             return Verdict(_SEPARATED.format("; ".join(reasons)), repairable=False)
-        if not injected.fingerprint:
+        recorded = injected.status.fingerprint
+        if not recorded:
             return Verdict(_UNRECORDED, repairable=True)
         # An admission policy may write no fingerprint, and then only the membership can be compared.
-        known = injected.fingerprint != UNKNOWN
-        changed = known and injected.fingerprint != fingerprint(spec, self._run_as_user)
+        known = recorded != UNKNOWN
+        changed = known and recorded != fingerprint(spec, self._run_as_user)
         return Verdict(_DRIFTED, repairable=True) if changed else None
 
     def _decision(self, namespace: str, pod: Pod) -> pod_decision.Decision:

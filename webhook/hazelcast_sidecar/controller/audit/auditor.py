@@ -10,12 +10,13 @@ from contextlib import suppress
 
 import msgspec
 
-from hazelcast_sidecar.controller.audit.drift_index import DriftIndex
-from hazelcast_sidecar.controller.audit.findings import Finding, Findings, selector_of
+from hazelcast_sidecar.controller.audit.drifted_pods import drifted_pods
+from hazelcast_sidecar.controller.audit.findings import Finding, Findings
 from hazelcast_sidecar.controller.audit.registered import Registered
 from hazelcast_sidecar.controller.shared.backoff import keep_up, run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods, selector_of
 from hazelcast_sidecar.injection.drift import DriftDetector, as_created, unless_excluded
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError
 from hazelcast_sidecar.kube.objects import POD, RUNNING, Metadata, Partial, owner_of
@@ -34,7 +35,7 @@ class Auditor:
     Args:
         api: to list and read Pods.
         detector: tells what is wrong with one.
-        injected: the index of Pods with a member.
+        pods: the watched Pods.
         missed: receives Pods without a member.
         drifted: receives Pods with an outdated member.
         seconds: interval between audits of all Pods.
@@ -46,7 +47,7 @@ class Auditor:
         self,
         api: Api,
         detector: DriftDetector,
-        injected: DriftIndex,
+        pods: WatchedPods,
         missed: Findings,
         drifted: Findings,
         seconds: float,
@@ -54,7 +55,7 @@ class Auditor:
         faults: Faults,
     ) -> None:
         self._faults = faults
-        self._api, self._detector, self._injected = api, detector, injected
+        self._api, self._detector, self._pods = api, detector, pods
         self._missed, self._drifted = missed, drifted
         self._seconds, self._log = seconds, log
         self._due = asyncio.Event()
@@ -67,7 +68,7 @@ class Auditor:
             InvalidSettingsError: their defaults are invalid; the previous ones stay in use.
         """
         self._detector.use(settings)
-        self._injected.changed.set()
+        self._pods.changed.set()
         self._due.set()
 
     async def work(self) -> None:
@@ -91,18 +92,18 @@ class Auditor:
             self._drifted.clear()
 
     async def _look_for_drifted(self) -> None:
-        self._injected.changed.set()
+        self._pods.changed.set()
         while True:
-            await self._injected.changed.wait()
-            self._injected.changed.clear()
-            drifted = await self._injected.drifted(self._detector, self._faults)
+            await self._pods.changed.wait()
+            self._pods.changed.clear()
+            drifted = await drifted_pods(self._pods, self._detector, self._faults)
             self._drifted.replace([await self._unless_excluded(finding) for finding in drifted])
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _look_for_missed(self) -> None:
         self._due.clear()
         self._registered = Registered(self._api)
-        self._injected.changed.set()  # what is said of drifted Pods depends on what is registered, too
+        self._pods.changed.set()  # what is said of drifted Pods depends on what is registered, too
         self._missed.replace([finding async for finding in self._without_member()])
 
     async def _until_due(self, seconds: float) -> None:
@@ -116,7 +117,7 @@ class Auditor:
             for pod in _asking(item.metadata for item in page.items):
                 if finding := await self._read(pod):
                     yield finding
-        for pod in _asking(list(self._injected.unrecorded.values())):
+        for pod in _asking(list(self._pods.unrecorded.values())):
             if finding := await self._read(pod):
                 yield finding
 

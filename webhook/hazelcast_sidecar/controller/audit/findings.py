@@ -8,8 +8,7 @@ import msgspec
 from prometheus_client import Gauge
 
 from hazelcast_sidecar.injection.drift import Verdict
-from hazelcast_sidecar.kube.objects import Metadata, pod_reference
-from hazelcast_sidecar.model.pod import HASH_LABELS
+from hazelcast_sidecar.kube.objects import pod_reference
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
@@ -63,11 +62,6 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     def repairable(self) -> bool:
         """Tell whether evicting it would help."""
         return self.verdict.repairable and (self.owner.api_version, self.owner.kind) in MAKES_AGAIN
-
-
-def selector_of(pod: Metadata) -> str:
-    """Return a selector that only a ReplicaSet's Pods match; empty if there is none."""
-    return next((f"{label}={pod.labels[label]}" for label in HASH_LABELS if label in pod.labels), "")
 
 
 class _LastNotice(NamedTuple):

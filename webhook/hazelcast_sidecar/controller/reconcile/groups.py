@@ -1,4 +1,4 @@
-"""The groups of injected Pods, and the requirements of each; fed with Pods, without any I/O."""
+"""The groups of watched Pods, and the requirements of each, without any I/O."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from hazelcast_sidecar.controller.shared.token_bucket import TokenBucket
-from hazelcast_sidecar.group_objects.claims import Facts, claimed_status
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPod
+from hazelcast_sidecar.group_objects.claims import Facts
 from hazelcast_sidecar.group_objects.desired_objects import (
     GroupWorkload,
     Participant,
@@ -18,13 +18,11 @@ from hazelcast_sidecar.group_objects.desired_objects import (
     requirements_of_group,
     unmet_requests,
 )
-from hazelcast_sidecar.kube.objects import Metadata, is_older, owner_of, pod_reference
+from hazelcast_sidecar.kube.objects import Metadata, is_older, pod_reference
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import GROUP, RESOURCE_PREFIX, resource_name
 from hazelcast_sidecar.owners import OwnerReference
-from hazelcast_sidecar.runtime.log import LogLine
 
-_LINES, _LINES_PER_SECOND = 20, 0.2
 _MAX_OWNERS = 100
 """The most owners of a group's objects: each Pod without a workload is one, and each changes all objects."""
 
@@ -57,8 +55,8 @@ class Bearers:
     """The Pods with the same claim."""
 
     claim: Claim
-    pods: dict[str, str] = field(default_factory=dict)
-    """Their names by uid."""
+    pods: dict[str, WatchedPod] = field(default_factory=dict)
+    """By uid."""
     untried: dict[str, None] = field(default_factory=dict)
     """The uids of those that may prove it, as long as none has."""
     believed: bool = False
@@ -98,16 +96,14 @@ _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Groups:
-    """Every Pod with a readable status annotation by its group; a claim counts once it is believed.
+    """Every Pod with a usable status annotation by its group; a claim counts once it is believed.
 
     Args:
         touch: called with each group whose requirements may have changed.
     """
 
-    def __init__(self, touch: Touch, log: LogLine) -> None:
-        self._touch, self._log = touch, log
-        self._lines = TokenBucket(_LINES, _LINES_PER_SECOND)
-        self._pods: dict[str, Bearers] = {}
+    def __init__(self, touch: Touch) -> None:
+        self._touch = touch
         self._groups: dict[Key, dict[Claim, Bearers]] = defaultdict(dict)
         self._facts: dict[str, Facts | None] = {}
         """Facts about members that contradicted their Pods' claims, by uid."""
@@ -115,7 +111,7 @@ class Groups:
     @property
     def pods(self) -> int:
         """Return the number of known Pods."""
-        return len(self._pods)
+        return sum(len(bearers.pods) for claims in self._groups.values() for bearers in claims.values())
 
     def keys(self) -> list[Key]:
         """Return every group that has a Pod."""
@@ -150,10 +146,6 @@ class Groups:
         """List the claims of a group that count."""
         return [bearers for bearers in self._groups.get(key, {}).values() if bearers.believed]
 
-    def knows(self, item: Metadata) -> bool:
-        """Tell whether nothing more will be learned of an existing Pod; otherwise a watch is late."""
-        return item.uid in self._pods or self._read(item) is None
-
     def doubtful(self, key: Key) -> Iterator[tuple[Bearers, str, str]]:
         """Yield the claims of a group that must be verified, with the uid and the name of a Pod of each.
 
@@ -162,7 +154,7 @@ class Groups:
         for bearers in list(self._groups.get(key, {}).values()):
             while not bearers.believed and bearers.untried:
                 uid = next(iter(bearers.untried))
-                yield bearers, uid, bearers.pods[uid]
+                yield bearers, uid, bearers.pods[uid].name
 
     def is_doubtful(self, key: Key) -> bool:
         """Tell whether a claim of a group is still to be verified."""
@@ -190,7 +182,7 @@ class Groups:
     def refuse(self, bearers: Bearers, uid: str, facts: Facts | None) -> None:
         """Reject a Pod that contradicts its claim, which says nothing about others with the same claim."""
         bearers.untried.pop(uid, None)
-        if uid in self._pods:
+        if uid in bearers.pods:
             self._facts[uid] = facts
 
     @staticmethod
@@ -208,27 +200,39 @@ class Groups:
         return found
 
     def retain(self, uids: Collection[str]) -> None:
-        """Forget all Pods but these."""
-        for uid in [uid for uid in self._pods if uid not in uids]:
-            self._forget(uid)
+        """Forget the facts about all Pods but these."""
         for uid in [uid for uid in self._facts if uid not in uids]:
             del self._facts[uid]
 
-    def upsert(self, item: Metadata) -> None:
-        """Add or update a Pod; changes without effect on groups are ignored."""
-        claim = self._read(item)
-        known = self._pods.get(item.uid)
-        if claim == (known.claim if known else None):
+    def upsert(self, pod: WatchedPod, before: WatchedPod | None, created: datetime | None) -> None:
+        """Add or update a Pod; the claim of one that changed may be what it was."""
+        claim = _claim_of(pod)
+        known = self._bearers(claim)
+        if known is not None and pod.uid in known.pods:
+            known.pods[pod.uid] = pod
             return
-        self._forget(item.uid)
+        if before is not None:
+            self.discard(before)
         if claim is not None:
-            self._add(claim, item)
+            self._add(claim, pod, created or _LONG_AGO)
             self._touch(claim.key)
 
-    def remove(self, item: Metadata) -> None:
-        """Remove a Pod that has gone."""
-        self._forget(item.uid)
-        self._facts.pop(item.uid, None)
+    def discard(self, pod: WatchedPod) -> None:
+        """Remove a Pod, and keep the facts about it: it may claim something again."""
+        claim = _claim_of(pod)
+        bearers = self._bearers(claim)
+        if claim is None or bearers is None or bearers.pods.pop(pod.uid, None) is None:
+            return
+        bearers.untried.pop(pod.uid, None)
+        if not bearers.pods:
+            del self._groups[claim.key][claim]
+            if not self._groups[claim.key]:
+                del self._groups[claim.key]
+        self._touch(claim.key)
+
+    def remove(self, uid: str) -> None:
+        """Forget the facts about a Pod that has gone."""
+        self._facts.pop(uid, None)
 
     def _standings(self, key: Key) -> Iterator[tuple[Status, Standing, Asker]]:
         """Yield what is believed in a group, workload by workload."""
@@ -237,58 +241,37 @@ class Groups:
             if bearers.standing is not None:
                 yield claim.status, bearers.standing, Asker(claim.owner, _first_pod(bearers))
                 continue
-            for uid, name in bearers.pods.items():
-                pod = pod_reference(name, uid)
-                itself = GroupWorkload(identity=uid, name=f"Pod/{name}", scalable=False)
-                yield claim.status, Standing(pod, itself), Asker(pod, pod)
+            for pod in bearers.pods.values():
+                reference = pod_reference(pod.name, pod.uid)
+                itself = GroupWorkload(identity=pod.uid, name=f"Pod/{pod.name}", scalable=False)
+                yield claim.status, Standing(reference, itself), Asker(reference, reference)
 
-    def _add(self, claim: Claim, item: Metadata) -> None:
+    def _add(self, claim: Claim, pod: WatchedPod, created: datetime) -> None:
         """Add a Pod; the first one with its status annotation is news, and an older one corrects its time."""
-        made = item.creation_timestamp or _LONG_AGO
         bearers = self._groups[claim.key].get(claim)
         if bearers is None:
-            bearers = self._groups[claim.key][claim] = Bearers(claim, news_since=made)
+            bearers = self._groups[claim.key][claim] = Bearers(claim, news_since=created)
         elif bearers.news_since is not None:
-            bearers.news_since = min(made, bearers.news_since)
-        bearers.pods[item.uid] = item.name
+            bearers.news_since = min(created, bearers.news_since)
+        bearers.pods[pod.uid] = pod
         if not bearers.believed:
-            bearers.untried[item.uid] = None
-        self._pods[item.uid] = bearers
+            bearers.untried[pod.uid] = None
 
-    def _forget(self, uid: str) -> None:
-        bearers = self._pods.pop(uid, None)
-        if bearers is None:
-            return
-        key = bearers.claim.key
-        del bearers.pods[uid]
-        bearers.untried.pop(uid, None)
-        if not bearers.pods:
-            del self._groups[key][bearers.claim]
-            if not self._groups[key]:
-                del self._groups[key]
-        self._touch(key)
+    def _bearers(self, claim: Claim | None) -> Bearers | None:
+        return None if claim is None else self._groups.get(claim.key, {}).get(claim)
 
-    def _read(self, item: Metadata) -> Claim | None:
-        """Return a Pod's claim; None if the Pod was not injected, or is terminating.
 
-        A terminating Pod needs nothing any more, and when its workload is deleted its objects may go before
-        it does: they must not be created again for it.
-        """
-        if item.deletion_timestamp is not None:
-            return None
-        found = claimed_status(item, lambda reason, detail: self._say(item, reason, detail))
-        return None if found is None else Claim(Key(item.namespace, found.group), found, owner_of(item))
-
-    def _say(self, item: Metadata, reason: str, detail: str) -> None:
-        """Log what is wrong with a Pod, at a limited rate: it may change again and again."""
-        if self._lines.take_if_there():
-            fields = {"error": detail} if detail else {}
-            self._log(reason, level="warning", namespace=item.namespace, pod=item.name, **fields)
+def _claim_of(pod: WatchedPod) -> Claim | None:
+    """Return what a Pod claims; None if its status is not of its group."""
+    if not pod.common.is_claim:
+        return None
+    injected = pod.common.injected
+    return Claim(Key(injected.namespace, injected.status.group), injected.status, pod.common.owner)
 
 
 def _first_pod(bearers: Bearers) -> OwnerReference:
-    uid, name = next(iter(bearers.pods.items()))
-    return pod_reference(name, uid)
+    pod = next(iter(bearers.pods.values()))
+    return pod_reference(pod.name, pod.uid)
 
 
 class ManagedObjects:

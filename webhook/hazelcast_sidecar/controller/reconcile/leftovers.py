@@ -14,6 +14,7 @@ from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, ManagedOb
 from hazelcast_sidecar.controller.shared.backoff import run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.kube.client import FIELD_MANAGER, Api
 from hazelcast_sidecar.kube.objects import KEPT_KINDS, POD, Kind, Metadata, Partial
 from hazelcast_sidecar.model.pod import workload_name
@@ -70,17 +71,24 @@ class Leftovers:
 
     Args:
         api: to look up owners and Pods, and to delete.
+        pods: the watched Pods.
         groups: the groups that have Pods.
         kept: the objects of all groups, by kind.
         log: receives a line for each object.
         faults: receives unexpected exceptions.
     """
 
-    def __init__(
-        self, api: Api, groups: Groups, kept: dict[str, ManagedObjects], log: LogLine, faults: Faults
+    def __init__(  # noqa: PLR0913, PLR0917 - one argument for each thing it connects
+        self,
+        api: Api,
+        pods: WatchedPods,
+        groups: Groups,
+        kept: dict[str, ManagedObjects],
+        log: LogLine,
+        faults: Faults,
     ) -> None:
         self._faults = faults
-        self._api, self._groups, self._kept, self._log = api, groups, kept, log
+        self._api, self._pods, self._groups, self._kept, self._log = api, pods, groups, kept, log
         self._due: dict[Key, float] = {}
 
     async def work(self) -> None:
@@ -122,7 +130,7 @@ class Leftovers:
         selector = f"{GROUP}={key.group}"
         async for page in self._api.pages(POD, Partial, key.namespace, labelSelector=selector):
             for pod in page.items:
-                if not self._groups.knows(pod.metadata):
+                if not self._pods.knows(pod.metadata):
                     return True
         return False
 

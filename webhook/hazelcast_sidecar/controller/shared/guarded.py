@@ -1,14 +1,14 @@
-"""Guards of indexes, which confine an exception to the object that caused it."""
+"""A guard of an index, which confines an exception to the object that caused it."""
 
 from collections.abc import Collection
 
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.controller.shared.reflector import Index, Watched
+from hazelcast_sidecar.controller.shared.reflector import Index
 from hazelcast_sidecar.kube.objects import Metadata
 
 
-class Guarded:
+class GuardedIndex:
     """Guard that passes objects on to an index, and catches exceptions.
 
     Args:
@@ -16,8 +16,13 @@ class Guarded:
         faults: receives exceptions.
     """
 
-    def __init__(self, index: Watched, faults: Faults) -> None:
+    def __init__(self, index: Index, faults: Faults) -> None:
         self._index, self._faults = index, faults
+
+    def begin(self, version: str) -> None:
+        """Begin a list."""
+        with self._faults.pass_over(Where.INDEX):
+            self._index.begin(version)
 
     def upsert(self, item: Metadata) -> None:
         """Add a new object, or update a changed one."""
@@ -33,16 +38,3 @@ class Guarded:
         """Remove all objects but these."""
         with self._faults.pass_over(Where.INDEX):
             self._index.retain(uids)
-
-
-class GuardedIndex(Guarded):
-    """Guard of an index that is notified of the beginning of a list."""
-
-    def __init__(self, index: Index, faults: Faults) -> None:
-        super().__init__(index, faults)
-        self._begin = index.begin
-
-    def begin(self, version: str) -> None:
-        """Begin a list."""
-        with self._faults.pass_over(Where.INDEX):
-            self._begin(version)

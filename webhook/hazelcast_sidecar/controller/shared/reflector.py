@@ -31,49 +31,20 @@ _RELIST_SECONDS = 600.0
 _PAUSE_SECONDS = 0.2  # a proxy that ends every watch at once must not be flooded
 
 
-class Watched(Protocol):
-    """An index of objects that others write."""
-
-    def upsert(self, item: Metadata) -> None:
-        """Add a new object, or update a changed one."""
-
-    def remove(self, item: Metadata) -> None:
-        """Remove an object that has gone."""
-
-    def retain(self, uids: Collection[str]) -> None:
-        """Keep only these objects, at the end of a list."""
-
-
-class Index(Watched, Protocol):
+class Index(Protocol):
     """An index that a reflector feeds."""
 
     def begin(self, version: str) -> None:
         """Begin a list of this version; its objects follow, each as a change."""
 
-
-class FanOut:
-    """Two indexes that are fed with the same objects."""
-
-    def __init__(self, first: Watched, second: Watched) -> None:
-        self._indexes = (first, second)
-
-    def begin(self, version: str) -> None:
-        """Begin a list, which these indexes need not know."""
-
     def upsert(self, item: Metadata) -> None:
         """Add a new object, or update a changed one."""
-        for index in self._indexes:
-            index.upsert(item)
 
     def remove(self, item: Metadata) -> None:
         """Remove an object that has gone."""
-        for index in self._indexes:
-            index.remove(item)
 
     def retain(self, uids: Collection[str]) -> None:
         """Keep only these objects, at the end of a list."""
-        for index in self._indexes:
-            index.retain(uids)
 
 
 class Watcher(ABC):
