@@ -28,6 +28,7 @@ from hazelcast_sidecar.spec.values import MAX_SHOWN
 
 ANNOTATIONS = "object.metadata.?annotations.orValue({})"
 ASKS = f'{ANNOTATIONS}[?{source(INJECT)}].orValue("false") != "false"'
+_IS_NO_GROUP = f"size(variables.group) > {MAX_GROUP} || !{matches('variables.group', DNS_LABEL)}"
 CONTAINERS = "object.spec.?initContainers.orValue([]) + object.spec.?containers.orValue([])"
 
 
@@ -191,7 +192,7 @@ def _collisions() -> str:
 def _unfit_name() -> str:
     """Return a sentence about a workload's name that needs a hash for its group: CEL has no SHA-256."""
     return where(
-        f"size(variables.group) > {MAX_GROUP} || !{matches('variables.group', DNS_LABEL)}",
+        _IS_NO_GROUP,
         _joined(
             "the workload's name \"",
             Code("variables.group"),
@@ -202,9 +203,7 @@ def _unfit_name() -> str:
 
 def _unusable_status() -> str:
     """List sentences about a status that no injection can have written, or that the label contradicts."""
-    group = "variables.group"
-    is_unfit = f"size({group}) > {MAX_GROUP} || !{matches(group, DNS_LABEL)}"
-    unreadable = where(is_unfit, source(f"{STATUS}: {intact.UNREADABLE}"))
+    unreadable = where(_IS_NO_GROUP, source(f"{STATUS}: {intact.UNREADABLE}"))
     return listed(unreadable, collisions.FOREIGN_GROUP_IN_CEL)
 
 

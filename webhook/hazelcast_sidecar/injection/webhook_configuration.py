@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from hazelcast_sidecar.injection import intact
 from hazelcast_sidecar.kube.objects import JsonObject
@@ -113,24 +114,23 @@ def webhook_configuration(namespace: str = INJECTOR, chosen: Mapping[str, str] |
     asks = {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER}
     asks_again = {**asks, "still-without-a-member": _STILL_WITHOUT}
     workload = {"annotated-for-sidecar": _ASKS_SOMEWHERE, "counts-itself": _COUNTS_ITSELF}
-    webhooks = [
-        _webhook(PODS, "/mutate/pods", [pod_rule()], asks, "Ignore", 3),
-        _webhook(AGAIN, "/mutate/pods", [pod_rule()], asks_again, "Ignore", 3),
-        _webhook(DECISIVE, "/mutate/pods", [pod_rule()], asks_again, "Fail", 5),
-        _webhook(WORKLOADS, "/mutate/workloads", _workload_rules(), workload, "Fail", 5),
-    ]
-    for each in webhooks:
-        each["clientConfig"]["service"]["namespace"] = namespace
-        each["namespaceSelector"] = namespace_selector(namespace, chosen)
+    webhook = partial(_webhook, namespace, chosen)
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": INJECTOR},
-        "webhooks": webhooks,
+        "webhooks": [
+            webhook(PODS, "/mutate/pods", [pod_rule()], asks, "Ignore", 3),
+            webhook(AGAIN, "/mutate/pods", [pod_rule()], asks_again, "Ignore", 3),
+            webhook(DECISIVE, "/mutate/pods", [pod_rule()], asks_again, "Fail", 5),
+            webhook(WORKLOADS, "/mutate/workloads", _workload_rules(), workload, "Fail", 5),
+        ],
     }
 
 
-def _webhook(  # noqa: PLR0913, PLR0917 - what the webhooks differ in
+def _webhook(  # noqa: PLR0913, PLR0917 - what configurations differ in, and then their webhooks
+    namespace: str,
+    chosen: Mapping[str, str] | None,
     name: str,
     path: str,
     rules: list[JsonObject],
@@ -141,14 +141,14 @@ def _webhook(  # noqa: PLR0913, PLR0917 - what the webhooks differ in
     return {
         "name": name,
         "admissionReviewVersions": ["v1"],
-        "clientConfig": {"service": {"name": INJECTOR, "namespace": "", "path": path, "port": 443}},
+        "clientConfig": {"service": {"name": INJECTOR, "namespace": namespace, "path": path, "port": 443}},
         "rules": rules,
         "matchPolicy": "Equivalent",
         "matchConditions": [
             {"name": condition, "expression": expression} for condition, expression in conditions.items()
         ],
         "failurePolicy": failure_policy,
-        "namespaceSelector": {},
+        "namespaceSelector": namespace_selector(namespace, chosen),
         "sideEffects": "None",
         "reinvocationPolicy": "IfNeeded",
         "timeoutSeconds": seconds,
