@@ -15,6 +15,7 @@ from hazelcast_sidecar.controller.shared import reflector as reflector_module
 from hazelcast_sidecar.controller.shared.backoff import Backoff
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.reflector import Reflector
+from hazelcast_sidecar.controller.shared.sampled_log import SampledLog
 from hazelcast_sidecar.controller.shared.unread import UnreadObjects
 from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.group_objects.claims import Facts
@@ -522,6 +523,15 @@ def test_what_is_passed_over_is_counted_and_logged_once_a_minute() -> None:
     for kind, reason in (("Pod", "malformed"), ("Event", "long")):
         name = "hazelcast_sidecar_controller_unread_objects_total"
         assert f'{name}{{kind="{kind}",reason="{reason}"}} 5.0' in text
+
+
+def test_who_logs_learns_whether_the_line_was_written() -> None:
+    """An Event about the same goes with it."""
+    lines: list[str] = []
+    log = SampledLog(lambda message, **_: lines.append(message), 2, 1.0, lambda: 0.0)
+    assert [log("pods", f"line {number}", "info") for number in range(3)] == [True, True, False]
+    assert log("events", "line 3", "info"), "one sort hides no other"
+    assert lines == ["line 0", "line 1", "line 3"]
 
 
 async def test_lists_that_no_watch_follows_grow_fewer() -> None:

@@ -8,7 +8,7 @@ from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, TopOwners, is_well_formed
 from hazelcast_sidecar.controller.reconcile.groups import Bearers, Claim, Groups, Key, Standing
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
-from hazelcast_sidecar.controller.shared.token_bucket import TokenBucket
+from hazelcast_sidecar.controller.shared.sampled_log import SampledLog
 from hazelcast_sidecar.group_objects.claims import Facts, PodWithMember, contradiction, facts_of
 from hazelcast_sidecar.group_objects.desired_objects import SCALABLE, GroupWorkload
 from hazelcast_sidecar.kube.client import Api
@@ -19,6 +19,7 @@ from hazelcast_sidecar.runtime.log import LogLine
 _AT_ONCE = 20
 """Pods of a group that are read before other groups have their turn."""
 
+_REJECTED = "status rejected"
 _LINES, _LINES_PER_SECOND = 20, 0.2
 
 
@@ -29,9 +30,8 @@ class Verifier:
         self, api: Api, groups: Groups, recorder: Recorder, metrics: ControllerMetrics, log: LogLine
     ) -> None:
         self._api, self._groups, self._recorder = api, groups, recorder
-        self._metrics, self._log = metrics, log
+        self._metrics, self._log = metrics, SampledLog(log, _LINES, _LINES_PER_SECOND)
         self._subjects: TopOwners = recorder.subjects
-        self._lines = TokenBucket(_LINES, _LINES_PER_SECOND)
 
     async def verify(self, key: Key) -> bool:
         """Verify the claims of a group; return False if some are left for later.
@@ -112,10 +112,9 @@ class Verifier:
     def _say(self, claim: Claim, pod: OwnerReference, why: str) -> None:
         """Count a rejection, and report it at a limited rate: forged Pods must not displace other Events."""
         self._metrics.rejected.inc()
-        if not self._lines.take_if_there():
-            return
         namespace = claim.key.namespace
-        self._log("status rejected", level="warning", namespace=namespace, pod=pod.name, why=why)
+        if not self._log(_REJECTED, _REJECTED, "warning", namespace=namespace, pod=pod.name, why=why):
+            return
         sentence = (
             f"its status annotation is ignored: {why}. The webhook writes that annotation; "
             "delete the Pod, so that its workload creates it again"

@@ -25,7 +25,7 @@ class SampledLog:
         self._buckets: dict[str, TokenBucket] = {}
         self._unlogged: Counter[str] = Counter()
 
-    def __call__(self, sort: str, message: str, level: str, **fields: object) -> None:
+    def __call__(self, sort: str, message: str, level: str, **fields: object) -> bool:
         """Write a line, with how many of its sort were left out since the last one, or leave it out.
 
         Args:
@@ -33,12 +33,16 @@ class SampledLog:
             message: of the line.
             level: of the line.
             fields: further ones of it.
+
+        Returns:
+            Whether it was written, for what is to be as rare as the lines.
         """
         bucket = self._buckets.get(sort)
         if bucket is None:
             bucket = self._buckets[sort] = TokenBucket(self._burst, self._per_second, self._clock)
         if not bucket.take_if_there():
             self._unlogged[sort] += 1
-            return
+            return False
         unlogged = self._unlogged.pop(sort, 0)
         self._log(message, level=level, **fields, **({"unlogged": unlogged} if unlogged else {}))
+        return True
