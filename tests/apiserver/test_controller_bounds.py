@@ -34,9 +34,13 @@ from tests.apiserver.controller import (
     pod_of,
     replica_set,
     started,
+    status,
     told,
     until,
+    wait_for,
+    wait_for_sentence,
     wanted,
+    wanted_by,
 )
 from tests.harness.control_plane import ControlPlane
 
@@ -129,6 +133,34 @@ def test_no_length_of_an_object_ends_a_watch(
     assert {line["name"] for line in lines} == {f"{namespace}/hazelcast-long"}
     assert all(len(json.dumps(line)) < 1000 for line in lines)
     assert controller.memory("VmHWM") < limit_mib()
+
+
+def test_an_object_of_ours_that_is_given_more_labels_than_are_read_is_a_conflict(
+    cluster: ControlPlane, controller: Controller, namespace: str
+) -> None:
+    """What else the group needs is kept, and nothing is tried again and again in vain."""
+    owner = replica_set(cluster, namespace, "shop")
+    create_pod(cluster, namespace, "shop-1", "shop", owner=owner)
+    wait_for(cluster, wanted(namespace, "shop", "dns"), "shop")
+    many: dict[str, Any] = {f"tenant-{number}": "1" for number in range(300)}
+    path = path_of("ConfigMap", namespace, "shop")
+    answer = cluster.request("PATCH", path, {"metadata": {"labels": many}}, content_type=MERGE)
+    assert answer.code == 200, answer.message
+    create_pod(cluster, namespace, "shop-2", "shop", status("shop", port=6000), owner)
+    wait_for(cluster, wanted_by(namespace, "shop", status("shop"), status("shop", port=6000)), "shop")
+    event = wait_for_sentence(cluster, namespace, "Conflict", "the ConfigMap hazelcast-shop exists")
+    assert event["involvedObject"]["uid"] == owner["uid"]
+    (line,) = controller.said("conflict")
+    assert "more than 256 labels" in line["why"]
+    assert controller.metric("faults_total") == 0
+    none = dict.fromkeys(many)
+    assert cluster.request("PATCH", path, {"metadata": {"labels": none}}, content_type=MERGE).code == 200
+    reconciled = controller.metric("reconciles_total", "ok")
+    until(
+        PATIENCE_SECONDS,
+        "it is kept again",
+        lambda: controller.metric("reconciles_total", "ok") > reconciled,
+    )
 
 
 @pytest.mark.usefixtures("controller")

@@ -17,8 +17,10 @@ from hazelcast_sidecar.controller.shared.backoff import Backoff
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.group_objects.desired_objects import OURS, of_group
+from hazelcast_sidecar.kube.bounded import UnreadableAnswerError
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError, in_words
 from hazelcast_sidecar.kube.objects import KEPT_KINDS, Kind, Metadata, Partial
+from hazelcast_sidecar.limits import shown
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import GROUP, resource_name
 from hazelcast_sidecar.runtime.log import LogLine
@@ -171,14 +173,17 @@ class Reconciler:
         """Apply one object; return False if its name is taken by another one."""
         kept = self._kept[kind.name]
         known = kept.get(key)
-        if known is None:
-            found = await self._api.get(kind, key.namespace, obj["metadata"]["name"])
-            if found is not None and not OURS.items() <= found.metadata.labels.items():
-                return self._conflict(
-                    key, kind, "an object of that name exists and is not managed by the controller"
-                )
         try:
+            if known is None:
+                found = await self._api.get(kind, key.namespace, obj["metadata"]["name"])
+                if found is not None and not OURS.items() <= found.metadata.labels.items():
+                    return self._conflict(
+                        key, kind, "an object of that name exists and is not managed by the controller"
+                    )
             applied = await self._apply(kind, obj, known)
+        except UnreadableAnswerError as error:
+            # Anyone may give an object of ours what is not read, and it stays until they remove it.
+            return self._conflict(key, kind, f"the object of that name cannot be read: {shown(str(error))}")
         except ApiError as error:
             if error.status == HTTPStatus.CONFLICT and known is None:
                 return self._conflict(key, kind, str(error))
