@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hazelcast_sidecar.certificates import KeyPair, flaw, make_authority, make_leaf, validity
-from hazelcast_sidecar.cli.controller import configure
+from hazelcast_sidecar.cli.controller_command import configure
 from tests.apiserver import controller as fixtures
 from tests.apiserver.conftest import ROOT, create_namespace, rendered
 from tests.apiserver.controller import (

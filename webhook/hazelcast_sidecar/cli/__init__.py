@@ -96,7 +96,7 @@ def parser(commands: Collection[str] | None = None) -> argparse.ArgumentParser:
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if commands is None or name in commands:
-            module = import_module(f"hazelcast_sidecar.cli.{name}")
+            module = import_module(f"hazelcast_sidecar.cli.{name}_command")
             module.configure(command)
             command.set_defaults(run=module.run)
     return made

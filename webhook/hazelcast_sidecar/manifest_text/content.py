@@ -3,7 +3,9 @@
 import math
 from typing import Any, NamedTuple
 
-from hazelcast_sidecar.manifest_text.events import (
+from hazelcast_sidecar.manifest_text.failures import UnreadableError
+from hazelcast_sidecar.manifest_text.scalars import Scalar, as_key, plain, tagged
+from hazelcast_sidecar.manifest_text.yaml_events import (
     MAX_DEPTH,
     AliasEvent,
     DocumentEndEvent,
@@ -14,8 +16,6 @@ from hazelcast_sidecar.manifest_text.events import (
     reader_of,
     reading,
 )
-from hazelcast_sidecar.manifest_text.failures import UnreadableError
-from hazelcast_sidecar.manifest_text.scalars import Scalar, as_key, plain, tagged
 
 Json = Any
 """A mapping with texts as keys, a list, or a scalar."""

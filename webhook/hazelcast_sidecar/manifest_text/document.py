@@ -18,12 +18,12 @@ from hazelcast_sidecar.manifest_text.edit import (
     spliced,
     splices_of,
 )
-from hazelcast_sidecar.manifest_text.events import BYTE_ORDER_MARK
 from hazelcast_sidecar.manifest_text.failures import UneditableError, UnreadableError
 from hazelcast_sidecar.manifest_text.json_text import json_nodes, json_style, read_json
 from hazelcast_sidecar.manifest_text.lines import Lines
 from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
 from hazelcast_sidecar.manifest_text.patching import patched, same
+from hazelcast_sidecar.manifest_text.yaml_events import BYTE_ORDER_MARK
 from hazelcast_sidecar.manifest_text.yaml_nodes import key_text, yaml_nodes
 
 _START = re.compile(rf"^(?={BYTE_ORDER_MARK}?---(?:\s|\Z))", re.MULTILINE)

@@ -8,10 +8,10 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NoReturn
 
 from hazelcast_sidecar.manifest_text.content import Content, Json, Span
-from hazelcast_sidecar.manifest_text.events import MAX_DEPTH
 from hazelcast_sidecar.manifest_text.failures import UnreadableError
 from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
 from hazelcast_sidecar.manifest_text.render import JsonStyle
+from hazelcast_sidecar.manifest_text.yaml_events import MAX_DEPTH
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r'[{}\[\],:]|"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+')

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from hazelcast_sidecar.manifest_text.content import MERGE, is_merge
-from hazelcast_sidecar.manifest_text.events import (
+from hazelcast_sidecar.manifest_text.failures import UnreadableError
+from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
+from hazelcast_sidecar.manifest_text.scalars import Scalar, as_key, plain, tagged
+from hazelcast_sidecar.manifest_text.yaml_events import (
     MAX_DEPTH,
     AliasEvent,
     DocumentEndEvent,
@@ -17,9 +20,6 @@ from hazelcast_sidecar.manifest_text.events import (
     reader_of,
     reading,
 )
-from hazelcast_sidecar.manifest_text.failures import UnreadableError
-from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
-from hazelcast_sidecar.manifest_text.scalars import Scalar, as_key, plain, tagged
 
 MERGE_KEY = object()
 """Value of the key `<<` where it merges."""
