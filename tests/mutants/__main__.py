@@ -21,8 +21,8 @@ from typing import NamedTuple
 from coverage import CoverageData
 from coverage.exceptions import CoverageException
 
-from tests.mutants.faults import Fault, faults, with_fault
 from tests.mutants.measure import AREAS, DATA, PACKAGE, files_of, is_stale, measure
+from tests.mutants.mutations import Fault, faults, with_fault
 
 MOST_TESTS = 150
 SECONDS = 180

@@ -24,7 +24,7 @@ from hazelcast_sidecar.kube.objects import POD, Kind, Metadata, Partial
 from hazelcast_sidecar.names import INJECT
 from hazelcast_sidecar.spec.settings import Settings
 from tests.unit.snapshots import injected
-from tests.unit.test_faults import Seen, running, seen, until
+from tests.unit.test_unexpected_exceptions import Seen, running, seen, until
 
 __all__ = ["seen"]
 

@@ -1,6 +1,6 @@
 """The faults that `make mutants` puts into the code."""
 
-from tests.mutants.faults import faults, with_fault
+from tests.mutants.mutations import faults, with_fault
 
 SOURCE = '''
 """A module."""

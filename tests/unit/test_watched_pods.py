@@ -17,7 +17,7 @@ from hazelcast_sidecar.names import GROUP, INJECT, PREFIX, STATUS
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.settings import Settings
 from tests.unit.snapshots import injected
-from tests.unit.test_faults import Seen, seen
+from tests.unit.test_unexpected_exceptions import Seen, seen
 
 __all__ = ["seen"]
 
