@@ -13,8 +13,10 @@ import yaml
 from hazelcast_sidecar.injection.member import TOKEN_DIRECTORY
 from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, PODS, WORKLOADS
 from hazelcast_sidecar.spec.annotations import TABLE
-from tests.apiserver.conftest import ROOT, WebhookServer, apply_strictly, counted, rendered
 from tests.harness.control_plane import Answer, ControlPlane
+from tests.harness.prometheus_text import counted
+from tests.harness.shipped_manifests import ROOT, apply_strictly, rendered
+from tests.harness.webhook_server import WebhookServer
 
 pytestmark = pytest.mark.apiserver
 

@@ -17,10 +17,9 @@ from hazelcast_sidecar.injection.pod_decision import Deny, Reason
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.names import GROUP, INJECTOR, PREFIX, STATUS
 from hazelcast_sidecar.spec import settings
-from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, apply_strictly, create_namespace, rendered
-from tests.apiserver.controller import POLICY_DENIAL
 from tests.conftest import ours, patched, response_in, review_of
 from tests.harness.control_plane import Answer, ControlPlane
+from tests.harness.namespaces import create_namespace
 from tests.harness.pods import (
     DENIED,
     ENV,
@@ -35,7 +34,10 @@ from tests.harness.pods import (
     owned,
     torn,
 )
+from tests.harness.shipped_manifests import ACTIVE_SECONDS, apply_strictly, rendered
 from tests.harness.torn import TEARS, in_any_order
+from tests.harness.webhook_server import WebhookServer
+from tests.harness.workload_events import POLICY_DENIAL
 
 pytestmark = pytest.mark.apiserver
 

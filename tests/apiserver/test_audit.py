@@ -4,10 +4,8 @@ No ReplicaSet controller, kubelet or disruption controller runs: the tests play 
 that is evicted goes only when the test, as the kubelet, says so.
 """
 
-import contextlib
 import json
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,103 +16,42 @@ import jsonpatch
 import pytest
 import yaml
 
-from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.names import INJECTOR, PREFIX
 from hazelcast_sidecar.spec.settings import Settings
-from tests.apiserver import controller as fixtures
-from tests.apiserver.conftest import (
-    ROOT,
-    WebhookServer,
-    apply_strictly,
-    create_namespace,
-    rendered,
-    wait_until_called,
+from tests.harness.accounts import NAME, Account, rights_of
+from tests.harness.audit_log import asked
+from tests.harness.audits import (
+    FOUND_SECONDS,
+    GOES_SECONDS,
+    STATUS,
+    STAYS_SECONDS,
+    auditing,
+    can_evict,
+    create,
+    evictions,
+    going,
+    injected,
+    missed,
+    pod,
+    report,
+    stays_so,
 )
-from tests.apiserver.controller import (
-    CONFIGURATIONS,
-    INJECTOR,
-    LEASES,
-    MERGE,
-    NAME,
-    OWN_NAMESPACE,
-    PREFIX,
-    RBAC,
-    Account,
-    Controller,
-    asked,
-    delete_pod,
-    remove_pods,
-    replica_set,
-    rights_of,
-    started,
-    until,
-    wait_for_sentence,
-    wait_until_told,
-)
-from tests.conftest import ours, patched, response_in, review_of
-from tests.harness.control_plane import ControlPlane
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.group_pods import delete_pod
+from tests.harness.installation import CONFIGURATIONS
+from tests.harness.namespaces import create_namespace, remove_pods
+from tests.harness.shipped_manifests import ROOT, apply_strictly, rendered, wait_until_called
+from tests.harness.stored_workloads import replica_set
+from tests.harness.waiting import until
+from tests.harness.webhook_server import WebhookServer
+from tests.harness.workload_events import wait_for_sentence, wait_until_told
 
 pytestmark = pytest.mark.apiserver
 
-FOUND_SECONDS = 180.0
-GOES_SECONDS = 180.0
 LATER_SECONDS = 10.0  # what cannot go now is tried again then
-STAYS_SECONDS = 3.5  # repair looks every two
-QUICK = ("--audit-interval", "1s", "--repair-after", "1s")
-COMPONENT = f"{NAME}-repair"
-STATUS = f"{PREFIX}status"
 
 
 # --- the installation --------------------------------------------------------------------------------------
-
-
-shipped, namespace = fixtures.shipped, fixtures.namespace
-
-
-@pytest.fixture(scope="module")
-def with_component(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An overlay as the README has it: the base, and the component."""
-    folder = tmp_path_factory.mktemp("repository") / "manifests"
-    shutil.copytree(ROOT / "manifests", folder)
-    overlay = folder / "overlays" / "mine"
-    overlay.mkdir()
-    (overlay / "kustomization.yaml").write_text(
-        json.dumps({"resources": ["../../base"], "components": ["../../components/repair"]})
-    )
-    return overlay
-
-
-@pytest.fixture
-def may_evict(cluster: ControlPlane, shipped: Account, with_component: Path) -> Iterator[None]:
-    """Give the controller the component's rights, and take them away again."""
-    given = [o for o in rendered(cluster, with_component) if o["metadata"]["name"] == COMPONENT]
-    assert [o["kind"] for o in given] == ["ClusterRole", "ClusterRoleBinding"]
-    assert apply_strictly(cluster, given) == []
-    until(FOUND_SECONDS, "the right is in force", lambda: may(cluster, shipped))
-    yield
-    for plural in ("clusterroles", "clusterrolebindings"):
-        assert cluster.request("DELETE", f"{RBAC}/{plural}/{COMPONENT}").code == 200
-    until(FOUND_SECONDS, "the right is gone", lambda: not may(cluster, shipped))
-
-
-def may(cluster: ControlPlane, account: Account) -> bool:
-    """Whether it may evict."""
-    attributes = {"resource": "pods", "subresource": "eviction", "verb": "create", "namespace": "default"}
-    review = {"spec": {"user": account.user, "resourceAttributes": attributes}}
-    answer = cluster.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-    return bool(answer.document["status"]["allowed"])
-
-
-@contextlib.contextmanager
-def controller(cluster: ControlPlane, account: Account, folder: Path, *options: str) -> Iterator[Controller]:
-    """Run one that leads, and must end in order."""
-    assert cluster.request("DELETE", f"{LEASES}/{OWN_NAMESPACE}/leases/{NAME}").code in (200, 404)
-    running = Controller(account, folder / "controller.log", options=(*QUICK, *options))
-    with started(running):
-        until(FOUND_SECONDS, "it leads", running.leads)
-        yield running
-        assert running.program.status is None, running.program.failure("it ended by itself")
-        assert running.program.stop() == 0, "SIGTERM is the ordinary end"
-        running.lines()
 
 
 @pytest.fixture(autouse=True)
@@ -139,65 +76,6 @@ def put_away(cluster: ControlPlane) -> None:
 
 
 # --- Pods --------------------------------------------------------------------------------------------------
-
-
-def pod(name: str, owner: dict[str, Any] | None = None, **annotations: str) -> dict[str, Any]:
-    """A Pod as its controller sends it; it asks for a member."""
-    metadata: dict[str, Any] = {"name": name, "labels": {"app": "shop"}, "annotations": ours(**annotations)}
-    if owner:
-        metadata["ownerReferences"] = [owner | {"controller": True}]
-    container = {"name": "app", "image": "shop:1"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": metadata,
-        "spec": {"nodeName": "node", "containers": [container]},
-    }
-
-
-def injected(obj: dict[str, Any], settings: Settings | None = None) -> dict[str, Any]:
-    """The same as the webhook, with these settings, leaves it."""
-    response = response_in(Reviewer(settings).review_pod(json.dumps(review_of(obj)).encode()))
-    after: dict[str, Any] = patched(obj, response)
-    assert STATUS in after["metadata"]["annotations"], response
-    return after
-
-
-def create(cluster: ControlPlane, namespace: str, obj: dict[str, Any], *, ready: bool = True) -> None:
-    """Store a Pod and, as the kubelet, report that it runs."""
-    answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", obj)
-    assert answer.code == 201, answer.message
-    report(cluster, namespace, obj["metadata"]["name"], ready=ready)
-
-
-def report(cluster: ControlPlane, namespace: str, name: str, *, ready: bool, phase: str = "Running") -> None:
-    condition = {"type": "Ready", "status": "True" if ready else "False"}
-    path = f"/api/v1/namespaces/{namespace}/pods/{name}/status"
-    answer = cluster.request("PATCH", path, {"status": {"phase": phase, "conditions": [condition]}}, MERGE)
-    assert answer.code == 200, answer.message
-
-
-def going(cluster: ControlPlane, namespace: str) -> set[str]:
-    """The Pods that were evicted and wait for the kubelet."""
-    items = cluster.request("GET", f"/api/v1/namespaces/{namespace}/pods").document["items"]
-    return {i["metadata"]["name"] for i in items if "deletionTimestamp" in i["metadata"]}
-
-
-def evictions(cluster: ControlPlane, account: Account, offset: int = 0) -> list[int]:
-    """The answers that the controller got to its evictions."""
-    return [a.code for a in asked(cluster, account.user, offset) if a.uri.endswith("/eviction")]
-
-
-def stays_so(state: Callable[[], bool]) -> None:
-    """Look for a while whether nothing happens."""
-    deadline = time.monotonic() + STAYS_SECONDS
-    while time.monotonic() < deadline:
-        assert state()
-        time.sleep(0.2)
-
-
-def missed(running: Controller) -> float:
-    return running.metric("missed_pods")
 
 
 # --- missed ------------------------------------------------------------------------------------------------
@@ -238,7 +116,7 @@ def test_pods_from_before_the_webhook_are_found_and_told_by_owner(
     create(cluster, namespace, labelled)
     registered()
     create(cluster, namespace, pod("later", owner))
-    with controller(cluster, shipped, tmp_path, "--certificates", "leave") as running:
+    with auditing(cluster, shipped, tmp_path, "--certificates", "leave") as running:
         until(FOUND_SECONDS, "four are found", lambda: missed(running) == 4)
         events = wait_until_told(cluster, namespace, "Missed", 2)
         by_owner = {
@@ -277,7 +155,7 @@ def test_all_pods_are_gone_through_by_pages(
     create(cluster, namespace, pod("q-asks"))
     create(cluster, namespace, pod("q-declines", inject="false"))
     offset = cluster.audit_log.stat().st_size
-    with controller(cluster, shipped, tmp_path, "--certificates", "leave") as running:
+    with auditing(cluster, shipped, tmp_path, "--certificates", "leave") as running:
         until(FOUND_SECONDS, "the last one is found", lambda: missed(running) == 1)
     pods = [a for a in asked(cluster, shipped.user, offset) if a.resource == "pods"]
     limits = [int(re.findall(r"limit=(\d+)", a.uri)[0]) for a in pods if a.verb == "list"]
@@ -294,7 +172,7 @@ def test_exempt_pods_have_a_sentence_of_their_own(
     owner = replica_set(cluster, "kube-system", "shop")
     create(cluster, "kube-system", pod("shop-a", owner))
     try:
-        with controller(cluster, shipped, tmp_path, "--repair", "all") as running:
+        with auditing(cluster, shipped, tmp_path, "--repair", "all") as running:
             until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
             sentence = "the namespace kube-system is excluded from injection"
             wait_for_sentence(cluster, "kube-system", "Missed", sentence)
@@ -316,7 +194,7 @@ def test_drift_shows_when_the_settings_file_changes(
     for name in ("shop-a", "shop-b"):
         create(cluster, namespace, injected(pod(name, owner)))
     create(cluster, namespace, injected(pod("own", image="r.example/hz:1", port="6000")))
-    with controller(cluster, shipped, tmp_path, "--settings", str(settings)) as running:
+    with auditing(cluster, shipped, tmp_path, "--settings", str(settings)) as running:
         until(FOUND_SECONDS, "all are known", lambda: running.metric("watched_pods") == 3)
         time.sleep(2)
         assert running.metric("drifted_pods") == 0
@@ -356,7 +234,7 @@ def test_what_the_running_webhook_writes_is_no_drift(
     generated["metadata"]["generateName"] = "made-"
     generated = jsonpatch.apply_patch(generated, webhook.patch(generated))
     assert cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", generated).code == 201
-    with controller(cluster, shipped, tmp_path) as running:
+    with auditing(cluster, shipped, tmp_path) as running:
         until(FOUND_SECONDS, "all are known", lambda: running.metric("watched_pods") == 3)
         time.sleep(2)
         assert (running.metric("drifted_pods"), missed(running)) == (0, 0)
@@ -372,7 +250,7 @@ def test_nothing_is_evicted_unless_asked_for(
     assert may_evict is None
     create(cluster, namespace, pod("shop-a", replica_set(cluster, namespace, "shop")))
     offset = cluster.audit_log.stat().st_size
-    with controller(cluster, shipped, tmp_path) as running:
+    with auditing(cluster, shipped, tmp_path) as running:
         until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
         stays_so(lambda: evictions(cluster, shipped, offset) == [])
 
@@ -380,9 +258,9 @@ def test_nothing_is_evicted_unless_asked_for(
 def test_the_shipped_rights_refuse_evictions(
     cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path
 ) -> None:
-    assert not may(cluster, shipped)
+    assert not can_evict(cluster, shipped)
     create(cluster, namespace, pod("shop-a", replica_set(cluster, namespace, "shop")))
-    with controller(cluster, shipped, tmp_path, "--repair", "missed") as running:
+    with auditing(cluster, shipped, tmp_path, "--repair", "missed") as running:
         until(FOUND_SECONDS, "it is refused", lambda: running.metric("evictions_total", "error") == 1)
         (line,) = running.said("repair failed")
         assert "pods/eviction" in line["error"]
@@ -400,7 +278,7 @@ def test_missed_pods_are_evicted_one_at_a_time(
     for name in ("shop-a", "shop-b"):
         create(cluster, namespace, pod(name, owner))
     create(cluster, namespace, pod("zebra-a", other))
-    with controller(cluster, shipped, tmp_path, "--repair", "missed") as running:
+    with auditing(cluster, shipped, tmp_path, "--repair", "missed") as running:
         for name, reference in (("shop-a", owner), ("zebra-a", other), ("shop-b", owner)):
             until(GOES_SECONDS, f"{name} goes", lambda name=name: going(cluster, namespace) == {name})  # type: ignore[misc]
             stays_so(lambda name=name: going(cluster, namespace) == {name})  # type: ignore[misc]
@@ -424,7 +302,7 @@ def test_a_pod_that_is_not_ready_goes_first(
     create(cluster, namespace, pod("shop-a", owner))
     create(cluster, namespace, pod("shop-b", owner), ready=False)
     create(cluster, namespace, pod("shop-c", owner), ready=False)
-    with controller(cluster, shipped, tmp_path, "--repair", "missed") as running:
+    with auditing(cluster, shipped, tmp_path, "--repair", "missed") as running:
         for name in ("shop-b", "shop-c", "shop-a"):
             until(GOES_SECONDS, f"{name} goes", lambda name=name: going(cluster, namespace) == {name})  # type: ignore[misc]
             create(cluster, namespace, injected(pod(f"{name}-new", owner)))
@@ -455,7 +333,7 @@ def test_a_disruption_budget_is_honoured(
     create(cluster, free, pod("free-a", replica_set(cluster, free, "free")))
     budget(cluster, namespace, 0)
     try:
-        with controller(cluster, shipped, tmp_path, "--repair", "missed") as running:
+        with auditing(cluster, shipped, tmp_path, "--repair", "missed") as running:
             until(GOES_SECONDS, "others do not wait for it", lambda: going(cluster, free) == {"free-a"})
             create(cluster, free, injected(pod("free-b", replica_set_of(cluster, free, "free"))))
             delete_pod(cluster, free, "free-a")
@@ -482,7 +360,7 @@ def test_an_owner_whose_new_pod_is_no_better_is_put_aside(
     owner = replica_set(cluster, namespace, "shop")
     for name in ("shop-a", "shop-b"):
         create(cluster, namespace, pod(name, owner))
-    with controller(cluster, shipped, tmp_path, "--repair", "missed") as running:
+    with auditing(cluster, shipped, tmp_path, "--repair", "missed") as running:
         until(GOES_SECONDS, "one goes", lambda: going(cluster, namespace) == {"shop-a"})
         create(cluster, namespace, pod("shop-c", owner))
         delete_pod(cluster, namespace, "shop-a")
@@ -504,7 +382,7 @@ def test_what_nobody_would_make_again_is_left_alone(
     create(cluster, namespace, pod("count-a", job))
     create(cluster, namespace, pod("db-0", foreign))
     create(cluster, namespace, pod("refused", replica_set(cluster, namespace, "shop"), port="80"))
-    with controller(cluster, shipped, tmp_path, "--repair", "all") as running:
+    with auditing(cluster, shipped, tmp_path, "--repair", "all") as running:
         until(FOUND_SECONDS, "all are found", lambda: missed(running) == 4)
         stays_so(lambda: going(cluster, namespace) == set())
         assert running.metric("evictions_total") == 0
@@ -522,7 +400,7 @@ def test_drifted_pods_go_only_while_their_group_is_whole(
     owner = replica_set(cluster, namespace, "shop")
     create(cluster, namespace, injected(pod("shop-a", owner, group="shop")))
     create(cluster, namespace, injected(pod("member", group="shop"), today), ready=False)
-    with controller(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
+    with auditing(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
         until(FOUND_SECONDS, "it is found", lambda: running.metric("drifted_pods") == 1)
         stays_so(lambda: going(cluster, namespace) == set())
         report(cluster, namespace, "member", ready=True)
@@ -544,7 +422,7 @@ def test_a_drifted_pod_that_would_be_refused_today_stays(
     obj = pod("shop-a", replica_set(cluster, namespace, "shop"))
     obj["spec"]["containers"][0]["ports"] = [{"containerPort": 6000}]
     create(cluster, namespace, injected(obj))
-    with controller(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
+    with auditing(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
         until(GOES_SECONDS, "it is left", lambda: len(running.said("not evicted")) == 1)
         assert "it would be denied now" in running.said("not evicted")[0]["why"]
         stays_so(lambda: going(cluster, namespace) == set())
@@ -562,7 +440,7 @@ def test_drifted_pods_whose_new_members_would_form_another_cluster_stay(
     owner = replica_set(cluster, namespace, "shop")
     for name in ("shop-a", "shop-b"):
         create(cluster, namespace, injected(pod(name, owner)))
-    with controller(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
+    with auditing(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
         until(FOUND_SECONDS, "both have drifted", lambda: running.metric("drifted_pods") == 2)
         sentence = "members of Hazelcast 5.7 and 5.8 form no common cluster"
         assert "entries do not pass" in wait_for_sentence(cluster, namespace, "Drifted", sentence)["message"]
@@ -573,9 +451,9 @@ def test_drifted_pods_whose_new_members_would_form_another_cluster_stay(
 # --- the manifests -----------------------------------------------------------------------------------------
 
 
-def test_the_component_adds_the_argument_and_one_right(cluster: ControlPlane, with_component: Path) -> None:
+def test_the_component_adds_the_argument_and_one_right(cluster: ControlPlane, repair_overlay: Path) -> None:
     base = rendered(cluster, ROOT / "manifests" / "base")
-    more = rendered(cluster, with_component)
+    more = rendered(cluster, repair_overlay)
     added = [o for o in more if (o["kind"], o["metadata"]["name"]) not in {identity(b) for b in base}]
     assert [(r.group, r.resource, r.verb) for r in rights_of(added)] == [("", "pods/eviction", "create")]
     changed = [o for o in more if o not in base and o not in added]

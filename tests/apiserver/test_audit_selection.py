@@ -13,25 +13,13 @@ import pytest
 import yaml
 
 from hazelcast_sidecar.admission_policies.policies import policies
+from hazelcast_sidecar.names import INJECTOR, PREFIX
 from hazelcast_sidecar.spec.settings import Settings
-from tests.apiserver import controller as fixtures
-from tests.apiserver import test_audit
-from tests.apiserver.conftest import ROOT, WebhookServer, apply_strictly, rendered, wait_until_called
-from tests.apiserver.controller import (
-    CONFIGURATIONS,
-    INJECTOR,
-    MERGE,
-    PREFIX,
-    Account,
-    delete_pod,
-    replica_set,
-    until,
-    wait_for_sentence,
-)
-from tests.apiserver.test_audit import (
+from tests.harness.accounts import Account
+from tests.harness.audits import (
     FOUND_SECONDS,
     GOES_SECONDS,
-    controller,
+    auditing,
     create,
     evictions,
     going,
@@ -39,12 +27,17 @@ from tests.apiserver.test_audit import (
     pod,
     stays_so,
 )
-from tests.harness.control_plane import ControlPlane
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.group_pods import delete_pod
+from tests.harness.installation import CONFIGURATIONS
+from tests.harness.shipped_manifests import ROOT, apply_strictly, rendered, wait_until_called
+from tests.harness.stored_workloads import replica_set
+from tests.harness.waiting import until
+from tests.harness.webhook_server import WebhookServer
+from tests.harness.workload_events import wait_for_sentence
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("may_evict")]
 
-shipped, namespace = fixtures.shipped, fixtures.namespace
-with_component, may_evict = test_audit.with_component, test_audit.may_evict
 
 REPAIR = ("--repair", "missed", "--certificates", "leave")
 
@@ -98,7 +91,7 @@ def test_a_pod_of_a_namespace_that_is_not_chosen_is_not_evicted_until_it_is(
     create(cluster, namespace, pod("shop-a", owner))
     assert not has_member(cluster, namespace, "shop-a")
     offset = cluster.audit_log.stat().st_size
-    with controller(cluster, shipped, tmp_path, *REPAIR) as running:
+    with auditing(cluster, shipped, tmp_path, *REPAIR) as running:
         until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
         stays_so(lambda: going(cluster, namespace) == set())
         assert evictions(cluster, shipped, offset) == []
@@ -124,7 +117,7 @@ def test_nothing_is_evicted_while_nothing_is_registered(
 ) -> None:
     owner = replica_set(cluster, namespace, "shop")
     create(cluster, namespace, pod("shop-a", owner))
-    with controller(cluster, shipped, tmp_path, *REPAIR) as running:
+    with auditing(cluster, shipped, tmp_path, *REPAIR) as running:
         until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
         stays_so(lambda: going(cluster, namespace) == set())
         wait_for_sentence(cluster, namespace, "Missed", "nothing is registered that would inject it")
@@ -149,7 +142,7 @@ def test_a_pod_that_the_object_selector_leaves_out_is_not_evicted(
     assert apply_strictly(cluster, [configuration]) == []
     owner = replica_set(cluster, namespace, "shop")
     name = until_missed(cluster, namespace, owner)
-    with controller(cluster, shipped, tmp_path, *REPAIR) as running:
+    with auditing(cluster, shipped, tmp_path, *REPAIR) as running:
         until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
         stays_so(lambda: going(cluster, namespace) == set())
         wait_for_sentence(cluster, namespace, "Missed", "its labels exclude it from injection")
@@ -183,7 +176,7 @@ def test_policies_without_a_webhook_count_as_well(
     made = policies(Settings())
     assert apply_strictly(cluster, made) == []
     try:
-        with controller(cluster, shipped, tmp_path, *REPAIR) as running:
+        with auditing(cluster, shipped, tmp_path, *REPAIR) as running:
             until(GOES_SECONDS, "it goes", lambda: going(cluster, namespace) == {"shop-a"})
             create(cluster, namespace, pod("shop-b", owner))
             assert has_member(cluster, namespace, "shop-b")

@@ -25,36 +25,29 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hazelcast_sidecar.certificates import KeyPair, flaw, make_authority, make_leaf, validity
 from hazelcast_sidecar.cli.controller_command import configure
-from tests.apiserver import controller as fixtures
-from tests.apiserver.conftest import ROOT, create_namespace, rendered
-from tests.apiserver.controller import (
-    CONFIGURATIONS,
-    INJECTOR,
-    LEASES,
-    MERGE,
-    NAME,
-    OWN_NAMESPACE,
-    Account,
-    Controller,
-    asked,
-    put_configuration,
-    started,
-    until,
-)
-from tests.harness.control_plane import ControlPlane
+from hazelcast_sidecar.names import INJECTOR
+from tests.harness.accounts import NAME, Account
+from tests.harness.audit_log import asked
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.controller_program import LEASES, Controller, started
 from tests.harness.installation import (
     AUTHORITY,
+    CONFIGURATIONS,
     LEAF,
     SECRETS,
     SERVER_NAME,
     Kubelet,
     injects,
+    put_configuration,
     read_ca_bundle,
     read_secret,
     route_to,
 )
 from tests.harness.load import Tally, creating
+from tests.harness.namespaces import create_namespace
 from tests.harness.service import Replica, Service
+from tests.harness.shipped_manifests import OWN_NAMESPACE, ROOT, rendered
+from tests.harness.waiting import until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
@@ -65,9 +58,6 @@ SAMPLE_SECONDS = 0.05
 
 
 # --- the installation --------------------------------------------------------------------------------------
-
-
-shipped = fixtures.shipped
 
 
 def clean(cluster: ControlPlane) -> None:

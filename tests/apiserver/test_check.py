@@ -17,28 +17,11 @@ from typing import Any
 import pytest
 
 from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
-from tests.apiserver import installation as installed
-from tests.apiserver.conftest import (
-    WebhookServer,
-    apply_strictly,
-    wait_until_called,
-)
-from tests.apiserver.controller import (
-    CONFIGURATIONS,
-    INJECTOR,
-    NAME,
-    OWN_NAMESPACE,
-    PREFIX,
-    api,
-    foreign,
-    replica_set,
-    status,
-    until,
-    wanted,
-    wanted_by,
-    workload,
-)
-from tests.apiserver.installation import (
+from hazelcast_sidecar.names import INJECTOR, PREFIX
+from tests.conftest import ours
+from tests.harness import checked_installation as installed
+from tests.harness.accounts import NAME
+from tests.harness.checked_installation import (
     VIEW,
     Check,
     Findings,
@@ -49,8 +32,14 @@ from tests.apiserver.installation import (
     user,
     wrong,
 )
-from tests.conftest import ours
 from tests.harness.control_plane import ControlPlane
+from tests.harness.group_pods import api, status
+from tests.harness.installation import CONFIGURATIONS
+from tests.harness.kept_objects import foreign, wanted, wanted_by
+from tests.harness.shipped_manifests import OWN_NAMESPACE, apply_strictly, wait_until_called
+from tests.harness.stored_workloads import replica_set, workload
+from tests.harness.waiting import until
+from tests.harness.webhook_server import WebhookServer
 
 pytestmark = pytest.mark.apiserver
 

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.apiserver import installation as installed
-from tests.apiserver.conftest import apply_strictly
-from tests.apiserver.controller import PREFIX, replica_set, until, wanted, workload
-from tests.apiserver.installation import (
+from hazelcast_sidecar.names import PREFIX
+from tests.harness import checked_installation as installed
+from tests.harness.checked_installation import (
     RBAC,
     VIEW,
     Check,
@@ -26,6 +25,10 @@ from tests.apiserver.installation import (
     wrong,
 )
 from tests.harness.control_plane import ControlPlane
+from tests.harness.kept_objects import wanted
+from tests.harness.shipped_manifests import apply_strictly
+from tests.harness.stored_workloads import replica_set, workload
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.apiserver
 

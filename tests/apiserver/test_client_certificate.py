@@ -9,16 +9,12 @@ from pathlib import Path
 import pytest
 
 from hazelcast_sidecar.certificates import make_authority
-from tests.apiserver.conftest import (
-    ACTIVE_SECONDS,
-    WebhookServer,
-    configure,
-    found_programs,
-    register,
-)
+from tests.apiserver.conftest import found_programs
 from tests.apiserver.test_admission import OPTED_IN, create, pod
 from tests.harness.client_certificates import make_client, write_pair
 from tests.harness.control_plane import ControlPlane
+from tests.harness.shipped_manifests import ACTIVE_SECONDS, configure, register
+from tests.harness.webhook_server import WebhookServer
 
 pytestmark = pytest.mark.apiserver
 

@@ -11,43 +11,30 @@ import pytest
 import yaml
 
 from hazelcast_sidecar.kube.bounded import MAX_BYTES
-from tests.apiserver import controller as fixtures
-from tests.apiserver.conftest import ROOT, create_namespace
-from tests.apiserver.controller import (
-    CLIENTS,
-    DENIAL,
+from hazelcast_sidecar.names import PREFIX
+from tests.harness.accounts import NAME, Account
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.controller_program import Controller, started
+from tests.harness.group_pods import create_pod, delete_pod, status
+from tests.harness.kept_objects import (
     FOLDERS,
     FOREIGN,
-    MERGE,
-    NAME,
     OURS,
-    PREFIX,
-    SETTLE_SECONDS,
-    Account,
-    Controller,
-    create_all,
-    create_pod,
-    delete_pod,
-    failed_create,
     is_as_rendered,
     path_of,
-    pod_of,
-    replica_set,
-    started,
-    status,
-    told,
-    until,
     wait_for,
-    wait_for_sentence,
     wanted,
     wanted_by,
 )
-from tests.harness.control_plane import ControlPlane
+from tests.harness.many_pods import CLIENTS, create_all, pod_of
+from tests.harness.namespaces import create_namespace
+from tests.harness.shipped_manifests import ROOT
+from tests.harness.stored_workloads import replica_set
+from tests.harness.waiting import SETTLE_SECONDS, until
+from tests.harness.workload_events import DENIAL, failed_create, told, wait_for_sentence
 
 pytestmark = pytest.mark.apiserver
 
-shipped = fixtures.shipped
-free_lease, controller, namespace = fixtures.free_lease, fixtures.controller, fixtures.namespace
 
 PATIENCE_SECONDS = 120
 """As long as a busy machine may need."""

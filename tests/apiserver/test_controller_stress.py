@@ -22,43 +22,19 @@ from hazelcast_sidecar.controller.shared.reflector import Reflector
 from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import POD
-from tests.apiserver import controller as fixtures
-from tests.apiserver.controller import (
-    FOLDERS,
-    LEASE_SECONDS,
-    NAME,
-    PREFIX,
-    SETTLE_SECONDS,
-    Account,
-    Asked,
-    Controller,
-    api,
-    asked,
-    connect,
-    create_all,
-    create_pod,
-    delete_pod,
-    fresh_namespaces,
-    is_as_rendered,
-    kept,
-    kinds_found,
-    path_of,
-    pod_of,
-    started,
-    until,
-    verbs,
-    wait_for,
-    wanted,
-)
-from tests.harness import line as lines
+from hazelcast_sidecar.names import PREFIX
+from tests.harness.accounts import NAME, Account
+from tests.harness.audit_log import Asked, asked, verbs
 from tests.harness.control_plane import ControlPlane
+from tests.harness.controller_program import LEASE_SECONDS, Controller, started
+from tests.harness.group_pods import api, create_pod, delete_pod
+from tests.harness.kept_objects import FOLDERS, is_as_rendered, kept, kinds_found, path_of, wait_for, wanted
 from tests.harness.line import Line
+from tests.harness.many_pods import connect, create_all, fresh_namespaces, pod_of
+from tests.harness.waiting import SETTLE_SECONDS, until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
-shipped = fixtures.shipped
-free_lease, controller, namespace = fixtures.free_lease, fixtures.controller, fixtures.namespace
-line = lines.line
 
 # --- many Pods ---------------------------------------------------------------------------------------------
 

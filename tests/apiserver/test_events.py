@@ -14,48 +14,40 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver import controller as fixtures
-from tests.apiserver import shared_controller
-from tests.apiserver.conftest import create_namespace
-from tests.apiserver.controller import (
-    APPEAR_SECONDS,
-    DENIAL,
-    LEASES,
-    NAME,
-    OWN_NAMESPACE,
-    POLICY_DENIAL,
-    PREFIX,
-    SETTLE_SECONDS,
-    TELL_SECONDS,
-    Account,
-    Controller,
-    asked,
-    create_pod,
-    failed_create,
-    foreign,
-    found,
-    remove_pods,
-    status,
-    told,
-    until,
-    wait_for,
-    wait_until_told,
-    wanted,
-)
+from hazelcast_sidecar.names import PREFIX
+from tests.harness.accounts import NAME, Account
+from tests.harness.audit_log import asked
 from tests.harness.control_plane import ControlPlane
+from tests.harness.controller_program import LEASES, Controller
+from tests.harness.group_pods import create_pod, status
+from tests.harness.kept_objects import foreign, found, wait_for, wanted
+from tests.harness.namespaces import create_namespace, remove_pods
+from tests.harness.shared_controller import SharedController, Sharing
+from tests.harness.shipped_manifests import OWN_NAMESPACE
+from tests.harness.waiting import APPEAR_SECONDS, SETTLE_SECONDS, until
+from tests.harness.workload_events import (
+    DENIAL,
+    POLICY_DENIAL,
+    TELL_SECONDS,
+    failed_create,
+    told,
+    wait_until_told,
+)
 
 pytestmark = pytest.mark.apiserver
 
 BURST, PER_SECOND = 50, 5
 
 
-shipped, namespace = fixtures.shipped, fixtures.namespace
-sharing, controller = shared_controller.sharing, shared_controller.controller
+@pytest.fixture
+def controller(shared_controller: SharedController) -> SharedController:
+    """A running controller, which the tests of this module share."""
+    return shared_controller
 
 
 @pytest.fixture
 def start(
-    cluster: ControlPlane, shipped: Account, sharing: shared_controller.Sharing, tmp_path: Path
+    cluster: ControlPlane, shipped: Account, sharing: Sharing, tmp_path: Path
 ) -> Iterator[Callable[[], Controller]]:
     """Start a controller that leads, as often as is asked for; each takes the place of the one before."""
     sharing.stop()

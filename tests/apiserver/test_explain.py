@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver.conftest import apply_strictly
 from tests.conftest import ours
 from tests.harness.control_plane import ControlPlane
+from tests.harness.shipped_manifests import apply_strictly
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("webhook_configuration")]
 

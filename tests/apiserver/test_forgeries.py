@@ -19,52 +19,39 @@ from kubernetes.aio.config import load_kube_config
 from hazelcast_sidecar.controller.lifecycle import Controller as InProcess
 from hazelcast_sidecar.controller.lifecycle import ControllerSettings
 from hazelcast_sidecar.controller.reconcile import leftovers
+from hazelcast_sidecar.names import PREFIX
 from hazelcast_sidecar.runtime.address import Address
-from tests.apiserver import controller as fixtures
-from tests.apiserver import shared_controller
-from tests.apiserver.controller import (
-    APPEAR_SECONDS,
-    DENIAL,
+from tests.harness.accounts import RBAC, Account
+from tests.harness.audit_log import verbs
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.controller_program import Controller
+from tests.harness.group_pods import ON_REQUEST, api, create_pod, delete_pod, spec_of, status
+from tests.harness.kept_objects import (
     FOLDERS,
-    MERGE,
-    ON_REQUEST,
-    PREFIX,
-    RBAC,
-    SETTLE_SECONDS,
-    Account,
-    Controller,
-    api,
-    create_all,
-    create_pod,
-    delete_pod,
-    failed_create,
-    fresh_namespaces,
     identity,
     kept,
     kinds_found,
     owners,
     path_of,
-    pod_of,
-    replica_set,
-    spec_of,
-    status,
-    told,
-    until,
-    verbs,
     wait_for,
-    wait_for_sentence,
-    wait_until_told,
     wanted,
     wanted_by,
-    workload,
 )
-from tests.harness.control_plane import ControlPlane
+from tests.harness.many_pods import create_all, fresh_namespaces, pod_of
 from tests.harness.ports import free_ports
+from tests.harness.shared_controller import SharedController, Sharing
+from tests.harness.stored_workloads import replica_set, workload
+from tests.harness.waiting import APPEAR_SECONDS, SETTLE_SECONDS, until
+from tests.harness.workload_events import DENIAL, failed_create, told, wait_for_sentence, wait_until_told
 
 pytestmark = pytest.mark.apiserver
 
-shipped = fixtures.shipped
-sharing, controller, namespace = shared_controller.sharing, shared_controller.controller, fixtures.namespace
+
+@pytest.fixture
+def controller(shared_controller: SharedController) -> SharedController:
+    """A running controller, which the tests of this module share."""
+    return shared_controller
+
 
 ALL = dict.fromkeys(ON_REQUEST.values(), True)
 PLAIN = {"containers": [{"name": "app", "image": "shop:1"}]}
@@ -385,7 +372,7 @@ async def test_objects_of_groups_without_pods_go_after_a_while(
     cluster: ControlPlane,
     namespace: str,
     shipped: Account,
-    sharing: shared_controller.Sharing,
+    sharing: Sharing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An owner that a Pod named may live for ever, whose Pods would never be of the group."""

@@ -7,46 +7,39 @@ from copy import deepcopy
 import jsonpatch
 import pytest
 
-from tests.apiserver import controller as fixtures
-from tests.apiserver import shared_controller
-from tests.apiserver.conftest import WebhookServer, create_namespace
-from tests.apiserver.controller import (
-    APPEAR_SECONDS,
+from hazelcast_sidecar.names import PREFIX
+from tests.harness.accounts import NAME, Account
+from tests.harness.audit_log import asked
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.controller_program import Controller
+from tests.harness.group_pods import ON_REQUEST, api, api_part, asking_for, create_pod, delete_pod, status
+from tests.harness.kept_objects import (
     EDITS,
     FOLDERS,
-    MERGE,
-    NAME,
     OF_DISCOVERY,
-    ON_REQUEST,
-    PREFIX,
-    SETTLE_SECONDS,
-    Account,
-    Controller,
-    api,
-    api_part,
-    asked,
-    asking_for,
-    create_pod,
-    delete_pod,
     foreign,
     found,
     kinds_found,
     path_of,
-    remove_pods,
-    replica_set,
     says,
-    status,
-    until,
     wait_for,
     wanted,
     wanted_by,
 )
-from tests.harness.control_plane import ControlPlane
+from tests.harness.namespaces import create_namespace, remove_pods
+from tests.harness.shared_controller import SharedController
+from tests.harness.stored_workloads import replica_set
+from tests.harness.waiting import APPEAR_SECONDS, SETTLE_SECONDS, until
+from tests.harness.webhook_server import WebhookServer
 
 pytestmark = pytest.mark.apiserver
 
-shipped = fixtures.shipped
-sharing, controller, namespace = shared_controller.sharing, shared_controller.controller, fixtures.namespace
+
+@pytest.fixture
+def controller(shared_controller: SharedController) -> SharedController:
+    """A running controller, which the tests of this module share."""
+    return shared_controller
+
 
 # What it reads every few seconds, whatever happens: its Lease, and the webhook's certificates.
 LOOKED_AT = ("leases", "secrets", "mutatingwebhookconfigurations")

@@ -8,32 +8,18 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver import controller as parts
-from tests.apiserver.conftest import create_namespace
-from tests.apiserver.controller import (
-    DENIAL,
-    LEASE_SECONDS,
-    SHIPPED,
-    Account,
-    Controller,
-    create_pod,
-    failed_create,
-    remove_pods,
-    replica_set,
-    started,
-    until,
-    wait_for,
-    wait_until_told,
-    wanted,
-)
+from tests.harness.accounts import SHIPPED, Account
 from tests.harness.control_plane import ControlPlane
+from tests.harness.controller_program import LEASE_SECONDS, Controller, started
+from tests.harness.group_pods import create_pod
+from tests.harness.kept_objects import wait_for, wanted
+from tests.harness.namespaces import create_namespace, remove_pods
+from tests.harness.stored_workloads import replica_set
+from tests.harness.waiting import until
+from tests.harness.workload_events import DENIAL, failed_create, wait_until_told
 
 pytestmark = pytest.mark.apiserver
 
-shipped = parts.shipped
-free_lease = parts.free_lease
-controller = parts.controller
-namespace = parts.namespace
 
 BRACKETS = "[" * 50_000
 STATUSES = {

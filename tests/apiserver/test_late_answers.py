@@ -6,32 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.apiserver import controller as fixtures
-from tests.apiserver.controller import (
-    LEASE_SECONDS,
-    MERGE,
-    SETTLE_SECONDS,
-    Account,
-    Controller,
-    create_pod,
-    is_as_rendered,
-    path_of,
-    started,
-    until,
-    wanted,
-)
-from tests.harness import answers as relays
+from tests.harness.accounts import Account
 from tests.harness.answers import Answers
-from tests.harness.control_plane import ControlPlane
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.controller_program import LEASE_SECONDS, Controller, started
+from tests.harness.group_pods import create_pod
+from tests.harness.kept_objects import is_as_rendered, path_of, wanted
+from tests.harness.waiting import SETTLE_SECONDS, until
 
 pytestmark = pytest.mark.apiserver
 
 PATIENCE_SECONDS = 180
 """As long as a busy machine may need; without a cure it would be for ever."""
-
-shipped = fixtures.shipped
-free_lease, namespace = fixtures.free_lease, fixtures.namespace
-answers = relays.answers
 
 
 @pytest.fixture

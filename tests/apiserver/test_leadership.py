@@ -8,32 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.apiserver import controller as fixtures
-from tests.apiserver.controller import (
-    APPEAR_SECONDS,
-    LEASE_SECONDS,
-    LEASES,
-    MERGE,
-    NAME,
-    OWN_NAMESPACE,
-    SETTLE_SECONDS,
-    Account,
-    Controller,
-    create_pod,
-    is_as_rendered,
-    kinds_found,
-    path_of,
-    started,
-    until,
-    wait_for,
-    wanted,
-)
-from tests.harness.control_plane import ControlPlane
+from tests.harness.accounts import NAME, Account
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.controller_program import LEASE_SECONDS, LEASES, Controller, started
+from tests.harness.group_pods import create_pod
+from tests.harness.kept_objects import is_as_rendered, kinds_found, path_of, wait_for, wanted
+from tests.harness.shipped_manifests import OWN_NAMESPACE
+from tests.harness.waiting import APPEAR_SECONDS, SETTLE_SECONDS, until
 
 pytestmark = pytest.mark.apiserver
-
-shipped = fixtures.shipped
-free_lease, controller, namespace = fixtures.free_lease, fixtures.controller, fixtures.namespace
 
 
 @pytest.fixture

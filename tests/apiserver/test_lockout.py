@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 
 from hazelcast_sidecar.injection.webhook_configuration import DECISIVE
-from tests.apiserver import controller as fixtures
-from tests.apiserver.conftest import ACTIVE_SECONDS, ROOT, apply_strictly, create_namespace, rendered
-from tests.apiserver.controller import INJECTOR, NAME, OWN_NAMESPACE, PREFIX, Account, until
+from hazelcast_sidecar.names import INJECTOR, PREFIX
+from tests.harness.accounts import NAME, Account
 from tests.harness.control_plane import Answer, ControlPlane
 from tests.harness.installation import route_to
+from tests.harness.namespaces import create_namespace
 from tests.harness.ports import free_ports
+from tests.harness.shipped_manifests import ACTIVE_SECONDS, OWN_NAMESPACE, ROOT, apply_strictly, rendered
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.apiserver
 
 ANNOTATED = {f"{PREFIX}inject": "true"}
-shipped = fixtures.shipped
 
 
 def pod(annotations: dict[str, str] | None = None) -> dict[str, Any]:

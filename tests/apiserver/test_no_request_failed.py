@@ -16,19 +16,23 @@ from pathlib import Path
 import pytest
 
 from hazelcast_sidecar.injection.webhook_configuration import PODS
-from tests.apiserver import controller as fixtures
-from tests.apiserver.conftest import counted, create_namespace
-from tests.apiserver.controller import (
-    Account,
-    Controller,
-    put_configuration,
-    started,
-    until,
-)
+from tests.harness.accounts import Account
 from tests.harness.control_plane import ControlPlane
-from tests.harness.installation import LEAF, Kubelet, injects, read_ca_bundle, read_secret, route_to
+from tests.harness.controller_program import Controller, started
+from tests.harness.installation import (
+    LEAF,
+    Kubelet,
+    injects,
+    put_configuration,
+    read_ca_bundle,
+    read_secret,
+    route_to,
+)
 from tests.harness.load import Load, creating, gated_pod
+from tests.harness.namespaces import create_namespace
+from tests.harness.prometheus_text import counted
 from tests.harness.service import Replica, Service
+from tests.harness.waiting import until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
@@ -39,8 +43,6 @@ NOTICE_SECONDS = 1.5
 """Until the kubelet has seen the end of a container and starts it again."""
 KILLS = 4
 MANY = 500
-
-shipped = fixtures.shipped
 
 
 class Webhook:

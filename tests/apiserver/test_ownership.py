@@ -6,20 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver import controller as fixtures
-from tests.apiserver import shared_controller
-from tests.apiserver.controller import (
-    APPEAR_SECONDS,
+from hazelcast_sidecar.names import PREFIX
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.controller_program import Controller
+from tests.harness.group_pods import api, asking_for, create_pod, delete_pod, status
+from tests.harness.kept_objects import (
     FOLDERS,
-    MERGE,
     OF_DISCOVERY,
-    PREFIX,
-    SETTLE_SECONDS,
-    Controller,
-    api,
-    asking_for,
-    create_pod,
-    delete_pod,
     foreign,
     found,
     identity,
@@ -27,19 +20,21 @@ from tests.apiserver.controller import (
     kinds_found,
     owners,
     path_of,
-    replica_set,
-    status,
-    until,
     wait_for,
     wanted,
     wanted_by,
 )
-from tests.harness.control_plane import ControlPlane
+from tests.harness.shared_controller import SharedController
+from tests.harness.stored_workloads import replica_set
+from tests.harness.waiting import APPEAR_SECONDS, SETTLE_SECONDS, until
 
 pytestmark = pytest.mark.apiserver
 
-shipped = fixtures.shipped
-sharing, controller, namespace = shared_controller.sharing, shared_controller.controller, fixtures.namespace
+
+@pytest.fixture
+def controller(shared_controller: SharedController) -> SharedController:
+    """A running controller, which the tests of this module share."""
+    return shared_controller
 
 
 @pytest.mark.usefixtures("controller")

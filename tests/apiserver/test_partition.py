@@ -9,25 +9,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.apiserver import controller as fixtures
-from tests.apiserver.controller import (
-    SETTLE_SECONDS,
-    Account,
-    Controller,
-    asked,
-    create_all,
-    fresh_namespaces,
-    is_as_rendered,
-    kept,
-    path_of,
-    pod_of,
-    started,
-    until,
-    wanted,
-)
-from tests.harness import line as lines
+from tests.harness.accounts import Account
+from tests.harness.audit_log import asked
 from tests.harness.control_plane import ControlPlane
+from tests.harness.controller_program import Controller, started
+from tests.harness.kept_objects import is_as_rendered, kept, path_of, wanted
 from tests.harness.line import Line
+from tests.harness.many_pods import create_all, fresh_namespaces, pod_of
+from tests.harness.waiting import SETTLE_SECONDS, until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 
@@ -36,10 +25,6 @@ LEASE_SECONDS = 10
 BATCH = 20
 KINDS = ("ConfigMap", "Service")
 WRITES = ("create", "update", "patch", "delete")
-
-shipped = fixtures.shipped
-free_lease = fixtures.free_lease
-line = lines.line
 
 
 class Pair(NamedTuple):

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, create_namespace
 from tests.harness.another_webhook import CONFIGURATIONS, OtherWebhook, registered, serving
 from tests.harness.control_plane import Answer, ControlPlane
+from tests.harness.namespaces import create_namespace
+from tests.harness.shipped_manifests import ACTIVE_SECONDS
 from tests.harness.torn import TEARS, in_any_order
+from tests.harness.webhook_server import WebhookServer
 
 pytestmark = pytest.mark.apiserver
 

@@ -12,54 +12,31 @@ from typing import Any
 import pytest
 
 from hazelcast_sidecar.kube import permissions
-from tests.apiserver import controller as fixtures
-from tests.apiserver.conftest import apply_strictly, create_namespace
-from tests.apiserver.controller import (
-    DENIAL,
+from hazelcast_sidecar.names import INJECTOR, PREFIX
+from tests.harness.accounts import NAME, RIGHTS, SHIPPED, Account, Right, account, allowed, wait_for_rights
+from tests.harness.audit_log import Asked, asked
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.controller_program import LEASE_SECONDS, Controller, started
+from tests.harness.group_pods import ON_REQUEST, api, api_part, create_pod, delete_pod, status
+from tests.harness.installation import belongs_to, has_ca_bundle, put_configuration
+from tests.harness.kept_objects import (
     EDITS,
     FOLDERS,
-    INJECTOR,
-    LEASE_SECONDS,
-    MERGE,
-    NAME,
-    ON_REQUEST,
-    PREFIX,
-    RIGHTS,
-    SHIPPED,
-    Account,
-    Asked,
-    Controller,
-    Right,
-    account,
-    allowed,
-    api,
-    api_part,
-    asked,
-    belongs_to,
-    create_pod,
-    delete_pod,
-    failed_create,
     foreign,
-    has_ca_bundle,
     is_as_rendered,
     kinds_found,
     path_of,
-    put_configuration,
-    replica_set,
-    started,
-    status,
-    until,
-    wait_for_rights,
     wanted,
     wanted_by,
-    workload,
 )
-from tests.harness.control_plane import ControlPlane
+from tests.harness.namespaces import create_namespace
+from tests.harness.shipped_manifests import apply_strictly
+from tests.harness.stored_workloads import replica_set, workload
+from tests.harness.waiting import until
+from tests.harness.workload_events import DENIAL, failed_create
 
 pytestmark = pytest.mark.apiserver
 
-shipped = fixtures.shipped
-free_lease, namespace = fixtures.free_lease, fixtures.namespace
 
 STEP_SECONDS = 30.0  # for one step of all that it does; certificates are looked at every five
 OFTEN = ("--audit-interval", "1s")

@@ -10,12 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from tests.apiserver.conftest import WebhookServer, create_namespace
-from tests.apiserver.controller import MERGE, Account, shipped
 from tests.apiserver.test_admission import OPTED_IN, create, pod
-from tests.harness.control_plane import ControlPlane
-
-__all__ = ["shipped"]
+from tests.harness.accounts import Account
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.namespaces import create_namespace
+from tests.harness.webhook_server import WebhookServer
 
 pytestmark = pytest.mark.apiserver
 

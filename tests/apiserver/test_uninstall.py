@@ -16,26 +16,16 @@ import pytest
 import yaml
 
 from hazelcast_sidecar.admission_policies.policies import policies
+from hazelcast_sidecar.names import INJECTOR
 from hazelcast_sidecar.spec.settings import Settings
-from tests.apiserver.conftest import ACTIVE_SECONDS, ROOT, apply_strictly, create_namespace, rendered
-from tests.apiserver.controller import (
-    CONFIGURATIONS,
-    INJECTOR,
-    LEASES,
-    NAME,
-    OWN_NAMESPACE,
-    RBAC,
-    RIGHTS,
-    Controller,
-    account,
-    belongs_to,
-    has_ca_bundle,
-    started,
-    until,
-    wait_for_rights,
-)
+from tests.harness.accounts import NAME, RBAC, RIGHTS, account, wait_for_rights
 from tests.harness.control_plane import ControlPlane
+from tests.harness.controller_program import LEASES, Controller, started
+from tests.harness.installation import CONFIGURATIONS, belongs_to, has_ca_bundle
 from tests.harness.load import gated_pod
+from tests.harness.namespaces import create_namespace
+from tests.harness.shipped_manifests import ACTIVE_SECONDS, OWN_NAMESPACE, ROOT, apply_strictly, rendered
+from tests.harness.waiting import until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
 

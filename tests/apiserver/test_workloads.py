@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.apiserver.conftest import ACTIVE_SECONDS, WebhookServer, apply_strictly, wait_until_called
 from tests.harness.control_plane import ControlPlane
+from tests.harness.shipped_manifests import ACTIVE_SECONDS, apply_strictly, wait_until_called
+from tests.harness.webhook_server import WebhookServer
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("webhook_configuration")]
 

@@ -15,24 +15,17 @@ from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
 from hazelcast_sidecar.names import GROUP
-from tests.apiserver.conftest import create_namespace
-from tests.apiserver.controller import (
-    NAME,
-    Account,
-    Asked,
-    Controller,
-    asked,
-    create_all,
-    kept,
-    pod_of,
-    put_configuration,
-    ship,
-    started,
-    until,
-)
 from tests.bench.report import Table, Target
+from tests.harness.accounts import NAME, Account, ship
+from tests.harness.audit_log import Asked, asked
 from tests.harness.control_plane import ControlPlane
+from tests.harness.controller_program import Controller, started
+from tests.harness.installation import put_configuration
+from tests.harness.kept_objects import kept
+from tests.harness.many_pods import create_all, pod_of
+from tests.harness.namespaces import create_namespace
 from tests.harness.procfs import cpu_seconds
+from tests.harness.waiting import until
 
 PODS_OF_GROUP, GROUPS_OF_NAMESPACE = 10, 10
 SETTLE_SECONDS = 5.0

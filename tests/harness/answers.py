@@ -5,13 +5,10 @@ import contextlib
 import ssl
 import threading
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
-from tests.apiserver.controller import Account
+from tests.harness.accounts import Account
 from tests.harness.control_plane import ControlPlane
 from tests.harness.ports import free_ports
 
@@ -115,10 +112,3 @@ class Answers:
                 near.write(block)
                 await near.drain()
                 passed += block
-
-
-@pytest.fixture
-def answers(cluster: ControlPlane) -> Iterator[Answers]:
-    made = Answers(cluster)
-    yield made
-    made.close()

@@ -39,6 +39,8 @@ from tests.harness.ports import free_ports
 
 GO_MODULES = Path(__file__).parent / "go"
 PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
+MERGE = "application/merge-patch+json"
+"""The content type of a merge patch."""
 READY_SECONDS = 300
 STOP_SECONDS = 60
 SHOWN_LOG_LINES = 20

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import yaml
 
-from tests.apiserver.conftest import ROOT
-from tests.apiserver.controller import CONFIGURATIONS, INJECTOR, OWN_NAMESPACE, PREFIX
+from hazelcast_sidecar.names import INJECTOR, PREFIX
 from tests.harness.control_plane import ControlPlane
+from tests.harness.shipped_manifests import OWN_NAMESPACE, ROOT
 
+ADMISSION = "admissionregistration.k8s.io"
+CONFIGURATIONS = f"/apis/{ADMISSION}/v1/mutatingwebhookconfigurations"
 SECRETS = f"/api/v1/namespaces/{OWN_NAMESPACE}/secrets"
 AUTHORITY, LEAF = f"{INJECTOR}-ca", f"{INJECTOR}-tls"
 SERVER_NAME = f"{INJECTOR}.{OWN_NAMESPACE}.svc"
@@ -85,3 +87,26 @@ def injects(cluster: ControlPlane, namespace: str) -> bool:
     }
     answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", body)
     return answer.code == 201 and "initContainers" in answer.document["spec"]
+
+
+def put_configuration(cluster: ControlPlane) -> None:
+    """Register the shipped configuration anew, without a caBundle; for no Pod, since no server runs here."""
+    document = yaml.safe_load((ROOT / "manifests" / "base" / "webhook.yaml").read_text())
+    for each in document["webhooks"]:
+        each["objectSelector"] = {"matchLabels": {f"{PREFIX}group": "no-such-group"}}
+    assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code in (200, 404)
+    answer = cluster.request("POST", CONFIGURATIONS, document)
+    assert answer.code == 201, answer.message
+
+
+def has_ca_bundle(cluster: ControlPlane) -> bool:
+    found = cluster.request("GET", f"{CONFIGURATIONS}/{INJECTOR}").document
+    return all(each["clientConfig"].get("caBundle") for each in found["webhooks"])
+
+
+def belongs_to(cluster: ControlPlane) -> list[str]:
+    """The namespaces that own the configuration."""
+    found = cluster.request("GET", f"{CONFIGURATIONS}/{INJECTOR}").document
+    references = found["metadata"].get("ownerReferences", [])
+    assert all((r["apiVersion"], r["kind"]) == ("v1", "Namespace") for r in references)
+    return [reference["name"] for reference in references]

@@ -3,14 +3,10 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
-from tests.apiserver.controller import Account
-from tests.harness.control_plane import ControlPlane
+from tests.harness.accounts import Account
 
 
 class Line:
@@ -88,10 +84,3 @@ class Line:
                     sink.sendall(block)
             if source not in self._silent:
                 sink.shutdown(socket.SHUT_RDWR)
-
-
-@pytest.fixture
-def line(cluster: ControlPlane) -> Iterator[Line]:
-    made = Line(cluster.url)
-    yield made
-    made.close()

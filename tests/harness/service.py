@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.apiserver.conftest import counted
 from tests.harness.control_plane import Program, get
 from tests.harness.ports import free_ports
+from tests.harness.prometheus_text import counted
 
 LAG_SECONDS = 1.0
 """From what happens to a replica until new connections are led otherwise."""

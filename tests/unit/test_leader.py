@@ -23,10 +23,8 @@ from hazelcast_sidecar.kube.client import Api, ListMetadata, Page
 from hazelcast_sidecar.kube.objects import POD, Kind, Metadata, Partial
 from hazelcast_sidecar.names import INJECT
 from hazelcast_sidecar.spec.settings import Settings
+from tests.harness.controller_parts import Seen, running, until
 from tests.unit.snapshots import injected
-from tests.unit.test_unexpected_exceptions import Seen, running, seen, until
-
-__all__ = ["seen"]
 
 
 class Pods:

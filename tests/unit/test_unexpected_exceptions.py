@@ -1,7 +1,6 @@
 """An exception that is on no list: it costs the object that raised it, and nothing else."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import replace
 from types import SimpleNamespace
@@ -26,8 +25,7 @@ from hazelcast_sidecar.controller.reconcile.reconciler import Reconciler
 from hazelcast_sidecar.controller.reconcile.work_queue import WorkQueue
 from hazelcast_sidecar.controller.shared import election
 from hazelcast_sidecar.controller.shared.backoff import Backoff, keep_up, run_periodically
-from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
-from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.guarded import GuardedIndex
 from hazelcast_sidecar.controller.shared.reflector import Watcher
 from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
@@ -40,50 +38,10 @@ from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime import reload
 from hazelcast_sidecar.runtime.reload import count_reloads, follow
 from hazelcast_sidecar.spec.settings import Settings, read
+from tests.harness.controller_parts import Seen, running, until
 from tests.unit.snapshots import HEALTHY, injected, pod_without_member
 
 DEEP = RecursionError("maximum recursion depth exceeded")
-
-
-class Seen:
-    """Metrics and a log, as a controller has them."""
-
-    def __init__(self) -> None:
-        self.metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
-        self.lines: list[dict[str, Any]] = []
-        self.now = 0.0
-        self.faults = Faults(self.metrics, self.log, lambda: self.now)
-
-    def log(self, message: str, **fields: Any) -> None:
-        self.lines.append({"message": message, **fields})
-
-    def count(self, where: Where) -> float:
-        text = self.metrics.exposition().decode()
-        name = f'hazelcast_sidecar_controller_faults_total{{where="{where}"}} '
-        return float(next(line for line in text.splitlines() if line.startswith(name)).rpartition(" ")[2])
-
-
-@pytest.fixture
-def seen() -> Seen:
-    return Seen()
-
-
-@contextlib.asynccontextmanager
-async def running(work: Awaitable[Any]) -> AsyncIterator[asyncio.Task[Any]]:
-    """Run something that goes on until cancelled; that it has ended by itself is an error."""
-    task = asyncio.ensure_future(work)
-    yield task
-    ended = task.done()
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-    assert not ended, "it ended by itself"
-
-
-async def until(is_so: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not is_so():  # noqa: ASYNC110 - what is waited for knows of no event
-            await asyncio.sleep(0.01)
 
 
 # --- counting and logging ----------------------------------------------------------------------------------

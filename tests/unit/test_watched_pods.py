@@ -16,10 +16,8 @@ from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import GROUP, INJECT, PREFIX, STATUS
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.settings import Settings
+from tests.harness.controller_parts import Seen
 from tests.unit.snapshots import injected
-from tests.unit.test_unexpected_exceptions import Seen, seen
-
-__all__ = ["seen"]
 
 SHOP = Key("team-a", "shop")
 MIRROR = (OwnerReference("v1", "Node", "node-1", "uid-node", controller=True),)

@@ -18,9 +18,9 @@ from hazelcast_sidecar.injection.manifests import Placed, Result, is_known, obje
 from hazelcast_sidecar.injection.pod_decision import SENTENCES, Reason
 from hazelcast_sidecar.injection.record import Written
 from hazelcast_sidecar.manifest_text.document import Change, Document, parts
-from hazelcast_sidecar.manifest_text.events import BYTE_ORDER_MARK
 from hazelcast_sidecar.manifest_text.failures import UneditableError, UnreadableError
 from hazelcast_sidecar.manifest_text.turns import changed_in_turn
+from hazelcast_sidecar.manifest_text.yaml_events import BYTE_ORDER_MARK
 
 Rewrite = Callable[[Placed, Written], Result]
 

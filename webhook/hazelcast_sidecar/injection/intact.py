@@ -33,8 +33,8 @@ VARIABLE_OF_DISCOVERY = {
 NO_MEMBER = (
     f'says that a member was injected, but there is none: no container "{CONTAINER}" that mounts '
     f'the volume "{CONFIG_VOLUME}" or sets {CONFIG_VARIABLE}. Another webhook removed it, or the annotation '
-    "was copied from another Pod; remove the annotation with everything else that was injected (`hazelcast-sidecar "
-    "uninject` does so in manifests), or keep the other webhook away from this Pod"
+    "was copied from another Pod; remove the annotation with everything else that was injected "
+    "(`hazelcast-sidecar uninject` does so in manifests), or keep the other webhook away from this Pod"
 )
 UNREADABLE = (
     "cannot be read; remove it together with the container and the volumes that were injected "

@@ -14,17 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.apiserver.conftest import (
-    ROOT,
-    WebhookServer,
-    apply_strictly,
-    create_namespace,
-    rendered,
-    wait_until_called,
-)
-from tests.apiserver.controller import INJECTOR, LEASES, MERGE, NAME, OWN_NAMESPACE
+from hazelcast_sidecar.names import INJECTOR
 from tests.conftest import ours
-from tests.harness.control_plane import ControlPlane
+from tests.harness.accounts import NAME
+from tests.harness.control_plane import MERGE, ControlPlane
+from tests.harness.controller_program import LEASES
+from tests.harness.namespaces import create_namespace
+from tests.harness.shipped_manifests import OWN_NAMESPACE, ROOT, apply_strictly, rendered, wait_until_called
+from tests.harness.webhook_server import WebhookServer
 
 Findings = list[dict[str, str]]
 Check = Callable[..., tuple[int, Findings]]

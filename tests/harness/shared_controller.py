@@ -3,15 +3,14 @@
 Each test finds it with nothing left to do, and its counters and its log begin anew.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.apiserver.conftest import counted
-from tests.apiserver.controller import APPEAR_SECONDS, LEASES, METRICS, NAME, Account, Controller, until
+from tests.harness.accounts import NAME, Account
 from tests.harness.control_plane import ControlPlane, get
+from tests.harness.controller_program import LEASES, METRICS, Controller
+from tests.harness.prometheus_text import counted
+from tests.harness.waiting import APPEAR_SECONDS, until
 
 COUNTERS = ("_total", "_count")
 
@@ -77,26 +76,3 @@ class Sharing:
         running, self._running = self._running, None
         if running:
             assert running.program.stop() == 0, "SIGTERM is the ordinary end"
-
-
-@pytest.fixture(scope="module")
-def sharing(
-    cluster: ControlPlane, shipped: Account, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Sharing]:
-    """Share a controller; a module whose tests start others themselves stops it before."""
-    made = Sharing(cluster, shipped, tmp_path_factory.mktemp("controllers"))
-    try:
-        yield made
-    finally:
-        made.stop()
-
-
-@pytest.fixture
-def controller(sharing: Sharing) -> Iterator[Controller]:
-    """Run one that leads, and has nothing to do. It may fail at nothing."""
-    running = sharing.begin()
-    yield running
-    assert running.program.status is None, running.program.failure("it ended by itself")
-    assert running.metric("reconciles_total", "error") == 0, running.log.read_text()
-    assert running.metric("events_total", "failed") == 0, running.log.read_text()
-    running.lines()
