@@ -1,17 +1,13 @@
 """Options and fixtures of all tests."""
 
-import json
 import os
 import sys
-from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
-import jsonpatch
 import pytest
 from hypothesis import HealthCheck, settings
 
-from hazelcast_sidecar.injection.reviewer import Reviewed
 from tests.harness.distribution import ByFile, Durations
 
 CHECKOUT = Path(__file__).parent.parent
@@ -54,65 +50,3 @@ def checkout() -> Path:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update`: write the golden files anew."""
     parser.addoption("--update", action="store_true", help="write the golden files anew")
-
-
-def pod(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
-    """A small Pod of the Deployment `shop`, asking for a member unless told otherwise."""
-    given = {"sidecar.hazelcast.com/inject": "true"} if annotations is None else annotations
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "generateName": "shop-6d4b75cb6d-",
-            "labels": {"app": "shop", "pod-template-hash": "6d4b75cb6d"},
-            "annotations": given,
-            "ownerReferences": [{"kind": "ReplicaSet", "name": "shop-6d4b75cb6d", "controller": True}],
-        },
-        "spec": {
-            "containers": [{"name": "app", "image": "shop:1"}],
-            "terminationGracePeriodSeconds": 30,
-            **spec,
-        },
-    }
-
-
-def ours(**annotations: str) -> dict[str, str]:
-    """Annotations under our prefix, with inject; `java_opts` stands for `java-opts`."""
-    return {
-        f"sidecar.hazelcast.com/{name.replace('_', '-')}": value
-        for name, value in {"inject": "true", **annotations}.items()
-    }
-
-
-def review_of(obj: Any, **request: Any) -> dict[str, Any]:
-    """An AdmissionReview of the creation of an object."""
-    return {
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": {"group": "", "version": "v1", "resource": "pods"},
-            "namespace": "default",
-            "operation": "CREATE",
-            "object": obj,
-            "oldObject": None,
-            "dryRun": False,
-            **request,
-        },
-    }
-
-
-def response_in(reviewed: Reviewed) -> dict[str, Any]:
-    """The admission response of an answer."""
-    answer = json.loads(reviewed.body)
-    assert (answer["apiVersion"], answer["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
-    return dict(answer["response"])
-
-
-def patched(obj: Any, response: dict[str, Any]) -> Any:
-    """The object with the response's patch applied, as the API server applies it."""
-    if "patch" not in response:
-        return obj
-    assert response["patchType"] == "JSONPatch"
-    return jsonpatch.apply_patch(obj, json.loads(b64decode(response["patch"])))

@@ -14,6 +14,7 @@ from hazelcast_sidecar.injection.member import TOKEN_DIRECTORY
 from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, PODS, WORKLOADS
 from hazelcast_sidecar.spec.annotations import TABLE
 from tests.harness.control_plane import Answer, ControlPlane
+from tests.harness.pods import restricted
 from tests.harness.prometheus_text import counted
 from tests.harness.shipped_manifests import ROOT, apply_strictly, rendered
 from tests.harness.webhook_server import WebhookServer
@@ -28,24 +29,6 @@ KUSTOMIZATIONS = sorted(
     str(file.parent.relative_to(ROOT / "manifests"))
     for file in (ROOT / "manifests").rglob("kustomization.yaml")
 )
-
-
-def pod(annotations: dict[str, str], **metadata: Any) -> dict[str, Any]:
-    """Make a Pod that passes `restricted` as it is, so that what is refused is refused for what was added."""
-    container = {
-        "name": "app",
-        "image": "shop:1",
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "shop", "annotations": annotations, **metadata},
-        "spec": {
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [container],
-        },
-    }
 
 
 def create(control_plane: ControlPlane, namespace: str, body: dict[str, Any], query: str = "") -> Answer:
@@ -118,7 +101,7 @@ def test_configuration_with_a_broken_match_condition_is_refused(
 
 @pytest.mark.usefixtures("webhook_configuration")
 def test_annotated_pod_is_stored_injected(control_plane: ControlPlane, namespace: str) -> None:
-    assert create(control_plane, namespace, pod(OPTED_IN)).code == 201
+    assert create(control_plane, namespace, restricted(OPTED_IN)).code == 201
 
     found = stored(control_plane, namespace).document
     metadata, spec = found["metadata"], found["spec"]
@@ -147,14 +130,14 @@ def test_a_limit_range_says_what_the_member_leaves_open(control_plane: ControlPl
     body = {"metadata": {"name": "default"}, "spec": {"limits": [limit]}}
     path = f"/api/v1/namespaces/{namespace}/limitranges"
     assert control_plane.request("POST", path, body).code == 201
-    assert create(control_plane, namespace, pod(OPTED_IN)).code == 201
+    assert create(control_plane, namespace, restricted(OPTED_IN)).code == 201
     (member,) = stored(control_plane, namespace).document["spec"]["initContainers"]
     assert member["resources"]["limits"] == {"cpu": "2", "memory": "512Mi", "ephemeral-storage": "1Gi"}
 
 
 @pytest.mark.usefixtures("webhook_configuration")
 def test_ordinary_container_on_request(control_plane: ControlPlane, namespace: str) -> None:
-    annotated = pod(OPTED_IN | {f"{PREFIX}native-sidecar": "false"})
+    annotated = restricted(OPTED_IN | {f"{PREFIX}native-sidecar": "false"})
     assert create(control_plane, namespace, annotated).code == 201
 
     spec = stored(control_plane, namespace).document["spec"]
@@ -200,7 +183,7 @@ def of_workload(made: dict[str, Any]) -> dict[str, Any]:
 def test_every_annotation_makes_a_valid_pod(control_plane: ControlPlane, namespace: str) -> None:
     """Whatever text the table lets through must also pass the API server, or the user gets its error."""
     assert set(EVERY_ANNOTATION) == {row.key for row in TABLE}
-    answer = create(control_plane, namespace, of_workload(pod(EVERY_ANNOTATION)))
+    answer = create(control_plane, namespace, of_workload(restricted(EVERY_ANNOTATION)))
     assert answer.code == 201, answer.message
 
     found = stored(control_plane, namespace).document
@@ -231,7 +214,7 @@ def test_patch_has_only_fields_of_a_pod(
     So the patched Pod goes to the API server as a user's own, without the annotations that would bring in the
     webhook, and is read strictly.
     """
-    body = of_workload(pod(annotations))
+    body = of_workload(restricted(annotations))
     patched = jsonpatch.apply_patch(body, webhook.patch(body))
     patched["metadata"]["annotations"] = {}
     answer = create(control_plane, namespace, patched)
@@ -252,7 +235,7 @@ def of_deployment() -> dict[str, Any]:
         "blockOwnerDeletion": True,
     }
     labels = {"app": "web", "pod-template-hash": template_hash}
-    made = pod(OPTED_IN, generateName=f"web-{template_hash}-", ownerReferences=[owner], labels=labels)
+    made = restricted(OPTED_IN, generateName=f"web-{template_hash}-", ownerReferences=[owner], labels=labels)
     del made["metadata"]["name"]
     return made
 
@@ -266,12 +249,12 @@ def of_stateful_set() -> dict[str, Any]:
         "uid": "0d6d2a0e-6a0e-4a8f-8a7b-0a4c9a3f5c22",
         "controller": True,
     }
-    return pod(OPTED_IN, name="orders-0", ownerReferences=[owner])
+    return restricted(OPTED_IN, name="orders-0", ownerReferences=[owner])
 
 
 def of_nobody() -> dict[str, Any]:
     """What `kubectl create` sends for a bare Pod that leaves the end of its name to the API server."""
-    made = pod(OPTED_IN, generateName="solo-")
+    made = restricted(OPTED_IN, generateName="solo-")
     del made["metadata"]["name"]
     return made
 
@@ -304,7 +287,7 @@ def test_stored_pod_is_accepted_again_unchanged(
     namespace: str,
 ) -> None:
     """Read back and created again, as people move Pods and backups restore them."""
-    assert create(control_plane, namespace, pod(OPTED_IN)).code == 201
+    assert create(control_plane, namespace, restricted(OPTED_IN)).code == 201
     exported = control_plane.kubectl("-n", namespace, "get", "pod", "shop", "-o", "yaml").stdout
     injected_before = webhook.answered("injected")
     answered_before = webhook.answered()
@@ -324,7 +307,7 @@ def test_stored_pod_is_accepted_again_unchanged(
 def test_dry_run_shows_the_member_and_stores_nothing(control_plane: ControlPlane, namespace: str) -> None:
     """A webhook with side effects, or one that does not declare that it has none, would be refused here."""
     arguments = ["-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-"]
-    shown = json.loads(control_plane.kubectl(*arguments, stdin=json.dumps(pod(OPTED_IN))).stdout)
+    shown = json.loads(control_plane.kubectl(*arguments, stdin=json.dumps(restricted(OPTED_IN))).stdout)
     assert shown["spec"]["initContainers"][0]["name"] == "hazelcast"
     assert stored(control_plane, namespace).code == 404
 
@@ -340,21 +323,21 @@ def test_only_annotated_pods_leave_the_api_server(
 ) -> None:
     before = calls(control_plane, webhook)
     foreign = {"inject": "true", "sidecar.hazelcast.com.example/inject": "true"}
-    plain = pod({}, name="plain")
+    plain = restricted({}, name="plain")
     del plain["metadata"]["annotations"]
-    for body in (plain, pod({}, name="empty"), pod(foreign, name="foreign")):
+    for body in (plain, restricted({}, name="empty"), restricted(foreign, name="foreign")):
         answer = create(control_plane, namespace, body)
         assert answer.code == 201
         assert "initContainers" not in answer.document["spec"]
     assert calls(control_plane, webhook) == before
 
-    assert create(control_plane, namespace, pod(OPTED_IN)).code == 201
+    assert create(control_plane, namespace, restricted(OPTED_IN)).code == 201
     assert calls(control_plane, webhook) == Calls(before.sent + 1, before.answered + 1)
 
 
 @pytest.mark.usefixtures("webhook_configuration")
 def test_declined_pod_is_stored_as_it_was_sent(control_plane: ControlPlane, namespace: str) -> None:
-    declined = create(control_plane, namespace, pod({f"{PREFIX}inject": "false"})).document
+    declined = create(control_plane, namespace, restricted({f"{PREFIX}inject": "false"})).document
     assert "initContainers" not in declined["spec"]
     assert [volume["name"] for volume in declined["spec"].get("volumes", [])] == []
     assert declined["metadata"]["annotations"] == {f"{PREFIX}inject": "false"}
@@ -371,7 +354,7 @@ def test_excluded_namespaces_are_not_called(
     made = control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": excluded}})
     assert made.code in (201, 409)
     before = calls(control_plane, webhook)
-    answer = create(control_plane, excluded, pod(OPTED_IN))
+    answer = create(control_plane, excluded, restricted(OPTED_IN))
     assert answer.code == 201
     assert "initContainers" not in answer.document["spec"]
     assert calls(control_plane, webhook) == before
@@ -384,7 +367,7 @@ def test_updates_of_injected_pods_are_not_called(
     namespace: str,
 ) -> None:
     """The kubelet and people who label a running Pod must not depend on the webhook."""
-    assert create(control_plane, namespace, pod(OPTED_IN)).code == 201
+    assert create(control_plane, namespace, restricted(OPTED_IN)).code == 201
     before = calls(control_plane, webhook)
     control_plane.kubectl("-n", namespace, "label", "pod", "shop", "tier=front")
     assert calls(control_plane, webhook) == before
@@ -395,7 +378,7 @@ def test_updates_of_injected_pods_are_not_called(
 
 @pytest.mark.usefixtures("webhook_configuration")
 def test_denied_pod_shows_every_sentence(control_plane: ControlPlane, namespace: str) -> None:
-    wrong = pod(OPTED_IN | {f"{PREFIX}port": "fast", f"{PREFIX}discvery": "dns"})
+    wrong = restricted(OPTED_IN | {f"{PREFIX}port": "fast", f"{PREFIX}discvery": "dns"})
     answer = create(control_plane, namespace, wrong)
     assert answer.code == 422
     message = answer.message
@@ -416,7 +399,7 @@ def test_denied_pod_shows_every_sentence(control_plane: ControlPlane, namespace:
 @pytest.mark.usefixtures("webhook_configuration")
 def test_collision_is_refused_by_the_webhook(control_plane: ControlPlane, namespace: str) -> None:
     """Its sentence names the cause; the API server's own would speak of a duplicate nobody wrote."""
-    taken = pod(OPTED_IN)
+    taken = restricted(OPTED_IN)
     taken["spec"]["containers"][0]["name"] = "hazelcast"
     answer = create(control_plane, namespace, taken)
     assert answer.code == 422
@@ -437,11 +420,11 @@ def test_without_the_server_only_annotated_pods_are_refused(
     control_plane: ControlPlane, namespace: str
 ) -> None:
     """Failing closed must not stop those who never asked for a member."""
-    answer = create(control_plane, namespace, pod(OPTED_IN))
+    answer = create(control_plane, namespace, restricted(OPTED_IN))
     assert answer.code == 500
     assert f'failed calling webhook "{DECISIVE}"' in answer.message
     assert stored(control_plane, namespace).code == 404
-    assert create(control_plane, namespace, pod({})).code == 201
+    assert create(control_plane, namespace, restricted({})).code == 201
 
 
 # --- Pod Security ------------------------------------------------------------------------------------------
@@ -455,7 +438,7 @@ def test_injected_pod_passes_restricted(
     native: str,
 ) -> None:
     """Enforcement looks at the Pod after mutation, so it judges the member too."""
-    annotated = pod(OPTED_IN | {f"{PREFIX}native-sidecar": native})
+    annotated = restricted(OPTED_IN | {f"{PREFIX}native-sidecar": native})
     answer = create(control_plane, restricted_namespace, annotated)
     assert answer.code == 201, answer.message
     assert stored(control_plane, restricted_namespace).code == 200
@@ -470,7 +453,7 @@ def test_restricted_refuses_the_member_without_its_security_context(
 
     The Pod goes past the webhook, which would have its say about a Pod of ours.
     """
-    made = create(control_plane, restricted_namespace, pod(OPTED_IN), "&dryRun=All").document
+    made = create(control_plane, restricted_namespace, restricted(OPTED_IN), "&dryRun=All").document
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shop"}, "spec": made["spec"]}
     assert create(control_plane, restricted_namespace, body, "&dryRun=All").code == 201
 

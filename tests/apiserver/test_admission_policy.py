@@ -17,23 +17,11 @@ from hazelcast_sidecar.injection.pod_decision import Deny, Reason
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.names import GROUP, INJECTOR, PREFIX, STATUS
 from hazelcast_sidecar.spec import settings
-from tests.conftest import ours, patched, response_in, review_of
 from tests.harness.control_plane import Answer, ControlPlane
+from tests.harness.named_pods import DENIED, ENV, LEFT, OTHER_MEMBER, SAME
 from tests.harness.namespaces import create_namespace
-from tests.harness.pods import (
-    DENIED,
-    ENV,
-    LEFT,
-    OTHER_MEMBER,
-    SAME,
-    Pod,
-    annotated,
-    app,
-    bare,
-    injected,
-    owned,
-    torn,
-)
+from tests.harness.pods import Pod, annotated, app, bare, injected, ours, owned, torn
+from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.shipped_manifests import ACTIVE_SECONDS, apply_strictly, rendered
 from tests.harness.torn import TEARS, in_any_order
 from tests.harness.webhook_server import WebhookServer

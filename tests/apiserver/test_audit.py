@@ -30,16 +30,16 @@ from tests.harness.audits import (
     create,
     evictions,
     going,
-    injected,
     missed,
-    pod,
     report,
+    scheduled,
     stays_so,
 )
 from tests.harness.control_plane import MERGE, ControlPlane
 from tests.harness.group_pods import delete_pod
 from tests.harness.installation import CONFIGURATIONS
 from tests.harness.namespaces import create_namespace, remove_pods
+from tests.harness.pods import injected
 from tests.harness.shipped_manifests import ROOT, apply_strictly, rendered, wait_until_called
 from tests.harness.stored_workloads import replica_set
 from tests.harness.waiting import until
@@ -105,17 +105,17 @@ def test_pods_from_before_the_webhook_are_found_and_told_by_owner(
 ) -> None:
     owner = replica_set(cluster, namespace, "shop")
     for name in ("shop-a", "shop-b"):
-        create(cluster, namespace, pod(name, owner))
-    create(cluster, namespace, pod("wrong", port="80"))
-    create(cluster, namespace, pod("declined", inject="false"))
-    create(cluster, namespace, {**pod("plain"), "metadata": {"name": "plain"}})
-    create(cluster, namespace, pod("over"))
+        create(cluster, namespace, scheduled(name, owner))
+    create(cluster, namespace, scheduled("wrong", port="80"))
+    create(cluster, namespace, scheduled("declined", inject="false"))
+    create(cluster, namespace, {**scheduled("plain"), "metadata": {"name": "plain"}})
+    create(cluster, namespace, scheduled("over"))
     report(cluster, namespace, "over", ready=False, phase="Succeeded")
-    labelled = pod("labelled", owner, group="shop")
+    labelled = scheduled("labelled", owner, group="shop")
     labelled["metadata"]["labels"][f"{PREFIX}group"] = "shop"
     create(cluster, namespace, labelled)
     registered()
-    create(cluster, namespace, pod("later", owner))
+    create(cluster, namespace, scheduled("later", owner))
     with auditing(cluster, shipped, tmp_path, "--certificates", "leave") as running:
         until(FOUND_SECONDS, "four are found", lambda: missed(running) == 4)
         events = wait_until_told(cluster, namespace, "Missed", 2)
@@ -147,13 +147,13 @@ def test_all_pods_are_gone_through_by_pages(
     """And of those that do not ask, nothing but the metadata is read."""
 
     def store(number: int) -> None:
-        plain = {**pod(f"p-{number}"), "metadata": {"name": f"p-{number:03}"}}
+        plain = {**scheduled(f"p-{number}"), "metadata": {"name": f"p-{number:03}"}}
         assert cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", plain).code == 201
 
     with ThreadPoolExecutor(8) as creators:
         list(creators.map(store, range(510)))
-    create(cluster, namespace, pod("q-asks"))
-    create(cluster, namespace, pod("q-declines", inject="false"))
+    create(cluster, namespace, scheduled("q-asks"))
+    create(cluster, namespace, scheduled("q-declines", inject="false"))
     offset = cluster.audit_log.stat().st_size
     with auditing(cluster, shipped, tmp_path, "--certificates", "leave") as running:
         until(FOUND_SECONDS, "the last one is found", lambda: missed(running) == 1)
@@ -170,7 +170,7 @@ def test_exempt_pods_have_a_sentence_of_their_own(
 ) -> None:
     assert may_evict is None
     owner = replica_set(cluster, "kube-system", "shop")
-    create(cluster, "kube-system", pod("shop-a", owner))
+    create(cluster, "kube-system", scheduled("shop-a", owner))
     try:
         with auditing(cluster, shipped, tmp_path, "--repair", "all") as running:
             until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
@@ -192,8 +192,8 @@ def test_drift_shows_when_the_settings_file_changes(
     settings.write_text("")
     owner = replica_set(cluster, namespace, "shop")
     for name in ("shop-a", "shop-b"):
-        create(cluster, namespace, injected(pod(name, owner)))
-    create(cluster, namespace, injected(pod("own", image="r.example/hz:1", port="6000")))
+        create(cluster, namespace, injected(scheduled(name, owner)))
+    create(cluster, namespace, injected(scheduled("own", image="r.example/hz:1", port="6000")))
     with auditing(cluster, shipped, tmp_path, "--settings", str(settings)) as running:
         until(FOUND_SECONDS, "all are known", lambda: running.metric("watched_pods") == 3)
         time.sleep(2)
@@ -213,7 +213,7 @@ def test_drift_shows_when_the_settings_file_changes(
         until(FOUND_SECONDS, "none has", lambda: running.metric("drifted_pods") == 0)
         assert len(running.said("settings reloaded")) == 3
 
-        old = injected(pod("old"))
+        old = injected(scheduled("old"))
         record = json.loads(old["metadata"]["annotations"][STATUS])
         del record["fingerprint"]
         old["metadata"]["annotations"][STATUS] = json.dumps(record)
@@ -227,9 +227,12 @@ def test_what_the_running_webhook_writes_is_no_drift(
     cluster: ControlPlane, shipped: Account, namespace: str, webhook: WebhookServer, tmp_path: Path
 ) -> None:
     """The name of a Pod is open when the webhook sees it, and the API server adds defaults afterwards."""
-    for obj in (pod("bare"), pod("shop-a", replica_set(cluster, namespace, "shop"), metrics="true")):
+    for obj in (
+        scheduled("bare"),
+        scheduled("shop-a", replica_set(cluster, namespace, "shop"), metrics="true"),
+    ):
         create(cluster, namespace, jsonpatch.apply_patch(obj, webhook.patch(obj)))
-    generated = pod("x")
+    generated = scheduled("x")
     del generated["metadata"]["name"]
     generated["metadata"]["generateName"] = "made-"
     generated = jsonpatch.apply_patch(generated, webhook.patch(generated))
@@ -248,7 +251,7 @@ def test_nothing_is_evicted_unless_asked_for(
     cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path, may_evict: None
 ) -> None:
     assert may_evict is None
-    create(cluster, namespace, pod("shop-a", replica_set(cluster, namespace, "shop")))
+    create(cluster, namespace, scheduled("shop-a", replica_set(cluster, namespace, "shop")))
     offset = cluster.audit_log.stat().st_size
     with auditing(cluster, shipped, tmp_path) as running:
         until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
@@ -259,7 +262,7 @@ def test_the_shipped_rights_refuse_evictions(
     cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path
 ) -> None:
     assert not can_evict(cluster, shipped)
-    create(cluster, namespace, pod("shop-a", replica_set(cluster, namespace, "shop")))
+    create(cluster, namespace, scheduled("shop-a", replica_set(cluster, namespace, "shop")))
     with auditing(cluster, shipped, tmp_path, "--repair", "missed") as running:
         until(FOUND_SECONDS, "it is refused", lambda: running.metric("evictions_total", "error") == 1)
         (line,) = running.said("repair failed")
@@ -276,13 +279,13 @@ def test_missed_pods_are_evicted_one_at_a_time(
     owner = replica_set(cluster, namespace, "shop")
     other = replica_set(cluster, namespace, "zebra")
     for name in ("shop-a", "shop-b"):
-        create(cluster, namespace, pod(name, owner))
-    create(cluster, namespace, pod("zebra-a", other))
+        create(cluster, namespace, scheduled(name, owner))
+    create(cluster, namespace, scheduled("zebra-a", other))
     with auditing(cluster, shipped, tmp_path, "--repair", "missed") as running:
         for name, reference in (("shop-a", owner), ("zebra-a", other), ("shop-b", owner)):
             until(GOES_SECONDS, f"{name} goes", lambda name=name: going(cluster, namespace) == {name})  # type: ignore[misc]
             stays_so(lambda name=name: going(cluster, namespace) == {name})  # type: ignore[misc]
-            create(cluster, namespace, injected(pod(f"{name}-new", reference)), ready=False)
+            create(cluster, namespace, injected(scheduled(f"{name}-new", reference)), ready=False)
             delete_pod(cluster, namespace, name)
             stays_so(lambda: going(cluster, namespace) == set())
             report(cluster, namespace, f"{name}-new", ready=True)
@@ -299,13 +302,13 @@ def test_a_pod_that_is_not_ready_goes_first(
     """It serves nobody; and were it waited for, none would ever go."""
     assert may_evict is None
     owner = replica_set(cluster, namespace, "shop")
-    create(cluster, namespace, pod("shop-a", owner))
-    create(cluster, namespace, pod("shop-b", owner), ready=False)
-    create(cluster, namespace, pod("shop-c", owner), ready=False)
+    create(cluster, namespace, scheduled("shop-a", owner))
+    create(cluster, namespace, scheduled("shop-b", owner), ready=False)
+    create(cluster, namespace, scheduled("shop-c", owner), ready=False)
     with auditing(cluster, shipped, tmp_path, "--repair", "missed") as running:
         for name in ("shop-b", "shop-c", "shop-a"):
             until(GOES_SECONDS, f"{name} goes", lambda name=name: going(cluster, namespace) == {name})  # type: ignore[misc]
-            create(cluster, namespace, injected(pod(f"{name}-new", owner)))
+            create(cluster, namespace, injected(scheduled(f"{name}-new", owner)))
             delete_pod(cluster, namespace, name)
         until(FOUND_SECONDS, "none is left", lambda: missed(running) == 0)
 
@@ -329,13 +332,13 @@ def test_a_disruption_budget_is_honoured(
 ) -> None:
     assert may_evict is None
     free = create_namespace(cluster, {})
-    create(cluster, namespace, pod("shop-a", replica_set(cluster, namespace, "shop")))
-    create(cluster, free, pod("free-a", replica_set(cluster, free, "free")))
+    create(cluster, namespace, scheduled("shop-a", replica_set(cluster, namespace, "shop")))
+    create(cluster, free, scheduled("free-a", replica_set(cluster, free, "free")))
     budget(cluster, namespace, 0)
     try:
         with auditing(cluster, shipped, tmp_path, "--repair", "missed") as running:
             until(GOES_SECONDS, "others do not wait for it", lambda: going(cluster, free) == {"free-a"})
-            create(cluster, free, injected(pod("free-b", replica_set_of(cluster, free, "free"))))
+            create(cluster, free, injected(scheduled("free-b", replica_set_of(cluster, free, "free"))))
             delete_pod(cluster, free, "free-a")
             until(GOES_SECONDS, "it is forbidden", lambda: running.metric("evictions_total", "budget") > 0)
             stays_so(lambda: going(cluster, namespace) == set())
@@ -359,10 +362,10 @@ def test_an_owner_whose_new_pod_is_no_better_is_put_aside(
     assert may_evict is None
     owner = replica_set(cluster, namespace, "shop")
     for name in ("shop-a", "shop-b"):
-        create(cluster, namespace, pod(name, owner))
+        create(cluster, namespace, scheduled(name, owner))
     with auditing(cluster, shipped, tmp_path, "--repair", "missed") as running:
         until(GOES_SECONDS, "one goes", lambda: going(cluster, namespace) == {"shop-a"})
-        create(cluster, namespace, pod("shop-c", owner))
+        create(cluster, namespace, scheduled("shop-c", owner))
         delete_pod(cluster, namespace, "shop-a")
         until(FOUND_SECONDS, "it is put aside", lambda: len(running.said("eviction suspended")) == 1)
         wait_for_sentence(cluster, namespace, "Missed", "shop-c, its replacement, is not better")
@@ -378,10 +381,10 @@ def test_what_nobody_would_make_again_is_left_alone(
     assert may_evict is None
     job = {"apiVersion": "batch/v1", "kind": "Job", "name": "count", "uid": "5f1c"}
     foreign = {"apiVersion": "x.example/v1", "kind": "StatefulSet", "name": "db", "uid": "5f1d"}
-    create(cluster, namespace, pod("bare"))
-    create(cluster, namespace, pod("count-a", job))
-    create(cluster, namespace, pod("db-0", foreign))
-    create(cluster, namespace, pod("refused", replica_set(cluster, namespace, "shop"), port="80"))
+    create(cluster, namespace, scheduled("bare"))
+    create(cluster, namespace, scheduled("count-a", job))
+    create(cluster, namespace, scheduled("db-0", foreign))
+    create(cluster, namespace, scheduled("refused", replica_set(cluster, namespace, "shop"), port="80"))
     with auditing(cluster, shipped, tmp_path, "--repair", "all") as running:
         until(FOUND_SECONDS, "all are found", lambda: missed(running) == 4)
         stays_so(lambda: going(cluster, namespace) == set())
@@ -398,14 +401,14 @@ def test_drifted_pods_go_only_while_their_group_is_whole(
     settings.write_text("defaults: {log-level: DEBUG}\n")
     today = Settings({"log-level": "DEBUG"})
     owner = replica_set(cluster, namespace, "shop")
-    create(cluster, namespace, injected(pod("shop-a", owner, group="shop")))
-    create(cluster, namespace, injected(pod("member", group="shop"), today), ready=False)
+    create(cluster, namespace, injected(scheduled("shop-a", owner, group="shop")))
+    create(cluster, namespace, injected(scheduled("member", group="shop"), today), ready=False)
     with auditing(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
         until(FOUND_SECONDS, "it is found", lambda: running.metric("drifted_pods") == 1)
         stays_so(lambda: going(cluster, namespace) == set())
         report(cluster, namespace, "member", ready=True)
         until(GOES_SECONDS, "it goes", lambda: going(cluster, namespace) == {"shop-a"})
-        create(cluster, namespace, injected(pod("shop-b", owner, group="shop"), today))
+        create(cluster, namespace, injected(scheduled("shop-b", owner, group="shop"), today))
         delete_pod(cluster, namespace, "shop-a")
         until(FOUND_SECONDS, "it was replaced", lambda: len(running.said("replaced")) == 1)
         assert running.metric("drifted_pods") == 0
@@ -419,7 +422,7 @@ def test_a_drifted_pod_that_would_be_refused_today_stays(
     assert may_evict is None
     settings = tmp_path / "settings.yaml"
     settings.write_text("defaults: {metrics: 'true', metrics-port: '6000'}\n")
-    obj = pod("shop-a", replica_set(cluster, namespace, "shop"))
+    obj = scheduled("shop-a", replica_set(cluster, namespace, "shop"))
     obj["spec"]["containers"][0]["ports"] = [{"containerPort": 6000}]
     create(cluster, namespace, injected(obj))
     with auditing(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
@@ -439,7 +442,7 @@ def test_drifted_pods_whose_new_members_would_form_another_cluster_stay(
     settings.write_text("defaults: {image: 'hazelcast/hazelcast:5.8.0'}\n")
     owner = replica_set(cluster, namespace, "shop")
     for name in ("shop-a", "shop-b"):
-        create(cluster, namespace, injected(pod(name, owner)))
+        create(cluster, namespace, injected(scheduled(name, owner)))
     with auditing(cluster, shipped, tmp_path, "--repair", "all", "--settings", str(settings)) as running:
         until(FOUND_SECONDS, "both have drifted", lambda: running.metric("drifted_pods") == 2)
         sentence = "members of Hazelcast 5.7 and 5.8 form no common cluster"

@@ -24,7 +24,7 @@ from tests.harness.audits import (
     evictions,
     going,
     missed,
-    pod,
+    scheduled,
     stays_so,
 )
 from tests.harness.control_plane import MERGE, ControlPlane
@@ -88,7 +88,7 @@ def test_a_pod_of_a_namespace_that_is_not_chosen_is_not_evicted_until_it_is(
 ) -> None:
     install("chosen-namespaces")
     owner = replica_set(cluster, namespace, "shop")
-    create(cluster, namespace, pod("shop-a", owner))
+    create(cluster, namespace, scheduled("shop-a", owner))
     assert not has_member(cluster, namespace, "shop-a")
     offset = cluster.audit_log.stat().st_size
     with auditing(cluster, shipped, tmp_path, *REPAIR) as running:
@@ -100,7 +100,7 @@ def test_a_pod_of_a_namespace_that_is_not_chosen_is_not_evicted_until_it_is(
 
         choose(cluster, namespace)
         until(GOES_SECONDS, "it goes", lambda: going(cluster, namespace) == {"shop-a"})
-        create(cluster, namespace, pod("shop-b", owner))
+        create(cluster, namespace, scheduled("shop-b", owner))
         assert has_member(cluster, namespace, "shop-b")
         delete_pod(cluster, namespace, "shop-a")
         until(FOUND_SECONDS, "none is left", lambda: missed(running) == 0)
@@ -116,7 +116,7 @@ def test_nothing_is_evicted_while_nothing_is_registered(
     tmp_path: Path,
 ) -> None:
     owner = replica_set(cluster, namespace, "shop")
-    create(cluster, namespace, pod("shop-a", owner))
+    create(cluster, namespace, scheduled("shop-a", owner))
     with auditing(cluster, shipped, tmp_path, *REPAIR) as running:
         until(FOUND_SECONDS, "it is found", lambda: missed(running) == 1)
         stays_so(lambda: going(cluster, namespace) == set())
@@ -157,7 +157,7 @@ def until_missed(cluster: ControlPlane, namespace: str, owner: dict[str, Any]) -
     names = [f"shop-{number}" for number in range(1000)]
 
     def was_missed() -> bool:
-        create(cluster, namespace, pod(names[0], owner))
+        create(cluster, namespace, scheduled(names[0], owner))
         if not has_member(cluster, namespace, names[0]):
             return True
         delete_pod(cluster, namespace, names.pop(0))
@@ -172,13 +172,13 @@ def test_policies_without_a_webhook_count_as_well(
     cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path
 ) -> None:
     owner = replica_set(cluster, namespace, "shop")
-    create(cluster, namespace, pod("shop-a", owner))
+    create(cluster, namespace, scheduled("shop-a", owner))
     made = policies(Settings())
     assert apply_strictly(cluster, made) == []
     try:
         with auditing(cluster, shipped, tmp_path, *REPAIR) as running:
             until(GOES_SECONDS, "it goes", lambda: going(cluster, namespace) == {"shop-a"})
-            create(cluster, namespace, pod("shop-b", owner))
+            create(cluster, namespace, scheduled("shop-b", owner))
             assert has_member(cluster, namespace, "shop-b")
             delete_pod(cluster, namespace, "shop-a")
             until(FOUND_SECONDS, "none is left", lambda: missed(running) == 0)

@@ -18,7 +18,6 @@ import pytest
 
 from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
 from hazelcast_sidecar.names import INJECTOR, PREFIX
-from tests.conftest import ours
 from tests.harness import checked_installation as installed
 from tests.harness.accounts import NAME
 from tests.harness.checked_installation import (
@@ -36,6 +35,7 @@ from tests.harness.control_plane import ControlPlane
 from tests.harness.group_pods import api, status
 from tests.harness.installation import CONFIGURATIONS
 from tests.harness.kept_objects import foreign, wanted, wanted_by
+from tests.harness.pods import ours
 from tests.harness.shipped_manifests import OWN_NAMESPACE, apply_strictly, wait_until_called
 from tests.harness.stored_workloads import replica_set, workload
 from tests.harness.waiting import until

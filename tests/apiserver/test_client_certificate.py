@@ -10,13 +10,15 @@ import pytest
 
 from hazelcast_sidecar.certificates import make_authority
 from tests.apiserver.conftest import found_programs
-from tests.apiserver.test_admission import OPTED_IN, create, pod
 from tests.harness.client_certificates import make_client, write_pair
 from tests.harness.control_plane import ControlPlane
+from tests.harness.pods import ours, restricted
 from tests.harness.shipped_manifests import ACTIVE_SECONDS, configure, register
 from tests.harness.webhook_server import WebhookServer
 
 pytestmark = pytest.mark.apiserver
+
+PODS = "/api/v1/namespaces/default/pods"
 
 AUTHORITY = make_authority(datetime.now(UTC), name="clients")
 
@@ -58,7 +60,7 @@ def test_an_api_server_with_a_certificate_is_served(
 ) -> None:
     with serving(tmp_path, "kube-apiserver") as webhook:
         register(presenting, webhook, manifests)
-        answer = create(presenting, "default", pod(OPTED_IN))
+        answer = presenting.request("POST", PODS, restricted(ours()))
         assert answer.code == 201, answer.message
         assert answer.document["spec"]["initContainers"][0]["name"] == "hazelcast"
 
@@ -71,7 +73,7 @@ def test_under_another_name_it_is_not_served_and_the_log_says_why(
         deadline = time.monotonic() + ACTIVE_SECONDS
         while "client refused" not in webhook.log.read_text():
             assert time.monotonic() < deadline, "the API server has not called"
-            answer = create(presenting, "default", pod(OPTED_IN), "&dryRun=All")
+            answer = presenting.request("POST", f"{PODS}?dryRun=All", restricted(ours()))
         assert answer.code == 500
         assert "failed calling webhook" in answer.message
         assert webhook.answered() == 0

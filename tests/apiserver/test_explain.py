@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ours
 from tests.harness.control_plane import ControlPlane
+from tests.harness.pods import ours
 from tests.harness.shipped_manifests import apply_strictly
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("webhook_configuration")]

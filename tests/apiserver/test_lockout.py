@@ -13,6 +13,7 @@ from tests.harness.accounts import NAME, Account
 from tests.harness.control_plane import Answer, ControlPlane
 from tests.harness.installation import route_to
 from tests.harness.namespaces import create_namespace
+from tests.harness.pods import Pod, bare, with_metadata
 from tests.harness.ports import free_ports
 from tests.harness.shipped_manifests import ACTIVE_SECONDS, OWN_NAMESPACE, ROOT, apply_strictly, rendered
 from tests.harness.waiting import until
@@ -22,16 +23,13 @@ pytestmark = pytest.mark.apiserver
 ANNOTATED = {f"{PREFIX}inject": "true"}
 
 
-def pod(annotations: dict[str, str] | None = None) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"generateName": "shop-"}
-    if annotations is not None:
-        metadata["annotations"] = annotations
-    return {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}}
+def unnamed(annotations: dict[str, str] | None = None) -> Pod:
+    return with_metadata(bare(annotations or {}), name=None, generateName="shop-")
 
 
 def deployment(name: str, annotations: dict[str, str]) -> dict[str, Any]:
     labels = {"app": name}
-    template = pod()
+    template = unnamed()
     template["metadata"] = {"labels": labels}
     metadata = {"name": name, "annotations": annotations, "finalizers": ["example.com/held"]}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
@@ -52,7 +50,9 @@ def stranded(cluster: ControlPlane, shipped: Account) -> ControlPlane:
     kept = [o for o in objects if o["kind"] != "Service"]
     assert apply_strictly(cluster, kept) == []
     route_to(cluster, *free_ports(1))
-    until(ACTIVE_SECONDS, "it is in force", lambda: create(cluster, "default", pod(ANNOTATED)).code != 201)
+    until(
+        ACTIVE_SECONDS, "it is in force", lambda: create(cluster, "default", unnamed(ANNOTATED)).code != 201
+    )
     return cluster
 
 
@@ -61,18 +61,18 @@ def stranded(cluster: ControlPlane, shipped: Account) -> ControlPlane:
 
 @pytest.mark.parametrize("annotations", [None, {}, {"example.com/inject": "true"}], ids=str)
 def test_pods_that_ask_for_nothing(stranded: ControlPlane, annotations: dict[str, str] | None) -> None:
-    answer = create(stranded, "default", pod(annotations))
+    answer = create(stranded, "default", unnamed(annotations))
     assert answer.code == 201, answer.message
 
 
 @pytest.mark.parametrize("annotations", [{f"{PREFIX}inject": "false"}, {f"{PREFIX}group": "shop"}], ids=str)
 def test_pods_that_decline(stranded: ControlPlane, annotations: dict[str, str]) -> None:
-    answer = create(stranded, "default", pod(annotations))
+    answer = create(stranded, "default", unnamed(annotations))
     assert answer.code == 201, answer.message
 
 
 def test_pods_of_the_system_whatever_they_ask_for(stranded: ControlPlane) -> None:
-    answer = create(stranded, "kube-system", pod(ANNOTATED))
+    answer = create(stranded, "kube-system", unnamed(ANNOTATED))
     assert answer.code == 201, answer.message
 
 
@@ -114,7 +114,7 @@ def test_annotated_workloads_that_are_there_can_be_scaled_and_deleted(stranded: 
 
 
 def test_annotated_pods_are_refused_with_a_sentence(stranded: ControlPlane) -> None:
-    answer = create(stranded, "default", pod(ANNOTATED))
+    answer = create(stranded, "default", unnamed(ANNOTATED))
     assert answer.code == 500
     assert f'failed calling webhook "{DECISIVE}"' in answer.message
     assert f"{INJECTOR}.{OWN_NAMESPACE}.svc" in answer.message, "where to look"

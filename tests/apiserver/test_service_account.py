@@ -9,9 +9,9 @@ import pytest
 
 from hazelcast_sidecar.injection.member import TOKEN_DIRECTORY
 from tests.apiserver.conftest import found_programs
-from tests.conftest import ours
 from tests.harness.another_webhook import registered, serving
 from tests.harness.control_plane import ControlPlane
+from tests.harness.pods import ours
 from tests.harness.shipped_manifests import ACTIVE_SECONDS, register
 from tests.harness.torn import TEARS
 from tests.harness.webhook_server import WebhookServer

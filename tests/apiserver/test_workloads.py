@@ -16,35 +16,13 @@ import yaml
 from tests.harness.control_plane import ControlPlane
 from tests.harness.shipped_manifests import ACTIVE_SECONDS, apply_strictly, wait_until_called
 from tests.harness.webhook_server import WebhookServer
+from tests.harness.workloads import deployment, template
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("webhook_configuration")]
 
 PREFIX = "sidecar.hazelcast.com/"
 INJECT = f"{PREFIX}inject"
 OPTED_IN = {INJECT: "true"}
-
-
-def template(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"labels": {"app": "shop"}}
-    if annotations is not None:
-        metadata["annotations"] = annotations
-    return {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "shop:1"}], **spec}}
-
-
-def deployment(
-    annotations: dict[str, str] | None = None, of_template: dict[str, str] | None = None, **spec: Any
-) -> dict[str, Any]:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "shop"} | ({} if annotations is None else {"annotations": annotations}),
-        "spec": {
-            "replicas": 2,
-            "selector": {"matchLabels": {"app": "shop"}},
-            "template": template(of_template),
-            **spec,
-        },
-    }
 
 
 class Kubectl:

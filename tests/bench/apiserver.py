@@ -85,7 +85,7 @@ class Bench:
     def create(self, pods: str, *, annotated: bool, count: int, rate: int) -> Seen:
         """Let the clients create Pods in a namespace."""
         body = self.folder / ("annotated.json" if annotated else "plain.json")
-        body.write_text(json.dumps(pod(annotated=annotated)))
+        body.write_text(json.dumps(gated(annotated=annotated)))
         command = [PROGRAMS / "create", "-url", self.cluster.url + pods, "-ca", self.cluster.ca_file]
         command += ["-token", self.cluster.token, "-body", body]
         options = ["-count", str(count), "-rate", str(rate)]
@@ -167,7 +167,7 @@ class Bench:
         while in_a_row < 5:
             if time.monotonic() > deadline:
                 sys.exit(f"make bench: the API server did not take it up within {ACTIVE_SECONDS} s")
-            answer = self.cluster.request("POST", f"{pods_in(CHOSEN)}?dryRun=All", pod(annotated=True))
+            answer = self.cluster.request("POST", f"{pods_in(CHOSEN)}?dryRun=All", gated(annotated=True))
             seen = "initContainers" in answer.document.get("spec", {})
             in_a_row = in_a_row + 1 if seen == injected else 0
 
@@ -177,7 +177,7 @@ def pods_in(namespace: str) -> str:
     return f"{NAMESPACES}/{namespace}/pods"
 
 
-def pod(*, annotated: bool) -> dict[str, Any]:
+def gated(*, annotated: bool) -> dict[str, Any]:
     """The typical Pod behind a gate."""
     made = reviews.pod("typical")
     made["spec"]["schedulingGates"] = [{"name": "example.com/never"}]
@@ -248,7 +248,7 @@ def _report(seen: dict[str, list[Seen]], steady: Seen, soon: float) -> Report:
         "apiserver",
         [
             Table(
-                f"creations of a Pod of {len(json.dumps(pod(annotated=True))) / 1024:.1f} KiB, 16 clients",
+                f"creations of a Pod of {len(json.dumps(gated(annotated=True))) / 1024:.1f} KiB, 16 clients",
                 ("webhook", "Pods/s", "to none", "API server's CPU µs", "p50 ms", "p99 ms"),
                 rows,
             ),

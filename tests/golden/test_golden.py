@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from hazelcast_sidecar.injection.reviewer import Reviewer
-from tests.conftest import patched, response_in, review_of
+from tests.harness.reviews import patched, response_in, review_of
 
 CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.name.removesuffix(".input.yaml") for path in CASES.glob("*.input.yaml"))

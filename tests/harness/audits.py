@@ -1,20 +1,17 @@
 """What tests of the audit and of repair share: a controller that audits often, Pods as a kubelet has them."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.names import PREFIX
-from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours, patched, response_in, review_of
 from tests.harness.accounts import NAME, Account
 from tests.harness.audit_log import asked
 from tests.harness.control_plane import MERGE, ControlPlane
 from tests.harness.controller_program import LEASES, Controller, started
+from tests.harness.pods import Pod, bare, ours, with_metadata
 from tests.harness.shipped_manifests import OWN_NAMESPACE
 from tests.harness.waiting import until
 
@@ -47,26 +44,11 @@ def auditing(cluster: ControlPlane, account: Account, folder: Path, *options: st
         running.lines()
 
 
-def pod(name: str, owner: dict[str, Any] | None = None, **annotations: str) -> dict[str, Any]:
-    """A Pod as its controller sends it; it asks for a member."""
-    metadata: dict[str, Any] = {"name": name, "labels": {"app": "shop"}, "annotations": ours(**annotations)}
-    if owner:
-        metadata["ownerReferences"] = [owner | {"controller": True}]
-    container = {"name": "app", "image": "shop:1"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": metadata,
-        "spec": {"nodeName": "node", "containers": [container]},
-    }
-
-
-def injected(obj: dict[str, Any], settings: Settings | None = None) -> dict[str, Any]:
-    """The same as the webhook, with these settings, leaves it."""
-    response = response_in(Reviewer(settings).review_pod(json.dumps(review_of(obj)).encode()))
-    after: dict[str, Any] = patched(obj, response)
-    assert STATUS in after["metadata"]["annotations"], response
-    return after
+def scheduled(name: str, owner: dict[str, Any] | None = None, **annotations: str) -> Pod:
+    """A Pod with a node, which asks for a member."""
+    owners = [owner | {"controller": True}] if owner else None
+    made = bare(ours(**annotations), nodeName="node")
+    return with_metadata(made, name=name, labels={"app": "shop"}, ownerReferences=owners)
 
 
 def create(cluster: ControlPlane, namespace: str, obj: dict[str, Any], *, ready: bool = True) -> None:

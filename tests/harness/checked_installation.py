@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from hazelcast_sidecar.names import INJECTOR
-from tests.conftest import ours
 from tests.harness.accounts import NAME
 from tests.harness.control_plane import MERGE, ControlPlane
 from tests.harness.controller_program import LEASES
 from tests.harness.namespaces import create_namespace
+from tests.harness.pods import ours
 from tests.harness.shipped_manifests import OWN_NAMESPACE, ROOT, apply_strictly, rendered, wait_until_called
 from tests.harness.webhook_server import WebhookServer
 

@@ -13,7 +13,8 @@ from hazelcast_sidecar.limits import MAX_VALUES, UNCOUNTED_BYTES
 from hazelcast_sidecar.model.workload import KINDS, LAST_APPLIED
 from hazelcast_sidecar.names import COPIED, GROUP, PREFIX
 from hazelcast_sidecar.server.app import MUTATE_PODS, MUTATE_WORKLOADS
-from tests.conftest import ours, pod, review_of
+from tests.harness.pods import ours, pod
+from tests.harness.reviews import review_of
 
 UNPRINTABLE = "\u200b"
 WIDE = "\U0001f600"

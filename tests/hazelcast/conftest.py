@@ -29,7 +29,7 @@ from hazelcast_sidecar.injection.member import container
 from hazelcast_sidecar.names import CONFIG_DIRECTORY, SECURITY_KEY, resource_name
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours
+from tests.harness.pods import ours
 from tests.properties.oracle import expanded
 
 ROOT = Path(__file__).parents[2]

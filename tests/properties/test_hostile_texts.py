@@ -42,7 +42,7 @@ from hazelcast_sidecar.names import COPIED, GROUP, INJECT, PREFIX, STATUS
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.untrusted import UndecodableError
-from tests.conftest import ours
+from tests.harness.pods import ours
 from tests.unit.snapshots import HEALTHY, injected
 
 # --- texts -------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hazelcast_sidecar.injection.pod_decision import Deny, Inject, Reason, Skip
 from hazelcast_sidecar.injection.reviewer import Reviewed, Reviewer
-from tests.conftest import patched, response_in, review_of
+from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.strategies import PREFIX, Document, pods, shuffled, valid_annotations
 from tests.properties.oracle import DEFAULT_GRACE, injected
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hazelcast_sidecar.injection.pod_decision import Deny, Inject, Reason, Restore, Skip
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours, patched, response_in, review_of
-from tests.conftest import pod as small_pod
+from tests.harness.pods import ours
+from tests.harness.pods import pod as small_pod
+from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.strategies import PREFIX, Document, pods, valid_annotations
 from tests.harness.torn import GROUP, STATUS, TEARS, in_any_order, member
 from tests.properties.test_pods import review

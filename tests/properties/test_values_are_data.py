@@ -10,7 +10,8 @@ import pytest
 
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.spec.annotations import TABLE
-from tests.conftest import ours, patched, pod, response_in, review_of
+from tests.harness.pods import ours, pod
+from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.strategies import GOOD, PREFIX, Document
 from tests.properties.oracle import expanded
 

@@ -12,7 +12,7 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from hazelcast_sidecar.injection.reviewer import Reviewer
-from tests.conftest import patched, response_in, review_of
+from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.strategies import (
     COPIED,
     KEYS,

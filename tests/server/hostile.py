@@ -5,7 +5,8 @@ import json
 from dataclasses import dataclass
 
 from hazelcast_sidecar.server.app import MUTATE_PODS
-from tests.conftest import pod, review_of
+from tests.harness.pods import pod
+from tests.harness.reviews import review_of
 
 GOOD = json.dumps(review_of(pod())).encode()
 MIB = 1024 * 1024

@@ -19,7 +19,8 @@ from hazelcast_sidecar.runtime.listening import listen
 from hazelcast_sidecar.server import app
 from hazelcast_sidecar.server.app import MUTATE_PODS, MUTATE_WORKLOADS
 from hazelcast_sidecar.server.tls import ServedCertificate
-from tests.conftest import ours, patched, pod, review_of
+from tests.harness.pods import ours, pod
+from tests.harness.reviews import patched, review_of
 from tests.server.conftest import TlsFiles, Webhook
 
 REVIEW = json.dumps(review_of(pod())).encode()

@@ -16,8 +16,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from hazelcast_sidecar.server.app import MUTATE_PODS
-from tests.conftest import patched, pod, review_of
+from tests.harness.pods import pod
 from tests.harness.ports import free_ports
+from tests.harness.reviews import patched, review_of
 from tests.server.conftest import TlsFiles
 
 PATIENCE_SECONDS = 180

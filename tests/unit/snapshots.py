@@ -27,7 +27,7 @@ from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.version import __version__
-from tests.conftest import ours
+from tests.harness.pods import ours
 
 MANIFESTS = Path(__file__).parents[2] / "manifests" / "base"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

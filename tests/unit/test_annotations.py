@@ -6,7 +6,7 @@ import pytest
 from hazelcast_sidecar.names import PREFIX, STATUS
 from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours
+from tests.harness.pods import ours
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 

@@ -33,8 +33,9 @@ from hazelcast_sidecar.model.selection import Selected
 from hazelcast_sidecar.names import STATUS
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours, patched, response_in, review_of
-from tests.conftest import pod as sent
+from tests.harness.pods import ours
+from tests.harness.pods import pod as sent
+from tests.harness.reviews import patched, response_in, review_of
 
 MEMBER = Container(name="hazelcast", env=[Named("HAZELCAST_CONFIG")])
 SHOP = OwnerReference("apps/v1", "ReplicaSet", "shop-6d4b75cb6d", "uid-shop")

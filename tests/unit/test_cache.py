@@ -13,7 +13,8 @@ from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.names import COPIED
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours, pod, review_of
+from tests.harness.pods import ours, pod
+from tests.harness.reviews import review_of
 
 KEYS = st.tuples(st.text(max_size=3), st.binary(max_size=40))
 

@@ -14,7 +14,7 @@ from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import GROUP, STATUS
-from tests.conftest import patched, response_in, review_of
+from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.strategies import Document, pods, valid_annotations
 
 REVIEWER = Reviewer()
@@ -24,7 +24,7 @@ OWN = msgspec.structs.replace(DNS, config=True)
 POD_CLIENTS = msgspec.structs.replace(DNS, pod_clients=True)
 
 
-def pod(
+def pod_with_member(
     *,
     container: str = "hazelcast",
     env: dict[str, str] | None = None,
@@ -64,16 +64,19 @@ def by_api(group: str = "shop", label: str = GROUP) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("document", "claimed"),
     [
-        (pod(), DNS),
-        (pod(ordinary=True), DNS),
-        (pod(ports=(5701, 9701)), DNS),
-        (pod(ports=(5702, 5703)), POD_CLIENTS),
-        (pod(config_map="mine"), OWN),
-        (pod(env=by_api()), API),
-        (pod(env=by_api(), service_account=None), msgspec.structs.replace(API, service_account="default")),
+        (pod_with_member(), DNS),
+        (pod_with_member(ordinary=True), DNS),
+        (pod_with_member(ports=(5701, 9701)), DNS),
+        (pod_with_member(ports=(5702, 5703)), POD_CLIENTS),
+        (pod_with_member(config_map="mine"), OWN),
+        (pod_with_member(env=by_api()), API),
+        (
+            pod_with_member(env=by_api(), service_account=None),
+            msgspec.structs.replace(API, service_account="default"),
+        ),
         # It says nothing of the ServiceAccount where it needs none.
-        (pod(), msgspec.structs.replace(DNS, service_account="admin")),
-        (pod(), msgspec.structs.replace(DNS, disruption_budget=True, network_policy=True)),
+        (pod_with_member(), msgspec.structs.replace(DNS, service_account="admin")),
+        (pod_with_member(), msgspec.structs.replace(DNS, disruption_budget=True, network_policy=True)),
     ],
 )
 def test_what_is_true_is_believed(document: Document, claimed: Status) -> None:
@@ -89,23 +92,27 @@ def test_what_is_true_is_believed(document: Document, claimed: Status) -> None:
             DNS,
             "no container hazelcast",
         ),
-        (pod(container="app2"), DNS, "no container hazelcast"),
-        (pod(), msgspec.structs.replace(DNS, port=8080), "declares no port 8080"),
-        (pod(), POD_CLIENTS, "declares no port 5702"),
-        (pod(ports=()), DNS, "declares no port 5701"),
-        (pod(), msgspec.structs.replace(DNS, group="cart"), "does not look for the group cart by DNS"),
-        (pod(env={}), DNS, "does not look for the group shop by DNS"),
-        (pod(env=by_api()), DNS, "does not look for the group shop by DNS"),
-        (pod(env={"HAZELCAST_KUBERNETES_SERVICE_DNS": "shop"}), DNS, "by DNS"),
-        (pod(env={"HAZELCAST_KUBERNETES_SERVICE_DNS": "hazelcast-../x"}), DNS, "by DNS"),
-        (pod(), API, "does not look for the group shop by the Kubernetes API"),
-        (pod(env=by_api("cart")), API, "by the Kubernetes API"),
-        (pod(env=by_api(label="app")), API, "by the Kubernetes API"),
-        (pod(env=by_api(), service_account="other"), API, "ServiceAccount is not seller"),
-        (pod(env=by_api(), service_account=None), API, "ServiceAccount is not seller"),
-        (pod(config_map="mine"), DNS, "is not the ConfigMap"),
-        (pod(config_map=None), DNS, "is not the ConfigMap"),
-        (pod(config_map=None), OWN, "is not the ConfigMap"),
+        (pod_with_member(container="app2"), DNS, "no container hazelcast"),
+        (pod_with_member(), msgspec.structs.replace(DNS, port=8080), "declares no port 8080"),
+        (pod_with_member(), POD_CLIENTS, "declares no port 5702"),
+        (pod_with_member(ports=()), DNS, "declares no port 5701"),
+        (
+            pod_with_member(),
+            msgspec.structs.replace(DNS, group="cart"),
+            "does not look for the group cart by DNS",
+        ),
+        (pod_with_member(env={}), DNS, "does not look for the group shop by DNS"),
+        (pod_with_member(env=by_api()), DNS, "does not look for the group shop by DNS"),
+        (pod_with_member(env={"HAZELCAST_KUBERNETES_SERVICE_DNS": "shop"}), DNS, "by DNS"),
+        (pod_with_member(env={"HAZELCAST_KUBERNETES_SERVICE_DNS": "hazelcast-../x"}), DNS, "by DNS"),
+        (pod_with_member(), API, "does not look for the group shop by the Kubernetes API"),
+        (pod_with_member(env=by_api("cart")), API, "by the Kubernetes API"),
+        (pod_with_member(env=by_api(label="app")), API, "by the Kubernetes API"),
+        (pod_with_member(env=by_api(), service_account="other"), API, "ServiceAccount is not seller"),
+        (pod_with_member(env=by_api(), service_account=None), API, "ServiceAccount is not seller"),
+        (pod_with_member(config_map="mine"), DNS, "is not the ConfigMap"),
+        (pod_with_member(config_map=None), DNS, "is not the ConfigMap"),
+        (pod_with_member(config_map=None), OWN, "is not the ConfigMap"),
     ],
 )
 def test_what_the_pod_contradicts_is_not_believed(document: Document, claimed: Status, why: str) -> None:
@@ -114,7 +121,11 @@ def test_what_the_pod_contradicts_is_not_believed(document: Document, claimed: S
 
 def test_what_is_kept_of_a_pod_is_small() -> None:
     """A Pod may have a megabyte of ports and variables."""
-    found = facts(pod(ports=tuple(range(1, 60_000)), env={"HAZELCAST_KUBERNETES_SERVICE_DNS": "x" * 100_000}))
+    found = facts(
+        pod_with_member(
+            ports=tuple(range(1, 60_000)), env={"HAZELCAST_KUBERNETES_SERVICE_DNS": "x" * 100_000}
+        )
+    )
     assert found is not None
     assert (len(found.ports), found.found_by_dns) == (16, "")
 
@@ -130,7 +141,14 @@ def test_what_the_webhook_writes_is_believed(document: Document) -> None:
 
 
 @given(
-    st.sampled_from([pod(), pod(env=by_api()), pod(config_map="mine"), pod(ports=(5702,))]),
+    st.sampled_from(
+        [
+            pod_with_member(),
+            pod_with_member(env=by_api()),
+            pod_with_member(config_map="mine"),
+            pod_with_member(ports=(5702,)),
+        ]
+    ),
     st.builds(
         Status,
         version=st.just("1"),

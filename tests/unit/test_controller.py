@@ -33,7 +33,7 @@ DNS = Requirements(
 )
 
 
-def pod(
+def watched(
     uid: str, *, owner: str = "", group: str = "shop", label: str | None = None, **fields: Any
 ) -> Metadata:
     defaults = {
@@ -85,13 +85,13 @@ class Recorder:
 
 def test_a_group_is_touched_when_what_it_needs_may_change_and_only_then() -> None:
     seen = Recorder()
-    seen.pods.upsert(pod("1", owner="a"))
+    seen.pods.upsert(watched("1", owner="a"))
     assert seen.take() == [SHOP]
-    seen.pods.upsert(pod("1", owner="a"))
+    seen.pods.upsert(watched("1", owner="a"))
     assert seen.take() == []
-    seen.pods.upsert(pod("1", owner="a", port=6000))
+    seen.pods.upsert(watched("1", owner="a", port=6000))
     assert set(seen.take()) == {SHOP}
-    seen.pods.remove(pod("1"))
+    seen.pods.remove(watched("1"))
     assert seen.take() == [SHOP]
     assert seen.groups.requirements(SHOP) is None
     assert seen.groups.keys() == []
@@ -99,7 +99,12 @@ def test_a_group_is_touched_when_what_it_needs_may_change_and_only_then() -> Non
 
 def test_a_group_belongs_to_what_made_its_pods() -> None:
     seen = Recorder()
-    for metadata in (pod("1", owner="old"), pod("2", owner="new"), pod("3", owner="new"), pod("4")):
+    for metadata in (
+        watched("1", owner="old"),
+        watched("2", owner="new"),
+        watched("3", owner="new"),
+        watched("4"),
+    ):
         seen.pods.upsert(metadata)
     assert seen.groups.requirements(SHOP) is None, "nothing of it was verified"
     seen.believe()
@@ -118,10 +123,10 @@ def test_a_group_belongs_to_what_made_its_pods() -> None:
 
 def test_a_new_list_replaces_what_was_known() -> None:
     seen = Recorder()
-    seen.pods.upsert(pod("1"))
-    seen.pods.upsert(pod("2", group="other"))
+    seen.pods.upsert(watched("1"))
+    seen.pods.upsert(watched("2", group="other"))
     seen.take()
-    for metadata in (pod("2", group="other"), pod("3", group="third")):
+    for metadata in (watched("2", group="other"), watched("3", group="third")):
         seen.pods.upsert(metadata)
     seen.pods.retain({"2", "3"})
     assert set(seen.take()) == {SHOP, Key("ns", "third")}
@@ -131,10 +136,10 @@ def test_a_new_list_replaces_what_was_known() -> None:
 @pytest.mark.parametrize(
     ("metadata", "warning"),
     [
-        (pod("1", label="else"), "status and label differ"),
-        (pod("1", group="Not_A_Name"), "status and label differ"),
-        (pod("1", discovery="api"), "status without ServiceAccount"),
-        (pod("1", discovery="api", service_account="../x"), "status without ServiceAccount"),
+        (watched("1", label="else"), "status and label differ"),
+        (watched("1", group="Not_A_Name"), "status and label differ"),
+        (watched("1", discovery="api"), "status without ServiceAccount"),
+        (watched("1", discovery="api", service_account="../x"), "status without ServiceAccount"),
         (Metadata(uid="1", known_annotations={STATUS: "[]"}), "unreadable status"),
         (
             Metadata(uid="1", known_annotations={STATUS: '{"port": "x"}'}),
@@ -150,8 +155,8 @@ def test_a_record_that_anybody_may_have_written_is_passed_over(metadata: Metadat
 
 def test_a_pod_that_ends_needs_nothing_any_more() -> None:
     seen = Recorder()
-    seen.pods.upsert(pod("1"))
-    ending = pod("1")
+    seen.pods.upsert(watched("1"))
+    ending = watched("1")
     ending.deletion_timestamp = "2026-01-01T00:00:00Z"
     seen.pods.upsert(ending)
     assert seen.groups.requirements(SHOP) is None
@@ -171,13 +176,13 @@ FACTS = Facts("shop", "", (5701,), "hazelcast-shop", "default")
 def test_what_one_pod_shows_counts_for_those_that_claim_the_same() -> None:
     seen = Recorder()
     for number in range(400):
-        seen.pods.upsert(pod(str(number), owner="a"))
+        seen.pods.upsert(watched(str(number), owner="a"))
     assert next(seen.groups.doubtful(SHOP))
     seen.believe()
-    seen.pods.upsert(pod("late", owner="a"))
+    seen.pods.upsert(watched("late", owner="a"))
     assert list(seen.groups.doubtful(SHOP)) == []
-    seen.pods.upsert(pod("other", owner="a", port=6000))
-    seen.pods.upsert(pod("else", owner="b"))
+    seen.pods.upsert(watched("other", owner="a", port=6000))
+    seen.pods.upsert(watched("else", owner="b"))
     assert [uid for _, uid, _ in _once(seen)] == ["other", "else"]
 
 
@@ -192,7 +197,7 @@ def _once(seen: Recorder) -> list[Any]:
 def test_a_forged_pod_takes_belief_from_no_other_and_is_asked_once() -> None:
     seen = Recorder()
     for uid in ("forged-1", "forged-2", "honest"):
-        seen.pods.upsert(pod(uid, owner="a"))
+        seen.pods.upsert(watched(uid, owner="a"))
     asked = []
     for bearers, uid, _ in seen.groups.doubtful(SHOP):
         asked.append(uid)
@@ -202,18 +207,18 @@ def test_a_forged_pod_takes_belief_from_no_other_and_is_asked_once() -> None:
             seen.groups.believe(bearers, None)
     assert asked == ["forged-1", "forged-2", "honest"]
     assert seen.groups.requirements(SHOP) is not None
-    seen.pods.upsert(pod("forged-1", owner="a", port=6000))
+    seen.pods.upsert(watched("forged-1", owner="a", port=6000))
     assert seen.groups.facts("forged-1") is None, "it is known, so it is not read again"
     with pytest.raises(KeyError):
         seen.groups.facts("honest")
-    seen.pods.remove(pod("forged-1"))
+    seen.pods.remove(watched("forged-1"))
     with pytest.raises(KeyError):
         seen.groups.facts("forged-1")
 
 
 def test_a_group_of_refused_pods_needs_nothing() -> None:
     seen = Recorder()
-    seen.pods.upsert(pod("1", owner="a"))
+    seen.pods.upsert(watched("1", owner="a"))
     bearers, uid, _ = next(seen.groups.doubtful(SHOP))
     seen.groups.refuse(bearers, uid, FACTS)
     assert seen.groups.requirements(SHOP) is None
@@ -224,16 +229,16 @@ def test_a_group_of_refused_pods_needs_nothing() -> None:
 
 def test_a_record_that_no_pod_bears_any_more_is_verified_again() -> None:
     seen = Recorder()
-    seen.pods.upsert(pod("1", owner="a"))
+    seen.pods.upsert(watched("1", owner="a"))
     seen.believe()
-    seen.pods.remove(pod("1", owner="a"))
-    seen.pods.upsert(pod("2", owner="a"))
+    seen.pods.remove(watched("1", owner="a"))
+    seen.pods.upsert(watched("2", owner="a"))
     assert seen.groups.requirements(SHOP) is None
 
 
 def test_a_mirror_of_a_static_pod_has_no_group() -> None:
     seen = Recorder()
-    mirror = pod("1")
+    mirror = watched("1")
     mirror.owner_references = (OwnerReference("v1", "Node", "node-1", "uid-node", controller=True),)
     seen.pods.upsert(mirror)
     assert (seen.groups.pods, seen.groups.keys(), seen.warnings) == (0, [], [])
@@ -242,8 +247,8 @@ def test_a_mirror_of_a_static_pod_has_no_group() -> None:
 def test_a_group_has_a_bounded_number_of_owners_and_workloads_come_first() -> None:
     seen = Recorder()
     for number in range(500):
-        seen.pods.upsert(pod(f"{number:03}"))
-    seen.pods.upsert(pod("last", owner="z"))
+        seen.pods.upsert(watched(f"{number:03}"))
+    seen.pods.upsert(watched("last", owner="z"))
     seen.believe()
     found = seen.groups.requirements(SHOP)
     assert found is not None
@@ -265,12 +270,12 @@ def news(seen: Recorder, after: datetime = MONDAY - timedelta(minutes=2)) -> lis
 def test_a_workload_is_news_once_for_each_record() -> None:
     seen = Recorder()
     for number in range(20):
-        seen.pods.upsert(made(pod(str(number), owner="a"), MONDAY + timedelta(seconds=number)))
-    seen.pods.upsert(made(pod("other", owner="b"), MONDAY))
+        seen.pods.upsert(made(watched(str(number), owner="a"), MONDAY + timedelta(seconds=number)))
+    seen.pods.upsert(made(watched("other", owner="b"), MONDAY))
     assert news(seen) == [("a", 5701), ("b", 5701)]
-    seen.pods.upsert(made(pod("late", owner="a"), MONDAY + timedelta(days=1)))
+    seen.pods.upsert(made(watched("late", owner="a"), MONDAY + timedelta(days=1)))
     assert news(seen) == []
-    seen.pods.upsert(made(pod("changed", owner="a", port=6000), MONDAY))
+    seen.pods.upsert(made(watched("changed", owner="a", port=6000), MONDAY))
     assert news(seen) == [("a", 6000)]
 
 
@@ -279,21 +284,21 @@ def test_what_is_old_is_no_news_to_a_new_leader(names: list[str]) -> None:
     """A list comes in the order of names: the first of a workload's Pods may be its youngest."""
     seen = Recorder()
     ages = (timedelta(0), timedelta(days=1))
-    pods = [made(pod(name, owner="a"), MONDAY - age) for name, age in zip(names, ages, strict=True)]
+    pods = [made(watched(name, owner="a"), MONDAY - age) for name, age in zip(names, ages, strict=True)]
     for found in sorted(pods, key=lambda found: found.name):
         seen.pods.upsert(found)
-    seen.pods.upsert(made(pod("3", owner="young"), MONDAY))
-    seen.pods.upsert(pod("4", owner="of-unknown-age"))
+    seen.pods.upsert(made(watched("3", owner="young"), MONDAY))
+    seen.pods.upsert(watched("4", owner="of-unknown-age"))
     assert news(seen) == [("young", 5701)]
     assert news(seen, MONDAY - timedelta(days=7)) == [], "it was asked for once"
 
 
 def test_a_workload_without_pods_is_no_news_and_is_again_when_it_comes_back() -> None:
     seen = Recorder()
-    seen.pods.upsert(made(pod("1", owner="a"), MONDAY))
-    seen.pods.remove(pod("1"))
+    seen.pods.upsert(made(watched("1", owner="a"), MONDAY))
+    seen.pods.remove(watched("1"))
     assert news(seen) == []
-    seen.pods.upsert(made(pod("2", owner="a"), MONDAY))
+    seen.pods.upsert(made(watched("2", owner="a"), MONDAY))
     assert news(seen) == [("a", 5701)]
 
 

@@ -13,7 +13,8 @@ from hazelcast_sidecar.model.status import decode
 from hazelcast_sidecar.names import STATUS
 from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours, patched, pod, response_in, review_of
+from tests.harness.pods import ours, pod
+from tests.harness.reviews import patched, response_in, review_of
 
 OTHER_VALUES = {
     "cluster-name": "prod",

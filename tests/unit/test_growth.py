@@ -17,8 +17,9 @@ from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Restore, Skip
 from hazelcast_sidecar.injection.reviewer import Reviewed, Reviewer
 from hazelcast_sidecar.limits import MAX_PROBLEMS, MAX_VALUES, has_too_many_values
 from hazelcast_sidecar.server.app import MUTATE_PODS
-from tests.conftest import ours, patched, pod, response_in, review_of
 from tests.harness.many import SHAPES, Shape
+from tests.harness.pods import ours, pod
+from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.torn import TEARS
 
 REVIEWER = Reviewer()

@@ -20,33 +20,33 @@ from hazelcast_sidecar.kube.objects import POD, Kind, Metadata, Partial
 Answer = Callable[[web.Request], Any]
 
 
-def pod(name: str, **metadata: Any) -> str:
+def pod_text(name: str, **metadata: Any) -> str:
     """A Pod as an API server writes it: its name first."""
     made = {"metadata": {"name": name, "namespace": "ns", "uid": name, "resourceVersion": "7"} | metadata}
     return json.dumps(made, separators=(",", ":"))
 
 
-NESTED = pod("bad", managedFields="here").replace('"here"', '{"f:a":' * 20_000 + "{}" + "}" * 20_000)
+NESTED = pod_text("bad", managedFields="here").replace('"here"', '{"f:a":' * 20_000 + "{}" + "}" * 20_000)
 BAD = {
     "nested deeply": NESTED,
-    "nested deeply where a label belongs": pod("bad", labels="here").replace(
+    "nested deeply where a label belongs": pod_text("bad", labels="here").replace(
         '"here"', "[" * 20_000 + "]" * 20_000
     ),
-    "a label that is a number": pod("bad", labels={"a": 1}),
-    "a time that is none": pod("bad", creationTimestamp="yesterday"),
-    "half a surrogate pair": pod("bad", labels={"a": "here"}).replace("here", "\\ud800"),
-    "an owner of 2,000 characters": pod(
+    "a label that is a number": pod_text("bad", labels={"a": 1}),
+    "a time that is none": pod_text("bad", creationTimestamp="yesterday"),
+    "half a surrogate pair": pod_text("bad", labels={"a": "here"}).replace("here", "\\ud800"),
+    "an owner of 2,000 characters": pod_text(
         "bad", ownerReferences=[{"apiVersion": "v1", "kind": "Pod", "name": "x" * 2000, "uid": "1"}]
     ),
-    "annotations of ours of 20,000 characters": pod(
+    "annotations of ours of 20,000 characters": pod_text(
         "bad", annotations={"sidecar.hazelcast.com/x": "x" * 20_000}
     ),
-    "many labels": pod("bad", labels={f"l{number}": "" for number in range(1000)}),
+    "many labels": pod_text("bad", labels={f"l{number}": "" for number in range(1000)}),
 }
 """What anybody may write, or an API server with a fault: each is one object's alone."""
 
 
-LONG = pod("bad", annotations={"theirs": "x" * MAX_BYTES})
+LONG = pod_text("bad", annotations={"theirs": "x" * MAX_BYTES})
 
 
 class Stand:
@@ -110,7 +110,7 @@ async def names(api: Api) -> list[str]:
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
 async def test_a_list_has_all_but_what_cannot_be_read(connect: Connect, bad: str) -> None:
-    stand = Stand([pod("a"), *(pod(f"b{number}") for number in range(7)), bad, pod("c")])
+    stand = Stand([pod_text("a"), *(pod_text(f"b{number}") for number in range(7)), bad, pod_text("c")])
     api, unread = await connect(stand.list)
     assert await names(api) == ["a", *(f"b{number}" for number in range(7)), "c"]
     assert unread == ["ns/bad"]
@@ -118,7 +118,7 @@ async def test_a_list_has_all_but_what_cannot_be_read(connect: Connect, bad: str
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
 async def test_a_watch_goes_on_behind_what_cannot_be_read(connect: Connect, bad: str) -> None:
-    api, unread = await connect(Stand([pod("a"), bad, bad, pod("c")]).watch)
+    api, unread = await connect(Stand([pod_text("a"), bad, bad, pod_text("c")]).watch)
     seen = [(change, item.metadata.name) async for change, item in api.watch(POD, Partial, "1")]
     assert seen == [("MODIFIED", "a"), ("MODIFIED", "c")]
     assert unread == ["ns/bad", "ns/bad"]
@@ -127,7 +127,7 @@ async def test_a_watch_goes_on_behind_what_cannot_be_read(connect: Connect, bad:
 @pytest.mark.parametrize("bad", [*BAD.values(), LONG], ids=[*BAD.keys(), "long"])
 async def test_a_deletion_is_said_whatever_was_deleted(connect: Connect, bad: str) -> None:
     """What cannot be read was known before, perhaps, when it could."""
-    api, unread = await connect(Stand([pod("a"), bad, pod("c")], "DELETED").watch)
+    api, unread = await connect(Stand([pod_text("a"), bad, pod_text("c")], "DELETED").watch)
     seen = [(change, item.metadata) async for change, item in api.watch(POD, Partial, "1")]
     assert [(change, item.name) for change, item in seen] == [
         ("DELETED", "a"),
@@ -141,20 +141,20 @@ async def test_a_deletion_is_said_whatever_was_deleted(connect: Connect, bad: st
 @pytest.mark.parametrize(
     "bad",
     [
-        pod("bad", labels={"a": 1}).replace('"uid":"bad",', ""),
-        pod("bad", labels={"a": 1}).replace('"7"', '"x"'),
-        '{"spec":' + pod("bad", labels={"a": 1}).replace('"', '\\"').join('""') + "}",
+        pod_text("bad", labels={"a": 1}).replace('"uid":"bad",', ""),
+        pod_text("bad", labels={"a": 1}).replace('"7"', '"x"'),
+        '{"spec":' + pod_text("bad", labels={"a": 1}).replace('"', '\\"').join('""') + "}",
         '{"metadata":{"labels":1}}',
     ],
 )
 async def test_what_does_not_say_which_one_was_deleted_is_passed_over(connect: Connect, bad: str) -> None:
-    api, unread = await connect(Stand([pod("a"), bad, pod("c")], "DELETED").watch)
+    api, unread = await connect(Stand([pod_text("a"), bad, pod_text("c")], "DELETED").watch)
     assert [item.metadata.name async for _, item in api.watch(POD, Partial, "1")] == ["a", "c"]
     assert len(unread) == 1
 
 
 async def test_what_is_too_long_is_passed_over(connect: Connect) -> None:
-    stand = Stand([pod("a"), LONG, pod("c")])
+    stand = Stand([pod_text("a"), LONG, pod_text("c")])
     api, unread = await connect(stand.list)
     assert await names(api) == ["a", "c"]
     api, unread_in_watch = await connect(stand.watch)
@@ -163,7 +163,7 @@ async def test_what_is_too_long_is_passed_over(connect: Connect) -> None:
 
 
 async def test_a_line_that_is_garbage_is_passed_over(connect: Connect) -> None:
-    stand = Stand([pod("a"), '"', pod("b")[:-20], "{}", pod("c")])
+    stand = Stand([pod_text("a"), '"', pod_text("b")[:-20], "{}", pod_text("c")])
     api, unread = await connect(stand.watch)
     assert [item.metadata.name async for _, item in api.watch(POD, Partial, "1")] == ["a", "c"]
     assert unread == ["", "ns/b", ""]
@@ -173,8 +173,8 @@ async def test_a_line_that_is_garbage_is_passed_over(connect: Connect) -> None:
 async def test_pages_fit_what_they_contain(connect: Connect) -> None:
     """The first is small; then as many as make half of what may be read at once, but no more than 500."""
     small, large = (
-        (pod(f"s{number}") for number in range(2000)),
-        pod("l", annotations={"theirs": "x" * 250_000}),
+        (pod_text(f"s{number}") for number in range(2000)),
+        pod_text("l", annotations={"theirs": "x" * 250_000}),
     )
     stand = Stand([*small, *([large] * 100)])
     api, unread = await connect(stand.list)

@@ -18,8 +18,10 @@ from hazelcast_sidecar.injection.uninjection import uninject
 from hazelcast_sidecar.names import STATUS
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours, patched, response_in, review_of
+from tests.harness.pods import ours
+from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.torn import TEARS, in_any_order
+from tests.harness.workloads import template
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 KINDS = {
@@ -33,13 +35,11 @@ KINDS = {
 
 def workload(kind: str, own: Any, of_template: Any, **spec: Any) -> dict[str, Any]:
     metadata = {"name": "shop"} | ({} if own is None else {"annotations": own})
-    template = {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [{"name": "app"}], **spec}}
-    if of_template is not None:
-        template["metadata"]["annotations"] = of_template
     obj = {"apiVersion": KINDS.get(kind, "batch/v1"), "kind": kind, "metadata": metadata}
+    made = {"template": template(of_template, **spec)}
     if kind == "CronJob":
-        return {**obj, "spec": {"jobTemplate": {"spec": {"template": template}}}}
-    return {**obj, "spec": {"template": template}}
+        return {**obj, "spec": {"jobTemplate": {"spec": made}}}
+    return {**obj, "spec": made}
 
 
 def done(obj: dict[str, Any], result: Result) -> dict[str, Any]:

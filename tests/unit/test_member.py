@@ -14,7 +14,7 @@ from hazelcast_sidecar.injection.member import (
 )
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours
+from tests.harness.pods import ours
 
 
 def spec(**annotations: str) -> SidecarSpec:

@@ -6,8 +6,9 @@ import pytest
 
 from hazelcast_sidecar.injection.pod_decision import Deny, Inject, Skip
 from hazelcast_sidecar.injection.reviewer import Reviewer
-from tests.conftest import review_of
-from tests.harness.pods import DENIED, LEFT, OTHER_MEMBER, SAME, Pod
+from tests.harness.named_pods import DENIED, LEFT, OTHER_MEMBER, SAME
+from tests.harness.pods import Pod
+from tests.harness.reviews import review_of
 
 INJECTED = SAME | OTHER_MEMBER
 

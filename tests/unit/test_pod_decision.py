@@ -11,8 +11,7 @@ from hazelcast_sidecar.limits import MAX_ANNOTATIONS, annotation_bytes
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours, pod
-from tests.harness.pods import annotated, injected, labelled, torn
+from tests.harness.pods import annotated, injected, labelled, ours, pod, torn, with_metadata
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 MEMBER = {"name": "hazelcast", "image": "x"}
@@ -25,11 +24,10 @@ def decision(obj: dict[str, Any], operation: str = "CREATE") -> Any:
     return decide(msgspec.convert(obj, Pod), operation, DEFAULTS)
 
 
-def owned(kind: str, name: str, **annotations: str) -> dict[str, Any]:
+def made_by(kind: str, name: str, **annotations: str) -> dict[str, Any]:
     """A Pod that such a workload made; none, where the kind is empty."""
-    made = pod(ours() | annotations)
-    made["metadata"]["ownerReferences"] = [{"kind": kind, "name": name, "controller": True}] if kind else []
-    return made
+    owners = [{"kind": kind, "name": name, "controller": True}] if kind else []
+    return with_metadata(pod(ours(**annotations)), ownerReferences=owners)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +203,7 @@ def test_mirror_pods_are_not_injected_and_warned_of() -> None:
 
 
 def test_a_node_is_no_workload() -> None:
-    made = owned("Node", "node-a")
+    made = made_by("Node", "node-a")
     made["metadata"] |= {"name": "edge", "labels": {}}
     assert decision(made).group == "edge"
 
@@ -218,7 +216,7 @@ WITH_BUDGETS = DefaultSpecs(Settings(defaults={"disruption-budget": "true"})).of
 
 @pytest.mark.parametrize("kind", ["Job", "DaemonSet", "CronJob", "Node", ""])
 def test_a_budget_that_would_block_evictions_is_denied(kind: str) -> None:
-    denied = decision(owned(kind, "shop", **{BUDGET: "true"}))
+    denied = decision(made_by(kind, "shop", disruption_budget="true"))
     assert denied.reason == Reason.COLLISION
     (problem,) = denied.problems
     maker = f"a {kind}" if kind not in {"Node", ""} else "no workload"
@@ -229,12 +227,12 @@ def test_a_budget_that_would_block_evictions_is_denied(kind: str) -> None:
     "kind", ["ReplicaSet", "Deployment", "StatefulSet", "ReplicationController", "CloneSet"]
 )
 def test_a_budget_is_for_workloads_that_scale(kind: str) -> None:
-    assert decision(owned(kind, "shop", **{BUDGET: "true"})).spec.disruption_budget
+    assert decision(made_by(kind, "shop", disruption_budget="true")).spec.disruption_budget
 
 
 @pytest.mark.parametrize(("kind", "budget"), [("Job", False), ("", False), ("ReplicaSet", True)])
 def test_a_budget_by_default_is_for_those_that_can_have_one(kind: str, budget: bool) -> None:  # noqa: FBT001
-    found = decide(msgspec.convert(owned(kind, "shop"), Pod), "CREATE", WITH_BUDGETS)
+    found = decide(msgspec.convert(made_by(kind, "shop"), Pod), "CREATE", WITH_BUDGETS)
     assert isinstance(found, Inject)
     assert found.spec.disruption_budget is budget
 

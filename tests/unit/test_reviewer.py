@@ -12,7 +12,8 @@ from hazelcast_sidecar.injection.pod_decision import SENTENCES, Reason
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.model.admission_review import allowed
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours, patched, pod, response_in, review_of
+from tests.harness.pods import ours, pod
+from tests.harness.reviews import patched, response_in, review_of
 
 REVIEWER = Reviewer()
 

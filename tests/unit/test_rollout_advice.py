@@ -15,7 +15,7 @@ from hazelcast_sidecar.injection.rollout_advice import (
 from hazelcast_sidecar.model.rolling_workload import RollingWorkload
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours
+from tests.harness.pods import ours
 
 
 def spec(**given: str) -> SidecarSpec:

@@ -17,22 +17,13 @@ from hazelcast_sidecar.model.workload import KINDS, LAST_APPLIED, Workload, writ
 from hazelcast_sidecar.names import COPIED, PREFIX, STATUS
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
-from tests.conftest import ours
+from tests.harness.pods import ours
+from tests.harness.workloads import deployment
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 DEPLOYMENT, JOB, CRON_JOB = KINDS["apps", "Deployment"], KINDS["batch", "Job"], KINDS["batch", "CronJob"]
 JOINED = 'injected: each Pod gets a Hazelcast member, group "shop", cluster "dev"'
 LOST = "removed: the Pods have no Hazelcast members, and the entries of their cluster are lost"
-
-
-def deployment(
-    annotations: dict[str, str] | None = None, of_template: dict[str, str] | None = None, **spec: Any
-) -> dict[str, Any]:
-    pod = {"containers": [{"name": "app"}]}
-    return {
-        "metadata": {"name": "shop", "annotations": annotations},
-        "spec": {"replicas": 2, "template": {"metadata": {"annotations": of_template}, "spec": pod}, **spec},
-    }
 
 
 def decision(
