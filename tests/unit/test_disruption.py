@@ -17,6 +17,7 @@ from hazelcast_sidecar.model.workload import Strategy
         ("Deployment", None, 10, 2),
         ("Deployment", "25%", 11, 2),
         ("Deployment", "30%", 10, 3),
+        ("Deployment", "33%", 3, 0),
         ("Deployment", "100%", 4, 4),
         ("Deployment", "999%", 4, 4),
         ("Deployment", "25", 10, 0),
@@ -81,10 +82,12 @@ def test_what_an_autoscaler_ends_at_once(scale_down: dict[str, Any] | None, ende
 
 
 @pytest.mark.parametrize(
-    ("least", "most", "ended"), [(None, 10, 9), (0, 10, 10), (8, 10, 2), (10, 10, 0), (12, 10, 0)]
+    ("least", "most", "ended"),
+    [(None, 10, 9), (0, 10, 10), (8, 10, 2), (10, 10, 0), (12, 10, 0), (0, 200, 200)],
 )
 def test_an_autoscaler_keeps_its_minimum(least: int | None, most: int, ended: int) -> None:
     assert autoscaler(None, least, most).at_once == ended
+    assert autoscaler(rules(("Percent", 300)), least, most).at_once == ended
 
 
 def budget(spec: dict[str, Any], expected: int | None = None) -> DisruptionBudget:
@@ -124,6 +127,8 @@ def test_which_pods_a_budget_counts() -> None:
     assert budget({"selector": {"matchLabels": labels}}).selects(labels)
     assert not budget({"selector": {"matchLabels": {"app": "cart"}}}).selects(labels)
     assert not budget({}).selects(labels), "none, without a selector"
+    one_of_many = {"key": "app", "operator": "In", "values": ["shop", *map(str, range(98))]}
+    assert budget({"selector": {"matchExpressions": [one_of_many]}}).selects(labels)
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,13 @@ def test_a_probe_that_asks_more_often_is_as_patient_as_before() -> None:
     }
 
 
+def test_a_probe_without_a_delay_gets_none() -> None:
+    advice = about_readiness(with_containers(container(readinessProbe={})))
+    assert advice
+    (pasted,) = yaml.safe_load(advice.manifest)["spec"]["template"]["spec"]["containers"]
+    assert pasted == {"name": "app", "readinessProbe": {"periodSeconds": 1, "failureThreshold": 30}}
+
+
 @pytest.mark.parametrize("name", ["on", "1e3", 'a": b', "x\n  y: z", "{}", "é"])
 def test_a_name_of_any_text_is_a_name_in_the_lines(name: str) -> None:
     advice = about_readiness(with_containers(container(name)))
