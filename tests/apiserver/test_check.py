@@ -6,6 +6,8 @@ No kubelet and no controllers of Kubernetes run: the tests play them where the c
 import base64
 import contextlib
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from copy import deepcopy
@@ -27,10 +29,10 @@ from tests.harness.checked_installation import (
     create_pod,
     merge,
     message,
-    printed,
     user,
     wrong,
 )
+from tests.harness.command_line import run_here
 from tests.harness.control_plane import ControlPlane
 from tests.harness.group_pods import api, status
 from tests.harness.installation import CONFIGURATIONS
@@ -368,7 +370,7 @@ def test_nobody_is_told_so(cluster: ControlPlane, tmp_path: Path) -> None:
     config["users"][0]["user"]["token"] = "unknown"  # noqa: S105 - a wrong one
     file = tmp_path / "nobody.kubeconfig"
     file.write_text(json.dumps(config))
-    done = printed("--kubeconfig", str(file))
+    done = run_here("check", "--kubeconfig", str(file))
     assert done.returncode == 2
     assert done.stderr == (
         "hazelcast-sidecar check: credentials: the API server rejects your credentials; log in again, or "
@@ -415,7 +417,15 @@ def test_another_webhook_that_our_own_pods_would_wait_for(check: Check, cluster:
 
 def test_the_table_of_a_pipe_has_no_colour(cluster: ControlPlane, installation: dict[str, Any]) -> None:
     assert installation
-    done = printed("--kubeconfig", str(cluster.kubeconfig))
+    command = [
+        sys.executable,
+        "-m",
+        "hazelcast_sidecar.cli",
+        "check",
+        "--kubeconfig",
+        str(cluster.kubeconfig),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     assert "  ok       API server: v" in done.stdout
@@ -425,7 +435,7 @@ def test_the_table_of_a_pipe_has_no_colour(cluster: ControlPlane, installation: 
 def test_an_object_that_cannot_be_read_is_said_and_passed_over(cluster: ControlPlane, namespace: str) -> None:
     owner = {"apiVersion": "v1", "kind": "Node", "name": "n" * 2000, "uid": "none"}
     create_pod(cluster, namespace, "odd", "shop", owner=owner)
-    done = printed("--kubeconfig", str(cluster.kubeconfig), "-o", "json")
+    done = run_here("check", "--kubeconfig", str(cluster.kubeconfig), "-o", "json")
     assert f"Pod {namespace}/odd cannot be read and is skipped" in done.stderr
     assert json.loads(done.stdout)
 
@@ -433,7 +443,7 @@ def test_an_object_that_cannot_be_read_is_said_and_passed_over(cluster: ControlP
 def test_no_cluster_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     for options in ((), ("--kubeconfig", str(tmp_path / "none")), ("--context", "none")):
-        done = printed(*options)
+        done = run_here("check", *options)
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1, done.stderr
 
@@ -444,7 +454,7 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(cluster: ControlPlane, t
     file = tmp_path / "away.kubeconfig"
     file.write_text(json.dumps(config))
     started = time.monotonic()
-    done = printed("--kubeconfig", str(file))
+    done = run_here("check", "--kubeconfig", str(file))
     assert done.returncode == 2
     assert done.stderr.startswith("hazelcast-sidecar check: cluster: no API server answers")
     assert len(done.stderr.splitlines()) == 1

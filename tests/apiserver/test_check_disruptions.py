@@ -20,10 +20,10 @@ from tests.harness.checked_installation import (
     Findings,
     create_pod,
     message,
-    printed,
     user,
     wrong,
 )
+from tests.harness.command_line import run_here
 from tests.harness.control_plane import ControlPlane
 from tests.harness.kept_objects import wanted
 from tests.harness.shipped_manifests import apply_strictly
@@ -177,7 +177,7 @@ def test_an_object_beyond_any_honest_one_is_a_finding(cluster: ControlPlane, nam
     scaled(cluster, namespace)
     selector = {"matchLabels": {f"key-{number}": "x" for number in range(200)}}
     create(cluster, "poddisruptionbudget", namespace, "long", {"selector": selector, "maxUnavailable": 1})
-    done = printed("--kubeconfig", str(cluster.kubeconfig))
+    done = run_here("check", "--kubeconfig", str(cluster.kubeconfig))
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
     said = {" ".join(rest) for state, *rest in lines if state == "skipped"}

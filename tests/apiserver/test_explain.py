@@ -1,13 +1,13 @@
 """`hazelcast-sidecar explain` of what a cluster has, by the settings that are installed there."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
+from tests.harness.command_line import run_here
 from tests.harness.control_plane import ControlPlane
 from tests.harness.pods import ours
 from tests.harness.shipped_manifests import apply_strictly
@@ -15,15 +15,14 @@ from tests.harness.shipped_manifests import apply_strictly
 pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("webhook_configuration")]
 
 INJECTOR = "hazelcast-sidecar-injector"
-Explain = Callable[..., subprocess.CompletedProcess[str]]
+Explain = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture
 def explain(control_plane: ControlPlane, namespace: str) -> Explain:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "hazelcast_sidecar.cli", "explain", *arguments, "-n", namespace]
-        command += ["--kubeconfig", str(control_plane.kubeconfig)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    def run(*arguments: str) -> CompletedProcess[str]:
+        given = ["-n", namespace, "--kubeconfig", str(control_plane.kubeconfig)]
+        return run_here("explain", *arguments, *given)
 
     return run
 

@@ -1,14 +1,13 @@
 """Objects of a hostile tenant, stored by a real API server: they cost no other tenant anything."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness.accounts import SHIPPED, Account
+from tests.harness.command_line import run_here
 from tests.harness.control_plane import ControlPlane
 from tests.harness.controller_program import LEASE_SECONDS, Controller, started
 from tests.harness.group_pods import create_pod
@@ -44,18 +43,6 @@ def hostile_pods(cluster: ControlPlane, namespace: str) -> None:
         create_pod(cluster, namespace, name, "shop", text)
     create_pod(cluster, namespace, "owned", "owned", owner=OWNER)
     create_pod(cluster, namespace, "asking", "asking", "[" * 10, owner=OWNER)
-
-
-def run(cluster: ControlPlane, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "hazelcast_sidecar.cli",
-        *arguments,
-        "--kubeconfig",
-        str(cluster.kubeconfig),
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture
@@ -111,16 +98,18 @@ def test_check_and_explain_answer(cluster: ControlPlane, namespace: str, honest:
     assert SHIPPED
     hostile_pods(cluster, namespace)
     create_pod(cluster, honest, "shop-1", "shop")
+    given = ["--kubeconfig", str(cluster.kubeconfig)]
     for form in ("table", "json", "yaml"):
-        done = run(cluster, "check", "-o", form)
+        done = run_here("check", "-o", form, *given)
         assert done.returncode in (0, 1), done.stderr
         assert "Traceback" not in done.stderr
         assert done.stdout.replace("\n", "").isprintable()
-    checked = json.loads(run(cluster, "check", "-o", "json").stdout)
+        if form == "json":
+            checked = json.loads(done.stdout)
     assert {"groups", "Pods", "networks"} <= {finding["area"] for finding in checked}
     assert f"hazelcast-shop is missing in {honest}" in json.dumps(checked)
     for name in (*STATUSES, "owned", "asking"):
-        done = run(cluster, "explain", name, "-n", namespace)
+        done = run_here("explain", name, "-n", namespace, *given)
         assert done.returncode in (0, 1), done.stderr
         assert done.stderr == ""
         assert done.stdout.startswith(f"Pod/{name}: ")

@@ -1,12 +1,10 @@
-"""An installation as the check finds it, and the check as a program.
+"""An installation as the check finds it, and the check.
 
 No kubelet and no controllers of Kubernetes run: what they would leave is written here. Test modules take the
 fixtures by assignment.
 """
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 
 from hazelcast_sidecar.names import INJECTOR
 from tests.harness.accounts import NAME
+from tests.harness.command_line import run_here
 from tests.harness.control_plane import MERGE, ControlPlane
 from tests.harness.controller_program import LEASES
 from tests.harness.namespaces import create_namespace
@@ -70,14 +69,11 @@ def merge(cluster: ControlPlane, path: str, patch: dict[str, Any]) -> None:
 
 @pytest.fixture
 def check(cluster: ControlPlane, installation: dict[str, Any]) -> Check:
-    """Run the command as a program; its exit status and findings."""
+    """Run the command; its exit status and findings."""
     assert installation
 
     def run(*options: str, kubeconfig: Path = cluster.kubeconfig) -> tuple[int, Findings]:
-        command = [sys.executable, "-m", "hazelcast_sidecar.cli", "check", "--kubeconfig", str(kubeconfig)]
-        done = subprocess.run(
-            [*command, "-o", "json", *options], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_here("check", "--kubeconfig", str(kubeconfig), "-o", "json", *options)
         assert done.stderr == ""
         return done.returncode, json.loads(done.stdout)
 
@@ -120,11 +116,6 @@ def create_pod(
     body = {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}}
     answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", body)
     assert answer.code == 201, answer.message
-
-
-def printed(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hazelcast_sidecar.cli", "check", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
