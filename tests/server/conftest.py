@@ -1,7 +1,8 @@
 """A running webhook: its two applications on loopback, over real TLS."""
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
@@ -10,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 from pytest_aiohttp import AiohttpServer
 
 from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
@@ -22,6 +24,11 @@ from hazelcast_sidecar.server import app
 from hazelcast_sidecar.server.app import MUTATE_PODS, request_handler, webhook_server
 from hazelcast_sidecar.server.server_metrics import ServerMetrics
 from hazelcast_sidecar.server.tls import ServedCertificate
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The event loop that the programs have, too."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,28 @@
 """The server over real TLS: reviews, refusals, and the admin port."""
 
 import asyncio
+import contextlib
 import json
+import re
 import ssl
+from collections.abc import AsyncIterator
 from io import BytesIO
+from time import perf_counter
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from yarl import URL
 
 from hazelcast_sidecar.injection import pod_decision
 from hazelcast_sidecar.limits import MAX_REVIEW_BYTES
-from hazelcast_sidecar.runtime.address import Address
-from hazelcast_sidecar.runtime.connections import Bounds, Connections
-from hazelcast_sidecar.runtime.listening import listen
 from hazelcast_sidecar.server import app
 from hazelcast_sidecar.server.app import MUTATE_PODS, MUTATE_WORKLOADS
-from hazelcast_sidecar.server.tls import ServedCertificate
+from hazelcast_sidecar.version import __version__
 from tests.harness.pods import ours, pod
 from tests.harness.reviews import patched, review_of
 from tests.server.conftest import TlsFiles, Webhook
+from tests.server.test_serve import PATIENCE_SECONDS
 
 REVIEW = json.dumps(review_of(pod())).encode()
 
@@ -38,53 +39,28 @@ async def test_the_query_that_the_api_server_adds_changes_nothing(webhook: Webho
         assert response.status == 200
 
 
-@pytest.mark.parametrize("path", ["{url}" + MUTATE_PODS, MUTATE_PODS])
-@pytest.mark.parametrize("pause", [0, 0.1])
-async def test_the_path_may_be_a_whole_url_and_the_body_may_come_behind_its_head(
-    webhook: Webhook, tls: TlsFiles, path: str, pause: float
-) -> None:
-    """A proxy may send the one, and a slow network the other."""
-    where = URL(webhook.url)
-    assert where.host
-    reader, writer = await asyncio.open_connection(where.host, where.port, ssl=tls.client)
-    head = f"POST {path.format(url=webhook.url)}?timeout=5s HTTP/1.1\r\nHost: {where.authority}\r\n"
-    length = f"Content-Type: application/json\r\nContent-Length: {len(REVIEW)}\r\n\r\n"
-    writer.write(f"{head}{length}".encode())
-    await asyncio.sleep(pause)
-    writer.write(REVIEW)
-    assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
-    writer.close()
-    await writer.wait_closed()
-
-
-async def test_a_port_that_closes_ends_connections_that_have_sent_nothing(tls: TlsFiles) -> None:
-    async def nothing(_: web.BaseRequest) -> web.StreamResponse:
-        return web.Response()
-
-    certificate, connections = ServedCertificate(tls.certificate, tls.key), Connections(Bounds())
-    port = await listen(
-        "--listen", web.Server(nothing), Address("127.0.0.1", 0), connections, lambda: certificate.context
-    )
-    reader, writer = await asyncio.open_connection(port.address.host, port.address.port)
-    async with asyncio.timeout(30):
-        while not len(connections):  # noqa: ASYNC110 - it knows of no event
-            await asyncio.sleep(0.01)
-        await port.cleanup()
-        assert await reader.read() == b""
-    writer.close()
-
-
 async def test_a_review_is_logged_in_one_line_and_counted(webhook: Webhook) -> None:
+    before = perf_counter()
     await webhook.post(REVIEW)
     await webhook.post(json.dumps(review_of(pod(ours(port="x")))).encode())
     injected, denied = webhook.log
     assert (injected["outcome"], injected["group"], injected["namespace"]) == ("injected", "shop", "default")
     assert injected["name"] == "shop-6d4b75cb6d-*"
+    assert "warnings" not in injected
+    assert 0 <= injected["microseconds"] <= (perf_counter() - before) * 1e6
     assert 'sidecar.hazelcast.com/port: "x"' in denied["problems"]
     counter = "hazelcast_sidecar_admission_requests_total"
     assert await webhook.metric(f'{counter}{{outcome="injected"}}') == 1
     assert await webhook.metric(f'{counter}{{outcome="invalid-annotations"}}') == 1
     assert await webhook.metric("hazelcast_sidecar_admission_duration_seconds_count") == 2
+    assert await webhook.metric("hazelcast_sidecar_admission_duration_seconds_sum") <= perf_counter() - before
+
+
+async def test_warnings_are_logged_in_one_sentence(webhook: Webhook) -> None:
+    never_done = pod(ours(native_sidecar="false"), restartPolicy="Never")
+    del never_done["metadata"]["ownerReferences"]  # a workload's would be warned about there
+    _, answer = await webhook.post(json.dumps(review_of(never_done)).encode())
+    assert webhook.log[0]["warnings"] == "; ".join(answer["response"]["warnings"])
 
 
 @pytest.mark.parametrize(
@@ -129,6 +105,7 @@ async def test_anything_else_gets_its_status_and_a_sentence_and_the_server_goes_
         method, webhook.url + path, data=BytesIO(body or b""), headers=headers
     ) as response:
         assert response.status == status
+        assert response.headers.get("Allow") == ("POST" if status == 405 else None)
         answer = await response.json()
     assert (answer["kind"], answer["status"], answer["code"]) == ("Status", "Failure", status)
     assert sentence in answer["message"]
@@ -211,3 +188,125 @@ async def test_only_tls_1_3_is_spoken(webhook: Webhook, tls: TlsFiles) -> None:
         await webhook.post(REVIEW, ssl=old)
     old.maximum_version = ssl.TLSVersion.TLSv1_3
     assert (await webhook.post(REVIEW, ssl=old))[0] == 200
+
+
+Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+async def wire(webhook: Webhook, tls: TlsFiles) -> AsyncIterator[Wire]:
+    """A connection to the webhook, for bytes."""
+    where = URL(webhook.url)
+    assert where.host
+    reader, writer = await asyncio.open_connection(where.host, where.port, ssl=tls.client)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        yield reader, writer
+    writer.close()
+    await writer.wait_closed()
+
+
+def head(*headers: str, path: str = MUTATE_PODS, version: str = "1.1") -> bytes:
+    """The head of a review's request."""
+    lines = [f"POST {path} HTTP/{version}", "Host: x", "Content-Type: application/json", *headers]
+    return "\r\n".join([*lines, f"Content-Length: {len(REVIEW)}", "", ""]).encode()
+
+
+async def response(wire: Wire) -> tuple[str, str]:
+    """The next response's head and body."""
+    reader, _ = wire
+    said = (await reader.readuntil(b"\r\n\r\n")).decode()
+    length = re.search(r"(?i)content-length: (\d+)", said)
+    return said, (await reader.readexactly(int(length[1]))).decode() if length else ""
+
+
+@pytest.mark.parametrize("path", ["{url}" + MUTATE_PODS, MUTATE_PODS])
+@pytest.mark.parametrize("pause", [0, 0.1])
+async def test_the_path_may_be_a_whole_url_and_the_body_may_come_behind_its_head(
+    webhook: Webhook, wire: Wire, path: str, pause: float
+) -> None:
+    """A proxy may send the one, and a slow network the other."""
+    wire[1].write(head(path=f"{path.format(url=webhook.url)}?timeout=5s"))
+    await asyncio.sleep(pause)
+    wire[1].write(REVIEW)
+    assert (await response(wire))[0].startswith("HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+async def test_a_body_may_come_in_pieces(wire: Wire, count: int) -> None:
+    wire[1].write(head())
+    size = len(REVIEW) // count + 1
+    for begin in range(0, len(REVIEW), size):
+        await asyncio.sleep(0.05)
+        wire[1].write(REVIEW[begin : begin + size])
+    assert (await response(wire))[0].startswith("HTTP/1.1 200 ")
+
+
+async def test_a_client_that_asks_whether_to_send_the_body_is_invited(wire: Wire) -> None:
+    for _ in range(2):  # which leaves the connection as it was
+        wire[1].write(head("Expect: 100-Continue"))
+        assert await response(wire) == ("HTTP/1.1 100 Continue\r\n\r\n", "")
+        wire[1].write(REVIEW)
+        said, body = await response(wire)
+        assert said.startswith("HTTP/1.1 200 OK\r\n")
+        assert json.loads(body)["response"]["allowed"] is True
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_a_body_that_is_there_needs_no_invitation(wire: Wire, version: str) -> None:
+    wire[1].write(head("Expect: 100-continue", version=version) + REVIEW)
+    assert (await response(wire))[0].startswith(f"HTTP/{version} 200 OK\r\n")
+
+
+async def test_a_client_of_http_1_0_is_not_invited(wire: Wire) -> None:
+    wire[1].write(head("Expect: 100-continue", version="1.0"))
+    await asyncio.sleep(0.05)
+    wire[1].write(REVIEW)
+    assert (await response(wire))[0].startswith("HTTP/1.0 200 OK\r\n")
+
+
+async def test_another_expectation_is_refused(wire: Wire) -> None:
+    wire[1].write(head("Expect: magic") + REVIEW)
+    said, body = await response(wire)
+    assert said.startswith("HTTP/1.1 417 ")
+    assert 'the expectation \\"magic\\" cannot be met; send none' in body
+
+
+@pytest.mark.parametrize(
+    ("headers", "version", "kept"),
+    [
+        ([], "1.1", True),
+        (["Connection: close"], "1.1", False),
+        ([], "1.0", False),
+        (["Connection: keep-alive"], "1.0", True),
+    ],
+)
+async def test_a_connection_is_kept_as_its_client_asks(
+    wire: Wire, headers: list[str], version: str, *, kept: bool
+) -> None:
+    wire[1].write(head(*headers, version=version) + REVIEW)
+    said, _ = await response(wire)
+    assert said.startswith(f"HTTP/{version} 200 OK\r\n")
+    assert re.search(r"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n", said)
+    wire[1].write(head() + REVIEW)
+    if kept:
+        assert (await response(wire))[0].startswith("HTTP/1.1 200 OK\r\n")
+    else:
+        assert await wire[0].read() == b""
+
+
+async def test_connections_that_the_server_closes_are_counted_by_reason(webhook: Webhook) -> None:
+    where = URL(webhook.url)
+    reader, writer = await asyncio.open_connection(where.host, where.port)
+    writer.write(b"no TLS")
+    with contextlib.suppress(ConnectionError):
+        await reader.read()
+    writer.close()
+    counter = "hazelcast_sidecar_closed_connections_total"
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await webhook.metric(f'{counter}{{reason="handshake"}}'):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await webhook.metric(f'{counter}{{reason="evicted"}}') == 0
+
+
+async def test_the_metrics_say_which_version_runs(webhook: Webhook) -> None:
+    assert await webhook.metric(f'hazelcast_sidecar_build_info{{version="{__version__}"}}') == 1

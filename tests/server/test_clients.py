@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
+from hazelcast_sidecar.server.clients import only
 from tests.harness.client_certificates import make_client, write_pair
 from tests.server.conftest import TlsFiles
 from tests.server.hostile import post
@@ -108,3 +111,30 @@ def test_what_cannot_be_used_is_one_sentence(tls: TlsFiles, tmp_path: Path) -> N
     missing = refusal(command(tls, 0, 0, "--client-ca", "/nowhere.crt"))
     assert "--client-ca: /nowhere.crt cannot be read" in missing
     assert "give --client-ca, too" in refusal(command(tls, 0, 0, "--client-name", "x"))
+
+
+# As `ssl` decodes certificates.
+BY_COMMON_NAME = {"subject": ((("organizationName", "masters"),), (("commonName", "api"),))}
+BY_ALTERNATIVE_NAME = {"subject": ((("commonName", "x"),),), "subjectAltName": (("DNS", "y"), ("DNS", "api"))}
+OF_ANOTHER = {"subject": ((("commonName", "x"),),), "subjectAltName": (("DNS", "api.example"),)}
+BY_ORGANIZATION = {"subject": ((("organizationName", "api"), ("commonName", "x")),)}
+
+
+@pytest.mark.parametrize(
+    ("certificate", "refused"),
+    [
+        (BY_COMMON_NAME, None),
+        (BY_ALTERNATIVE_NAME, None),
+        (OF_ANOTHER, ["api.example", "x"]),
+        (BY_ORGANIZATION, ["x"]),
+        (None, []),
+    ],
+)
+def test_a_client_is_known_by_its_common_or_an_alternative_name(
+    certificate: dict[str, Any] | None, refused: list[str] | None
+) -> None:
+    lines: list[Any] = []
+    admits = only("api", lambda message, **fields: lines.append((message, fields["names"])))
+    transport: Any = SimpleNamespace(get_extra_info={"peercert": certificate}.get)
+    assert admits(transport) is (refused is None)
+    assert lines == ([] if refused is None else [("client refused", refused)])

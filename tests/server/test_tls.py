@@ -1,9 +1,11 @@
 """Certificates that are renewed under a running server, as the kubelet renews a mounted Secret."""
 
+import asyncio
 import json
 import signal
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +13,11 @@ import pytest
 
 from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
 from hazelcast_sidecar.errors import InvalidSettingsError
+from hazelcast_sidecar.runtime.admin import Readiness
+from hazelcast_sidecar.server.server import watch_expiry
+from hazelcast_sidecar.server.server_metrics import ServerMetrics
 from hazelcast_sidecar.server.tls import ServedCertificate
+from tests.harness.client_certificates import make_client, write_pair
 from tests.server.conftest import TlsFiles
 from tests.server.test_serve import PATIENCE_SECONDS, Server, wait_until
 
@@ -65,8 +71,8 @@ def test_a_renewed_pair_is_taken_up_once(mount: Mount) -> None:
     [
         (leaf().certificate, leaf().key, "are not a certificate with its key"),
         (b"", b"", "are not a certificate with its key"),
-        (*leaf(-2 * DAY), "certificate has expired"),
-        (*leaf(2 * DAY), "certificate is not yet valid"),
+        (*leaf(-2 * DAY), "cannot be served: certificate has expired$"),
+        (*leaf(2 * DAY), "cannot be served: certificate is not yet valid$"),
     ],
 )
 def test_a_pair_that_cannot_be_served_leaves_the_one_before(
@@ -81,6 +87,84 @@ def test_a_pair_that_cannot_be_served_leaves_the_one_before(
     assert served.expires == before
     mount.put(*leaf(lifetime=3 * DAY))
     assert served.reload() is True
+
+
+def shake_hands(served: ServedCertificate, client: ssl.SSLContext) -> None:
+    """Complete a handshake in memory, and read the server's first byte.
+
+    Raises:
+        SSLError: one side refuses the other.
+    """
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client_side = client.wrap_bio(to_client, to_server, server_hostname="127.0.0.1")
+    server_side = served.context.wrap_bio(to_server, to_client, server_side=True)
+    for step in (client_side.do_handshake, server_side.do_handshake, client_side.do_handshake):
+        with suppress(ssl.SSLWantReadError):
+            step()
+    server_side.do_handshake()
+    server_side.write(b"x")
+    assert client_side.read(1) == b"x"
+
+
+def test_with_a_client_authority_only_its_clients_are_served(mount: Mount, tmp_path: Path) -> None:
+    cluster = make_authority(datetime.now(UTC), name="cluster")
+    ca = tmp_path / "client-ca.crt"
+    ca.write_bytes(cluster.certificate)
+    served = ServedCertificate(mount.tls.certificate, mount.tls.key, ca)
+    for authority in (AUTHORITY, None):
+        stranger = mount.tls.client
+        if authority:
+            stranger.load_cert_chain(*write_pair(make_client(authority, "x"), tmp_path, "stranger"))
+        with pytest.raises(ssl.SSLError):
+            shake_hands(served, stranger)
+    known = mount.tls.client
+    known.load_cert_chain(*write_pair(make_client(cluster, "x"), tmp_path, "known"))
+    shake_hands(served, known)
+    shake_hands(ServedCertificate(mount.tls.certificate, mount.tls.key), mount.tls.client)
+    assert served.reload() is False
+    ca.write_bytes(AUTHORITY.certificate)
+    assert served.reload() is True
+    with pytest.raises(ssl.SSLError):
+        shake_hands(served, known)
+
+
+@pytest.mark.parametrize("option", ["--tls-cert", "--tls-key", "--client-ca"])
+def test_a_file_that_cannot_be_read_is_named_with_its_option(
+    mount: Mount, tmp_path: Path, option: str
+) -> None:
+    folder, missing = tmp_path / "folder", tmp_path / "missing"
+    folder.mkdir()
+    for path, reason in ((folder, "Is a directory"), (missing, "No such file or directory")):
+        files = {
+            "--tls-cert": mount.tls.certificate,
+            "--tls-key": mount.tls.key,
+            "--client-ca": None,
+            option: path,
+        }
+        with pytest.raises(InvalidSettingsError) as refused:
+            ServedCertificate(*files.values())  # type: ignore[arg-type]
+        assert str(refused.value) == f"{option}: {path} cannot be read: {reason}"
+
+
+async def test_a_server_is_not_ready_while_its_certificate_has_expired(
+    mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hazelcast_sidecar.server.server._EXPIRY_SECONDS", 0)
+    served = ServedCertificate(mount.tls.certificate, mount.tls.key)
+    readiness, metrics = Readiness(set()), ServerMetrics()
+
+    def shown() -> float:
+        name = "hazelcast_sidecar_certificate_expiry_timestamp_seconds "
+        lines = metrics.exposition().decode().splitlines()
+        return next(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+    watching = asyncio.create_task(watch_expiry(served, readiness, metrics))
+    for lifetime in (NOW, DAY, -DAY, DAY):
+        served.expires = datetime.now(UTC) + lifetime
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while shown() != served.expires.timestamp() or readiness.ready is (lifetime <= NOW):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+    watching.cancel()
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ import asyncio
 import itertools
 from collections import Counter
 from functools import partial
+from typing import cast
 
 import pytest
 
 from hazelcast_sidecar.runtime.connection_eviction import NEWCOMER_SECONDS
-from hazelcast_sidecar.runtime.connections import Bounds, Closed, Connection, Connections
+from hazelcast_sidecar.runtime.connections import KEEPALIVE_SECONDS, Bounds, Closed, Connection, Connections
 from hazelcast_sidecar.runtime.listening import source_of
 
 
@@ -184,3 +185,210 @@ async def test_large_reads_are_kept_by_few(connections: Connections, closed: Cou
     connections.note_buffers(connections.add("b"), 200_000)
     assert fallen(all_of_them) == [1, 3]
     assert len(connections) == 1
+
+
+# --- one connection, between its transport and what answers ------------------------------------------------
+
+
+class Wire:
+    """Stands in for the transport of a connection, and for the protocol that answers on it."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+        self.unread = 0
+
+    def serve(self, connection: Connection) -> "Wire":
+        """Take the connection through its handshake."""
+        connection.serve(cast("asyncio.Protocol", self)).connection_made(cast("asyncio.Transport", self))
+        return self
+
+    def take(self) -> list[object]:
+        seen, self.seen = self.seen, []
+        return seen
+
+    # The transport.
+
+    def write(self, data: bytes) -> None:
+        self.seen.append(data)
+
+    def writelines(self, data: list[bytes]) -> None:
+        self.seen += data
+
+    def abort(self) -> None:
+        self.seen.append("aborted")
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_extra_info(self, name: str) -> str:
+        return name
+
+    # The protocol.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self.answers = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.seen.append(data)
+
+    def eof_received(self) -> bool:
+        self.seen.append("eof")
+        return False
+
+    def pause_writing(self) -> None:
+        self.seen.append("paused")
+
+    def resume_writing(self) -> None:
+        self.seen.append("resumed")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.seen.append(("lost", error))
+
+
+async def test_what_arrives_is_passed_on_and_counted_until_it_is_answered(connections: Connections) -> None:
+    connection = connections.add("a")
+    wire = Wire().serve(connection)
+    for data in (b"a" * 40, b"b" * 50):
+        connection.data_received(data)
+    assert wire.take() == [b"a" * 40, b"b" * 50]
+    assert connections.buffered_bytes == 90
+    wire.answers.write(b"HTTP/1.1 200 OK")
+    assert (wire.take(), connections.buffered_bytes) == ([b"HTTP/1.1 200 OK"], 0)
+    connection.data_received(b"c")
+    wire.answers.writelines([b"HTTP/1.1 200", b" OK"])
+    assert (wire.take(), connections.buffered_bytes) == ([b"c", b"HTTP/1.1 200", b" OK"], 0)
+
+
+async def test_what_is_too_much_is_not_passed_on(connections: Connections) -> None:
+    connection = connections.add("a")
+    wire = Wire().serve(connection)
+    connection.data_received(b"x" * 101)
+    connection.data_received(b"more")
+    assert (wire.take(), connection.reason) == (["aborted"], Closed.MEMORY)
+
+
+async def test_an_invitation_to_send_the_body_is_no_answer(connections: Connections) -> None:
+    """Else a client that asks for it again and again would be established, and never be slow."""
+    connection = connections.add("a")
+    wire = Wire().serve(connection)
+    connection.data_received(b"x" * 60)
+    wire.answers.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert (connections.buffered_bytes, connection in connection.source.newcomers) == (60, True)
+    assert wire.take()[-1] == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "reason"),
+    [
+        ("handshake", 10, Closed.HANDSHAKE),
+        ("idle", KEEPALIVE_SECONDS + 10, Closed.SLOW),
+        ("answered", KEEPALIVE_SECONDS + 10, Closed.SLOW),
+        ("request", 10, Closed.SLOW),
+        ("unread answer", 10, Closed.SLOW),
+        ("read answer", KEEPALIVE_SECONDS + 10, Closed.SLOW),
+    ],
+)
+async def test_each_state_of_a_connection_has_its_time(
+    connections: Connections, state: str, seconds: float, reason: Closed
+) -> None:
+    connections.now = lambda: 1000.0
+    connection = connections.add("a")
+    if state != "handshake":
+        connections.now = lambda: 1007.0
+        wire = Wire().serve(connection)
+    if state in {"request", "answered"}:
+        connections.now = lambda: 1500.0
+        connection.data_received(b"a")
+        connections.now = lambda: 1502.0
+        connection.data_received(b"b")  # a request that dribbles in gets no more time
+    if state == "answered":
+        wire.answers.write(b"HTTP/1.1 200 OK")
+    if "answer" in state and state != "answered":
+        connection.pause_writing()
+    if state == "read answer":
+        connection.resume_writing()
+    begun = {"handshake": 1000, "request": 1500, "answered": 1502}.get(state, 1007)
+    assert connection.overdue(begun + seconds) is None
+    assert connection.overdue(begun + seconds + 1) is reason
+
+
+async def test_an_answer_that_is_not_read_counts_until_it_is(connections: Connections) -> None:
+    connection = connections.add("a")
+    wire = Wire().serve(connection)
+    wire.unread = 70
+    connection.pause_writing()
+    assert (wire.take(), connections.buffered_bytes) == (["paused"], 70)
+    connection.resume_writing()
+    assert (wire.take(), connections.buffered_bytes) == (["resumed"], 0)
+    wire.unread = 101
+    connection.pause_writing()
+    assert connection.reason is Closed.MEMORY
+
+
+async def test_a_connection_ends_once_and_what_answers_learns_of_it(
+    connections: Connections, closed: Counter[Closed]
+) -> None:
+    connection = connections.add("a")
+    wire = Wire().serve(connection)
+    assert connection.eof_received() is False
+    connection.data_received(b"half a request")
+    connection.abort(Closed.SLOW)
+    connection.abort(Closed.EVICTED)
+    error = ConnectionResetError()
+    connection.connection_lost(error)
+    assert wire.take() == ["eof", b"half a request", "aborted", ("lost", error)]
+    assert (closed, len(connections), connections.buffered_bytes) == ({Closed.SLOW: 1}, 0, 0)
+    other = connections.add("a")
+    Wire().serve(other)
+    other.connection_lost(None)
+    assert (len(connections), other.reason, closed) == (0, None, {Closed.SLOW: 1})
+
+
+async def test_one_that_fell_during_its_handshake_is_aborted_behind_it(connections: Connections) -> None:
+    connection = connections.add("a")
+    connection.abort(Closed.EVICTED)
+    assert Wire().serve(connection).take() == ["aborted"]
+
+
+async def test_a_client_that_is_not_admitted_is_aborted_and_counted(
+    connections: Connections, closed: Counter[Closed]
+) -> None:
+    asked: list[object] = []
+
+    def admits(transport: object) -> bool:
+        asked.append(transport)
+        return False
+
+    connections.admits = admits
+    connection = connections.add("a")
+    wire = Wire().serve(connection)
+    assert (asked, wire.take()) == ([wire], ["aborted"])
+    assert (connection.reason, closed, len(connections)) == (Closed.UNKNOWN, {Closed.UNKNOWN: 1}, 0)
+
+
+async def test_what_has_not_begun_is_hung_up(connections: Connections) -> None:
+    connection = connections.add("a")
+    hung_up: list[bool] = []
+    connection.hang_up = lambda: hung_up.append(True)
+    connection.abort(Closed.EVICTED)
+    assert hung_up == [True]
+
+
+async def test_reads_count_once_they_are_large_and_only_if_they_are_the_largest(
+    connections: Connections,
+) -> None:
+    connections.bounds = Bounds(connections=6, buffer_bytes=150_000)
+    one, other = connections.add("a"), connections.add("b")
+    for connection in (one, other):
+        wire = Wire().serve(connection)
+        for size in (16 * 1024, 60_000, 50_000):
+            connection.data_received(b"x" * size)
+            wire.answers.write(b"HTTP/1.1 200 OK")
+    assert fallen([one, other]) == [], "60,000 each"
+    other.data_received(b"x" * 90_000)
+    assert fallen([one, other]) == [], "as much as may be"
+    other.data_received(b"x" * 90_001)
+    assert fallen([one, other]) == [0], "the idle one, as the other one is at work"

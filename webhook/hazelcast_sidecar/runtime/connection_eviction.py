@@ -55,25 +55,24 @@ class _Ranking(Generic[T]):
     """Sources ranked by a number that changes by one, with quick access to one with the largest."""
 
     def __init__(self) -> None:
-        # By their number; no more levels than there have been connections at a time.
+        # By their number. The last level has a source, if any has.
         self._levels: list[dict[Source[T], None]] = [{}]
-        self._largest = 0
 
     def move(self, source: Source[T], before: int, after: int) -> None:
         """Record that a source's number has changed by one."""
         levels = self._levels
-        if before:
-            del levels[before][source]
         if after == len(levels):
             levels.append({})
         if after:
             levels[after][source] = None
-        if after > self._largest or not levels[self._largest]:
-            self._largest = after
+        if before:
+            del levels[before][source]
+            if not levels[-1]:
+                levels.pop()  # the source is now one level below
 
     def first(self) -> Source[T]:
         """Return a source with the largest number; of several, the one that has had it for longest."""
-        return next(iter(self._levels[self._largest]))
+        return next(iter(self._levels[-1]))
 
 
 class Places(Generic[T]):

@@ -100,7 +100,7 @@ class Port:
                 self._begin(accepted, connection)
 
     def _reopen(self) -> None:
-        if self._listening.fileno() >= 0:
+        if self._listening.fileno() != -1:  # it is not closed
             self._open()
 
     def _await_client(self, accepted: socket.socket, connection: Connection) -> None:
@@ -205,7 +205,7 @@ def source_of(host: str) -> str:
     """
     if ":" not in host or host.startswith(_MAPPED):
         return host
-    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8].hex(":", 2)
+    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8].hex()
 
 
 def _listening_socket(address: Address) -> socket.socket:

@@ -62,4 +62,3 @@ async def _continue(request: web.BaseRequest) -> None:
         )
     if request.version == HttpVersion11 and not request.content.is_eof():
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # the answer itself has not begun
