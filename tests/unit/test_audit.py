@@ -16,7 +16,7 @@ from hazelcast_sidecar.controller.audit.repairer import LivePod, Repairer
 from hazelcast_sidecar.controller.reconcile.groups import Groups
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.faults import Faults
-from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods, selector_of
 from hazelcast_sidecar.injection.drift import (
     DriftDetector,
     InjectedPod,
@@ -244,6 +244,28 @@ async def test_that_a_pod_goes_is_a_change() -> None:
     assert not index.unrecorded
 
 
+async def test_only_a_pod_that_asks_and_has_no_status_is_without_record() -> None:
+    """The others were not injected, or by something else."""
+    index = watched()
+    for uid, annotations in (("1", {}), ("2", {STATUS: "[]"}), ("3", ours() | {STATUS: "[]"}), ("4", ours())):
+        index.upsert(Metadata(uid=uid, known_annotations=annotations))
+    assert list(index.unrecorded) == ["4"]
+
+
+async def test_others_have_their_turn_between_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    index, pod = watched(), injected("1")
+    for number in range(450):
+        index.upsert(msgspec.structs.replace(pod, uid=str(number)))
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    await drifted_pods(index, detector(), faults())
+    assert waits == [0, 0]
+
+
 async def test_only_what_matters_counts_as_a_change() -> None:
     index = watched()
     index.upsert(injected("1"))
@@ -286,6 +308,7 @@ class Told:
     def __init__(self, reason: str = MISSED) -> None:
         self.log: list[str] = []
         self.sentences: list[str] = []
+        self.warned: list[bool] = []
         self._registry = CollectorRegistry()
         gauge = Gauge("found", "Found.", registry=self._registry)
         self.findings = Findings(reason, gauge, lambda line, **_: self.log.append(line), self.tell)
@@ -302,8 +325,8 @@ class Told:
     ) -> None:
         assert (namespace, owner.uid, reason) == ("ns", SHOP.uid, self.findings.reason)
         assert (pod.kind if pod else "") == "Pod"
-        assert warning or reason == DRIFTED
         self.sentences.append(sentence)
+        self.warned.append(warning)
 
     def shown(self) -> float | None:
         """What the gauge says."""
@@ -345,6 +368,46 @@ def test_an_owner_is_told_once_and_again_when_there_are_more() -> None:
     assert seen.take() == ["2 Pods run without the member that is asked for, for example shop-a: else"]
     seen.findings.replace([])
     assert (seen.take(), seen.log[-1]) == ([], "Missed Pods resolved")
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "warns"),
+    [(MISSED, "without the member that is asked for", True), (DRIFTED, "with an outdated member", False)],
+)
+def test_an_owner_of_one_pod_is_told_in_the_singular_and_warned_if_it_has_no_member(
+    reason: str, state: str, *, warns: bool
+) -> None:
+    seen = Told(reason)
+    seen.findings.replace([finding("a")])
+    assert seen.take() == [f"1 Pod runs {state}, for example shop-a: why"]
+    assert seen.warned == [warns]
+    seen.findings.clear()
+    seen.findings.replace([finding("a")])
+    assert len(seen.take()) == 1, "it is another leader's term"
+    assert list(seen.findings.by_owner()) == [[finding("a")]]
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "repairable", "expected"),
+    [
+        ("apps/v1", "ReplicaSet", True, True),
+        ("v1", "ReplicationController", True, True),
+        ("apps/v1", "ReplicaSet", False, False),
+        ("batch/v1", "Job", True, False),
+        ("v1", "ReplicaSet", True, False),
+    ],
+)
+def test_only_a_pod_that_is_made_again_is_repaired(
+    api_version: str, kind: str, *, repairable: bool, expected: bool
+) -> None:
+    owner = msgspec.structs.replace(SHOP, api_version=api_version, kind=kind)
+    found = Finding("ns", "shop-a", "a", owner, "", Verdict("why", repairable=repairable))
+    assert found.repairable is expected
+
+
+def test_only_the_pods_of_an_owner_are_listed_where_a_label_tells_them() -> None:
+    assert selector_of(injected("1")) == "pod-template-hash=6d4b75cb6d"
+    assert selector_of(Metadata(labels={"app": "shop"})) == ""
 
 
 def test_the_gauge_counts_pods() -> None:
@@ -391,11 +454,17 @@ class Cluster:
         self.replacement: LivePod | None = None
         self.refusal: ApiError | None = None
         self.now = 0.0
+        self.lingers = 0.0
+        """Seconds for which an evicted Pod is terminating."""
+        self._gone: dict[str, float] = {}
         self.configuration: dict[str, Any] | None = asks_about_pods()
         self.labels: dict[str, str] | None = {}
 
     async def pages(self, *_: object, **__: object) -> AsyncIterator[Page[LivePod]]:
         self.now += 10
+        for uid, when in list(self._gone.items()):
+            if when <= self.now:
+                del self._gone[uid], self.pods[uid]
         yield Page(ListMetadata(), msgspec.convert(list(self.pods.values()), list[LivePod]))
 
     async def read(self, kind: Kind, *_: str) -> dict[str, Any] | None:
@@ -409,7 +478,8 @@ class Cluster:
         if self.refusal:
             raise self.refusal
         self.evicted.append(metadata.uid)
-        del self.pods[metadata.uid]
+        self.pods[metadata.uid].metadata.deletion_timestamp = "2026-01-01T00:00:00Z"
+        self._gone[metadata.uid] = self.now + self.lingers
         if self.replacement:
             self.pods[self.replacement.metadata.uid] = self.replacement
 
@@ -461,6 +531,12 @@ async def test_what_does_not_become_ready_is_given_up_after_five_minutes_and_its
     assert await repair.sweep() == ["m2"], "an hour later it is tried again"
 
 
+def unheard() -> Findings:
+    """Findings whose reports nobody takes."""
+    gauge = Gauge("found", "Found.", registry=CollectorRegistry())
+    return Findings(MISSED, gauge, lambda *_, **__: None, lambda *_, **__: None)
+
+
 YEARS = 68 * 365 * 24 * 3600
 
 
@@ -475,6 +551,49 @@ async def test_a_grace_period_of_68_years_is_waited_for_within_a_bound(
     assert "its Pods were not all Ready within 1200 s" in repair.told.take()[-1]
 
 
+async def test_a_replacement_that_is_not_better_suspends_evictions(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(live("m1"), live("m2"))
+    cluster.lingers, cluster.replacement = 60, live("n1")
+    repair = Repair(cluster, monkeypatch)
+    assert await repair.sweep() == ["m1"]
+    assert cluster.now < 60, "the evicted Pod need not be gone for that"
+    assert "but shop-n1, its replacement, is not better; no further Pod is evicted" in repair.told.take()[-1]
+    assert repair.told.warned[-1] is True
+    cluster.now += 3500
+    cluster.replacement = live("n2", annotated=False)
+    assert await repair.sweep() == []
+    cluster.now += 100
+    assert await repair.sweep() == ["m2"]
+
+
+async def test_an_evicted_pod_is_waited_for_until_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(live("m1"), live("n0", annotated=False))
+    cluster.lingers, cluster.replacement = 60, live("n1", annotated=False)
+    repair = Repair(cluster, monkeypatch)
+    assert await repair.sweep() == ["m1"]
+    assert repair.told.log[-1] == "replaced"
+    assert cluster.now >= 60
+
+
+@pytest.mark.parametrize(("was_ready", "end"), [(False, "replaced"), (True, "eviction suspended")])
+async def test_only_pods_that_were_ready_must_be_so_again(
+    monkeypatch: pytest.MonkeyPatch, *, was_ready: bool, end: str
+) -> None:
+    """One that had been Ready and is so no more may have suffered from the eviction."""
+    cluster = Cluster(live("m1", ready=False), live("n0", ready=was_ready, annotated=False))
+    cluster.replacement = live("n1", annotated=False)
+    repair = Repair(cluster, monkeypatch)
+    evict = cluster.evict
+
+    async def disturbs(metadata: Metadata) -> None:
+        await evict(metadata)
+        cluster.pods["n0"] = live("n0", ready=False, annotated=False)
+
+    monkeypatch.setattr(cluster, "evict", disturbs)
+    assert await repair.sweep() == ["m1"]
+    assert repair.told.log[-1] == end
+
+
 async def test_namespaces_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenant with many owners, whose Pods never come back, costs another one eviction at a time."""
     pods = {}
@@ -486,12 +605,7 @@ async def test_namespaces_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
             pods[pod.metadata.uid] = pod
     cluster = Cluster(*pods.values())
     repair = Repair(cluster, monkeypatch)
-    repair.told.findings = repair.repairer._repaired[0] = Findings(  # noqa: SLF001 - which asserts less
-        MISSED,
-        Gauge("found", "Found.", registry=CollectorRegistry()),
-        lambda *_, **__: None,
-        lambda *_, **__: None,
-    )
+    repair.told.findings = repair.repairer._repaired[0] = unheard()  # noqa: SLF001 - which asserts less
     found = [
         Finding(pod.metadata.namespace, uid, uid, owner_of(pod.metadata), "", Verdict("why", repairable=True))
         for uid, pod in pods.items()
@@ -501,6 +615,31 @@ async def test_namespaces_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         for findings, of_owner in repair.repairer._next():  # noqa: SLF001
             await repair.repairer._try(findings, of_owner)  # noqa: SLF001
     assert cluster.evicted == ["m-evil-0", "m-honest-0", "m-evil-1", "m-honest-1"]
+
+
+async def test_owners_of_one_namespace_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while nothing keeps the first one back."""
+    cluster = Cluster()
+    repair = Repair(cluster, monkeypatch)
+    owners = [msgspec.structs.replace(SHOP, name=name, uid=f"uid-{name}", controller=True) for name in "abc"]
+    for number, owner in enumerate(owners * 3):
+        pod = live(f"m{number}")
+        pod.metadata.owner_references = (owner,)
+        cluster.pods[pod.metadata.uid] = pod
+    repair.told.findings = repair.repairer._repaired[0] = unheard()  # noqa: SLF001 - which asserts less
+    repair.told.findings.replace(
+        [
+            Finding("ns", uid, uid, owner_of(pod.metadata), "", Verdict("why", repairable=True))
+            for uid, pod in cluster.pods.items()
+        ]
+    )
+    for number in range(9):
+        replacement = live(f"n{number}", annotated=False)
+        replacement.metadata.owner_references = (owners[number % 3],)
+        cluster.replacement = replacement
+        for findings, of_owner in repair.repairer._next():  # noqa: SLF001
+            await repair.repairer._try(findings, of_owner)  # noqa: SLF001
+    assert [int(uid.removeprefix("m")) % 3 for uid in cluster.evicted] == [0, 1, 2] * 3
 
 
 async def test_an_owner_whose_repair_raises_is_put_off_and_the_others_are_repaired(

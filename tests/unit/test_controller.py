@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -216,6 +217,18 @@ def test_a_forged_pod_takes_belief_from_no_other_and_is_asked_once() -> None:
         seen.groups.facts("forged-1")
 
 
+def test_facts_are_kept_as_long_as_their_pod() -> None:
+    seen = Recorder()
+    for uid in ("gone", "there"):
+        seen.pods.upsert(watched(uid, owner="a"))
+    for bearers, uid, _ in seen.groups.doubtful(SHOP):
+        seen.groups.refuse(bearers, uid, FACTS)
+    seen.pods.retain({"there"})
+    assert seen.groups.facts("there") == FACTS
+    with pytest.raises(KeyError):
+        seen.groups.facts("gone")
+
+
 def test_a_group_of_refused_pods_needs_nothing() -> None:
     seen = Recorder()
     seen.pods.upsert(watched("1", owner="a"))
@@ -400,6 +413,13 @@ async def test_the_pause_of_all_workers_starts_short_again_after_a_success() -> 
     assert seconds < 1
 
 
+def test_each_wait_is_twice_as_long_as_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 1.0)
+    waits = Backoff()
+    seconds = [waits.next_delay(OSError()) for _ in range(9)]
+    assert seconds == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 15.0, 15.0])
+
+
 def test_the_server_is_waited_for_as_long_as_it_asks() -> None:
     assert Backoff().next_delay(ApiError(429, "slow down", retry_after=5.0)) == 5.0
 
@@ -557,3 +577,95 @@ async def test_lists_that_no_watch_follows_grow_fewer() -> None:
     running.cancel()
     assert api.lists == 4
     assert seconds[3] >= 0.8 > seconds[0], "it waits longer each time"
+
+
+class Changing(Api):
+    """An API server with one object at first, and watches that say what they are given.
+
+    Args:
+        watches: of each in turn, its changes as their kind and the name of the object; an error ends it.
+    """
+
+    def __init__(self, *watches: list[tuple[str, str] | Exception]) -> None:
+        self._watches = list(watches)
+        self.asked: list[str] = []
+        self.done = asyncio.Event()
+
+    async def pages(
+        self, kind: Kind, item: type[Any], namespace: str = "", **query: str
+    ) -> AsyncIterator[Page[Any]]:
+        assert (kind, item, namespace, query) == (POD, Partial, "", {"labelSelector": "group"})
+        self.asked.append("list")
+        yield Page(ListMetadata("1"), [Partial(Metadata(name="a", uid="a"))])
+
+    async def watch(
+        self, kind: Kind, item: type[Any], version: str, **query: str
+    ) -> AsyncGenerator[tuple[str, Any], None]:
+        assert (kind, item, query) == (POD, Partial, {"labelSelector": "group"})
+        self.asked.append(version)
+        if not self._watches:
+            self.done.set()
+            await asyncio.Event().wait()
+        for number, change in enumerate(self._watches.pop(0), int(version) + 1):
+            if isinstance(change, Exception):
+                raise change
+            yield change[0], Partial(Metadata(name=change[1], uid=change[1], resource_version=str(number)))
+
+
+async def follow(api: Changing, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[float], float]:
+    """What an index has heard when all watches have ended, how long it was waited, and the restarts."""
+    heard: list[str] = []
+    waits: list[float] = []
+    index: Any = SimpleNamespace(
+        begin=lambda version: heard.append(f"list {version}"),
+        upsert=lambda item: heard.append(f"+{item.name}"),
+        remove=lambda item: heard.append(f"-{item.name}"),
+        retain=lambda uids: heard.append(f"only {sorted(uids)}"),
+    )
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 1.0)
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
+    reflector = Reflector(api, POD, "group", index, metrics, lambda *_, **__: None)
+    assert not reflector.synced.is_set()
+    running = asyncio.create_task(reflector.run())
+    await asyncio.wait_for(api.done.wait(), 30)
+    running.cancel()
+    assert reflector.synced.is_set()
+    return heard, waits, metrics.watch_restarts._value.get()  # noqa: SLF001
+
+
+async def test_an_index_hears_of_every_change_and_a_watch_goes_on_where_the_last_one_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = Changing([("ADDED", "b"), ("MODIFIED", "a"), ("BOOKMARK", "")], [("DELETED", "b")], [])
+    heard, waits, restarts = await follow(api, monkeypatch)
+    assert heard == ["list 1", "+a", "only ['a']", "+b", "+a", "-b"]
+    assert api.asked == ["list", "1", "4", "5", "5"]
+    assert (waits, restarts) == ([0.2, 0.2, 0.2], 0), "a proxy that ends every watch is not flooded"
+
+
+async def test_a_watch_that_is_interrupted_goes_on_and_one_from_too_long_ago_begins_with_a_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = Changing(
+        [ApiError(500, "no")],
+        [OSError("reset")],
+        [ApiError(410, "too old")],
+        [("ADDED", "b"), OSError("reset")],
+        [KeyError("ours")],
+    )
+    _, waits, restarts = await follow(api, monkeypatch)
+    assert api.asked == ["list", "1", "1", "1", "list", "1", "2", "list", "1"]
+    assert waits == pytest.approx([0.2, 0.4, 0.8, 0.2, 0.4]), "a change that was heard is a success"
+    assert restarts == 4, "the last one is a fault of ours"
+
+
+def test_metrics_show_what_is_known_now() -> None:
+    metrics = ControllerMetrics(pods=lambda: 3, queue_depth=lambda: 4, requests=lambda: 5)
+    text = metrics.exposition().decode()
+    for name, number in (("watched_pods", 3), ("queue_depth", 4), ("api_requests", 5)):
+        assert f"hazelcast_sidecar_controller_{name} {number}.0\n" in text

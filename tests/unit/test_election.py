@@ -15,8 +15,10 @@ class Leases:
     def __init__(self, holder: str, renewals: int, status: int = 409) -> None:
         self.holder: str | None = holder
         self.renewals, self.status = renewals, status
+        self.reads = 0
 
     async def read_namespaced_lease(self, _name: str, _namespace: str) -> Any:
+        self.reads += 1
         return SimpleNamespace(spec=SimpleNamespace(holder_identity=self.holder))
 
     async def replace_namespaced_lease(self, _name: str, _namespace: str, lease: Any) -> None:
@@ -36,13 +38,13 @@ def lease_of(leases: Leases) -> _Lease:
 async def test_it_is_given_back_behind_renewals_that_were_under_way(renewals: int) -> None:
     leases = Leases("one", renewals)
     await lease_of(leases).release()
-    assert leases.holder is None
+    assert (leases.holder, leases.reads) == (None, renewals + 1)
 
 
 async def test_what_another_holds_is_left_alone() -> None:
     leases = Leases("two", 0)
     await lease_of(leases).release()
-    assert leases.holder == "two"
+    assert (leases.holder, leases.reads) == ("two", 1)
 
 
 async def test_a_refusal_is_left_to_time() -> None:

@@ -8,16 +8,17 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from hazelcast_sidecar.controller.events import recorder as recorder_module
 from hazelcast_sidecar.controller.events.event import MAX_MESSAGE, EventNotice, cut, event_name
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.token_bucket import TokenBucket
-from hazelcast_sidecar.kube.client import Api, ApiError
-from hazelcast_sidecar.kube.objects import Kind, Metadata, Partial
+from hazelcast_sidecar.kube.client import Api, ApiError, ListMetadata, Page
+from hazelcast_sidecar.kube.objects import EVENT, Kind, Metadata, Partial
 from hazelcast_sidecar.names import is_object_name
 from hazelcast_sidecar.owners import OwnerReference
 
@@ -59,6 +60,8 @@ def test_whatever_makes_another_event_makes_another_name() -> None:
     assert event_name(NEWS, SHOP) == event_name(NEWS._replace(owner=SHOP, warning=True), SHOP)
 
 
+@example(length=MAX_MESSAGE, rest="")
+@example(length=MAX_MESSAGE + 1, rest="")
 @given(length=st.integers(1000, 1030), rest=st.text(max_size=30).filter(str.isprintable))
 def test_a_message_is_the_sentence_or_as_much_of_it_as_there_is_room_for(length: int, rest: str) -> None:
     sentence = "x" * length + rest
@@ -106,13 +109,14 @@ class Server:
     def __init__(self) -> None:
         self.applied: list[dict[str, Any]] = []
         self.error: Exception | None = None
+        self.recorded: list[dict[str, Any]] = []
 
-    async def pages(self, *_: object, **__: str) -> AsyncIterator[Any]:
+    async def pages(self, kind: Kind, item: type[Any], **query: str) -> AsyncIterator[Page[Any]]:
+        assert (kind, query) == (EVENT, {"fieldSelector": "reportingComponent=hazelcast-sidecar-controller"})
         if self.error:
             raise self.error
-        nothing: list[Any] = []
-        for page in nothing:
-            yield page
+        for event in self.recorded:
+            yield Page(ListMetadata(), [msgspec.convert(event, item)])
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Partial | None:
         assert (kind.name, bool(namespace)) == ("Deployment", True)
@@ -120,8 +124,8 @@ class Server:
             raise self.error
         return Partial(Metadata(name=name, uid=SHOP.uid)) if name == SHOP.name else None
 
-    async def apply(self, _: object, obj: dict[str, Any], *, force: bool) -> None:
-        assert force
+    async def apply(self, kind: Kind, obj: dict[str, Any], *, force: bool) -> None:
+        assert (kind, force) == (EVENT, True)
         if self.error:
             raise self.error
         self.applied.append(obj)
@@ -207,6 +211,57 @@ async def test_failures_are_counted_logged_once_and_not_tried_again(telling: Tel
     assert (telling.server.applied[0]["type"], telling.count("sent")) == ("Warning", 1)
 
 
+async def test_what_a_former_leader_wrote_is_counted_on(telling: Telling) -> None:
+    for sentence in "ab":
+        telling.tell(sentence)
+    await telling.settle()
+    written = telling.server.applied
+    for minutes, counts in ((4, []), (5, [(2, written[0]["firstTimestamp"])])):
+        successor = Telling()
+        successor.server.recorded = [*written, {"metadata": written[0]["metadata"]}]
+        successor.now = NOW + timedelta(minutes=minutes)
+        successor.tell("a")
+        await successor.settle()
+        assert [(each["count"], each["firstTimestamp"]) for each in successor.server.applied] == counts
+
+
+async def test_what_was_not_written_for_longest_is_forgotten_first(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "_MAX_TOLD", 2)
+    for minutes, sentence in enumerate("ab" + "acba"):
+        telling.now = NOW + timedelta(minutes=6 * minutes)
+        telling.tell(sentence)
+        await telling.settle()
+    counts = [(found["message"], found["count"]) for found in telling.server.applied]
+    assert counts == [("a", 1), ("b", 1), ("a", 2), ("c", 1), ("b", 1), ("a", 1)]
+
+
+async def test_a_look_at_what_is_unknown_and_an_event_take_their_turn_and_a_repetition_takes_none(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[float] = []
+
+    def take() -> float:
+        taken.append(0.0)
+        return 0.0
+
+    monkeypatch.setattr(telling.recorder._bucket, "take", take)  # noqa: SLF001
+    for sentence, turns in (("a", 1), ("b", 2), ("b", 2), ("c", 3)):
+        telling.tell(sentence)
+        await telling.settle()
+        assert len(taken) == turns, sentence
+
+
+async def test_nothing_is_kept_of_namespaces_whose_notices_are_written(telling: Telling) -> None:
+    for number in range(6):
+        telling.tell(str(number), namespace=f"ns-{number % 2}")
+    await telling.settle()
+    assert len(telling.server.applied) == 6
+    assert not telling.recorder._served  # noqa: SLF001 - what is kept is the point
+    assert not telling.recorder._waiting  # noqa: SLF001
+
+
 async def test_so_many_wait_and_no_more(telling: Telling) -> None:
     for number in range(1100):
         telling.tell(str(number), namespace=f"ns-{number % 10}")
@@ -214,6 +269,7 @@ async def test_so_many_wait_and_no_more(telling: Telling) -> None:
     assert telling.count("dropped") == 100
     await telling.settle()
     assert len(telling.server.applied) == 50, "the burst"
+    telling.now += timedelta(seconds=10)
     await telling.settle()
     assert len(telling.server.applied) == 50, "what waits for one who does not lead any more is not told"
 

@@ -3,6 +3,7 @@
 import contextlib
 import ssl
 import time
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -21,10 +22,11 @@ from hazelcast_sidecar.certificates import (
     validity,
 )
 from hazelcast_sidecar.controller.registration.certificate_keeper import CertificateKeeper
-from hazelcast_sidecar.controller.registration.rotation import Certificates, Policy, plan
+from hazelcast_sidecar.controller.registration.rotation import Certificates, Policy, expiry, plan
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import Kind
+from hazelcast_sidecar.names import AUTHORITY_SECRET, LEAF_SECRET
 
 NAMES = ["hazelcast-sidecar-injector.ns.svc"]
 POLICY = Policy(NAMES, timedelta(days=90), timedelta(days=3650), timedelta(minutes=10))
@@ -68,6 +70,8 @@ def test_an_authority_is_rotated_in_steps_and_at_none_of_them_a_leaf_is_not_trus
         # Between two writes either pair of old and new may meet; the bundle is written before the leaf.
         assert is_served(before, after.bundle, now) or after.leaf != before.leaf
         assert is_served(after, after.bundle, now)
+        assert after.authority
+        assert after.bundle.startswith(after.authority.certificate), "the newest is the first"
         if after.leaf != before.leaf and authorities(before) == 2:
             assert is_served(after, before.bundle, now), "the leaf may reach the server before the new bundle"
         if after != before:
@@ -317,27 +321,106 @@ async def test_what_is_not_base64_is_written_again() -> None:
     assert cluster.applied == ["Secret", "MutatingWebhookConfiguration", "Secret"]
 
 
-class Store(Cluster):
-    """Keeps the Secrets that are applied; nothing is registered."""
+class Store:
+    """Keeps what is applied, beside a configuration with two webhooks, or without one."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._secrets: dict[str, dict[str, Any]] = {}
+    def __init__(self, *, registered: bool = True) -> None:
+        self.applied: list[str] = []
+        self.secrets: dict[str, dict[str, Any]] = {}
+        hooks = [{"name": name, "clientConfig": {"service": {"name": "x"}}} for name in ("pods", "workloads")]
+        about = {"apiVersion": "v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "x"}}
+        self.configuration: dict[str, Any] | None = {**about, "webhooks": hooks} if registered else None
+        self.metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
 
-    async def read(self, kind: Kind, _: str, name: str) -> dict[str, Any] | None:  # type: ignore[override]
-        return self._secrets.get(name) if kind.name == "Secret" else None
+    async def read(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        assert bool(namespace) is (kind.name == "Secret")
+        return self.secrets.get(name) if kind.name == "Secret" else self.configuration
 
-    async def apply(self, kind: Kind, *objects: Any, **__: object) -> None:
-        await super().apply(kind)
-        self._secrets[objects[0]["metadata"]["name"]] = objects[0]
+    async def apply(self, kind: Kind, obj: dict[str, Any], *, force: bool, field_manager: str) -> None:
+        assert (obj["kind"], force, field_manager) == (kind.name, True, "hazelcast-sidecar-certificates")
+        self.applied.append(kind.name)
+        if kind.name == "Secret":
+            assert obj["metadata"]["namespace"] == "ns"
+            self.secrets[obj["metadata"]["name"]] = obj
+        else:
+            assert self.configuration
+            self.configuration["webhooks"] = obj["webhooks"]
+
+    async def look(self, now: datetime = NOW) -> list[str]:
+        """Let the keeper look once; what it applied."""
+        self.applied = []
+        api, log = cast("Api", self), lambda *_, **__: None
+        keeper = CertificateKeeper(api, "ns", POLICY, self.metrics, log, clock=lambda: now)
+        await keeper._look()  # noqa: SLF001 - one look
+        return self.applied
+
+    def content(self, name: str) -> dict[str, bytes]:
+        return {key: b64decode(value) for key, value in self.secrets[name]["data"].items()}
+
+    def trusted(self) -> set[bytes]:
+        """The CAs that the API server trusts, the same for each webhook."""
+        assert self.configuration
+        (bundle,) = {b64decode(hook["clientConfig"]["caBundle"]) for hook in self.configuration["webhooks"]}
+        return set(_blocks(bundle))
+
+
+def _blocks(bundle: bytes) -> list[bytes]:
+    return [
+        part.lstrip() + b"-----END CERTIFICATE-----"
+        for part in bundle.split(b"-----END CERTIFICATE-----")[:-1]
+    ]
 
 
 async def test_what_is_in_order_is_not_written_again() -> None:
     cluster = Store()
-    metrics = ControllerMetrics(pods=lambda: 0, queue_depth=lambda: 0, requests=lambda: 0)
-    keeper = CertificateKeeper(
-        cast("Api", cluster), "ns", POLICY, metrics, lambda *_, **__: None, clock=lambda: NOW
-    )
-    for _ in range(3):
-        await keeper._look()  # noqa: SLF001 - one look
-    assert cluster.applied == ["Secret", "Secret"]
+    assert await cluster.look() == ["Secret", "MutatingWebhookConfiguration", "Secret"]
+    assert {name: secret["type"] for name, secret in cluster.secrets.items()} == {
+        AUTHORITY_SECRET: "Opaque",
+        LEAF_SECRET: "kubernetes.io/tls",
+    }
+    authority, leaf = cluster.content(AUTHORITY_SECRET), cluster.content(LEAF_SECRET)
+    assert authority["ca.crt"] == authority["ca-bundle.crt"] == leaf["ca.crt"]
+    assert cluster.trusted() == {authority["ca.crt"].rstrip()}
+    pair = KeyPair(leaf["tls.crt"], leaf["tls.key"])
+    assert flaw(pair, authority["ca.crt"], NAMES, NOW) is None
+    shown = {name: gauge._value.get() for name, gauge in cluster.metrics.certificate_expiry.items()}  # noqa: SLF001
+    assert shown == {
+        "ca": expiry(authority["ca.crt"]).timestamp(),
+        "leaf": expiry(leaf["tls.crt"]).timestamp(),
+    }
+    for _ in range(2):
+        assert await cluster.look() == []
+
+
+async def test_each_part_that_was_changed_or_deleted_is_written_again() -> None:
+    cluster = Store()
+    await cluster.look()
+    assert cluster.configuration
+    cluster.configuration["webhooks"][1]["clientConfig"]["caBundle"] = ""
+    assert await cluster.look() == ["MutatingWebhookConfiguration"]
+    del cluster.secrets[LEAF_SECRET]["data"]["ca.crt"]
+    assert await cluster.look() == ["Secret"]
+    for key in ("tls.key", "tls.crt"):
+        del cluster.secrets[LEAF_SECRET]["data"][key]
+        assert await cluster.look() == ["Secret"]
+    cluster.secrets[LEAF_SECRET]["data"] = None
+    assert await cluster.look() == ["Secret"]
+
+
+@pytest.mark.parametrize(
+    "deleted", [[AUTHORITY_SECRET], [AUTHORITY_SECRET, LEAF_SECRET], [LEAF_SECRET]], ids=len
+)
+async def test_a_former_authority_is_trusted_behind_the_loss_of_secrets(deleted: list[str]) -> None:
+    """Servers may go on serving what it signed."""
+    cluster = Store()
+    await cluster.look()
+    before = cluster.trusted()
+    for name in deleted:
+        del cluster.secrets[name]
+    await cluster.look()
+    assert before <= cluster.trusted()
+    assert len(cluster.trusted()) == (2 if AUTHORITY_SECRET in deleted else 1)
+
+
+async def test_certificates_are_made_before_anything_is_registered() -> None:
+    assert await Store(registered=False).look() == ["Secret", "Secret"]

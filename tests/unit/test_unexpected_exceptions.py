@@ -1,8 +1,10 @@
 """An exception that is on no list: it costs the object that raised it, and nothing else."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -23,13 +25,13 @@ from hazelcast_sidecar.controller.lifecycle import Controller
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key
 from hazelcast_sidecar.controller.reconcile.reconciler import Reconciler
 from hazelcast_sidecar.controller.reconcile.work_queue import WorkQueue
-from hazelcast_sidecar.controller.shared import election
+from hazelcast_sidecar.controller.shared import backoff, election
 from hazelcast_sidecar.controller.shared.backoff import Backoff, keep_up, run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.guarded import GuardedIndex
 from hazelcast_sidecar.controller.shared.reflector import Watcher
 from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
-from hazelcast_sidecar.errors import InvalidSettingsError
+from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.injection.drift import DriftDetector, InjectedPod, Verdict
 from hazelcast_sidecar.kube.client import Api, ApiError, Page
 from hazelcast_sidecar.kube.objects import POD, Kind, Metadata, Partial
@@ -166,6 +168,44 @@ async def test_a_look_that_fails_in_any_way_is_followed_by_another(seen: Seen) -
     assert [line["message"] for line in seen.lines].count("trouble") == 1
 
 
+async def test_looks_that_fail_in_a_row_grow_fewer_until_one_succeeds(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 1.0)
+    outcomes = [OSError(), DEEP, None, None, ApiError(500, "no"), None]
+    waits: list[float] = []
+
+    async def look() -> None:
+        if outcome := outcomes.pop(0):
+            raise outcome
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0 if outcomes else 3600)
+
+    async with running(run_periodically(7, look, seen.log, "trouble", seen.faults, Where.AUDIT, pause)):
+        await until(lambda: not outcomes)
+    assert waits == pytest.approx([0.2, 0.4, 7, 7, 0.2, 7])
+
+
+async def test_what_ends_again_and_again_is_begun_less_often(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 1.0)
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def work() -> None:
+        if len(waits) < 3:
+            raise DEEP
+
+    monkeypatch.setattr(backoff, "asyncio", SimpleNamespace(sleep=sleep))
+    await keep_up(work, seen.faults, Where.EVENT)
+    assert waits == pytest.approx([0.2, 0.4, 0.8])
+
+
 async def test_what_ends_nonetheless_is_begun_again(seen: Seen) -> None:
     begun = 0
 
@@ -204,11 +244,44 @@ async def test_the_election_goes_on_where_a_term_ends_by_a_fault(
     assert seen.count(Where.ELECTION) == 1
 
 
+async def test_terms_that_end_badly_follow_each_other_less_often_until_one_is_led(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 1.0)
+    terms: list[Exception | None] = [OSError("reset"), DEEP, None, OSError("reset")]
+    waits: list[float] = []
+
+    async def term(lease: object, *_: object) -> None:
+        assert lease == "the lease"
+        if outcome := terms.pop(0):
+            raise outcome
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if not terms:
+            await asyncio.Event().wait()
+
+    async def work() -> None:
+        """Lead."""
+
+    monkeypatch.setattr(election, "_one_term", term)
+    monkeypatch.setattr(election, "_Lease", lambda *_: "the lease")
+    monkeypatch.setattr(election, "asyncio", SimpleNamespace(sleep=sleep))
+    async with running(election.lead(cast("Any", None), "ns", "one", 15, work, seen.log, seen.faults)):
+        await until(lambda: len(waits) == 4)
+    assert waits == pytest.approx([0.2, 0.4, 0.2, 0.4])
+    said = [line["error"] for line in seen.lines if line["message"] == "not leading"]
+    assert said == ["reset", str(DEEP), "not renewed in time", "reset"]
+    assert seen.count(Where.ELECTION) == 1
+    assert not logging.getLogger("kubernetes.aio.leaderelection").isEnabledFor(logging.ERROR)
+
+
 async def test_files_are_looked_at_again_whatever_taking_them_up_raised(
     seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reload, "_LOOK_SECONDS", 0)
-    outcomes: list[Exception | bool] = [DEEP, DEEP, KeyError("x"), True]
+    invalid = InvalidSettingsError([Problem("--settings", "no such annotation")])
+    outcomes: list[Exception | bool] = [DEEP, DEEP, invalid, KeyError("x"), True, DEEP, True]
 
     def take_up() -> bool:
         outcome = outcomes.pop(0) if outcomes else False
@@ -218,8 +291,17 @@ async def test_files_are_looked_at_again_whatever_taking_them_up_raised(
 
     reloads = count_reloads(CollectorRegistry(), "settings")
     async with running(follow("settings", take_up, reloads, seen.log)):
-        await until(lambda: any(line["message"] == "settings reloaded" for line in seen.lines))
-    assert [line["message"] for line in seen.lines] == ["settings not reloaded"] * 2 + ["settings reloaded"]
+        await until(lambda: [line["message"] for line in seen.lines].count("settings reloaded") == 2)
+    said = [line.get("error", line["message"]) for line in seen.lines]
+    assert said == [
+        repr(DEEP),
+        "--settings: no such annotation",
+        "KeyError('x')",
+        "settings reloaded",
+        repr(DEEP),
+        "settings reloaded",
+    ]
+    assert (reloads.taken_up._value.get(), reloads.refused._value.get()) == (2, 4)  # noqa: SLF001
 
 
 def test_a_server_that_asks_for_years_of_patience_gets_minutes() -> None:
@@ -232,12 +314,15 @@ EVIL, HONEST = Key("evil", "shop"), Key("honest", "shop")
 
 
 class PickyGroups:
-    """Groups of which one raises."""
+    """Groups of which one raises, for a while or always."""
 
-    def __init__(self) -> None:
+    def __init__(self, *outcomes: Exception | None) -> None:
         self.asked: list[Key] = []
+        self.since: list[datetime] = []
+        self._outcomes = list(outcomes)
 
-    def news(self, *_: object, **__: object) -> list[Any]:
+    def news(self, _: Key, after: datetime) -> list[Any]:
+        self.since.append(after)
         return []
 
     def doubtful(self, _: Key) -> list[Any]:
@@ -248,22 +333,85 @@ class PickyGroups:
 
     def requirements(self, key: Key) -> None:
         self.asked.append(key)
-        if key == EVIL:
-            raise DEEP
+        if key == EVIL and (error := self._outcomes.pop(0) if self._outcomes else DEEP):
+            raise error
+
+
+def reconciler_of(groups: PickyGroups, queue: WorkQueue, seen: Seen) -> Reconciler:
+    """A reconciler without an API server."""
+    api = cast("Api", None)
+    recorder = Recorder(api, seen.metrics, seen.log)
+    return Reconciler(api, cast("Groups", groups), {}, queue, recorder, seen.metrics, seen.log)
 
 
 async def test_a_group_that_cannot_be_reconciled_is_tried_again_and_the_others_are_served(seen: Seen) -> None:
     groups, queue = PickyGroups(), WorkQueue()
-    recorder = Recorder(cast("Api", None), seen.metrics, seen.log)
-    reconciler = Reconciler(
-        cast("Api", None), cast("Groups", groups), {}, queue, recorder, seen.metrics, seen.log
-    )
     queue.add(EVIL)
     queue.add(HONEST)
-    async with running(reconciler.work()):
+    async with running(reconciler_of(groups, queue, seen).work()):
         await until(lambda: groups.asked.count(EVIL) >= 2 and HONEST in groups.asked)
     assert seen.count(Where.RECONCILE) >= 2
     assert (seen.lines[0]["namespace"], seen.lines[0]["group"]) == EVIL
+    assert HONEST not in queue._later, "it is in order"  # noqa: SLF001
+
+
+async def test_a_group_that_fails_in_a_row_is_tried_less_often_until_it_succeeds(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
+    groups, queue = PickyGroups(DEEP, ApiError(500, "no"), TimeoutError(), None, DEEP, None), WorkQueue()
+    queue.add(EVIL)
+    async with running(reconciler_of(groups, queue, seen).work()):
+        await until(lambda: len(groups.asked) == 4)
+        queue.add(EVIL)
+        await until(lambda: len(groups.asked) == 6)
+        await until(lambda: seen.metrics.reconciled["ok"]._value.get() == 2)  # noqa: SLF001
+    assert [line["seconds"] for line in seen.lines] == pytest.approx([0.002, 0.004, 0.008, 0.002])
+    assert [line["message"] for line in seen.lines].count("reconcile failed") == 2
+    assert seen.metrics.reconciled["error"]._value.get() == 4  # noqa: SLF001
+    assert not queue._later  # noqa: SLF001
+
+
+@pytest.mark.parametrize("error", [ApiError(429, "slow down"), OSError("reset")])
+async def test_what_is_wrong_with_the_api_server_pauses_all_groups(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 1.0)
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    groups, queue = PickyGroups(error, error, None), WorkQueue()
+    reconciler = reconciler_of(groups, queue, seen)
+    for _ in range(2):
+        reconciler._put_off(EVIL, error)  # noqa: SLF001
+        await reconciler._pause.over()  # noqa: SLF001
+    assert [line["message"] for line in seen.lines] == ["reconciliation paused"], (
+        "several workers see one error"
+    )
+    assert 0.1 < waits[-1] <= seen.lines[0]["seconds"] == pytest.approx(0.2)
+    assert (len(queue), queue._later) == (1, {}), "it waits for its turn"  # noqa: SLF001
+
+
+async def test_a_pause_is_short_again_after_a_success(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
+    groups, queue = PickyGroups(OSError("reset"), OSError("reset"), None, OSError("reset"), None), WorkQueue()
+    queue.add(EVIL)
+    async with running(reconciler_of(groups, queue, seen).work()):
+        await until(lambda: len(groups.asked) == 3)
+        queue.add(EVIL)
+        await until(lambda: len(groups.asked) == 5)
+    assert [line["seconds"] for line in seen.lines] == pytest.approx([0.002, 0.004, 0.002])
+
+
+async def test_only_workloads_of_the_last_two_minutes_are_news(seen: Seen) -> None:
+    groups = PickyGroups()
+    before = datetime.now(UTC)
+    await reconciler_of(groups, WorkQueue(), seen)._reconcile(HONEST)  # noqa: SLF001 - one of them
+    (after,) = groups.since
+    assert before <= after + timedelta(minutes=2) <= datetime.now(UTC)
 
 
 # --- Events ------------------------------------------------------------------------------------------------
@@ -412,8 +560,11 @@ async def test_a_part_of_the_leaders_work_that_ends_ends_no_other(
     monkeypatch.setattr(
         "hazelcast_sidecar.controller.lifecycle.Denials", lambda *_: SimpleNamespace(run=part("denials", 1))
     )
+    leads = seen.metrics.leader._value.get  # noqa: SLF001
     async with running(controller.work()):
         await until(lambda: len(begun) == 11)
+        assert leads() == 1
+    assert leads() == 0
     assert begun.count("events") == 3
     assert (begun.count("owner"), begun.count("reconcile")) == (1, 1)
     assert seen.count(Where.CERTIFICATES) == 1
