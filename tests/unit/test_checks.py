@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from hazelcast_sidecar.certificates import make_authority
+from hazelcast_sidecar.certificates import make_authority, make_leaf
 from hazelcast_sidecar.checks import (
     cluster,
     dry_run,
@@ -23,7 +23,8 @@ from hazelcast_sidecar.checks import (
 )
 from hazelcast_sidecar.checks.api_reads import attempt
 from hazelcast_sidecar.checks.collector import Reader
-from hazelcast_sidecar.checks.results import CheckResult, State, Unread
+from hazelcast_sidecar.checks.report import summary
+from hazelcast_sidecar.checks.results import Area, CheckResult, State, Unread
 from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, findings
 from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Snapshot
 from hazelcast_sidecar.group_objects.desired_objects import OURS
@@ -31,9 +32,10 @@ from hazelcast_sidecar.injection.webhook_configuration import PODS
 from hazelcast_sidecar.kube.client import Api, ApiError
 from hazelcast_sidecar.kube.objects import POD, Metadata
 from hazelcast_sidecar.kube.permissions import Right
-from hazelcast_sidecar.names import GROUP
+from hazelcast_sidecar.names import GROUP, STATUS
 from hazelcast_sidecar.owners import OwnerReference
 from tests.unit.snapshots import (
+    AUTHORITY,
     EMPTY,
     HEALTHY,
     LEAF,
@@ -55,6 +57,7 @@ from tests.unit.snapshots import (
 )
 
 LABEL = "kubernetes.io/metadata.name"
+_COMPONENT = "app.kubernetes.io/component"
 
 
 def one(found: list[CheckResult], state: State) -> str:
@@ -123,6 +126,13 @@ def test_a_deployment_has_its_replicas(available: int, state: State) -> None:
     assert controller.state == State.OK
 
 
+def test_a_deployment_that_says_nothing_of_its_state_has_no_replica() -> None:
+    made = deployment("deployment.yaml")
+    del made["status"]
+    webhook, _ = installation.deployments(replace(EMPTY, webhook=made))
+    assert "0 of 2 replicas" in one([webhook], State.PROBLEM)
+
+
 def test_a_deployment_that_says_nothing_of_replicas_has_one() -> None:
     made = deployment("deployment.yaml", 1)
     del made["spec"]["replicas"]
@@ -147,6 +157,7 @@ def test_a_deployment_that_is_not_there_is_a_problem_unless_a_url_stands_in_its_
         each["clientConfig"] = {"url": "https://10.0.0.1:8443/mutate/pods", "caBundle": "AA=="}
     found = installation.deployments(replace(EMPTY, webhook=None, configuration=by_url))
     assert [each.check for each in found] == ["controller"]
+    assert one(installation.endpoints(replace(EMPTY, configuration=by_url)), State.SKIPPED)
 
 
 def test_the_service_needs_an_endpoint_that_is_ready() -> None:
@@ -165,7 +176,23 @@ def test_the_lease_is_renewed(seconds: int, state: State) -> None:
     assert "one" in one(installation.lease(replace(EMPTY, lease=held)), state)
 
 
-@pytest.mark.parametrize("held", [None, {}, {"spec": {"holderIdentity": ""}}])
+@pytest.mark.parametrize(("seconds", "state"), [(60, State.OK), (61, State.PROBLEM)])
+def test_a_lease_without_a_duration_is_to_be_renewed_at_once(seconds: int, state: State) -> None:
+    held = lease(NOW - timedelta(seconds=seconds))
+    del held["spec"]["leaseDurationSeconds"]
+    assert one(installation.lease(replace(EMPTY, lease=held)), state)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        None,
+        {},
+        {"spec": {"holderIdentity": ""}},
+        {"spec": {"holderIdentity": "one"}},
+        {"spec": {"renewTime": "2026-03-01T12:00:00Z"}},
+    ],
+)
 def test_a_lease_that_nobody_holds(held: Any) -> None:
     assert "no controller holds" in one(installation.lease(replace(EMPTY, lease=held)), State.PROBLEM)
 
@@ -194,6 +221,9 @@ def test_the_client_of_the_webhook_for_pods_counts_wherever_it_stands() -> None:
         each["clientConfig"] = {"url": f"https://{each['name']}"}
     given["webhooks"].reverse()
     assert registration.client_of(given) == {"url": f"https://{PODS}"}
+    given["webhooks"] = [{"name": "x", "clientConfig": {"url": "https://x"}}, {"name": "y"}]
+    assert registration.client_of(given) == {"url": "https://x"}, "of another version"
+    assert registration.client_of({"webhooks": []}) == registration.client_of({"webhooks": [{}]}) == {}
 
 
 Webhooks = list[dict[str, Any]]
@@ -256,6 +286,15 @@ def test_a_configuration_unlike_the_shipped_one(
     assert words in one([each for each in found if each.state != State.OK], state)
 
 
+def test_what_is_asked_about_more_makes_no_difference() -> None:
+    def widened(webhooks: Webhooks) -> None:
+        for each in webhooks:
+            for rule in each["rules"]:
+                rule["operations"] = ["*"]
+
+    assert {each.state for each in registration.registration(changed_configuration(widened))} == {State.OK}
+
+
 def test_what_the_api_server_adds_makes_no_difference() -> None:
     def defaulted(webhooks: Webhooks) -> None:
         for each in webhooks:
@@ -300,8 +339,23 @@ def test_a_ca_bundle_that_is_none(bundle: str) -> None:
 def test_what_is_served_counts_before_what_is_stored() -> None:
     served = replace(EMPTY, served=LEAF.certificate, leaf=None)
     assert "that is served" in one(serving_certificate.expiry(served), State.OK)
+    other = replace(EMPTY, served=LEAF.certificate, leaf=b"another")
+    assert "that is served" in one(serving_certificate.expiry(other), State.OK)
+    unreachable = replace(EMPTY, served=Unread("no TLS"))
+    assert "in the Secret" in one(serving_certificate.expiry(unreachable), State.OK)
     away = replace(EMPTY, served=Unread("no TLS"), leaf=None)
     assert "no TLS" in one(serving_certificate.expiry(away), State.SKIPPED)
+
+
+@pytest.mark.parametrize(("name", "state"), [("10.0.0.1", State.OK), (f"{OWN}.{OWN}.svc", State.PROBLEM)])
+def test_a_webhook_at_a_url_is_called_by_the_name_in_it(name: str, state: State) -> None:
+    by_url = configuration()
+    for each in by_url["webhooks"]:
+        each["clientConfig"] |= {"url": "https://10.0.0.1:8443/mutate/pods"}
+        del each["clientConfig"]["service"]
+    served = make_leaf(AUTHORITY, [name], NOW).certificate
+    snapshot = replace(EMPTY, configuration=by_url, served=served, dry_run=DryRun("x"))
+    assert one(serving_certificate.ca_bundle(snapshot), state)
 
 
 @pytest.mark.parametrize(
@@ -368,6 +422,20 @@ def test_a_record_without_the_container_is_no_member() -> None:
     assert attempt.pod
     del attempt.pod["spec"]["initContainers"]
     assert "got none" in one(dry_run.injection(replace(EMPTY, dry_run=attempt)), State.PROBLEM)
+
+
+def test_a_container_without_the_record_is_no_member() -> None:
+    for annotations in (None, {}, {STATUS: "{"}):
+        attempt = tried()
+        assert attempt.pod
+        attempt.pod["metadata"]["annotations"] = annotations
+        assert "got none" in one(dry_run.injection(replace(EMPTY, dry_run=attempt)), State.PROBLEM)
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(0.999, State.OK), (1.0, State.WARNING)])
+def test_an_answer_takes_long_from_a_second_on(seconds: float, state: State) -> None:
+    said = one(dry_run.injection(replace(EMPTY, dry_run=tried(seconds=seconds))), state)
+    assert f"{seconds * 1000:.0f} ms" in said
 
 
 def test_an_answer_that_takes_long() -> None:
@@ -475,6 +543,48 @@ def test_a_missed_pod() -> None:
     (finding,) = pods.missed(replace(EMPTY, without_member=[pod_without_member(alike=3)]))
     assert one([finding], State.PROBLEM).startswith("3 Pods without a member, for example team-a/shop-1: ")
     assert finding.fix == "kubectl -n team-a rollout restart deployment/shop"
+    (finding,) = pods.missed(replace(EMPTY, without_member=[pod_without_member()]))
+    assert finding.message.startswith("1 Pod without a member, for example team-a/shop-1: ")
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "name", "fix"),
+    [
+        ("apps/v1", "ReplicaSet", "shop-5d4f9c", "rollout restart deployment/shop"),
+        ("apps/v1", "ReplicaSet", "shop", "delete pod shop-1"),
+        ("apps/v1", "StatefulSet", "shop", "rollout restart statefulset/shop"),
+        ("apps/v1", "DaemonSet", "shop", "rollout restart daemonset/shop"),
+        ("batch/v1", "Job", "shop", "delete pod shop-1"),
+        ("v1", "Pod", "shop-1", "delete pod shop-1  # and create it again"),
+    ],
+)
+def test_a_missed_pod_is_made_again_as_its_owner_allows(
+    api_version: str, kind: str, name: str, fix: str
+) -> None:
+    without = pod_without_member()
+    without.metadata.owner_references = (OwnerReference(api_version, kind, name, "uid", controller=True),)
+    (finding,) = pods.missed(replace(EMPTY, without_member=[without]))
+    assert finding.fix == f"kubectl -n team-a {fix}"
+
+
+def test_a_pod_is_missed_by_the_settings_of_today() -> None:
+    today = settings("defaults: {metrics: 'true', metrics-port: '6000'}")
+    snapshot = replace(EMPTY, settings=today, without_member=[pod_without_member(port="6000")])
+    assert "it would be denied now" in one(pods.missed(snapshot), State.PROBLEM)
+
+
+def test_a_pod_that_is_going_is_neither_drifted_nor_in_a_group() -> None:
+    pod = injected(fingerprint="of-yesterday")
+    assert one(pods.drifted(with_pods(EMPTY, pod)), State.WARNING)
+    pod.deletion_timestamp = "2026-03-01T12:00:00Z"
+    assert one(pods.drifted(with_pods(EMPTY, pod)), State.OK)
+    assert group_health.groups_of([pod]) == []
+
+
+def test_drift_is_looked_for_where_no_dry_run_was_possible() -> None:
+    drifted = with_pods(EMPTY, injected(fingerprint="of-yesterday"))
+    for failed in (Unread("you may not create pods"), DryRun("default", refusal="no"), tried(member=False)):
+        assert one(pods.drifted(replace(drifted, dry_run=failed)), State.WARNING)
 
 
 def test_a_pod_that_would_be_refused_is_mended_and_not_restarted() -> None:
@@ -600,6 +710,35 @@ def test_a_headless_service_without_addresses() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "slices",
+    [
+        [endpoint_slice("hazelcast-shop", "team-b", "10.1.0.1")],
+        [endpoint_slice("hazelcast-cart", "team-a", "10.1.0.1")],
+        [endpoint_slice("hazelcast-shop", "team-a")],
+        [{"metadata": {"name": "x", "namespace": "team-a"}}],
+        [{**endpoint_slice("hazelcast-shop", "team-a"), "endpoints": None}],
+        [{**endpoint_slice("hazelcast-shop", "team-a"), "endpoints": [{"addresses": []}]}],
+    ],
+)
+def test_addresses_of_other_services_are_none_of_this_one(slices: list[dict[str, Any]]) -> None:
+    found = group_health.services(replace(HEALTHY, group_endpoints=slices))
+    assert "has no address" in one(found, State.PROBLEM)
+    own = endpoint_slice("hazelcast-shop", "team-a", "10.1.0.1")
+    assert one(group_health.services(replace(HEALTHY, group_endpoints=[*slices, own])), State.OK)
+
+
+def test_a_service_that_is_not_there_is_told_once() -> None:
+    assert one(group_health.services(replace(HEALTHY, services={}, group_endpoints=[])), State.OK)
+
+
+def test_groups_come_by_namespace_and_name() -> None:
+    found = group_health.groups_of(
+        [injected(f"{group}-1", namespace, group=group) for namespace, group in ("by", "bx", "az", "by")]
+    )
+    assert [(str(group), len(group.pods)) for group in found] == [("a/z", 1), ("b/x", 1), ("b/y", 2)]
+
+
 def test_a_budget_that_lets_no_pod_be_evicted() -> None:
     pod = injected(disruption_budget=True)
     assert "every PodDisruptionBudget" in one(group_health.requests(with_pods(EMPTY, pod)), State.OK)
@@ -685,6 +824,20 @@ _ALL: dict[str, Any] = {"podSelector": {}}
             State.OK,
         ),
         ({**_ALL, "policyTypes": ["Egress"], "egress": [{"to": [_OTHERS]}]}, State.PROBLEM),
+        ({**_ALL, "ingress": [{}], "egress": [{"to": [_OTHERS]}]}, State.PROBLEM),
+        ({**_ALL, "ingress": [{}], "egress": [{"to": [_MEMBERS]}]}, State.OK),
+        ({**_ALL, "ingress": [{"from": [{"namespaceSelector": {}, **_OTHERS}]}]}, State.PROBLEM),
+        ({**_ALL, "ingress": [{"from": [{"namespaceSelector": {}, **_MEMBERS}]}]}, State.OK),
+        (
+            {**_ALL, "ingress": [{"from": [{"namespaceSelector": {"matchLabels": {LABEL: "team-a"}}}]}]},
+            State.OK,
+        ),
+        ({**_ALL, "ingress": [{"from": [_OTHERS, _MEMBERS]}]}, State.OK),
+        ({**_ALL, "ingress": [{"ports": [{"port": 8080}, {"port": 5701}]}]}, State.OK),
+        ({**_ALL, "ingress": [{"ports": [{"protocol": "TCP"}]}]}, State.OK),
+        ({**_ALL, "ingress": [{"ports": [{"port": "http"}]}]}, State.PROBLEM),
+        ({**_ALL, "ingress": [{"ports": [{"port": 5600, "endPort": 5700}]}]}, State.PROBLEM),
+        ({"policyTypes": ["Ingress"]}, State.PROBLEM),
     ],
 )
 def test_a_policy_that_selects_the_pods(spec: dict[str, Any], state: State) -> None:
@@ -719,6 +872,9 @@ def test_an_installation_that_is_there_already() -> None:
     assert "updates it" in one(preflight.other_installation(EMPTY), State.WARNING)
     elsewhere = replace(EMPTY, namespace="elsewhere")
     assert f"for the namespace {OWN}" in one(preflight.other_installation(elsewhere), State.PROBLEM)
+    by_url = {"webhooks": [{"name": PODS, "clientConfig": {"url": "https://10.0.0.1"}}]}
+    said = one(preflight.other_installation(replace(EMPTY, configuration=by_url)), State.PROBLEM)
+    assert said.endswith("is registered, for a URL")
 
 
 def test_no_admission_api() -> None:
@@ -751,8 +907,42 @@ _EVERY_POD = {"apiGroups": [""], "resources": ["pods"], "operations": ["CREATE"]
         ({"rules": [_EVERY_POD], "objectSelector": {"matchLabels": {"inject": "yes"}}}, State.OK),
         ({"rules": [_EVERY_POD], "namespaceSelector": {"matchLabels": {"inject": "yes"}}}, State.OK),
         ({"rules": [_EVERY_POD], "namespaceSelector": {"matchLabels": {LABEL: OWN}}}, State.WARNING),
+        ({"rules": [_EVERY_POD], "namespaceSelector": {"matchLabels": {"team": "ops"}}}, State.WARNING),
+        ({"rules": [_EVERY_POD], "objectSelector": {"matchLabels": {_COMPONENT: "webhook"}}}, State.WARNING),
+        ({"rules": None}, State.OK),
     ],
 )
 def test_webhooks_of_others(webhook: dict[str, Any], state: State) -> None:
     other = {"metadata": {"name": "other"}, "webhooks": [{"name": "other.example.com", **webhook}]}
-    assert one(preflight.other_webhooks(replace(PRE, configurations=[other])), state)
+    labelled = {OWN: Metadata(name=OWN, labels={"team": "ops"})}
+    snapshot = replace(PRE, configurations=[other], namespaces=labelled)
+    assert one(preflight.other_webhooks(snapshot), state)
+    ours = {**other, "metadata": {"name": OWN}}
+    assert one(preflight.other_webhooks(replace(snapshot, configurations=[ours])), State.OK)
+
+
+@pytest.mark.parametrize("namespaces", [{}, Unread("you may not list namespaces")])
+def test_webhooks_of_others_where_the_namespace_is_only_known_by_name(namespaces: Any) -> None:
+    for labels, state in (({LABEL: OWN}, State.WARNING), ({"team": "ops"}, State.OK)):
+        hook: dict[str, Any] = {
+            "name": "x",
+            "rules": [_EVERY_POD],
+            "namespaceSelector": {"matchLabels": labels},
+        }
+        other: dict[str, Any] = {"metadata": {"name": "other"}, "webhooks": [hook]}
+        configurations = [other, {"metadata": {"name": "without"}}]
+        snapshot = replace(PRE, configurations=configurations, namespaces=namespaces)
+        assert one(preflight.other_webhooks(snapshot), state)
+
+
+# --- the report --------------------------------------------------------------------------------------------
+
+
+def test_findings_are_counted_in_words() -> None:
+    area = Area("area")
+    problem, warning = area.problem("a", "b", "c"), area.warning("a", "b", "c")
+    fine, skipped = area.ok("a", "b"), area.skipped("a", Unread("b"))
+    assert summary([]) == "0 problems, 0 warnings, 0 ok, 0 skipped"
+    assert summary([problem, warning, fine, skipped]) == "1 problem, 1 warning, 1 ok, 1 skipped"
+    both = [problem, warning, fine, skipped] * 2
+    assert summary(both) == "2 problems, 2 warnings, 2 ok, 2 skipped"
