@@ -53,6 +53,27 @@ def test_no_object_takes_more_than_is_counted(obj: object) -> None:
     assert walked(obj) <= _size((obj,))
 
 
+def test_half_of_the_entries_go_when_there_are_too_many() -> None:
+    cache, kept = Cache[str, bytes](entries=4, size=1_000_000), []
+    for number in range(7):
+        cache.put(f"{number}", b"x")
+        kept.append(len(cache))
+    assert kept == [1, 2, 3, 4, 3, 4, 3]
+
+
+def test_an_entry_takes_a_64th_of_the_bytes_at_most_its_place_included() -> None:
+    values = [str(number).zfill(1000).encode() for number in range(66)]
+    takes = sys.getsizeof("00") + sys.getsizeof(values[0]) + 200
+    for size, kept in ((64 * takes, True), (64 * takes - 1, False)):
+        cache = Cache[str, bytes](entries=1000, size=size)
+        cache.put("00", values[0])
+        assert (cache.get("00") is not None) is kept
+    cache = Cache[str, bytes](entries=1000, size=64 * takes)
+    for number, value in enumerate(values, 10):
+        cache.put(str(number), value)
+    assert len(cache) == 34, "the first half has gone as the 65th came"
+
+
 def test_what_is_too_large_pushes_nothing_out() -> None:
     cache = Cache[str, bytes](entries=100, size=64_000)
     cache.put("small", b"x")

@@ -79,6 +79,10 @@ def refusal(text: str, *operations: Operation) -> str:
     return done.refused[""]
 
 
+def test_a_document_may_begin_with_a_blank_line() -> None:
+    assert changed("\nspec: 1\n", [{"op": "add", "path": "/more", "value": "x"}]) == "\nspec: 1\nmore: x\n"
+
+
 @pytest.mark.parametrize("text", STYLES.values(), ids=STYLES)
 def test_what_is_added_and_taken_away_again_leaves_every_byte(text: str) -> None:
     added = changed(text, ADD)

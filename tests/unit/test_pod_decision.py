@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hazelcast_sidecar.injection.intact import member_of
 from hazelcast_sidecar.injection.pod_decision import SENTENCES, Deny, Inject, Reason, Restore, Skip, decide
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS, annotation_bytes
 from hazelcast_sidecar.model.pod import Pod
@@ -378,3 +379,24 @@ def test_what_only_looks_like_a_collision_is_none(obj: dict[str, Any]) -> None:
 
 def test_every_reason_has_a_sentence() -> None:
     assert set(SENTENCES) == set(Reason)
+
+
+@pytest.mark.parametrize(
+    ("container", "is_member"),
+    [
+        ({"name": "hazelcast", "volumeMounts": [{"name": "hazelcast-config", "mountPath": "/x"}]}, True),
+        ({"name": "hazelcast", "env": [{"name": "HAZELCAST_CONFIG"}]}, True),
+        ({"name": "hazelcast", "volumeMounts": [{"name": "mine"}], "env": [{"name": "MINE"}]}, False),
+        ({"name": "hazelcast"}, False),
+        ({"name": "mine", "env": [{"name": "HAZELCAST_CONFIG"}]}, False),
+    ],
+)
+@pytest.mark.parametrize("field", ["containers", "initContainers"])
+def test_a_member_is_known_by_its_name_and_one_sign_of_our_configuration(
+    field: str, container: dict[str, Any], *, is_member: bool
+) -> None:
+    spec = {"containers": [{"name": "app"}]} | {field: [{"name": "other"}, container]}
+    found = member_of(msgspec.convert(pod(**spec), Pod))
+    assert (found is not None) is is_member
+    if found:
+        assert (found.field, found.position) == (field, 1)

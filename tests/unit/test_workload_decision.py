@@ -402,6 +402,19 @@ def test_a_change_between_members_that_form_no_cluster_is_told(
 # --- who wrote what ----------------------------------------------------------------------------------------
 
 
+def test_a_copy_that_a_user_wrote_as_well_stays_when_it_is_gone_from_the_workload() -> None:
+    record = {COPIED: json.dumps({f"{PREFIX}port": "6000"})}
+    obj = deployment(ours() | record, ours(port="6000"))
+    found = decision(obj)
+    assert isinstance(found, Copy)
+    assert found.copying.annotations == ours()
+    fields = {"f:spec": {"f:template": {"f:metadata": {"f:annotations": {f"f:{PREFIX}port": {}}}}}}
+    obj["metadata"]["managedFields"] = [{"manager": "kubectl", "fieldsV1": fields}]
+    found = decision(obj)
+    assert isinstance(found, Copy)
+    assert found.copying.annotations == ours(port="6000")
+
+
 def test_fields_of_appliers_and_updaters_are_found() -> None:
     fields: dict[str, Any] = {
         "f:spec": {"f:template": {"f:metadata": {"f:annotations": {".": {}, f"f:{PREFIX}port": {}}}}}
