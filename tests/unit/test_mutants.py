@@ -1,5 +1,11 @@
 """The faults that `make mutants` puts into the code."""
 
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.mutants import measure
 from tests.mutants.mutations import faults, with_fault
 
 SOURCE = '''
@@ -34,3 +40,21 @@ def test_each_fault_is_one_change_in_a_function_of_what_is_done() -> None:
         changed = with_fault(SOURCE, fault)
         assert fault.after in changed
         assert changed.count("\n") <= SOURCE.count("\n")
+
+
+def test_a_measurement_is_stale_once_the_package_or_a_test_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {name: tmp_path / name / "x.py" for name in ("PACKAGE", "ALL_TESTS", "DATA")}
+    for seconds, (name, path) in enumerate(files.items(), 1000):
+        path.parent.mkdir()
+        path.touch()
+        os.utime(path, (seconds, seconds))
+        monkeypatch.setattr(measure, name, path if name == "DATA" else path.parent)
+    assert not measure.is_stale()
+    for name in ("PACKAGE", "ALL_TESTS"):
+        os.utime(files[name], (2000, 2000))
+        assert measure.is_stale()
+        os.utime(files[name], (1000, 1000))
+    files["DATA"].unlink()
+    assert measure.is_stale()
