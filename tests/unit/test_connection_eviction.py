@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from time import process_time
 from timeit import repeat
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -149,5 +150,6 @@ def seconds_to_choose(sources: int) -> float:
     return min(repeat(lambda: come_and_go(next(numbers)), timer=process_time, number=200, repeat=50))
 
 
+@pytest.mark.heavy
 def test_a_choice_takes_no_longer_with_many_sources() -> None:
     assert seconds_to_choose(900) < 4 * seconds_to_choose(2)

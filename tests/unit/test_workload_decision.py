@@ -408,7 +408,9 @@ def test_a_copy_that_a_user_wrote_as_well_stays_when_it_is_gone_from_the_workloa
     found = decision(obj)
     assert isinstance(found, Copy)
     assert found.copying.annotations == ours()
-    fields = {"f:spec": {"f:template": {"f:metadata": {"f:annotations": {f"f:{PREFIX}port": {}}}}}}
+    fields: dict[str, Any] = {
+        "f:spec": {"f:template": {"f:metadata": {"f:annotations": {f"f:{PREFIX}port": {}}}}}
+    }
     obj["metadata"]["managedFields"] = [{"manager": "kubectl", "fieldsV1": fields}]
     found = decision(obj)
     assert isinstance(found, Copy)
