@@ -137,7 +137,8 @@ def template(annotations: dict[str, str]) -> dict[str, Any]:
     assert isinstance(spec, SidecarSpec), spec
     status = status_of(Inject(spec, _GROUP), fingerprint(spec, settings.run_as_user))
     return {
-        "container": member.container(spec, _GROUP, settings.run_as_user),
+        "container": member.container(spec, _GROUP, settings.run_as_user)
+        | member.lifecycle(spec, member.stop_seconds(DEFAULT_GRACE_SECONDS)),
         "volumes": member.volumes(spec, _GROUP),
         "environment": member.env_vars(member.application_env(spec.port, spec.cluster_name)),
         "status": encode(status),

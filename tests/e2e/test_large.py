@@ -5,7 +5,6 @@ What was acknowledged is read again to the last byte, by a Pod beside the cluste
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -63,45 +62,6 @@ def kept_through(event: Callable[[Kubectl], None], cluster: Cluster, sightings: 
     return endings
 
 
-SHELL_FIRST = ["sh", "-c", "python -m app; true"]
-"""The usual reason: a shell is the container's first program, ignores SIGTERM, and passes it on to nobody."""
-OWN_GRACE, SHUTDOWN_TIMEOUT = 10, 10
-
-
-@contextlib.contextmanager
-def deaf(cluster: Cluster) -> Iterator[None]:
-    """The same replicas with an application that uses up every grace period; afterwards as before."""
-    set_up(cluster.kubectl, SHELL_FIRST, OWN_GRACE, f"{SHUTDOWN_TIMEOUT}s")
-    yield
-    set_up(cluster.kubectl, None, None, MEMBERS["shutdown-timeout"])
-
-
-def set_up(demo: Kubectl, command: list[str] | None, grace: int | None, timeout: str) -> None:
-    """Change how the demo's Pods end; None is the default. Waits until all Pods are such ones."""
-    spec = {
-        "terminationGracePeriodSeconds": grace,
-        "containers": [{"name": "app", "command": command}],
-    }
-    metadata = {"annotations": {f"{PREFIX}shutdown-timeout": timeout}}
-    patch = {"spec": {"template": {"metadata": metadata, "spec": spec}}}
-    demo("patch", "deployment/demo", f"--patch={json.dumps(patch)}")
-    settle(demo)
-
-
-def kept_by_the_deaf(cluster: Cluster, sightings: Sightings) -> None:
-    with deaf(cluster):
-        for event in (deleted_pod, rollout_restart):
-            endings = kept_through(event, cluster, sightings)
-            assert endings.seen
-            assert min(end.application for end in endings.seen) >= OWN_GRACE + SHUTDOWN_TIMEOUT - 1
-
-
-def test_entries_are_kept_where_the_application_does_not_listen(
-    cluster_of_three: Cluster, sightings: Sightings
-) -> None:
-    kept_by_the_deaf(cluster_of_three, sightings)
-
-
 @pytest.fixture(scope="module")
 def large(cluster_of_three: Cluster, sightings: Sightings) -> Cluster:
     """It has a gigabyte of entries."""
@@ -129,7 +89,43 @@ def test_a_gigabyte_is_kept_by_one_replica_less(large: Cluster, sightings: Sight
     scale(large.kubectl, REPLICAS)
 
 
+SHELL_FIRST = ["sh", "-c", "python -m app; true"]
+"""The usual reason: a shell is the container's first program, ignores SIGTERM, and passes it on to nobody."""
+OWN_GRACE, SHUTDOWN_TIMEOUT = 10, 40
+
+
+@pytest.fixture(scope="module")
+def large_and_deaf(large: Cluster) -> Cluster:
+    """It has a gigabyte of entries, and from now on an application that uses up every grace period."""
+    spec = {
+        "terminationGracePeriodSeconds": OWN_GRACE,
+        "containers": [{"name": "app", "command": SHELL_FIRST}],
+    }
+    metadata = {"annotations": {f"{PREFIX}shutdown-timeout": f"{SHUTDOWN_TIMEOUT}s"}}
+    patch = {"spec": {"template": {"metadata": metadata, "spec": spec}}}
+    large.kubectl("patch", "deployment/demo", f"--patch={json.dumps(patch)}")
+    settle(large.kubectl)
+    return large
+
+
+def two_deleted_pods(demo: Kubectl) -> None:
+    """`kubectl delete pod` of two at once, of which each may have the only backup of the other's entries."""
+    demo("delete", "pod", *demo.pods(DEMO_PODS)[:2], seconds=120)
+    settle(demo)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [deleted_pod, two_deleted_pods, rollout_restart],
+    ids=lambda event: event.__name__.replace("_", " "),
+)
 def test_a_gigabyte_is_kept_where_the_application_does_not_listen(
-    large: Cluster, sightings: Sightings
+    large_and_deaf: Cluster, sightings: Sightings, event: Callable[[Kubectl], None]
 ) -> None:
-    kept_by_the_deaf(large, sightings)
+    """Each member hands over when its application's own time is over, and ends by itself."""
+    endings = kept_through(event, large_and_deaf, sightings)
+    assert endings.seen
+    for end in endings.seen:
+        assert end.application >= OWN_GRACE + SHUTDOWN_TIMEOUT - 1, "it listened"
+        assert end.member >= OWN_GRACE - 1, "it did not wait for the application"
+        assert end.code != SIGKILL, "it was killed with the application"

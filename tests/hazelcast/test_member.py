@@ -1,7 +1,9 @@
 """Members with the environment that the webhook injects."""
 
 import re
+import signal
 import socket
+import time
 import urllib.request
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from tests.hazelcast.conftest import Eventually, Launcher
 pytestmark = pytest.mark.hazelcast
 
 NETWORK = own_network()
-FIRST, SECOND, APART, EARLY, EARLIER = (f"{NETWORK}.{number}" for number in range(12, 17))
+FIRST, SECOND, APART, EARLY, EARLIER, LEAVING, STAYING = (f"{NETWORK}.{number}" for number in range(12, 19))
 PORT = 5711
 
 
@@ -49,6 +51,32 @@ def test_members_that_start_before_the_dns_knows_them_form_one_cluster(
         eventually(lambda member=member: "Members {size:2," in member.log.read_text())
     founders = [member for member in members if "Members {size:1," in member.log.read_text()]
     assert len(founders) == 1
+
+
+def test_a_further_sigterm_does_not_interrupt_the_handover(
+    launcher: Launcher, eventually: Eventually
+) -> None:
+    """Such as of the preStop hook's timer, while a member hands over whose application has just ended."""
+    group = [LEAVING, STAYING]
+    given = {"port": str(PORT), "cluster_name": "handover", "backup_count": "0"}
+    leaving, staying = (launcher.member(address, group=group, given=given) for address in group)
+    client = {"HAZELCAST_CLUSTER_NAME": "handover", "HAZELCAST_SMART_ROUTING": "false"}
+    app = launcher.app(STAYING, HAZELCAST_ADDRESS=f"{STAYING}:{PORT}", **client)
+    for member in (leaving, staying):
+        eventually(lambda member=member: "Members {size:2," in member.log.read_text())
+    eventually(lambda: len(app.members()) == 2)
+    entries = {f"k{number}": f"v{number}" for number in range(300)}
+    for key, value in entries.items():
+        assert app.ask("/put", key=key, value=value).status == 200
+
+    signals = 0
+    while leaving.popen.poll() is None:
+        leaving.popen.send_signal(signal.SIGTERM)
+        signals += 1
+        time.sleep(0.02)
+    assert signals > 1
+    eventually(lambda: len(app.members()) == 1)
+    assert {key: app.ask("/get", key=key).text for key in entries} == entries
 
 
 def test_clients_of_the_own_pod_alone_are_let_in(launcher: Launcher, eventually: Eventually) -> None:

@@ -17,6 +17,7 @@ from hazelcast_sidecar.version import __version__
 from tests.harness.strategies import PREFIX, Document
 
 DEFAULT_GRACE = 30
+KUBELETS_OWN = 2
 
 
 def injected(pod: Document, decision: Inject) -> Document:
@@ -29,14 +30,15 @@ def injected(pod: Document, decision: Inject) -> Document:
         names = {variable["name"] for variable in own}
         ours = member.env_vars(member.application_env(spec.port, spec.cluster_name))
         container["env"] = [each for each in ours if each["name"] not in names] + own
+    grace = made["spec"].get("terminationGracePeriodSeconds")
+    own_grace = DEFAULT_GRACE if grace is None else grace
     added = member.container(spec, group, Settings().run_as_user)
+    added |= member.lifecycle(spec, max(own_grace, KUBELETS_OWN))
     if spec.native_sidecar:
         made["spec"]["initContainers"] = [added, *(made["spec"].get("initContainers") or [])]
     else:
         made["spec"]["containers"].append(added)
     made["spec"]["volumes"] = (made["spec"].get("volumes") or []) + member.volumes(spec, group)
-    grace = made["spec"].get("terminationGracePeriodSeconds")
-    own_grace = DEFAULT_GRACE if grace is None else grace
     needed = own_grace + spec.shutdown_timeout if spec.native_sidecar else spec.shutdown_timeout
     if min(needed, member.MAX_GRACE_SECONDS) > own_grace:
         made["spec"]["terminationGracePeriodSeconds"] = min(needed, member.MAX_GRACE_SECONDS)

@@ -1,5 +1,8 @@
 """The member container, volume and environment."""
 
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,9 @@ from hazelcast_sidecar.injection.member import (
     container,
     env_vars,
     grace_period,
+    lifecycle,
     member_env,
+    stop_seconds,
     volumes,
 )
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
@@ -64,6 +69,48 @@ def test_discovery_by_api_selects_the_label_and_asks_for_pods_only() -> None:
 )
 def test_the_grace_period_leaves_the_member_its_time(native: str, own: int, seconds: int) -> None:
     assert grace_period(spec(native_sidecar=native), own) == seconds
+
+
+@pytest.mark.parametrize(("own", "seconds"), [(30, 30), (300, 300), (2, 2), (1, 2), (0, 2), (-5, 2)])
+def test_a_member_stops_when_the_kubelet_would_have_killed_the_application(own: int, seconds: int) -> None:
+    """Not before: the kubelet gives two seconds also to what asks for none."""
+    assert stop_seconds(own) == seconds
+    assert f"sleep {seconds} &&" in hook(seconds)[-1]
+
+
+def hook(seconds: int) -> list[str]:
+    """The command that the kubelet runs in the member's container when the deletion of its Pod begins."""
+    (command,) = lifecycle(spec(), seconds)["lifecycle"]["preStop"]["exec"].values()
+    return list(command)
+
+
+def test_an_ordinary_container_is_stopped_beside_the_application() -> None:
+    assert lifecycle(spec(native_sidecar="false"), 30) == {}
+
+
+# A container with processes of its own: what is first there, as an init is, and what was executed in it.
+CONTAINER = """
+trap : TERM
+"$0"/java 20 & java=$!
+"$0"/other 20 & other=$!
+"$@"
+kill -0 $java && echo "returned, and java runs"
+wait $java
+echo "java: $?"
+kill -0 $other && echo "other runs"
+"""
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_hook_returns_at_once_and_then_stops_the_jvm_alone(tmp_path: Path, shell: str) -> None:
+    for name in ("java", "other"):
+        shutil.copy("/bin/sleep", tmp_path / name)
+    isolated = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    if shutil.which("unshare") is None or subprocess.run([*isolated, "true"], check=False).returncode:
+        pytest.skip("needs Linux, and the right to make a PID namespace")
+    command = [*isolated, "sh", "-c", CONTAINER, str(tmp_path), shell, *hook(1)[1:]]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+    assert shown.stdout.splitlines() == ["returned, and java runs", "java: 143", "other runs"]
 
 
 def test_further_java_options_come_last_so_that_they_win() -> None:

@@ -206,12 +206,15 @@ def _gains(settings: Settings) -> dict[str, str]:
     makers: dict[str, Callable[[SidecarSpec], Any]] = {
         "status": status,
         "application_env": lambda spec: member.env_vars(member.application_env(spec.port, spec.cluster_name)),
-        "member": lambda spec: member.container(spec, group, settings.run_as_user),
+        "member": lambda spec: (
+            member.container(spec, group, settings.run_as_user)
+            | member.lifecycle(spec, Unknown("variables.stop_seconds", text=False))
+        ),
         "volumes": lambda spec: member.volumes(spec, group),
     }
     switches, fields = _switches(), _spec()
     made = {name: source(in_all_cases(make, switches, fields)) for name, make in makers.items()}
-    return {"fingerprint": _fingerprint(settings), **made, **_grace_period(), "at": _place_of_member()}
+    return {"fingerprint": _fingerprint(settings), **_grace_period(), **made, "at": _place_of_member()}
 
 
 def _place_of_member() -> str:
@@ -238,7 +241,10 @@ def _fingerprint(settings: Settings) -> str:
 
 
 def _grace_period() -> dict[str, str]:
-    """Return the expressions of `member.grace_period`, which compares, and so cannot take unknown values."""
+    """Return the expressions of what `member` makes of a grace period.
+
+    Its functions compare, and so cannot take unknown values.
+    """
     highest, own, timeout = (
         member.MAX_GRACE_SECONDS,
         "variables.own_grace_seconds",
@@ -250,6 +256,7 @@ def _grace_period() -> dict[str, str]:
         "own_grace_seconds": f"int({given})",
         # Beyond the highest nothing is added, so that no sum exceeds 64 bits.
         "grace_seconds": f"{own} >= {highest} ? {own} : [{own}, [{needed}, {highest}].min()].max()",
+        "stop_seconds": f"[{own}, {member.KUBELET_SECONDS}].max()",
     }
 
 

@@ -29,6 +29,9 @@ TMP_SIZE = "64Mi"
 MAX_GRACE_SECONDS = 2**31 - 1
 """The most that a grace period is raised to: some 68 years, and safe to add to in 64 bits."""
 
+KUBELET_SECONDS = 2
+"""The kubelet's minimum from SIGTERM to SIGKILL, also of Pods that ask for less."""
+
 DNS_SECONDS = 6
 """Seconds that a starting member looks for others before it forms a new cluster.
 
@@ -177,6 +180,7 @@ def _java_options(spec: SidecarSpec) -> list[str]:
 def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[str, Any]:
     """Render the member container, as a native sidecar (an init container) or an ordinary one.
 
+    See also `lifecycle`, which depends on the Pod's grace period.
     Source for native sidecars: Kubernetes documentation, "Sidecar Containers" (KEP-753).
     """
     ports = [{"name": PORT_NAME, "containerPort": spec.ports.members}]
@@ -202,6 +206,40 @@ def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[st
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": _mounts(spec),
     }
+
+
+def lifecycle(spec: SidecarSpec, seconds: int | str) -> dict[str, Any]:
+    """Render the fields of the member container that stop a native sidecar in time.
+
+    The kubelet stops it after the application. Of an application that ignores SIGTERM it would wait for
+    the end of the whole grace period, and leave the member two seconds. It calls preStop hooks when the
+    deletion begins (`killContainer`), so the hook leaves a timer behind, and returns at once.
+
+    Args:
+        spec: of the member.
+        seconds: from `stop_seconds`, or a CEL expression of it.
+    """
+    if not spec.native_sidecar:
+        return {}
+    command = ["sh", "-c", f"(sleep {seconds} && {_STOP}) </dev/null >/dev/null 2>&1 &"]
+    return {"lifecycle": {"preStop": {"exec": {"command": command}}}}
+
+
+# The JVM, in this container: with shareProcessNamespace or hostPID the first process is another's, and others
+# are there, too. They have another cgroup.
+_STOP = (
+    "for process in /proc/[0-9]*; do "
+    'read -r name <"$process/comm" && [ "$name" = java ] && '
+    '[ "$(cat "$process/cgroup")" = "$(cat /proc/self/cgroup)" ] && kill "${process#/proc/}"; done'
+)
+
+
+def stop_seconds(own_grace: int) -> int:
+    """Return the seconds from a Pod's deletion until its member stops, even if the application has not ended.
+
+    Without a member the kubelet would kill the application then.
+    """
+    return max(own_grace, KUBELET_SECONDS)
 
 
 TMP_DIRECTORY = "/tmp"  # noqa: S108 - in the container, a volume of its own

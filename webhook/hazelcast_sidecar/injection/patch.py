@@ -169,7 +169,9 @@ def _environment(spec: SidecarSpec, shapes: tuple[EnvShape, ...]) -> list[Operat
 
 
 def _member(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | None) -> Operation:
-    container = member.container(spec, group, run_as_user)
+    container = member.container(spec, group, run_as_user) | member.lifecycle(
+        spec, member.stop_seconds(_own_grace(shape))
+    )
     if not spec.native_sidecar:
         # Last: kubectl takes the first container if none is named.
         return (
@@ -197,9 +199,13 @@ def _grace_period(spec: SidecarSpec, shape: Shape) -> list[Operation]:
 
 def _raised_grace(spec: SidecarSpec, shape: Shape) -> int | None:
     """Return the grace period in seconds if the member needs a longer one."""
-    own = DEFAULT_GRACE_SECONDS if shape.grace_seconds is None else shape.grace_seconds
+    own = _own_grace(shape)
     seconds = member.grace_period(spec, own)
     return seconds if seconds != own else None
+
+
+def _own_grace(shape: Shape) -> int:
+    return DEFAULT_GRACE_SECONDS if shape.grace_seconds is None else shape.grace_seconds
 
 
 def restore_operations(decision: Restore, pod: Pod, run_as_user: int | None) -> list[Operation]:
