@@ -33,6 +33,7 @@ def test_an_empty_file_is_the_shipped_settings(text: str) -> None:
 
 def test_the_user_may_be_left_to_the_platform() -> None:
     assert read("runAsUser: platform").run_as_user is None
+    assert [read(f"runAsUser: {user}").run_as_user for user in (1, 2147483647)] == [1, 2147483647]
 
 
 @pytest.mark.parametrize(

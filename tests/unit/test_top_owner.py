@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hazelcast_sidecar.controller.events import top_owner
 from hazelcast_sidecar.controller.events.top_owner import CONFIRMABLE, Owner, TopOwners, is_well_formed
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import Kind, Metadata, Partial
@@ -134,3 +135,12 @@ async def test_no_more_is_kept_than_so_many() -> None:
         await known.confirm("ns", claimed)
     kept = sum(known.is_known("ns", msgspec.structs.replace(REPLICAS, uid=f"uid-{n}")) for n in range(5000))
     assert kept == 4096
+
+
+async def test_what_was_not_asked_for_longest_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(top_owner, "_MAX_KNOWN", 2)
+    known = subjects(Server())
+    owners = {uid: msgspec.structs.replace(REPLICAS, uid=uid) for uid in "abc"}
+    for uid in "abac":
+        await known.confirm("ns", owners[uid])
+    assert [known.is_known("ns", owner) for owner in owners.values()] == [True, False, True]
