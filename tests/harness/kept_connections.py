@@ -2,6 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from http.client import HTTPConnection
+from ssl import SSLEOFError
+
+_CLOSED = (ConnectionError, SSLEOFError)
+"""What a request raises on a connection that the server has closed; the second with TLS, while it is sent."""
 
 
 class KeptConnections:
@@ -33,7 +37,7 @@ class KeptConnections:
                 answer = response.status, response.read()
             except BaseException as error:
                 connection.close()
-                if not was_kept or not isinstance(error, ConnectionError):
+                if not was_kept or not isinstance(error, _CLOSED):
                     raise
             else:
                 self._idle.append(connection)

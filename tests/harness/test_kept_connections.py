@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLEOFError
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -100,3 +102,30 @@ def test_a_server_that_is_gone_is_an_error(server: Server, connections: KeptConn
     server.server_close()
     with pytest.raises(ConnectionError):
         post(connections)
+
+
+@pytest.mark.parametrize("error", [SSLEOFError, BrokenPipeError])
+def test_a_connection_that_was_closed_while_a_request_is_sent_is_replaced(error: type[Exception]) -> None:
+    class Closing:
+        requests = 0
+
+        def request(self, *_: Any) -> None:
+            self.requests += 1
+            if self.requests == 2:
+                raise error
+
+        def getresponse(self) -> Any:
+            return SimpleNamespace(status=200, read=lambda: b"ok")
+
+        def close(self) -> None:
+            pass
+
+    made: list[Closing] = []
+
+    def connect() -> Any:
+        made.append(Closing())
+        return made[-1]
+
+    kept = KeptConnections(connect)
+    assert [kept.request("GET", "/", None, {}) for _ in range(2)] == [(200, b"ok")] * 2
+    assert len(made) == 2
