@@ -11,6 +11,7 @@ from hazelcast_sidecar.checks import disruptions, evictions, pods
 from hazelcast_sidecar.checks.results import CheckResult, State, Unread
 from hazelcast_sidecar.checks.runner import OF_INSTALLATION, findings
 from hazelcast_sidecar.checks.snapshot import ObjectName, Snapshot
+from hazelcast_sidecar.checks.workloads import rolling_workloads
 from hazelcast_sidecar.kube.objects import Metadata
 from hazelcast_sidecar.model.disruption import Autoscaler, DisruptionBudget
 from hazelcast_sidecar.names import GROUP, PREFIX
@@ -274,6 +275,27 @@ def test_an_application_that_is_found_ready_late() -> None:
     assert "readinessProbe of app up to 10 s" in finding.message
     only(disruptions.rollouts(snapshot), State.OK)
     only(disruptions.readiness(with_pods(EMPTY, *ten())), State.OK)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "read"),
+    [
+        ("Deployment", "shop", True),
+        ("StatefulSet", "shop.v2", True),
+        ("DaemonSet", "shop", True),
+        ("Job", "shop", False),
+        ("Secret", "shop", False),
+        ("Deployment", "../secrets/tls", False),
+        ("Deployment", "shop?watch=true", False),
+        ("Deployment", "", False),
+    ],
+)
+def test_only_a_name_that_can_be_a_workloads_is_asked_for(kind: str, name: str, *, read: bool) -> None:
+    """Whoever makes a Pod writes its owner reference, and the name becomes part of a path."""
+    pod = injected()
+    pod.owner_references = (OwnerReference("apps/v1", kind, name, "uid", controller=True),)
+    expected = [ObjectName(kind, "team-a", name)] if read else []
+    assert rolling_workloads([pod, pod]) == expected
 
 
 # --- what cannot be read -----------------------------------------------------------------------------------
