@@ -808,7 +808,7 @@ _ALL: dict[str, Any] = {"podSelector": {}}
         ({**_ALL, "ingress": [{}]}, State.OK),
         ({**_ALL, "ingress": [{"from": [_MEMBERS]}]}, State.OK),
         ({**_ALL, "ingress": [{"from": [_MEMBERS], "ports": [{"port": 5701}]}]}, State.OK),
-        ({**_ALL, "ingress": [{"from": [_MEMBERS], "ports": [{"port": "hazelcast"}]}]}, State.OK),
+        ({**_ALL, "ingress": [{"from": [_MEMBERS], "ports": [{"port": "other"}]}]}, State.PROBLEM),
         ({**_ALL, "ingress": [{"ports": [{"port": 5700, "endPort": 5800}]}]}, State.OK),
         ({**_ALL, "ingress": [{"ports": [{"port": 5701, "protocol": "UDP"}]}]}, State.PROBLEM),
         ({**_ALL, "ingress": [{"ports": [{"port": 8080}]}]}, State.PROBLEM),
@@ -840,9 +840,94 @@ _ALL: dict[str, Any] = {"podSelector": {}}
         ({"policyTypes": ["Ingress"]}, State.PROBLEM),
     ],
 )
-def test_a_policy_that_selects_the_pods(spec: dict[str, Any], state: State) -> None:
-    found = networks.policies(replace(HEALTHY, policies=[policy("closing", spec)]))
-    assert ("closing" in one(found, state)) == (state == State.PROBLEM)
+def test_a_policy_that_separates_members(spec: dict[str, Any], state: State) -> None:
+    found = networks.policies(replace(HEALTHY, policies=[policy("closing", {**spec, **_to_dns(spec)})]))
+    assert ("closing in team-a keeps members of the group shop from each other" in one(found, state)) == (
+        state == State.PROBLEM
+    )
+
+
+def test_a_policy_that_names_the_members_port() -> None:
+    """kube-router 2.1 does not know the names of native sidecars' ports; Calico learned them in 2024."""
+    named = policy("named", {**_ALL, "ingress": [{"from": [_MEMBERS], "ports": [{"port": "hazelcast"}]}]})
+    found = one(networks.policies(replace(HEALTHY, policies=[named])), State.WARNING)
+    assert found.startswith("named in team-a lets members of the group shop reach each other by the name")
+    numbered = policy("numbered", {**_ALL, "ingress": [{"from": [_MEMBERS], "ports": [{"port": 5701}]}]})
+    assert one(networks.policies(replace(HEALTHY, policies=[named, numbered])), State.OK)
+
+
+def _to_dns(spec: dict[str, Any]) -> dict[str, Any]:
+    """The same egress rules, and one for the DNS."""
+    if "egress" not in spec and "Egress" not in spec.get("policyTypes", []):
+        return {}
+    return {"egress": [*spec.get("egress", []), {"to": [_KUBE_SYSTEM], "ports": [_DNS]}]}
+
+
+_KUBE_SYSTEM = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+_DNS: dict[str, Any] = {"protocol": "UDP", "port": 53}
+_AMONG_MEMBERS = {"to": [_MEMBERS], "ports": [{"port": 5701}]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "state"),
+    [
+        (None, State.PROBLEM),
+        ({}, State.OK),
+        ({"ports": [_DNS]}, State.OK),
+        ({"ports": [{"protocol": "UDP"}]}, State.OK),
+        ({"ports": [{"protocol": "UDP", "port": "dns"}]}, State.OK),
+        ({"ports": [{"protocol": "UDP", "port": 1, "endPort": 100}]}, State.OK),
+        ({"ports": [{"protocol": "UDP", "port": 5353}]}, State.OK),
+        ({"ports": [{"protocol": "UDP", "port": 54}]}, State.PROBLEM),
+        ({"ports": [{"protocol": "TCP", "port": 53}]}, State.PROBLEM),
+        ({"to": [_ALL]}, State.PROBLEM),
+        ({"to": [{"namespaceSelector": {}}]}, State.OK),
+        ({"to": [_KUBE_SYSTEM]}, State.OK),
+        ({"to": [{**_KUBE_SYSTEM, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}]}, State.OK),
+        ({"to": [{"namespaceSelector": {"matchLabels": {LABEL: "team-a"}}}]}, State.PROBLEM),
+        ({"to": [{"ipBlock": {"cidr": "10.96.0.10/32"}}], "ports": [_DNS]}, State.OK),
+    ],
+)
+def test_a_policy_that_keeps_members_from_the_dns(rule: dict[str, Any] | None, state: State) -> None:
+    """A rule for all Pods of the own namespace is the usual mistake: the DNS is in another."""
+    rules = [_AMONG_MEMBERS, *([rule] if rule is not None else [])]
+    closing = policy("closing", {**_ALL, "policyTypes": ["Egress"], "egress": rules})
+    found = networks.policies(replace(HEALTHY, policies=[closing]))
+    assert ("from the DNS, by which they find each other" in one(found, state)) == (state == State.PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("rule", "state"),
+    [
+        ({"to": [{"namespaceSelector": {}}]}, State.PROBLEM),
+        ({"ports": [{"protocol": "UDP"}]}, State.PROBLEM),
+        ({"ports": [{"port": 443}]}, State.OK),
+        ({"to": [{"ipBlock": {"cidr": "192.0.2.1/32"}}], "ports": [{"port": 6443}]}, State.OK),
+    ],
+)
+def test_a_policy_that_keeps_members_from_the_kubernetes_api(rule: dict[str, Any], state: State) -> None:
+    closing = policy("closing", {**_ALL, "policyTypes": ["Egress"], "egress": [_AMONG_MEMBERS, rule]})
+    by_api = with_pods(EMPTY, injected(discovery="api", service_account="shop"))
+    found = networks.policies(replace(by_api, policies=[closing]))
+    assert ("from the Kubernetes API, by which" in one(found, state)) == (state == State.PROBLEM)
+
+
+def test_a_namespace_that_denies_everything() -> None:
+    """One finding for what members send each other, one for how they find each other."""
+    denying = policy("deny", {**_ALL, "policyTypes": ["Ingress", "Egress"]})
+    found = networks.policies(replace(HEALTHY, policies=[denying]))
+    assert [each.message for each in found] == [
+        "deny in team-a keeps members of the group shop from each other: Ingress on TCP port 5701",
+        (
+            "deny in team-a keeps members of the group shop from the DNS, by which they find each other: "
+            "Egress on UDP port 53"
+        ),
+    ]
+    edit = "kubectl -n team-a edit networkpolicy deny  # allow"
+    assert [each.fix for each in found] == [
+        f"{edit} TCP 5701 among Pods labelled {GROUP}=shop",
+        f"{edit} UDP and TCP 53 to the Pods of the DNS, mostly k8s-app=kube-dns in kube-system",
+    ]
 
 
 def test_policies_add_up() -> None:

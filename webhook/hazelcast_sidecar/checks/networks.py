@@ -1,109 +1,123 @@
-"""NetworkPolicies that separate the members of a group.
+"""NetworkPolicies that separate the members of a group, or keep them from asking for each other."""
 
-Source: Kubernetes documentation, "Network Policies": Pods that no policy selects are open; Pods that one
-selects are open only for what some policy allows.
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
-from typing import Any
+from typing import NamedTuple
 
 from hazelcast_sidecar.checks.group_health import Group, groups_of
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.kube.objects import JsonObject, Metadata
-from hazelcast_sidecar.model.selectors import selects
+from hazelcast_sidecar.model.network_policy import Direction, IsPeer, TargetPort, closing, is_in, is_pod
 from hazelcast_sidecar.names import GROUP, PORT_NAME
+from hazelcast_sidecar.text import some_of
 
 _AREA = Area("networks")
+_CHECK = "NetworkPolicies"
 _AT_MOST = 10
 """The most sets of labels of a group that are tried with each other; a StatefulSet's Pods all differ."""
+_SHOWN = 3
 
-_DIRECTIONS = (("Ingress", "ingress", "from"), ("Egress", "egress", "to"))
+_DIRECTIONS: tuple[Direction, ...] = ("ingress", "egress")
+_DNS_NAMESPACES = ("kube-system", "openshift-dns")
+"""Where the Pods of the cluster's DNS are."""
+_DNS = TargetPort("UDP", (53, 5353))
+"""The port of the Service, and that of OpenShift's Pods behind it."""
+
+
+class _Need(NamedTuple):
+    """Traffic without which members do not find each other."""
+
+    labels: Mapping[str, str]
+    """Of the Pods that need it."""
+    direction: Direction
+    port: TargetPort
+    is_peer: IsPeer
+    target: str
+    """What is reached by it."""
+    remedy: str
+
+    def __str__(self) -> str:
+        """Show it for people."""
+        return f"{self.direction.capitalize()} on {self.port}"
 
 
 def policies(snapshot: Snapshot) -> list[CheckResult]:
-    """Check that members reach each other, as far as NetworkPolicies decide."""
-    check = "NetworkPolicies"
+    """Check that members reach each other and what they find each other by, where NetworkPolicies decide."""
     for part in (snapshot.pods, snapshot.policies, snapshot.namespaces):
         if isinstance(part, Unread):
-            return [_AREA.skipped(check, part)]
+            return [_AREA.skipped(_CHECK, part)]
     assert not isinstance(snapshot.pods, Unread)  # noqa: S101 - looked at just before
     assert not isinstance(snapshot.policies, Unread)  # noqa: S101
     assert not isinstance(snapshot.namespaces, Unread)  # noqa: S101
     found: list[CheckResult] = []
     for group in groups_of(snapshot.pods):
         there = [each for each in snapshot.policies if each["metadata"]["namespace"] == group.namespace]
-        labels = snapshot.namespaces.get(group.namespace, Metadata()).labels
         show = f"kubectl -n {group.namespace} get networkpolicies -o yaml"
-        with _AREA.passing_over(check, f"the policies of the group {group}", show, found):
-            if closing := next(_closed(group, there, labels), None):
-                direction, port, names = closing
-                message = (
-                    f"{', '.join(names)} in {group.namespace} keeps members of the group {group.name} from "
-                    f"each other: {direction} on TCP port {port}"
-                )
-                fix = (
-                    f"kubectl -n {group.namespace} edit networkpolicy {names[0]}  # allow TCP {port} among "
-                    f"Pods labelled {GROUP}={group.name}"
-                )
-                found.append(_AREA.problem(check, message, fix))
-    return found or [_AREA.ok(check, "none separates members of a group")]
+        with _AREA.passing_over(_CHECK, f"the policies of the group {group}", show, found):
+            for needs in (_each_other(group, snapshot.namespaces), _discovery(group, snapshot.namespaces)):
+                found += _first_closed(group, there, needs)
+    return found or [_AREA.ok(_CHECK, "none separates members of a group, or keeps them from discovery")]
 
 
-def _closed(
-    group: Group, policies: list[JsonObject], namespace: Mapping[str, str]
-) -> Iterator[tuple[str, int, list[str]]]:
-    """Return directions and ports that are closed between Pods of the group, and by which policies."""
-    alike = {tuple(sorted(pod.labels.items())): pod.labels for pod in group.pods}
-    labels = list(alike.values())[:_AT_MOST]
-    ports = sorted({status.ports.members for status in group.statuses})
-    for direction, rules, peers in _DIRECTIONS:
-        for mine, theirs in product(labels, labels):
-            holding = [each for each in policies if direction in _types(each) and selects(_of(each), mine)]
-            for port in ports if holding else ():
-                if not any(
-                    _opens(rule, peers, port, theirs, namespace)
-                    for each in holding
-                    for rule in each["spec"].get(rules) or ()
-                ):
-                    yield direction, port, [each["metadata"]["name"] for each in holding]
+def _first_closed(group: Group, there: list[JsonObject], needs: Iterable[_Need]) -> Iterator[CheckResult]:
+    """Report the first need that is not met; the others are mostly closed by the same policies."""
+    members = f"members of the group {group.name}"
+    edit = f"kubectl -n {group.namespace} edit networkpolicy"
+    named = None
+    for need in needs:
+        if names := _closing(there, need):
+            message = (
+                f"{some_of(names, _SHOWN)} in {group.namespace} keeps {members} from {need.target}: {need}"
+            )
+            yield _AREA.problem(_CHECK, message, f"{edit} {names[0]}  # allow {need.remedy}")
+            return
+        if named is None and need.port.name and (names := _closing(there, _by_number(need))):
+            message = (
+                f"{some_of(names, _SHOWN)} in {group.namespace} lets {members} reach {need.target} by the "
+                f"name of their port alone, which some networks do not know of native sidecars: {need}"
+            )
+            named = _AREA.warning(_CHECK, message, f"{edit} {names[0]}  # allow {need.remedy}, by number")
+    if named is not None:
+        yield named
 
 
-def _of(policy: JsonObject) -> Mapping[str, Any]:
-    return policy["spec"].get("podSelector") or {}
+def _closing(there: list[JsonObject], need: _Need) -> list[str]:
+    return closing(there, need.labels, need.direction, need.port, need.is_peer)
 
 
-def _types(policy: JsonObject) -> list[str]:
-    spec = policy["spec"]
-    return spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
+def _by_number(need: _Need) -> _Need:
+    """Return the same need, which no name of a port meets."""
+    return need._replace(port=need.port._replace(name=""))
 
 
-def _opens(
-    rule: JsonObject, peers: str, port: int, labels: Mapping[str, str], namespace: Mapping[str, str]
-) -> bool:
-    listed = rule.get(peers)
-    return _has_port(rule.get("ports"), port) and (
-        not listed or any(_is_peer(each, labels, namespace) for each in listed)
-    )
+def _each_other(group: Group, namespaces: Mapping[str, Metadata]) -> Iterator[_Need]:
+    """Yield what each Pod needs to reach the others, and to be reached by them."""
+    namespace = namespaces.get(group.namespace, Metadata()).labels
+    alike = _alike(group)
+    numbers = sorted({status.ports.members for status in group.statuses})
+    for direction, mine, theirs, number in product(_DIRECTIONS, alike, alike, numbers):
+        port = TargetPort("TCP", (number,), PORT_NAME)
+        remedy = f"TCP {number} among Pods labelled {GROUP}={group.name}"
+        yield _Need(mine, direction, port, is_pod(theirs, namespace), "each other", remedy)
 
 
-def _has_port(listed: list[JsonObject] | None, port: int) -> bool:
-    """Tell whether a rule lists a TCP port; an empty list means all."""
-    return not listed or any(
-        each.get("protocol", "TCP") == "TCP"
-        and (
-            (number := each.get("port")) in (None, PORT_NAME, port)
-            or (isinstance(number, int) and number <= port <= each.get("endPort", number))
-        )
-        for each in listed
-    )
+def _discovery(group: Group, namespaces: Mapping[str, Metadata]) -> Iterator[_Need]:
+    """Yield what each Pod needs to learn of the others."""
+    by = {status.discovery for status in group.statuses}
+    for labels in _alike(group):
+        if "dns" in by:
+            is_dns = is_in(namespaces[name].labels for name in _DNS_NAMESPACES if name in namespaces)
+            target = "the DNS, by which they find each other"
+            remedy = "UDP and TCP 53 to the Pods of the DNS, mostly k8s-app=kube-dns in kube-system"
+            yield _Need(labels, "egress", _DNS, is_dns, target, remedy)
+        if "api" in by:
+            # Mostly outside of the Pod network, where no selector reaches.
+            target = "the Kubernetes API, by which they find each other"
+            remedy = "TCP to the addresses of the API servers (kubectl get endpointslices kubernetes)"
+            yield _Need(labels, "egress", TargetPort("TCP"), is_in(()), target, remedy)
 
 
-def _is_peer(peer: JsonObject, labels: Mapping[str, str], namespace: Mapping[str, str]) -> bool:
-    """Tell whether a peer matches a Pod of the policy's namespace; an address might, which is unknown."""
-    if "ipBlock" in peer:
-        return True
-    if "namespaceSelector" in peer and not selects(peer["namespaceSelector"] or {}, namespace):
-        return False
-    return selects(peer.get("podSelector") or {}, labels)
+def _alike(group: Group) -> list[dict[str, str]]:
+    """Return the different sets of labels of a group's Pods, within bounds."""
+    return list({tuple(sorted(pod.labels.items())): pod.labels for pod in group.pods}.values())[:_AT_MOST]
