@@ -227,10 +227,19 @@ def test_a_folder_that_may_not_be_entered_is_one_sentence_and_the_others_are_rea
     assert err.endswith("1 injected\n")
 
 
+@pytest.mark.parametrize("has_links", [True, False])
 def test_files_are_renamed_all_or_none(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    has_links: bool,  # noqa: FBT001
 ) -> None:
-    """Such as where one of them is a mount point of a container."""
+    """Such as where one of them is a mount point of a container, on any file system."""
+
+    def no_links(_: Path, __: Path) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if not has_links:
+        monkeypatch.setattr(Path, "hardlink_to", no_links)
     paths = pods("a", "b", "c")
     before = [path.read_text() for path in paths]
     real = Path.replace
@@ -311,3 +320,12 @@ def test_templates_in_lists_are_told_of(capsys: pytest.CaptureFixture[str]) -> N
         "the webhook injects its Pods, as spec.tasks[0].template.metadata.annotations asks for it"
         in capsys.readouterr().err
     )
+
+
+def test_an_error_of_something_else_is_not_said_to_be_the_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_: object) -> int:
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+    monkeypatch.setattr("hazelcast_sidecar.cli.policy_command.run", run)
+    with pytest.raises(OSError, match="Address already in use"):
+        main(["policy"])

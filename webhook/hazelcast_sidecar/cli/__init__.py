@@ -4,6 +4,7 @@ Each command's module is imported only when it is called, so that `--help` is qu
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -66,14 +67,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         return OK
     except OSError as error:
-        _drop_output()
-        where = f"{error.filename}: " if error.filename else "the output cannot be written: "
-        line = in_one_line(f"hazelcast-sidecar {options.command}: {where}{error.strerror or error}")
-        print(line, file=sys.stderr)  # noqa: T201
-        return MISUSE
+        return _reported(options.command, error)
     except KeyboardInterrupt:
         return INTERRUPTED
     return status
+
+
+def _reported(command: str, error: OSError) -> int:
+    """Report an error of a file, or of the output; any other one is raised."""
+    if error.filename:
+        what = str(error.filename)
+    elif error.errno in _OF_OUTPUT:
+        _drop_output()
+        what = "the output cannot be written"
+    else:
+        raise error
+    line = in_one_line(f"hazelcast-sidecar {command}: {what}: {error.strerror or error}")
+    print(line, file=sys.stderr)  # noqa: T201
+    return MISUSE
+
+
+_OF_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""What writing to a stream raises, which has no file name; sockets raise others."""
 
 
 def _drop_output() -> None:

@@ -34,9 +34,7 @@ def write_all(files: Iterable[Rewritten]) -> None:
         for given, path, new in beside:
             with _about(given):
                 links = path.stat().st_nlink
-                former = _reserved(path, temporary)
-                former.unlink()
-                former.hardlink_to(path)
+                former = _former(path, temporary)
                 new.replace(path)
                 undo.callback(former.replace, path)
             if links > 1:
@@ -62,6 +60,17 @@ def _reserved(path: Path, temporary: contextlib.ExitStack) -> Path:
     os.close(descriptor)
     temporary.callback(Path(name).unlink, missing_ok=True)
     return Path(name)
+
+
+def _former(path: Path, temporary: contextlib.ExitStack) -> Path:
+    """Give a file another name, or a copy where the file system has no hard links."""
+    name = _reserved(path, temporary)
+    name.unlink()
+    try:
+        name.hardlink_to(path)
+    except OSError:
+        return _beside(Rewritten(path, path.read_bytes().decode()), temporary)
+    return name
 
 
 def _beside(file: Rewritten, temporary: contextlib.ExitStack) -> Path:
