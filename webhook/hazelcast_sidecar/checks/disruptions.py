@@ -48,7 +48,8 @@ def group_specs(snapshot: Snapshot) -> Iterator[GroupSpec]:
         return
     defaults = DefaultSpecs(todays_settings(snapshot) or Settings())
     for group in groups_of(snapshot.pods):
-        parsed = (parse(pod.known_annotations, defaults.of(group.namespace)) for pod in group.pods)
+        distinct = dict.fromkeys(tuple(sorted(pod.known_annotations.items())) for pod in group.pods)
+        parsed = (parse(dict(annotations), defaults.of(group.namespace)) for annotations in distinct)
         specs = [spec for spec in parsed if isinstance(spec, SidecarSpec)]
         if specs:
             yield GroupSpec(group, min(specs, key=backups_of))
@@ -75,9 +76,8 @@ def unreadable(check: str, objects: Mapping[ObjectName, _Form | Unread] | Unread
 def autoscalers(snapshot: Snapshot) -> list[CheckResult]:
     """Check that no autoscaler ends more Pods at once than there are backups."""
     check = "autoscalers"
-    for part in (snapshot.pods, snapshot.autoscalers):
-        if isinstance(part, Unread):
-            return [AREA.skipped(check, part)]
+    if unread := AREA.unread(check, snapshot.pods, snapshot.autoscalers):
+        return unread
     targets = _targets(snapshot)
     found = [
         _scaled_down(check, *targets[workload], each.spec)
@@ -118,9 +118,8 @@ def _scaled_down(check: str, name: ObjectName, autoscaler: Autoscaler, spec: Sid
 def rollouts(snapshot: Snapshot) -> list[CheckResult]:
     """Check that no rollout ends more Pods at once than there are backups."""
     check = "rollouts"
-    for part in (snapshot.pods, snapshot.workloads):
-        if isinstance(part, Unread):
-            return [AREA.skipped(check, part)]
+    if unread := AREA.unread(check, snapshot.pods, snapshot.workloads):
+        return unread
     targets = _targets(snapshot)
     found = [
         _advised(check, name, advice)
@@ -146,9 +145,8 @@ def _about_rollout(
 def readiness(snapshot: Snapshot) -> list[CheckResult]:
     """Check that the kubelet soon finds out that an application is ready, which each rollout waits for."""
     check = "readiness"
-    for part in (snapshot.pods, snapshot.workloads):
-        if isinstance(part, Unread):
-            return [AREA.skipped(check, part)]
+    if unread := AREA.unread(check, snapshot.pods, snapshot.workloads):
+        return unread
     found = [
         _advised(check, name, advice)
         for _, name, workload in _rolling(snapshot)

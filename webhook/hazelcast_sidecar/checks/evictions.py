@@ -1,12 +1,12 @@
 """PodDisruptionBudgets of groups: how many members evictions may end at once, as those of a drained node."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from hazelcast_sidecar.checks.disruptions import AREA, GroupSpec, group_specs, readable, unreadable
 from hazelcast_sidecar.checks.group_health import Group
-from hazelcast_sidecar.checks.results import CheckResult, Unread
+from hazelcast_sidecar.checks.results import CheckResult
 from hazelcast_sidecar.checks.snapshot import ObjectName, Snapshot
 from hazelcast_sidecar.checks.workloads import workload_of
 from hazelcast_sidecar.group_objects.desired_objects import SCALABLE
@@ -25,13 +25,15 @@ _Budgets = Mapping[ObjectName, DisruptionBudget]
 def budgets(snapshot: Snapshot) -> list[CheckResult]:
     """Check that evictions end no more Pods of a group at once than there are backups."""
     check = "PodDisruptionBudgets"
-    for part in (snapshot.pods, snapshot.budgets):
-        if isinstance(part, Unread):
-            return [AREA.skipped(check, part)]
+    if unread := AREA.unread(check, snapshot.pods, snapshot.budgets):
+        return unread
+    by_namespace: defaultdict[str, dict[ObjectName, DisruptionBudget]] = defaultdict(dict)
+    for name, budget in readable(snapshot.budgets):
+        by_namespace[name.namespace][name] = budget
     found: list[CheckResult] = []
     for each in group_specs(snapshot):
         namespace = each.group.namespace
-        there = {name: budget for name, budget in readable(snapshot.budgets) if name.namespace == namespace}
+        there = by_namespace[namespace]
         show = f"kubectl -n {namespace} get poddisruptionbudgets -o yaml"
         with AREA.passing_over(check, f"the budgets of the group {each.group}", show, found):
             found += _findings(check, each, there)

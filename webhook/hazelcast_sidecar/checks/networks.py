@@ -44,9 +44,8 @@ class _Need(NamedTuple):
 
 def policies(snapshot: Snapshot) -> list[CheckResult]:
     """Check that members reach each other and what they find each other by, where NetworkPolicies decide."""
-    for part in (snapshot.pods, snapshot.policies, snapshot.namespaces):
-        if isinstance(part, Unread):
-            return [_AREA.skipped(_CHECK, part)]
+    if unread := _AREA.unread(_CHECK, snapshot.pods, snapshot.policies, snapshot.namespaces):
+        return unread
     assert not isinstance(snapshot.pods, Unread)  # noqa: S101 - looked at just before
     assert not isinstance(snapshot.policies, Unread)  # noqa: S101
     assert not isinstance(snapshot.namespaces, Unread)  # noqa: S101

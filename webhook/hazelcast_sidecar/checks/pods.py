@@ -86,9 +86,8 @@ def drifted(snapshot: Snapshot) -> list[CheckResult]:
 def pod_security(snapshot: Snapshot) -> list[CheckResult]:
     """Check that the namespaces' Pod Security levels admit the member."""
     check = "Pod Security"
-    for part in (snapshot.pods, snapshot.namespaces):
-        if isinstance(part, Unread):
-            return [_AREA.skipped(check, part)]
+    if unread := _AREA.unread(check, snapshot.pods, snapshot.namespaces):
+        return unread
     assert not isinstance(snapshot.pods, Unread)  # noqa: S101 - looked at just before
     assert not isinstance(snapshot.namespaces, Unread)  # noqa: S101
     today = todays_settings(snapshot)

@@ -44,6 +44,10 @@ class Area(NamedTuple):
 
     name: str
 
+    def unread(self, check: str, *parts: object) -> list[CheckResult]:
+        """Report the first of the parts that a check needs that could not be read; nothing if all were."""
+        return [self.skipped(check, part) for part in parts if isinstance(part, Unread)][:1]
+
     def ok(self, check: str, message: str) -> CheckResult:
         """Report that something is as it should be."""
         return CheckResult(check, self.name, State.OK, message)
