@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hazelcast_sidecar.injection.manifests import inject
-from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Skip
+from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Skip, said
 from hazelcast_sidecar.injection.reinjection import renew
 from hazelcast_sidecar.injection.workload_decision import Copy, WorkloadDecision, decide
 from hazelcast_sidecar.manifest_text.patching import patched
@@ -37,7 +37,7 @@ def decision(
 def warnings(*args: Any, **kwargs: Any) -> tuple[str, ...]:
     found = decision(*args, **kwargs)
     assert not isinstance(found, Deny), found.problems
-    return found.said
+    return said(found)
 
 
 # --- what is done ------------------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ def test_annotations_are_copied_with_a_word_about_what_comes_of_it() -> None:
     found = decision(deployment(ours(port="6000")))
     assert isinstance(found, Copy)
     assert found.copying.annotations == found.copying.copied == ours(port="6000")
-    assert found.said == (JOINED,)
+    assert said(found) == (JOINED,)
 
 
 def test_a_template_that_has_its_annotations_stays() -> None:
@@ -82,7 +82,7 @@ def test_what_a_workload_made_is_left_alone_and_what_nobody_made_is_not(kind: st
     assert isinstance(decided, Skip)
     assert decided.reason == Reason.CONTROLLED
     if kind == "Job":  # a ReplicaSet has its Deployment's annotations, which do something there
-        (warning,) = decided.said
+        (warning,) = said(decided)
         assert warning.endswith("has no effect on a Job with a controller; set it on its controller")
     assert isinstance(decision(obj), Copy), "an operator may own a Deployment"
 
@@ -101,7 +101,7 @@ def test_an_annotation_of_a_cron_jobs_jobs_does_nothing_and_the_warning_names_th
     }
     decided = decision(obj, kind="CronJob")
     assert isinstance(decided, Skip)
-    (warning,) = decided.said
+    (warning,) = said(decided)
     assert "has no effect in spec.jobTemplate.metadata; set it on the CronJob itself" in warning
 
 
@@ -114,7 +114,7 @@ def test_an_injected_template_whose_annotations_were_edited_is_warned_of() -> No
     obj["spec"]["template"]["metadata"]["annotations"] |= ours(memory_limit="2Gi")
     decided = decision(obj)
     assert isinstance(decided, Skip)
-    (warning,) = decided.said
+    (warning,) = said(decided)
     assert warning.startswith("the member in the Pod template is outdated by its annotations")
 
 
@@ -123,8 +123,8 @@ def test_a_cron_job_has_its_template_further_down() -> None:
     obj["spec"] = {"jobTemplate": {"spec": {"template": obj["spec"]["template"]}}}
     found = decision(obj, kind="CronJob")
     assert isinstance(found, Copy)
-    assert found.said[0] == 'injected: each Pod gets a Hazelcast member, cluster "dev"'
-    assert "a cluster of their own" in found.said[1]
+    assert said(found)[0] == 'injected: each Pod gets a Hazelcast member, cluster "dev"'
+    assert "a cluster of their own" in said(found)[1]
 
 
 @pytest.mark.parametrize("spec", [{}, {"template": None}, {"jobTemplate": {}}, {"jobTemplate": {"spec": {}}}])
@@ -194,7 +194,7 @@ def test_a_template_that_lost_parts_of_its_member_stays_and_is_warned_of() -> No
     found = decision(torn)
     assert isinstance(found, Skip)
     assert found.reason == Reason.UNCHANGED
-    assert found.said == (
+    assert said(found) == (
         "another webhook removed parts of the Hazelcast member, which are restored: restartPolicy",
     )
 
@@ -204,7 +204,7 @@ def test_what_was_no_better_before_is_let_through_with_a_warning() -> None:
     found = decision({**broken, "status": {}}, broken)
     assert isinstance(found, Skip)
     assert found.reason == Reason.NO_WORSE
-    assert found.said[0].startswith(f'no Pod can be created: {PREFIX}port: "x" is not an integer')
+    assert said(found)[0].startswith(f'no Pod can be created: {PREFIX}port: "x" is not an integer')
     assert isinstance(decision(deployment(None, ours(port="x", image="")), broken), Deny), "one more problem"
     assert isinstance(decision(broken, deployment(None, ours())), Deny)
 

@@ -15,7 +15,7 @@ from hazelcast_sidecar.cli.writing import Rewritten, UnwritableError, write_all
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.injection.bystanders import remark
 from hazelcast_sidecar.injection.manifests import Placed, Result, is_known, objects_in, unexpected
-from hazelcast_sidecar.injection.pod_decision import SENTENCES, Reason
+from hazelcast_sidecar.injection.pod_decision import SENTENCES, Reason, said
 from hazelcast_sidecar.injection.record import Written
 from hazelcast_sidecar.manifest_text.document import Change, Document, parts
 from hazelcast_sidecar.manifest_text.failures import UneditableError, UnreadableError
@@ -172,7 +172,7 @@ class _Rewriting:
         return result
 
     def _report(self, found: Found, result: Result, problems: list[str]) -> None:
-        for sentence in problems or filter(None, (result.outcome, *result.warnings)):
+        for sentence in problems or said(result):
             complain(f"{found.where}: {sentence}")
         if problems:
             self._reading.failed = True

@@ -63,7 +63,7 @@ def separation(before: Membership, after: Membership) -> tuple[str, ...]:
 
 def release_of_members(image: str) -> tuple[int, int] | None:
     """Return (5, 7) of hazelcast/hazelcast:5.7.0; None where the tag says nothing about Hazelcast itself."""
-    repository = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    repository, _, _ = _repository_and_tag(image)
     release = minor_release(image)
     if repository not in _OF_HAZELCAST or not release:
         return None
@@ -77,6 +77,11 @@ _OF_HAZELCAST = ("hazelcast", "hazelcast-enterprise")
 
 def minor_release(image: str) -> str:
     """5.7 of hazelcast/hazelcast:5.7.0-slim; nothing where the tag is not a version."""
-    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    _, _, tag = _repository_and_tag(image)
     parts = tag.partition("-")[0].split(".")
     return ".".join(parts[:2]) if len(parts) > 1 and all(part.isdecimal() for part in parts) else ""
+
+
+def _repository_and_tag(image: str) -> tuple[str, str, str]:
+    """Split hazelcast:5.7.0, without what is before it and without a digest, at its colon."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")

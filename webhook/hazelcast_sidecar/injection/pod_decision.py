@@ -25,9 +25,9 @@
 (**) Or deny COLLISION, where beside the member is what would keep it from being injected.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -145,11 +145,6 @@ class Skip(NamedTuple):
     outcome: str = ""
     """What a workload's Pods will have, where that is news: no warning, but it is said with them."""
 
-    @property
-    def said(self) -> tuple[str, ...]:
-        """Return the outcome and the warnings."""
-        return (self.outcome, *self.warnings) if self.outcome else self.warnings
-
 
 class Deny(NamedTuple):
     """The Pod is denied."""
@@ -159,6 +154,23 @@ class Deny(NamedTuple):
 
 
 Decision = Inject | Restore | Skip | Deny
+
+
+class Outcome(Protocol):
+    """A decision about a workload, or what it makes of a manifest."""
+
+    @property
+    def outcome(self) -> str:
+        """Return what its Pods will have, if that is news."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Return the warnings."""
+
+
+def said(decided: Outcome) -> tuple[str, ...]:
+    """Return what goes to the user: the outcome, if it is news, and the warnings."""
+    return (*filter(None, [decided.outcome]), *decided.warnings)
 
 
 def decide(pod: Pod, operation: str, defaults: Defaults) -> Decision:  # noqa: PLR0911 - a row, a return

@@ -51,18 +51,18 @@ def renew(
         return _bounded(obj, now)
     if now.problems:
         return now
-    status, before = status_in(obj), before_injection(obj)
+    status, undone = status_in(obj), undo(obj)
     if status is None or not status.reversible:
-        wanted = inject(before, defaults, run_as_user)
+        wanted = inject(undone.of(obj), defaults, run_as_user)
         return wanted if wanted.problems else _kept(now, outdated(status, wanted, run_as_user))
-    return _renewed(obj, before, status, defaults, run_as_user)
+    return _renewed(obj, undone, status, defaults, run_as_user)
 
 
 def _renewed(
-    obj: Object, before: Object, status: Status, defaults: Defaults, run_as_user: int | None
+    obj: Object, undone: Result, status: Status, defaults: Defaults, run_as_user: int | None
 ) -> Result:
     """Return what injects an object again, from what was there before."""
-    kind = kind_of(obj)
+    before, kind = undone.of(obj), kind_of(obj)
     depth = 0 if kind is None else len(kind.template)
     was = texts(status, pod_in(before))
     result = _bounded(
@@ -70,10 +70,11 @@ def _renewed(
     )
     if result.problems:
         return result
-    result = result._replace(undoing=undo(obj).operations)
-    if problems := dangling(obj, result.of(obj)):
+    result = result._replace(undoing=undone.operations)
+    after = result.of(obj)
+    if problems := dangling(obj, after):
         return Result(Reason.INVALID, problems=problems)
-    if result.injection is not None and same(result.of(obj), obj):
+    if result.injection is not None and same(after, obj):
         return Result(Reason.ALREADY_INJECTED, injection=result.injection)
     return result
 

@@ -15,7 +15,7 @@ from hazelcast_sidecar.errors import Problem, ReviewError, in_one_sentence
 from hazelcast_sidecar.injection import oversized, patch, pod_decision, workload_decision
 from hazelcast_sidecar.injection.oversized import Outline
 from hazelcast_sidecar.injection.patch import Shape
-from hazelcast_sidecar.injection.pod_decision import Decision, Deny, Inject, Reason, Restore, Skip
+from hazelcast_sidecar.injection.pod_decision import Decision, Deny, Inject, Reason, Restore, Skip, said
 from hazelcast_sidecar.injection.workload_decision import Copy, WorkloadDecision
 from hazelcast_sidecar.limits import UNCOUNTED_BYTES, has_too_many_values, shown
 from hazelcast_sidecar.manifest_text.patching import Operation
@@ -122,12 +122,12 @@ class Reviewer:
             decision = workload_decision.decide(kind, workload, request.old_object, defaults)
         name = workload.display_name if workload else ""
         match decision:
-            case Copy(copying=copying, reason=reason, said=said):
+            case Copy(copying=copying, reason=reason):
                 assert workload is not None  # noqa: S101 - there is nothing to copy otherwise
                 operations = patch.copy_operations(kind, workload, copying)
-                rest = admission_review.allowed(_audit(reason), said, _encoded(operations))
-            case Skip(reason=reason, said=said):
-                rest = admission_review.allowed(_audit(reason), said)
+                rest = admission_review.allowed(_audit(reason), said(decision), _encoded(operations))
+            case Skip(reason=reason):
+                rest = admission_review.allowed(_audit(reason), said(decision))
             case Deny(reason, problems):
                 rest = admission_review.denied(_audit(reason), _message(kind.name, name, problems))
         answer = admission_review.answer(request.uid, rest)

@@ -52,11 +52,6 @@ class Copy(NamedTuple):
     """As in `Skip`."""
     reason: Reason = Reason.COPIED
 
-    @property
-    def said(self) -> tuple[str, ...]:
-        """Return the outcome and the warnings."""
-        return (self.outcome, *self.warnings) if self.outcome else self.warnings
-
 
 WorkloadDecision = Copy | Skip | Deny
 

@@ -1,6 +1,7 @@
 """The content of one YAML document as plain objects, as kubectl has them after turning it into JSON."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hazelcast_sidecar.manifest_text.failures import UnreadableError
@@ -43,7 +44,7 @@ class Content(NamedTuple):
     """The content of a document."""
 
     value: Json
-    items: list[Span | None]
+    items: Sequence[Span | None]
     """Where elements of `items` at the root are, which a Kubernetes List has; None: no collection."""
     has_anchors: bool
     repeated: list[tuple[int, str]]

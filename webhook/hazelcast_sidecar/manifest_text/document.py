@@ -22,7 +22,7 @@ from hazelcast_sidecar.manifest_text.failures import UneditableError, Unreadable
 from hazelcast_sidecar.manifest_text.json_text import json_nodes, json_style, read_json
 from hazelcast_sidecar.manifest_text.lines import Lines
 from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
-from hazelcast_sidecar.manifest_text.patching import patched, same
+from hazelcast_sidecar.manifest_text.patching import patched, same, steps_of, value_at
 from hazelcast_sidecar.manifest_text.yaml_events import BYTE_ORDER_MARK
 from hazelcast_sidecar.manifest_text.yaml_nodes import key_text, yaml_nodes
 
@@ -197,7 +197,7 @@ class Document:
         """
         span = self._alone(path)
         if span is None:
-            return _descendant(self._whole, path.split("/")[1:], self._aliased)
+            return _descendant(self._whole, steps_of(path), self._aliased)
         if self.is_json:
             return json_nodes(self.text, span.start)
         node = yaml_nodes(self.text[span.start : span.end], span.column, span.start)
@@ -206,7 +206,7 @@ class Document:
         return node
 
     def _splices(self, change: Change) -> list[Splice]:
-        node, content = self._node(change.path), _value_at(self.content, change.path)
+        node, content = self._node(change.path), value_at(self.content, steps_of(change.path))
         return splices_of(self._written, node, change.operations, content)
 
     def _spliced(self, changes: Sequence[Change], splices: Mapping[str, list[Splice]]) -> str:
@@ -252,7 +252,7 @@ class Document:
             found = read_json(text, 0)[0] if self.is_json else read_yaml(" " * column + text)
         except UnreadableError:
             return False
-        before = self.content["items"][int(change.path.rpartition("/")[2])]
+        before = value_at(self.content, steps_of(change.path))
         return same(found.value, patched(before, change.operations))
 
 
@@ -311,12 +311,6 @@ def _descendant(node: Node, steps: Sequence[str], aliased: frozenset[str]) -> No
         check_unshared(child, where, aliased)
         node = child
     return node
-
-
-def _value_at(content: Json, path: str) -> Json:
-    for step in path.split("/")[1:]:
-        content = content[int(step)] if isinstance(content, list) else content[step]
-    return content
 
 
 def _child(node: Node, step: str) -> Node | None:

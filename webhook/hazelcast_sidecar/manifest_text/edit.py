@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from hazelcast_sidecar.manifest_text.failures import UneditableError
 from hazelcast_sidecar.manifest_text.lines import BREAK, FILE_BREAK, Lines
 from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
-from hazelcast_sidecar.manifest_text.patching import Operation, patched
+from hazelcast_sidecar.manifest_text.patching import Operation, patched, steps_of, value_at
 from hazelcast_sidecar.manifest_text.render import (
     JsonStyle,
     Style,
@@ -32,7 +32,7 @@ from hazelcast_sidecar.manifest_text.yaml_nodes import MERGE_KEY, key_text
 AS_WRITTEN = "text"
 """Member of an operation of ours beside those of RFC 6902: how its value is written."""
 
-_LAST_BREAK = re.compile("(?:\r\n|[\n\r\x85\u2028\u2029])\\Z")
+_LAST_BREAK = re.compile(rf"(?:{BREAK.pattern})\Z")
 _TO_DASH = re.compile("(?:[ \t\r\n\x85\u2028\u2029]|#[^\r\n\x85\u2028\u2029]*)*-")
 _PROPERTIES = re.compile("(?:[&!][^ \t\r\n]*[ \t\r\n]*(?:#[^\r\n]*[\r\n][ \t\r\n]*)*)+")
 _COLON = re.compile("[ \t\r\n]*:")
@@ -170,7 +170,7 @@ class _Followed:
 def _apply(
     root: _Overlay, operation: Operation, aliased: frozenset[str], content: Callable[[], object]
 ) -> None:
-    steps = [step.replace("~1", "/").replace("~0", "~") for step in operation["path"].split("/")[1:]]
+    steps = steps_of(operation["path"])
     overlay = root
     for depth, step in enumerate(steps[:-1]):
         where = ".".join(steps[: depth + 1])
@@ -187,9 +187,8 @@ def _apply(
 
 
 def _is_there(value: Any, steps: list[str]) -> bool:  # noqa: ANN401 - JSON
-    for step in steps[:-1]:
-        value = value[int(step)] if isinstance(value, list) else value[step]
-    return isinstance(value, dict) and steps[-1] in value
+    parent = value_at(value, steps[:-1])
+    return isinstance(parent, dict) and steps[-1] in parent
 
 
 def check_unshared(node: Node, where: str, aliased: frozenset[str]) -> None:

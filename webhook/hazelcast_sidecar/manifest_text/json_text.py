@@ -89,10 +89,10 @@ def _checked(value: Json) -> Json:
     return value
 
 
-def _items(text: str, start: int) -> list[Span | None]:
+def _items(text: str, start: int) -> list[Span]:
     """Find the elements of `items` at the root, reading each value on the way once more."""
     decode = json.JSONDecoder().raw_decode
-    spans: list[Span | None] = []
+    spans: list[Span] = []
     at = _after(text, start + 1)
     while text[at] == '"':
         key, at = decode(text, at)

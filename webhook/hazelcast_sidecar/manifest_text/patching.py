@@ -15,8 +15,19 @@ def patched(value: Any, operations: Iterable[Operation]) -> Any:  # noqa: ANN401
     List cost a thousand members and no copy of the rest.
     """
     for operation in operations:
-        steps = [step.replace("~1", "/").replace("~0", "~") for step in operation["path"].split("/")[1:]]
-        value = _done(value, steps, operation)
+        value = _done(value, steps_of(operation["path"]), operation)
+    return value
+
+
+def steps_of(pointer: str) -> list[str]:
+    """Return the keys and indexes of a JSON pointer (RFC 6901)."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def value_at(value: Any, steps: Iterable[str]) -> Any:  # noqa: ANN401 - JSON
+    """Return what a value has at the end of steps, all of which are there."""
+    for step in steps:
+        value = value[int(step)] if isinstance(value, list) else value[step]
     return value
 
 
