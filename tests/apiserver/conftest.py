@@ -17,6 +17,7 @@ import pytest
 from tests.harness.accounts import NAME, RBAC, Account, ship
 from tests.harness.answers import Answers
 from tests.harness.audits import COMPONENT, FOUND_SECONDS, can_evict
+from tests.harness.checked_installation import Check, check_of, install
 from tests.harness.control_plane import ControlPlane, UnavailableError, find_programs
 from tests.harness.controller_program import LEASES, Controller, started
 from tests.harness.line import Line
@@ -125,6 +126,29 @@ def webhook_configuration(
 ) -> dict[str, Any]:
     """Have it called by the API server that all tests share."""
     return register(control_plane, webhook, manifests)
+
+
+# --- an installation that is checked -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookServer]:
+    """A webhook of this module's own, whose certificate it may exchange."""
+    with WebhookServer(tmp_path_factory.mktemp("webhook")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def installation(cluster: ControlPlane, server: WebhookServer) -> dict[str, Any]:
+    """Install manifests/base; the webhook's configuration, for repair."""
+    return install(cluster, server)
+
+
+@pytest.fixture
+def check(cluster: ControlPlane, installation: dict[str, Any]) -> Check:
+    """Check that installation."""
+    assert installation
+    return check_of(cluster)
 
 
 # --- the controller ----------------------------------------------------------------------------------------

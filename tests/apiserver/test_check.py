@@ -20,7 +20,6 @@ import pytest
 
 from hazelcast_sidecar.certificates import KeyPair, make_authority, make_leaf
 from hazelcast_sidecar.names import INJECTOR, PREFIX
-from tests.harness import checked_installation as installed
 from tests.harness.accounts import NAME
 from tests.harness.checked_installation import (
     VIEW,
@@ -44,11 +43,6 @@ from tests.harness.waiting import until
 from tests.harness.webhook_server import WebhookServer
 
 pytestmark = pytest.mark.apiserver
-
-server = installed.server
-installation = installed.installation
-check = installed.check
-namespace = installed.namespace
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from hazelcast_sidecar.names import PREFIX
-from tests.harness import checked_installation as installed
 from tests.harness.checked_installation import (
     RBAC,
     VIEW,
@@ -31,11 +30,6 @@ from tests.harness.stored_workloads import replica_set, workload
 from tests.harness.waiting import until
 
 pytestmark = pytest.mark.apiserver
-
-server = installed.server
-installation = installed.installation
-check = installed.check
-namespace = installed.namespace
 
 PASTED = "application/strategic-merge-patch+json"
 """How `kubectl patch` applies lines to a built-in kind; in an editor a person does the same."""

@@ -24,6 +24,7 @@ from tests.harness.kept_objects import foreign, found, wait_for, wanted
 from tests.harness.namespaces import create_namespace, remove_pods
 from tests.harness.shared_controller import SharedController, Sharing
 from tests.harness.shipped_manifests import OWN_NAMESPACE
+from tests.harness.stored_workloads import WORKLOADS
 from tests.harness.waiting import APPEAR_SECONDS, SETTLE_SECONDS, until
 from tests.harness.workload_events import (
     DENIAL,
@@ -82,13 +83,6 @@ TEMPLATE: dict[str, Any] = {
 }
 WORKLOAD = {"selector": {"matchLabels": {"app": "shop"}}, "template": TEMPLATE}
 JOB = {"template": {"spec": {**TEMPLATE["spec"], "restartPolicy": "Never"}}}
-PLURALS = {
-    "Deployment": ("apps/v1", "deployments"),
-    "ReplicaSet": ("apps/v1", "replicasets"),
-    "CronJob": ("batch/v1", "cronjobs"),
-    "Job": ("batch/v1", "jobs"),
-    "StatefulSet": ("apps/v1", "statefulsets"),
-}
 
 
 def create(
@@ -100,7 +94,7 @@ def create(
     owner: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Create a workload, and return the reference to it that what it makes would have."""
-    version, plural = PLURALS[kind]
+    version, plural = WORKLOADS[kind]
     metadata: dict[str, Any] = {"name": name}
     if owner:
         metadata["ownerReferences"] = [owner | {"controller": True}]

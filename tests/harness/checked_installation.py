@@ -1,23 +1,19 @@
 """An installation as the check finds it, and the check.
 
-No kubelet and no controllers of Kubernetes run: what they would leave is written here. Test modules take the
-fixtures by assignment.
+No kubelet and no controllers of Kubernetes run: what they would leave is written here.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from hazelcast_sidecar.names import INJECTOR
 from tests.harness.accounts import NAME
 from tests.harness.command_line import run_here
 from tests.harness.control_plane import MERGE, ControlPlane
 from tests.harness.controller_program import LEASES
-from tests.harness.namespaces import create_namespace
 from tests.harness.pods import ours
 from tests.harness.shipped_manifests import OWN_NAMESPACE, ROOT, apply_strictly, rendered, wait_until_called
 from tests.harness.webhook_server import WebhookServer
@@ -28,16 +24,8 @@ Check = Callable[..., tuple[int, Findings]]
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookServer]:
-    """A webhook of this module's own, whose certificate it may exchange."""
-    with WebhookServer(tmp_path_factory.mktemp("webhook")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def installation(cluster: ControlPlane, server: WebhookServer) -> dict[str, Any]:
-    """manifests/base with what the kubelet and Kubernetes' controllers add; the configuration, for repair."""
+def install(cluster: ControlPlane, server: WebhookServer) -> dict[str, Any]:
+    """Apply manifests/base, with what Kubernetes itself adds; the configuration, for repair."""
     objects = rendered(cluster, ROOT / "manifests" / "base")
     (configuration,) = [found for found in objects if found["kind"] == "MutatingWebhookConfiguration"]
     server.take_the_place_of_the_service(configuration)
@@ -67,10 +55,8 @@ def merge(cluster: ControlPlane, path: str, patch: dict[str, Any]) -> None:
     assert answer.code == 200, answer.message
 
 
-@pytest.fixture
-def check(cluster: ControlPlane, installation: dict[str, Any]) -> Check:
-    """Run the command; its exit status and findings."""
-    assert installation
+def check_of(cluster: ControlPlane) -> Check:
+    """Return a way to run the command; its exit status and findings."""
 
     def run(*options: str, kubeconfig: Path = cluster.kubeconfig) -> tuple[int, Findings]:
         done = run_here("check", "--kubeconfig", str(kubeconfig), "-o", "json", *options)
@@ -78,15 +64,6 @@ def check(cluster: ControlPlane, installation: dict[str, Any]) -> Check:
         return done.returncode, json.loads(done.stdout)
 
     return run
-
-
-@pytest.fixture
-def namespace(cluster: ControlPlane) -> Iterator[str]:
-    """Name a fresh namespace; in the end it has no Pods for the other tests to find."""
-    name = create_namespace(cluster, {})
-    yield name
-    path = f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0"
-    assert cluster.request("DELETE", path).code == 200
 
 
 def wrong(findings: Findings) -> set[tuple[str, str]]:
