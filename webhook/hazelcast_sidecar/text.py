@@ -19,10 +19,10 @@ def in_one_line(text: str) -> str:
     return text if text.isprintable() else _escaped(text, _python_escape)
 
 
-def some_of(names: Sequence[str], most: int) -> str:
-    """List names with commas, and how many there are beyond the first ones."""
+def some_of(names: Sequence[str], most: int, separator: str = ", ") -> str:
+    """List names, and how many there are beyond the first ones."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return separator.join(names[:most]) + more
 
 
 def in_lines(text: str) -> str:

@@ -6,13 +6,12 @@ port forward over a WebSocket are those of k8s.io/kubelet `pkg/cri/streaming/por
 """
 
 import asyncio
-import re
-from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 from kubernetes.aio.stream import WsApiClient
 
+from hazelcast_sidecar.http_answer import HttpAnswer, HttpAnswerError, get_request
 from hazelcast_sidecar.kube.objects import POD
 
 _DATA, _ERROR = 0, 1
@@ -20,13 +19,6 @@ _DATA, _ERROR = 0, 1
 
 _PROTOCOL = "v4.channel.k8s.io"
 _PORT_BYTES = 2
-_MAX_HEAD = 8 * 1024
-_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})\r\n", re.IGNORECASE)
-_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
-
-
-class PortForwardError(Exception):
-    """A port did not answer as asked; says why in half a sentence."""
 
 
 class PortForward:
@@ -45,13 +37,12 @@ class PortForward:
         """GET a path of a port on the Pod's loopback address; the body.
 
         Raises:
-            PortForwardError: the port did not answer as asked.
+            HttpAnswerError: the port did not answer as asked.
             aiohttp.ClientError, OSError, TimeoutError: the API server refused, or no answer came.
         """
         async with asyncio.timeout(self._seconds), await self._opened(namespace, pod, port) as connection:
-            request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-            await connection.send_bytes(bytes((_DATA,)) + request.encode())
-            return self._body(await self._answer(connection))
+            await connection.send_bytes(bytes((_DATA,)) + get_request(path))
+            return await self._answer(connection)
 
     async def _opened(self, namespace: str, pod: str, port: int) -> Any:  # noqa: ANN401 - aiohttp's context
         method, url, headers, body, _ = await self._client.param_serialize(
@@ -65,8 +56,8 @@ class PortForward:
         return answered.response
 
     async def _answer(self, connection: aiohttp.ClientWebSocketResponse) -> bytes:
-        """Collect what comes on the data channel until the answer is complete or the port is closed."""
-        found = bytearray()
+        """Read the data channel until the answer is complete or the port is closed."""
+        answer = HttpAnswer(self._most)
         greeted: set[int] = set()
         async for message in connection:
             if message.type != aiohttp.WSMsgType.BINARY or not message.data:
@@ -76,27 +67,7 @@ class PortForward:
                 greeted.add(channel)
                 data = data[_PORT_BYTES:]
             if channel == _ERROR and data:
-                raise PortForwardError(data[:200].decode(errors="replace"))
-            if channel == _DATA:
-                found += data
-            if len(found) > self._most + _MAX_HEAD:
-                raise PortForwardError(f"the answer has more than {self._most} bytes")
-            if _is_complete(found):
-                break
-        return bytes(found)
-
-    @staticmethod
-    def _body(answer: bytes) -> bytes:
-        head, _, body = answer.partition(b"\r\n\r\n")
-        status = _STATUS.match(head)
-        if status is None:
-            raise PortForwardError("what listens there does not speak HTTP")
-        if int(status[1]) != HTTPStatus.OK:
-            raise PortForwardError(f"it answered with HTTP {int(status[1])}")
-        return body
-
-
-def _is_complete(answer: bytearray) -> bool:
-    head, end, body = answer.partition(b"\r\n\r\n")
-    length = _LENGTH.search(head + b"\r\n")
-    return bool(end) and length is not None and len(body) >= int(length[1])
+                raise HttpAnswerError(data[:200].decode(errors="replace"))
+            if channel == _DATA and (body := answer.feed(data)) is not None:
+                return body
+        return answer.end()

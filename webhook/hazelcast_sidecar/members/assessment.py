@@ -57,6 +57,8 @@ class Assessment(msgspec.Struct, frozen=True):
     group: str
     pods: tuple[GroupPod, ...]
     observations: tuple[Observation, ...]
+    split: Observation | None = None
+    """The one of them that says that members belong to more than one cluster."""
 
     @property
     def severity(self) -> Severity:
@@ -65,41 +67,59 @@ class Assessment(msgspec.Struct, frozen=True):
         return max((each.severity for each in self.observations), key=order.index, default=Severity.NOTE)
 
     @property
-    def is_split(self) -> bool:
-        """Tell whether members that answered belong to more than one cluster."""
-        return len(clusters(self.pods)) > 1
+    def silent(self) -> list[GroupPod]:
+        """Return the Pods whose members could not be asked, though they are ready."""
+        return _silent(self.pods)
 
 
 def clusters(pods: Iterable[GroupPod]) -> list[list[GroupPod]]:
-    """Sort the Pods whose members answered, and stay, by the cluster that they see, the largest first."""
-    found: defaultdict[frozenset[str] | int, list[GroupPod]] = defaultdict(list)
+    """Sort the Pods whose members answered, and stay, by the cluster that they see, the largest first.
+
+    Of a member that does not say which others it sees, but only how many, the number is compared.
+    """
+    found: defaultdict[str, list[GroupPod]] = defaultdict(list)
+    counting = []
     for pod in pods:
-        if pod.view is not None and pod.health is not None:
+        if pod.view is None or pod.health is None:
+            continue
+        if pod.view.cluster:
             found[pod.view.cluster].append(pod)
-    return sorted(found.values(), key=len, reverse=True)
+        else:
+            counting.append(pod)
+    parts = list(found.values())
+    of_size = {_size(part): part for part in parts}
+    for pod in counting:
+        size = _size([pod])
+        if size not in of_size:
+            of_size[size] = []
+            parts.append(of_size[size])
+        of_size[size].append(pod)
+    return sorted(parts, key=len, reverse=True)
 
 
 def assess(namespace: str, group: str, pods: Sequence[GroupPod]) -> Assessment:
     """Compare what the members of a group say."""
     ordered = tuple(sorted(pods, key=lambda pod: pod.name))
     apart = clusters(ordered)
+    split = _split(namespace, apart)
     found = [
-        *_one_cluster(namespace, apart),
+        *([split] if split else ()),
         *_strangers(namespace, group, apart, len(ordered)),
         *_unanswered(namespace, ordered),
         *_states(namespace, ordered),
         *_backups(ordered),
         *_differences(namespace, ordered),
     ]
-    return Assessment(namespace, group, ordered, tuple(found))
+    return Assessment(namespace, group, ordered, tuple(found), split)
 
 
-def _one_cluster(namespace: str, apart: Sequence[Sequence[GroupPod]]) -> Iterable[Observation]:
+def _split(namespace: str, apart: Sequence[Sequence[GroupPod]]) -> Observation | None:
     if len(apart) < 2:  # noqa: PLR2004 - one is as it should be
-        return
-    parts = "; ".join(f"{_names(part)} {_verb(part, 'see')} {_seen(part)}" for part in apart)
-    smaller = " ".join(pod.name for part in apart[1:] for pod in part[:_SHOWN])
-    yield Observation(
+        return None
+    shown = [f"{_names(part)} {_verb(part, 'see')} {_seen(part)}" for part in apart]
+    parts = some_of(shown, _SHOWN, "; ")
+    smaller = " ".join(pod.name for part in apart[1 : _SHOWN + 1] for pod in part[:_SHOWN])
+    return Observation(
         Severity.PROBLEM,
         f"the members do not form one cluster: {parts}",
         "clusters that formed apart merge within two minutes; if they do not, restart the smaller one (what "
@@ -130,12 +150,15 @@ def _strangers(
             )
 
 
+def _silent(pods: Iterable[GroupPod]) -> list[GroupPod]:
+    return [pod for pod in pods if pod.view is None and pod.ready and not pod.terminating]
+
+
 def _unanswered(namespace: str, pods: Sequence[GroupPod]) -> Iterable[Observation]:
-    silent: defaultdict[str, list[GroupPod]] = defaultdict(list)
-    for pod in pods:
-        if pod.view is None and pod.ready and not pod.terminating:
-            silent[pod.error].append(pod)
-    for error, those in silent.items():
+    by_error: defaultdict[str, list[GroupPod]] = defaultdict(list)
+    for pod in _silent(pods):
+        by_error[pod.error].append(pod)
+    for error, those in by_error.items():
         yield Observation(
             Severity.WARNING,
             f"{_names(those)} could not be asked: {error}",

@@ -4,8 +4,9 @@ The answers come from a port in a tenant's Pod, so anything may answer there: th
 Source: Hazelcast documentation, "Maintain: Health Check" and "REST API" (5.7).
 """
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import Annotated, Self
 
 import msgspec
 
@@ -17,6 +18,8 @@ MEMBERS_PATH = "/hazelcast/rest/cluster"
 
 MAX_ANSWER = 256 * 1024
 """Characters of an answer that are read: a list of a thousand members has fewer."""
+
+_IDENTITY_LENGTH = 16
 
 _Short = Annotated[str, msgspec.Meta(max_length=128)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -60,17 +63,45 @@ class MemberView(msgspec.Struct, frozen=True):
     """What one member answered."""
 
     health: Health
+    version: str = ""
+    """Its own release; empty if it does not say."""
+    cluster: str = ""
+    """The identity of the cluster that it sees: equal for members that see the same ones; empty if it does
+    not say which ones."""
     members: tuple[ListedMember, ...] | None = None
-    """The members that it sees; None where it does not say."""
+    """The members that it sees; None where it does not say, or where they are not kept."""
 
-    @property
-    def version(self) -> str:
-        """Return its own release; empty if it does not say."""
-        return next((member.member_version for member in self.members or () if member.local_member), "")
+    def without_list(self) -> Self:
+        """Return it without the list: small, however long that is."""
+        return msgspec.structs.replace(self, members=None)
 
-    @property
-    def cluster(self) -> frozenset[str] | int:
-        """Identify its cluster: by the members that it sees, else by how many they are."""
-        if self.members is None:
-            return self.health.cluster_size
-        return frozenset(member.uuid or member.address for member in self.members)
+
+def view_of(health: bytes, listed: bytes | None) -> MemberView:
+    """Decode what a member answered.
+
+    Args:
+        health: under `HEALTH_PATH`.
+        listed: under `MEMBERS_PATH`; None: it did not answer that. Another answer than a list of members
+            counts as none.
+
+    Raises:
+        UndecodableError: the first is not a health answer.
+    """
+    decoded = decode_health(_text(health))
+    if listed is None:
+        return MemberView(decoded)
+    try:
+        members = decode_members(_text(listed)).members
+    except untrusted.UndecodableError:
+        return MemberView(decoded)
+    version = next((member.member_version for member in members if member.local_member), "")
+    return MemberView(decoded, version, _identity(members), members)
+
+
+def _identity(members: Iterable[ListedMember]) -> str:
+    names = sorted({member.uuid or member.address for member in members})
+    return sha256("\n".join(names).encode(errors="replace")).hexdigest()[:_IDENTITY_LENGTH]
+
+
+def _text(answer: bytes) -> str:
+    return answer.decode(errors="replace")
