@@ -52,7 +52,10 @@ class Controller:
 
     def metric(self, name: str, result: str | None = None, **labels: str) -> float:
         """Read a gauge, or a counter for one result or for all."""
-        return counted(get(self._port, "/metrics")[1], METRICS + name, {"result": result, **labels})
+        return counted(self.metrics(), METRICS + name, {"result": result, **labels})
+
+    def metrics(self) -> str:
+        return get(self._port, "/metrics")[1]
 
     def lines(self) -> list[dict[str, Any]]:
         """Read its log; a line that is no JSON object is a traceback or a stray print."""

@@ -147,6 +147,35 @@ def test_a_network_policy_closes_the_members_ports_and_no_other(closed: tuple[in
             assert 1 <= listed.get("port", 1) <= listed.get("endPort", 65535) <= 65535
 
 
+CONTROLLER_ITSELF = [
+    {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "injector"}},
+        "podSelector": {
+            "matchLabels": {
+                "app.kubernetes.io/name": "hazelcast-sidecar-injector",
+                "app.kubernetes.io/component": "controller",
+            }
+        },
+    }
+]
+
+
+def test_a_controller_that_asks_the_members_is_let_in_where_they_are_asked_and_nowhere_else() -> None:
+    def policy(*statuses: Status, watched_from: str) -> dict[str, Any]:
+        found = of_group(requirements_of(statuses), "g", "ns", watched_from)
+        return next(obj for obj in found if obj["kind"] == "NetworkPolicy")
+
+    closed = [status(network_policy=True), status(network_policy=True, port=6000, pod_clients=True)]
+    watched = policy(*closed, watched_from="injector")
+    assert admitted(watched, "TCP", 5701) == [GROUP_ITSELF, CONTROLLER_ITSELF]
+    assert admitted(watched, "TCP", 6001) == [GROUP_ITSELF], "members meet there"
+    assert admitted(watched, "TCP", 6002) == [None], "the probes' port is open to all"
+    unwatched = policy(*closed, watched_from="")
+    assert unwatched["spec"]["ingress"] == watched["spec"]["ingress"][:2]
+    in_pods = policy(closed[1], watched_from="injector")
+    assert in_pods["spec"]["ingress"] == policy(closed[1], watched_from="")["spec"]["ingress"]
+
+
 def test_a_network_policy_covers_the_ports_of_all_pods_when_one_asks_for_it() -> None:
     assert "NetworkPolicy" not in objects(status(), status(port=6000))
     policy = objects(

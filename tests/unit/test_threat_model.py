@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from hazelcast_sidecar.group_objects.desired_objects import HAZELCAST_YAML
+from hazelcast_sidecar.names import CONTROLLER, CONTROLLER_LABELS
 
 NAMED = re.compile(r"`(tests/[\w/.-]+)(?:::(\w+))?`")
 
@@ -67,6 +68,29 @@ def test_nothing_goes_out_of_the_webhook(checkout: Path) -> None:
         deployment["spec"]["template"]["metadata"]["labels"].items()
         >= policy["spec"]["podSelector"]["matchLabels"].items()
     )
+
+
+def test_groups_let_in_the_controllers_pods_and_no_others(checkout: Path) -> None:
+    documents = [*base(checkout, "controller.yaml"), *base(checkout, "deployment.yaml")]
+    admitted = [
+        document["metadata"]["name"]
+        for document in documents
+        if document["kind"] == "Deployment"
+        and CONTROLLER_LABELS.items() <= document["spec"]["template"]["metadata"]["labels"].items()
+    ]
+    assert admitted == [CONTROLLER]
+
+
+def test_a_watched_group_takes_no_right_more(checkout: Path) -> None:
+    folder = checkout / "manifests" / "components" / "watch-groups"
+    assert [file.name for file in folder.iterdir()] == ["kustomization.yaml"]
+    component = yaml.safe_load((folder / "kustomization.yaml").read_text("utf-8"))
+    assert component.keys() == {"apiVersion", "kind", "patches"}
+    (patch,) = component["patches"]
+    assert patch["target"] == {"kind": "Deployment", "name": CONTROLLER}
+    assert yaml.safe_load(patch["patch"]) == [
+        {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--watch-groups"}
+    ]
 
 
 def test_no_client_can_have_a_member_run_code() -> None:

@@ -557,17 +557,19 @@ async def test_a_part_of_the_leaders_work_that_ends_ends_no_other(
     controller._keeper = SimpleNamespace(work=part("certificates", 1))  # noqa: SLF001
     controller._reconcile = part("reconcile")  # noqa: SLF001
     controller._audit = part("audit", 1)  # noqa: SLF001
+    controller._split_seconds = 60.0  # noqa: SLF001
+    controller._split_detector = lambda _: SimpleNamespace(work=part("splits", 1))  # noqa: SLF001
     monkeypatch.setattr(
         "hazelcast_sidecar.controller.lifecycle.Denials", lambda *_: SimpleNamespace(run=part("denials", 1))
     )
     leads = seen.metrics.leader._value.get  # noqa: SLF001
     async with running(controller.work()):
-        await until(lambda: len(begun) == 11)
+        await until(lambda: len(begun) == 13)
         assert leads() == 1
     assert leads() == 0
     assert begun.count("events") == 3
-    assert (begun.count("owner"), begun.count("reconcile")) == (1, 1)
-    assert seen.count(Where.CERTIFICATES) == 1
+    assert (begun.count("owner"), begun.count("reconcile"), begun.count("splits")) == (1, 1, 2)
+    assert (seen.count(Where.CERTIFICATES), seen.count(Where.SPLITS)) == (1, 1)
 
 
 # --- check -------------------------------------------------------------------------------------------------

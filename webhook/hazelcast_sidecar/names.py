@@ -44,6 +44,12 @@ POD_WEBHOOKS = (
 CONTROLLER = "hazelcast-sidecar-controller"
 """The name of the controller's Deployment, its ServiceAccount, its roles and its Lease."""
 
+CONTROLLER_LABELS = {"app.kubernetes.io/name": INJECTOR, "app.kubernetes.io/component": "controller"}
+"""The labels of the controller's Pods, by which a NetworkPolicy knows them."""
+
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+"""Label of a namespace, which the API server sets: its name."""
+
 DISCOVERY = "hazelcast-sidecar-discovery"
 """The name of the ClusterRole for members that ask the Kubernetes API for each other."""
 

@@ -7,7 +7,7 @@ from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.kube.permissions import RBAC, Right
 from hazelcast_sidecar.model.selection import concerns_new_pods
 from hazelcast_sidecar.model.selectors import selects
-from hazelcast_sidecar.names import INJECTOR
+from hazelcast_sidecar.names import INJECTOR, NAMESPACE_NAME
 
 _AREA = Area("installation")
 _OUR_LABELS = {
@@ -103,7 +103,7 @@ def other_webhooks(snapshot: Snapshot) -> list[CheckResult]:
     check = "other webhooks"
     if isinstance(snapshot.configurations, Unread):
         return [_AREA.skipped(check, snapshot.configurations)]
-    labels = {"kubernetes.io/metadata.name": snapshot.namespace}
+    labels = {NAMESPACE_NAME: snapshot.namespace}
     if not isinstance(snapshot.namespaces, Unread) and snapshot.namespace in snapshot.namespaces:
         labels |= snapshot.namespaces[snapshot.namespace].labels
     found = [

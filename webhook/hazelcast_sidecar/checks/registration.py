@@ -15,7 +15,7 @@ from hazelcast_sidecar.injection.webhook_configuration import (
 )
 from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.model.selectors import selects
-from hazelcast_sidecar.names import INJECTOR
+from hazelcast_sidecar.names import INJECTOR, NAMESPACE_NAME
 
 _AREA = Area("admission")
 _INSTALL = "kubectl apply -k manifests/base"
@@ -67,7 +67,7 @@ def _faults(webhook: JsonObject, name: str, namespace: str) -> Iterator[CheckRes
         )
         yield _AREA.warning("failurePolicy", f"{name} has failurePolicy {policy}: {about}", _INSTALL)
     for exempt in exempt_namespaces(namespace):
-        labels = {"kubernetes.io/metadata.name": exempt}
+        labels = {NAMESPACE_NAME: exempt}
         if selects(webhook.get("namespaceSelector") or {}, labels):
             message = f"{name} does not exempt the namespace {exempt}, which must start without it"
             yield _AREA.warning("namespaceSelector", message, _INSTALL)

@@ -56,6 +56,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="evict Pods that asked for a member and have none, or also those with an outdated one "
         "(%(default)s)",
     )
+    parser.add_argument(
+        "--watch-groups",
+        action="store_true",
+        help="ask the members of each group for their views, and report groups that are not one cluster",
+    )
     for name, default, what in (
         ("--audit-interval", "5m", "interval between audits for Pods without a member"),
         (
@@ -63,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "5m",
             "time as leader, with unchanged settings, before an eviction; longer than a ConfigMap needs",
         ),
+        ("--split-after", "1m", "time that a group is not one cluster before that is reported"),
         ("--leaf-lifetime", "90d", "lifetime of the webhook's certificate, which is renewed after 2/3 of it"),
         ("--ca-lifetime", "3650d", "lifetime of the CA, which is rotated after 2/3 of it"),
         ("--overlap", "10m", "time between the steps of a rotation; longer than a Secret needs"),
@@ -100,6 +106,7 @@ def run(options: argparse.Namespace) -> int:
         audit_seconds=options.audit_interval.total_seconds(),
         repair={"none": (), "missed": (MISSED,), "all": (MISSED, DRIFTED)}[options.repair],
         repair_seconds=options.repair_after.total_seconds(),
+        split_seconds=options.split_after.total_seconds() if options.watch_groups else None,
     )
     run_controller(settings)
     return 0

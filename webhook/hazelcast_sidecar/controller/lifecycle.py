@@ -29,6 +29,10 @@ from hazelcast_sidecar.controller.shared.guarded import GuardedIndex
 from hazelcast_sidecar.controller.shared.reflector import Reflector
 from hazelcast_sidecar.controller.shared.unread import UnreadObjects
 from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
+from hazelcast_sidecar.controller.splits.member_client import MemberClient
+from hazelcast_sidecar.controller.splits.member_pods import MemberPods
+from hazelcast_sidecar.controller.splits.split_detector import SplitDetector
+from hazelcast_sidecar.controller.splits.split_metrics import SplitMetrics
 from hazelcast_sidecar.group_objects.desired_objects import OURS_SELECTOR
 from hazelcast_sidecar.injection.drift import DriftDetector
 from hazelcast_sidecar.kube.client import Api
@@ -63,6 +67,7 @@ class ControllerSettings:
         audit_seconds: interval between audits of all Pods.
         repair: findings for which Pods are evicted, in this order.
         repair_seconds: time of leading, with unchanged settings, before that.
+        split_seconds: how long a group must be split to be reported; None: members are not asked.
     """
 
     admin_listen: Address
@@ -75,6 +80,7 @@ class ControllerSettings:
     audit_seconds: float = 300.0
     repair: tuple[str, ...] = ()
     repair_seconds: float = 300.0
+    split_seconds: float | None = None
 
 
 def run(settings: ControllerSettings) -> None:
@@ -135,7 +141,10 @@ class Controller:
         faults = self.faults = Faults(self.metrics, log)
         self._recorder = Recorder(api, self.metrics, log)
         self._leftovers = Leftovers(api, watched, self._groups, kept, log, faults)
-        self._reconciler = Reconciler(api, self._groups, kept, self._queue, self._recorder, self.metrics, log)
+        watched_from = "" if settings.split_seconds is None else settings.namespace
+        self._reconciler = Reconciler(
+            api, self._groups, kept, self._queue, self._recorder, self.metrics, log, watched_from
+        )
         self._reflectors = [
             Reflector(api, kind, OURS_SELECTOR, GuardedIndex(kept[name], faults), self.metrics, log)
             for name, kind in KEPT_KINDS.items()
@@ -164,6 +173,10 @@ class Controller:
                 log=log,
                 tell=tell,
             )
+        self._split_seconds = settings.split_seconds
+        self._split_metrics = SplitMetrics()
+        if settings.split_seconds is not None:
+            self.metrics.add(self._split_metrics)
         self._webhook_owner = WebhookOwner(api, settings.namespace, log, faults)
         self._keeper = None
         if settings.certificates:
@@ -208,8 +221,23 @@ class Controller:
                 if self._keeper:
                     group.create_task(self._keep_up(self._keeper.work, Where.CERTIFICATES))
                 group.create_task(self._keep_up(self._audit, Where.AUDIT))
+                if self._split_seconds is not None:
+                    detector = self._split_detector(self._split_seconds)
+                    group.create_task(self._keep_up(detector.work, Where.SPLITS))
         finally:
             self.metrics.leader.set(0)
+
+    def _split_detector(self, seconds: float) -> SplitDetector:
+        return SplitDetector(
+            self._groups,
+            MemberPods(self._api, self.metrics, self._log),
+            MemberClient(),
+            seconds=seconds,
+            metrics=self._split_metrics,
+            log=self._log,
+            recorder=self._recorder,
+            faults=self.faults,
+        )
 
     async def _keep_up(self, work: Callable[[], Awaitable[None]], where: Where) -> None:
         """Run one of several parallel tasks; its failure ends none of the others."""

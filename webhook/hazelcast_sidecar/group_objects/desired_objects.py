@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import (
     CONFIG_KEY,
+    CONTROLLER_LABELS,
     DISCOVERY,
     GROUP,
+    NAMESPACE_NAME,
     PLACED_CONFIG_KEY,
     PLACED_POD_CONFIG_KEY,
     POD_CONFIG_KEY,
@@ -80,6 +82,8 @@ class Requirements(NamedTuple):
     disruption_budget: bool
     closed_ports: tuple[int, ...]
     """Ports of all members, if other Pods are kept from them."""
+    asked_ports: tuple[int, ...] = ()
+    """Those of them at which members can be asked for their view of the cluster."""
 
 
 SCALABLE = frozenset(
@@ -167,6 +171,7 @@ def requirements_of_group(participants: Iterable[Participant]) -> Requirements:
         for each in _ON_REQUEST
         if each.kind not in refused and any(each.is_asked_for(status) for status in statuses)
     }
+    closed = {status.ports.members for status in statuses} if "NetworkPolicy" in granted else set()
     return Requirements(
         config_map=any(not status.config for status in statuses),
         ports=tuple(sorted({status.ports.members for status in statuses if status.discovery == "dns"})),
@@ -174,9 +179,8 @@ def requirements_of_group(participants: Iterable[Participant]) -> Requirements:
             sorted({status.service_account for status in statuses if status.discovery == "api"})
         ),
         disruption_budget="PodDisruptionBudget" in granted,
-        closed_ports=(
-            tuple(sorted({status.ports.members for status in statuses})) if "NetworkPolicy" in granted else ()
-        ),
+        closed_ports=tuple(sorted(closed)),
+        asked_ports=tuple(sorted(closed & {status.ports.probes for status in statuses})),
     )
 
 
@@ -203,8 +207,15 @@ def unmet_requests(participants: Iterable[Participant]) -> list[Unmet]:
     return found
 
 
-def of_group(needs: Requirements, group: str, namespace: str) -> list[dict[str, Any]]:
-    """Render every object that a group's Pods need in their namespace, ready to be applied."""
+def of_group(needs: Requirements, group: str, namespace: str, watched_from: str = "") -> list[dict[str, Any]]:
+    """Render every object that a group's Pods need in their namespace, ready to be applied.
+
+    Args:
+        needs: what they need.
+        group: their group.
+        namespace: theirs.
+        watched_from: the namespace of the controller, if it asks the members; a NetworkPolicy lets it.
+    """
     objects = []
     if needs.config_map:
         objects.append(_config_map(group, namespace))
@@ -213,7 +224,7 @@ def of_group(needs: Requirements, group: str, namespace: str) -> list[dict[str, 
     if needs.disruption_budget:
         objects.append(_disruption_budget(group, namespace))
     if needs.closed_ports:
-        objects.append(_network_policy(needs.closed_ports, group, namespace))
+        objects.append(_network_policy(needs, group, namespace, watched_from))
     if needs.service_accounts:
         objects.append(_role_binding(needs.service_accounts, group, namespace))
     return objects
@@ -271,12 +282,17 @@ def _disruption_budget(group: str, namespace: str) -> dict[str, Any]:
     }
 
 
-def _network_policy(closed: tuple[int, ...], group: str, namespace: str) -> dict[str, Any]:
+def _network_policy(needs: Requirements, group: str, namespace: str, watched_from: str) -> dict[str, Any]:
     """Render a policy with the members' ports for the group only, and all other ports for everyone.
 
     A Pod that a NetworkPolicy selects accepts only what some policy allows, so open ports are listed, too.
     """
     own = {"matchLabels": {GROUP: group}}
+    controller = {
+        "namespaceSelector": {"matchLabels": {NAMESPACE_NAME: watched_from}},
+        "podSelector": {"matchLabels": CONTROLLER_LABELS},
+    }
+    is_asked = watched_from and needs.asked_ports
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -285,14 +301,22 @@ def _network_policy(closed: tuple[int, ...], group: str, namespace: str) -> dict
             "podSelector": own,
             "policyTypes": ["Ingress"],
             "ingress": [
-                {"ports": [*_ports_between(closed), {"protocol": "UDP"}, {"protocol": "SCTP"}]},
                 {
-                    "from": [{"podSelector": own}],
-                    "ports": [{"protocol": "TCP", "port": port} for port in closed],
+                    "ports": [
+                        *_ports_between(needs.closed_ports),
+                        {"protocol": "UDP"},
+                        {"protocol": "SCTP"},
+                    ]
                 },
+                {"from": [{"podSelector": own}], "ports": _tcp(needs.closed_ports)},
+                *([{"from": [controller], "ports": _tcp(needs.asked_ports)}] if is_asked else ()),
             ],
         },
     }
+
+
+def _tcp(ports: tuple[int, ...]) -> list[dict[str, Any]]:
+    return [{"protocol": "TCP", "port": port} for port in ports]
 
 
 def _ports_between(closed: tuple[int, ...]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from functools import partial
 
 from hazelcast_sidecar.injection import intact
 from hazelcast_sidecar.kube.objects import JsonObject
-from hazelcast_sidecar.names import INJECT, INJECTOR, MIRROR, POD_WEBHOOKS, PREFIX, STATUS
+from hazelcast_sidecar.names import INJECT, INJECTOR, MIRROR, NAMESPACE_NAME, POD_WEBHOOKS, PREFIX, STATUS
 
 _Path = tuple[str | int, ...]
 """Of a part of an object: keys and positions."""
@@ -19,7 +19,6 @@ WORKLOADS = "workloads.sidecar.hazelcast.com"
 CHOSEN = {f"{PREFIX}injection": "enabled"}
 """The label of namespaces that are chosen, where injection is not for all of them."""
 
-_NAME_OF_NAMESPACE = "kubernetes.io/metadata.name"
 _ASKS_FOR_A_MEMBER = (
     f"has(object.metadata.annotations) && object.metadata.annotations.exists(k, k.startsWith('{PREFIX}'))"
 )
@@ -87,7 +86,7 @@ def exempt_namespaces(namespace: str = INJECTOR) -> tuple[str, ...]:
 def namespace_selector(namespace: str = INJECTOR, chosen: Mapping[str, str] | None = None) -> JsonObject:
     """Select the namespaces that are injected: all but the exempt ones, or of those the labelled ones."""
     exempt = {
-        "key": _NAME_OF_NAMESPACE,
+        "key": NAMESPACE_NAME,
         "operator": "NotIn",
         "values": list(exempt_namespaces(namespace)),
     }

@@ -43,6 +43,7 @@ class Right(NamedTuple):
 IN_CLUSTER = (
     PolicyRule(
         "To see injected Pods, and to read one of each workload: its status annotation anyone can write. "
+        "With `--watch-groups` they are watched as a whole, for the addresses of their members. "
         "Also, get and list are what its RoleBindings grant: the API server lets it grant what it holds, so "
         "it needs no right to `bind`.",
         "",

@@ -69,7 +69,9 @@ class Reconciler:
         recorder: Recorder,
         metrics: ControllerMetrics,
         log: LogLine,
+        watched_from: str = "",
     ) -> None:
+        self._watched_from = watched_from
         self._api, self._groups, self._kept, self._queue = api, groups, kept, queue
         self._recorder = recorder
         self._metrics, self._log = metrics, log
@@ -155,7 +157,9 @@ class Reconciler:
 
     async def _bring_into_shape(self, key: Key, wanted: Wanted, left: dict[str, str]) -> str:
         """Apply what a group needs, and delete what it does not; record the versions in `left`, by kind."""
-        objects = {obj["kind"]: obj for obj in of_group(wanted.needs, key.group, key.namespace)}
+        objects = {
+            obj["kind"]: obj for obj in of_group(wanted.needs, key.group, key.namespace, self._watched_from)
+        }
         references = [msgspec.to_builtins(owner) for owner in wanted.owners]
         result = "ok"
         for name, kind in KEPT_KINDS.items():

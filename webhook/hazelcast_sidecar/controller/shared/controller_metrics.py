@@ -4,6 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.registry import Collector
 
 from hazelcast_sidecar.runtime.reload import count_reloads
 
@@ -24,6 +25,7 @@ class Where(StrEnum):
     DENIAL = "denial"  # an Event of others was read
     AUDIT = "audit"
     REPAIR = "repair"
+    SPLITS = "splits"  # the members of a group were asked
     CERTIFICATES = "certificates"
     OWNER = "owner"  # of the webhook's configuration
     ELECTION = "election"
@@ -105,6 +107,10 @@ class ControllerMetrics:
         )
         self.faults = {where: faults.labels(where.value) for where in Where}
         self.settings = count_reloads(registry, "settings")
+
+    def add(self, further: Collector) -> None:
+        """Show further metrics, of a job that is not always done."""
+        self._registry.register(further)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

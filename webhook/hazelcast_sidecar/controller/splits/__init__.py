@@ -1,0 +1,1 @@
+"""Groups whose members do not form one cluster."""
