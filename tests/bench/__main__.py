@@ -31,6 +31,7 @@ PARTS = {
     "hotpath": Part("what an injection costs the webhook, beside two servers in Go"),
     "app": Part("what an application sees, beside its member and against a separate cluster"),
     "growth": Part("what more Pods cost the controller, and larger ones the webhook"),
+    "splits": Part("what it costs to ask the members of many groups whether they are one cluster"),
     "manifests": Part("what it costs to rewrite 5 MB of manifests, beside kubectl reading them"),
     "apiserver": Part("what a webhook costs the API server, and what the exported policy does"),
     "member": Part("how long a Pod takes to have a member and a ready application", on_cluster=True),
