@@ -167,14 +167,15 @@ def save_logs(folder: Path) -> None:
             (folder / f"{namespace}-{file}").write_text(shown)
 
 
-def rendered(kubectl: Kubectl, source: str, image: str) -> list[dict[str, Any]]:
+def rendered(kubectl: Kubectl, source: str, image: str, *components: str) -> list[dict[str, Any]]:
     """A folder of manifests/ as kustomize renders it, with another image and the mark of this run."""
-    folder = BUILD / source.replace("/", "-")
+    folder = BUILD / "-".join((source, *components))
     folder.mkdir(parents=True)
-    resource = os.path.relpath(ROOT / "manifests" / source, folder)
+    manifests = os.path.relpath(ROOT / "manifests", folder)
     replace_image = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}]
     kustomization = {
-        "resources": [resource],
+        "resources": [f"{manifests}/{source}"],
+        "components": [f"{manifests}/components/{component}" for component in components],
         "patches": [
             {
                 "target": {"kind": "Deployment"},

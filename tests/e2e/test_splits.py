@@ -1,0 +1,148 @@
+"""The controller watches whether groups are one cluster: it reports a split, and members that it may not ask.
+
+The split is a real one: members that start without DNS form a cluster each, and merge when it is back.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.conftest import CONTROLLER, namespace, rendered, with_members
+from tests.e2e.kubectl import Kubectl, KubectlError, agree_on, find, until
+from tests.e2e.replicas import DEMO_PODS
+from tests.e2e.test_faults import scaled_to_nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.conftest import Images, Sightings
+
+pytestmark = [pytest.mark.e2e, pytest.mark.faults]
+
+CONTROLLERS = "app.kubernetes.io/component=controller"
+REPORTED_SECONDS = 300  # a minute and a look or two are promised
+MINUTE = 60
+
+
+@pytest.fixture(scope="module")
+def watching(webhook: Kubectl, webhook_manifests: list[dict[str, Any]], images: Images) -> Iterator[Kubectl]:
+    """The controller with the component, and afterwards as it was; kubectl in its namespace."""
+    manifests = rendered(webhook, "base", images.webhook, "watch-groups")
+    webhook.apply(find(manifests, "Deployment", CONTROLLER))
+    webhook.rolled_out(f"deployment/{CONTROLLER}")
+    yield webhook
+    webhook.apply(find(webhook_manifests, "Deployment", CONTROLLER))
+    webhook.rolled_out(f"deployment/{CONTROLLER}")
+
+
+@pytest.fixture
+def elsewhere(watching: Kubectl) -> Iterator[Kubectl]:
+    """A namespace with nothing in it."""
+    assert watching
+    with namespace("hazelcast-splits") as kubectl:
+        yield kubectl
+
+
+def samples(watching: Kubectl, name: str) -> list[tuple[dict[str, str], float]]:
+    """The labels and values of a metric, of all replicas."""
+    found = []
+    for pod in watching.pods(CONTROLLERS):
+        path = f"/api/v1/namespaces/{watching.namespace}/pods/{pod}:8080/proxy/metrics"
+        for family in text_string_to_metric_families(watching("get", "--raw", path)):
+            found += [(sample.labels, sample.value) for sample in family.samples if sample.name == name]
+    return found
+
+
+def total(watching: Kubectl, name: str) -> float:
+    return sum(value for _, value in samples(watching, f"hazelcast_sidecar_controller_{name}"))
+
+
+def split(watching: Kubectl) -> list[dict[str, str]]:
+    return [labels for labels, value in samples(watching, "hazelcast_sidecar_group_split") if value == 1]
+
+
+def events(kubectl: Kubectl, reason: str) -> list[Any]:
+    found: list[Any] = kubectl.read("events", f"--field-selector=reason={reason}")["items"]
+    return found
+
+
+def test_a_split_is_reported_and_so_is_its_end(
+    watching: Kubectl, elsewhere: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
+) -> None:
+    with scaled_to_nothing(Kubectl("kube-system"), "coredns", "k8s-app=kube-dns"):
+        elsewhere.apply(with_members(demo_manifests, "dark", 2))
+        elsewhere.rolled_out("deployment/dark")
+        apart = time.monotonic()
+        assert split(watching) == [], "it is not a minute yet"
+        series = until(REPORTED_SECONDS, "the split shows", lambda: split(watching))
+        assert series == [{"namespace": elsewhere.namespace, "group": "dark"}]
+        (event,) = until(MINUTE, "there is an Event", lambda: events(elsewhere, "Split"))
+        reported = time.monotonic() - apart
+    assert event["involvedObject"]["kind"] == "Deployment"
+    assert event["involvedObject"]["name"] == "dark"
+    assert "see" in event["message"]
+    back = time.monotonic()
+    agree_on(elsewhere, "app=dark", "hazelcast", 2)
+    until(REPORTED_SECONDS, "the series is gone", lambda: split(watching) == [])
+    (healed,) = until(MINUTE, "so is an Event", lambda: events(elsewhere, "Healed"))
+    sightings.note(
+        "kubectl describe deployment/dark, of a split",
+        f"{event['type']}  {event['reason']}  {event['message']}\n"
+        f"{healed['type']}  {healed['reason']}  {healed['message']}\n"
+        f"reported {reported:.0f} s after the Pods were ready, "
+        f"healed {time.monotonic() - back:.0f} s after DNS was back",
+    )
+    assert len(events(elsewhere, "Split")) == 1, "once for each"
+
+
+ONLY_ITSELF = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "only-itself"},
+    "spec": {
+        "podSelector": {"matchLabels": {"app": "deaf"}},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "deaf"}}}]}],
+    },
+}
+
+
+def test_a_groups_own_policy_lets_the_controller_in_and_behind_another_it_is_silent_and_not_split(
+    watching: Kubectl, elsewhere: Kubectl, demo: Kubectl, demo_manifests: list[dict[str, Any]]
+) -> None:
+    elsewhere.apply(with_members(demo_manifests, "shut", 2, **{"network-policy": "true"}))
+    elsewhere.rolled_out("deployment/shut")
+    agree_on(elsewhere, "app=shut", "hazelcast", 2)
+    asked = total(watching, "members_asked_total")
+    until(2 * MINUTE, "members are asked", lambda: total(watching, "members_asked_total") >= asked + 8)
+    assert total(watching, "silent_groups") == 0
+
+    if reaches(demo, elsewhere):
+        pytest.skip("the network of this cluster enforces no NetworkPolicies")
+    elsewhere.apply(ONLY_ITSELF, with_members(demo_manifests, "deaf", 2))
+    elsewhere.rolled_out("deployment/deaf")
+    agree_on(elsewhere, "app=deaf", "hazelcast", 2)
+    until(2 * MINUTE, "it cannot be asked", lambda: total(watching, "silent_groups") == 1)
+    elsewhere("delete", "networkpolicy/only-itself")
+    until(2 * REPORTED_SECONDS, "it can", lambda: total(watching, "silent_groups") == 0)
+    assert (split(watching), events(elsewhere, "Split")) == ([], [])
+
+
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 5701), 3)"
+
+
+def reaches(demo: Kubectl, elsewhere: Kubectl) -> bool:
+    """Whether a Pod of another namespace reaches a member that its group's policy keeps for itself."""
+    address = elsewhere.read("pods", "--selector=app=shut")["items"][0]["status"]["podIP"]
+    (pod, *_) = demo.pods(DEMO_PODS)
+    try:
+        demo("exec", pod, "--container=app", "--", "python3", "-c", CONNECT, address)
+    except KubectlError as error:
+        if "Traceback" not in str(error):
+            raise
+        return False
+    return True
