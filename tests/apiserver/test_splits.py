@@ -18,7 +18,7 @@ import pytest
 from hazelcast_sidecar.members.view import HEALTH_PATH, MEMBERS_PATH
 from tests.harness.accounts import NAME, Account
 from tests.harness.audit_log import asked
-from tests.harness.control_plane import ControlPlane
+from tests.harness.control_plane import MERGE, ControlPlane
 from tests.harness.controller_program import LEASES, Controller, started
 from tests.harness.group_pods import create_pod, delete_pod, status
 from tests.harness.kept_objects import found
@@ -31,7 +31,6 @@ from tests.harness.workload_events import told, wait_until_told
 
 pytestmark = pytest.mark.apiserver
 
-MERGE = "application/merge-patch+json"
 WATCHING = ("--watch-groups", "--split-after", "2s")
 SERIES = "hazelcast_sidecar_group_split"
 NETWORK = own_network()

@@ -21,6 +21,7 @@ from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Standing
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics
 from hazelcast_sidecar.controller.shared.faults import Faults
+from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.controller.splits.member_client import MemberClient
 from hazelcast_sidecar.controller.splits.member_pods import MemberPods
 from hazelcast_sidecar.controller.splits.split_detector import SplitDetector
@@ -123,11 +124,12 @@ def ignore(*_: object, **__: object) -> None:
 
 
 def indexed(case: Case, port: int) -> tuple[Groups, Pods]:
-    groups, pods = Groups(ignore, ignore), Pods()
+    groups, pods = Groups(ignore), Pods()
+    watched = WatchedPods(groups, ignore)
     for number in range(case.groups):
         for each in range(MEMBERS):
             metadata = injected(f"{number}-{each}", f"ns{number % NAMESPACES}", group=f"g{number}", port=port)
-            groups.upsert(metadata)
+            watched.upsert(metadata)
             ready = [{"name": "hazelcast", "ready": True}]
             state = {"phase": "Running", "podIP": HERE, "initContainerStatuses": ready}
             document = {"metadata": {"name": metadata.name}, "status": state}
