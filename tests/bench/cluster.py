@@ -15,17 +15,16 @@ from kubernetes import client, config, watch
 from tests.e2e.conftest import (
     BUILD,
     CONTROLLER,
-    DEMO,
     IMAGE_VARIABLES,
     INJECTOR,
     Images,
     clean_up,
-    first_pod,
     refuse_foreign_installation,
     rendered,
     wait_for_injection,
 )
 from tests.e2e.kubectl import Kubectl, KubectlError, find
+from tests.e2e.workloads import DEMO, first_pod
 
 
 def unmet() -> str | None:

@@ -8,9 +8,9 @@ Without `-m e2e` nothing here runs. What a person would look at is collected and
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import os
+import re
 import shutil
 import time
 from collections import UserList
@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import yaml
 
-from hazelcast_sidecar.names import PREFIX
+from tests.e2e.bystander import KEPT_OUT, knock
 from tests.e2e.http_client import Entrance, api_proxy, front_door
-from tests.e2e.kubectl import Kubectl, KubectlError, agree_on, find
+from tests.e2e.kubectl import Kubectl, KubectlError, agree_on, until
 from tests.e2e.replicas import DEMO_PODS, REPLICAS, scale
+from tests.e2e.workloads import DEMO, DENY_ALL, first_pod, idle_pod
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,9 +35,10 @@ BUILD = ROOT / "build" / "e2e"
 
 INJECTOR = "hazelcast-sidecar-injector"
 CONTROLLER = "hazelcast-sidecar-controller"
-DEMO = "hazelcast-demo"
 # Until an annotated Pod is injected: the images are there, and everything starts at once.
 INSTALL_SECONDS = 120
+# Until a NetworkPolicy is enforced, where it is.
+ENFORCED_SECONDS = 20
 # Marks what a run made, so that the next one may remove what --keep or a crash left, and nothing else.
 OURS = "hazelcast-sidecar-e2e"
 
@@ -122,8 +124,6 @@ def cluster(request: pytest.FixtureRequest, images: Images, sightings: Sightings
     try:
         yield kubectl
     finally:
-        if request.session.testsfailed:
-            save_logs(BUILD / "logs")
         if not request.config.getoption("--keep", default=False):
             started = time.monotonic()
             clean_up(kubectl)
@@ -150,11 +150,18 @@ def clean_up(kubectl: Kubectl) -> None:
     kubectl("delete", "namespace", f"--selector={OURS}", "--wait", seconds=300)
 
 
-def save_logs(folder: Path) -> None:
-    """Keep what explains a failure; the namespaces are about to go."""
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """Keep what explains a failure: the namespaces of a test go with it."""
+    if node.get_closest_marker("e2e"):
+        with contextlib.suppress(KubectlError):
+            save_logs(BUILD / "logs", re.sub(r"\W+", "-", node.name))
+
+
+def save_logs(folder: Path, test: str) -> None:
+    """Write what Pods of these tests say, and what is said of them."""
     folder.mkdir(parents=True, exist_ok=True)
-    for namespace in (INJECTOR, DEMO):
-        kubectl = Kubectl(namespace)
+    for namespace in Kubectl("default").read("namespaces", f"--selector={OURS}")["items"]:
+        kubectl = Kubectl(namespace["metadata"]["name"])
         wanted = {"pods.txt": ("describe", "pods"), "events.txt": ("events",)}
         for pod in kubectl.read("pods")["items"]:
             name = pod["metadata"]["name"]
@@ -164,7 +171,7 @@ def save_logs(folder: Path) -> None:
                 shown = kubectl(*command)
             except KubectlError as error:
                 shown = str(error)
-            (folder / f"{namespace}-{file}").write_text(shown)
+            (folder / f"{test}-{kubectl.namespace}-{file}").write_text(shown)
 
 
 def rendered(kubectl: Kubectl, source: str, image: str, *components: str) -> list[dict[str, Any]]:
@@ -296,21 +303,33 @@ def namespace(name: str) -> Iterator[Kubectl]:
     kubectl("delete", "namespace", name, "--wait", seconds=180)
 
 
-def with_members(manifests: list[dict[str, Any]], name: str, replicas: int, **given: str) -> dict[str, Any]:
-    """The demo's Deployment under another name, with these annotations."""
-    deployment: dict[str, Any] = copy.deepcopy(find(manifests, "Deployment", "demo"))
-    labels = {"app": name}
-    deployment["metadata"] = {"name": name}
-    deployment["spec"] |= {"replicas": replicas, "selector": {"matchLabels": labels}}
-    annotations = {f"{PREFIX}{key}": text for key, text in {"inject": "true", **given}.items()}
-    deployment["spec"]["template"]["metadata"] = {"labels": labels, "annotations": annotations}
-    return deployment
+@pytest.fixture(scope="session")
+def two_nodes(cluster: Kubectl) -> list[str]:
+    """Two nodes that take Pods; on a smaller cluster what needs them is skipped."""
+    names = [
+        node["metadata"]["name"]
+        for node in cluster.read("nodes")["items"]
+        if not node["spec"].get("unschedulable") and not node["spec"].get("taints")
+    ]
+    if len(names) < 2:
+        pytest.skip(f"needs two nodes that take Pods; this cluster has {len(names)}")
+    return names[:2]
 
 
-def first_pod(manifests: list[dict[str, Any]]) -> dict[str, Any]:
-    """A Pod like the demo's, to change at will."""
-    template = copy.deepcopy(next(d for d in manifests if d["kind"] == "Deployment")["spec"]["template"])
-    metadata = {**template["metadata"], "name": "first", "namespace": DEMO}
-    # No workload makes it, and a budget would block its eviction for ever.
-    metadata["annotations"].pop(f"{PREFIX}disruption-budget", None)
-    return {"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata}
+@pytest.fixture(scope="session")
+def enforced(cluster: Kubectl, demo_manifests: list[dict[str, Any]]) -> None:
+    """A network that enforces NetworkPolicies; on another one what needs that is skipped."""
+    assert cluster
+    server = idle_pod(demo_manifests, "server")
+    server["spec"]["containers"][0]["command"] = ["python", "-m", "http.server", "8000"]
+    with namespace("hazelcast-enforced") as kubectl:
+        kubectl.apply(server, idle_pod(demo_manifests, "client"))
+        kubectl("wait", "pod/server", "pod/client", "--for=condition=Ready", "--timeout=60s", seconds=70)
+        address = kubectl.read("pod", "server")["status"]["podIP"]
+        until(30, "a port is open", lambda: knock(kubectl, "client", address, 8000)[8000] not in KEPT_OUT)
+        kubectl.apply(DENY_ALL)
+        end = time.monotonic() + ENFORCED_SECONDS
+        while knock(kubectl, "client", address, 8000)[8000] not in KEPT_OUT:
+            if time.monotonic() > end:
+                pytest.skip(f"NetworkPolicies are not enforced here (not within {ENFORCED_SECONDS} s)")
+            time.sleep(0.5)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hazelcast_sidecar.names import PREFIX
-from tests.e2e.conftest import first_pod, namespace
+from tests.e2e.conftest import namespace
 from tests.e2e.http_client import Entrance, api_proxy, front_door
 from tests.e2e.replicas import settle
+from tests.e2e.workloads import idle_pod
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,18 +53,6 @@ def loaded_cluster(
                 document["spec"]["replicas"] = replicas
                 given = {f"{PREFIX}{key}": text for key, text in annotations.items()}
                 document["spec"]["template"]["metadata"]["annotations"] |= given
-        kubectl.apply(*documents, loader(manifests, kubectl.namespace))
+        kubectl.apply(*documents, idle_pod(manifests, "loader"))
         settle(kubectl, replicas)
         yield Cluster(kubectl, front_door(kubectl, "demo", api))
-
-
-def loader(manifests: list[dict[str, Any]], namespace: str) -> dict[str, Any]:
-    """A Pod with the demo's Python and its client, which waits for commands."""
-    pod = first_pod(manifests)
-    pod["metadata"] = {"name": "loader", "namespace": namespace}
-    (container,) = pod["spec"]["containers"]
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        del container[probe]
-    container["command"] = ["sleep", "infinity"]
-    pod["spec"]["terminationGracePeriodSeconds"] = 1
-    return pod

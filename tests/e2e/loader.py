@@ -3,7 +3,8 @@
     python -c "$(cat loader.py)" ADDRESS fill|check COUNT BYTES
 
 Each entry's value follows from its number. The last line printed is JSON: how many entries were `done`,
-are `missing` and `wrong`, the `seconds` it took, and those of the `longest` single request.
+are `missing` and `wrong`, in how many `partitions` they all belong and of how many some are missing
+(`torn`), the `seconds` it took, and those of the `longest` single request.
 """
 
 from __future__ import annotations
@@ -56,8 +57,10 @@ async def run(address: str, what: str, count: int, size: int) -> dict[str, objec
         for _ in itertools.repeat(None, WORKERS):
             workers.create_task(work())
     seconds = time.monotonic() - begun
-    await client.shutdown()
+    partition = client.partition_service.get_partition_id
     counts = {"done": count, "missing": len(missing), "wrong": len(wrong)}
+    counts |= {"partitions": len({*map(partition, range(count))}), "torn": len({*map(partition, missing)})}
+    await client.shutdown()
     return {**counts, "seconds": round(seconds, 1), "longest": round(longest, 2)}
 
 

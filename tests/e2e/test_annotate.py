@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.bystander import HAZELCAST, knock
 from tests.e2e.conftest import namespace
 from tests.e2e.http_client import Entrance, api_proxy, replica
 from tests.e2e.kubectl import Kubectl, agree_on, until
@@ -81,18 +82,6 @@ def test_annotating_a_deployment_gives_it_a_cluster_and_taking_the_annotation_aw
     sightings.note("kubectl annotate deployment", "\n".join(steps))
 
 
-KNOCK = """
-import socket, sys
-for port in map(int, sys.argv[2:]):
-    try:
-        with socket.create_connection((sys.argv[1], port), timeout=5) as member:
-            member.sendall(b"CP2")  # a client's first word; whoever takes it waits for the next one
-            print(port, member.recv(3).decode() or "closed")
-    except ConnectionRefusedError:
-        print(port, "refused")
-"""
-
-
 def test_clients_of_other_pods_are_kept_out(fresh: Kubectl, images: Images, sightings: Sightings) -> None:
     fresh("create", "deployment", "shop", f"--image={images.demo}", "--replicas=2")
     fresh("set", "env", "deployment/shop", "HAZELCAST_SMART_ROUTING=false")
@@ -104,7 +93,7 @@ def test_clients_of_other_pods_are_kept_out(fresh: Kubectl, images: Images, sigh
         until(60, "an entry goes from one replica to the other", lambda: passes_on(first, second))
 
     address = fresh.read("pod", pods[1])["status"]["podIP"]
-    knocked = fresh("exec", pods[0], "--", "python", "-c", KNOCK, address, "5701", "5702", "5703")
-    assert knocked.splitlines() == ["5701 refused", "5702 HZX", "5703 HZX"]
-    steps.append(f"a client's first word, from another Pod:\n{knocked}")
+    knocked = knock(fresh, pods[0], address, 5701, 5702, 5703)
+    assert knocked == {5701: "refused", 5702: HAZELCAST, 5703: HAZELCAST}
+    steps.append(f"a client's first word, from another Pod: {knocked}")
     sightings.note(f"{CLIENTS}=pod", "\n".join(steps))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.commands import findings, run
 from tests.e2e.conftest import CONTROLLER, INJECTOR, namespace
 from tests.e2e.kubectl import until
 
@@ -23,36 +22,26 @@ pytestmark = pytest.mark.e2e
 INJECT = "sidecar.hazelcast.com/inject"
 
 
-def run(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hazelcast_sidecar.cli", "check", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-
-def problems() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(run("-o", "json").stdout)
-    return [finding for finding in found if finding["state"] == "problem"]
-
-
 def expect(sightings: Sightings, fault: str, *sentences: str) -> None:
     """Wait until the check names a fault, and keep what a person sees."""
 
     def named() -> bool:
-        said = " ".join(f"{finding['check']}: {finding['message']}" for finding in problems())
+        said = " ".join(f"{finding['check']}: {finding['message']}" for finding in findings("problem"))
         return all(sentence in said for sentence in sentences)
 
     until(60, f"{fault} is named: {sentences}", named)
-    shown = run()
+    shown = run("check")
     assert shown.returncode == 1
     lines = shown.stdout.splitlines()
     keep = [line for line in lines if "problem" in line or "fix:" in line]
     sightings.note(f"hazelcast-sidecar check, {fault}", "\n".join(keep))
-    assert all(finding["fix"] for finding in problems())
+    assert all(finding["fix"] for finding in findings("problem"))
 
 
 def test_a_healthy_installation(demo: Kubectl, sightings: Sightings) -> None:
     assert demo
-    until(60, "no problem", lambda: not problems())
-    shown = run("--namespace", demo.namespace)
+    until(60, "no problem", lambda: not findings("problem"))
+    shown = run("check", "--namespace", demo.namespace)
     sightings.note("hazelcast-sidecar check", shown.stdout)
     assert shown.returncode == 0, shown.stdout
 
@@ -65,7 +54,7 @@ def test_no_server(webhook: Kubectl, sightings: Sightings) -> None:
     finally:
         webhook("scale", f"deployment/{INJECTOR}", "--replicas=2")
         webhook.rolled_out(f"deployment/{INJECTOR}")
-    until(60, "no problem any more", lambda: not problems())
+    until(60, "no problem any more", lambda: not findings("problem"))
 
 
 def test_nobody_trusts_the_server(webhook: Kubectl, sightings: Sightings) -> None:
@@ -80,7 +69,7 @@ def test_nobody_trusts_the_server(webhook: Kubectl, sightings: Sightings) -> Non
     finally:
         webhook("scale", f"deployment/{CONTROLLER}", "--replicas=2")
         webhook.rolled_out(f"deployment/{CONTROLLER}")
-    until(90, "no problem any more", lambda: not problems())
+    until(90, "no problem any more", lambda: not findings("problem"))
 
 
 @pytest.fixture

@@ -18,10 +18,11 @@ import pytest
 from cryptography import x509
 
 from hazelcast_sidecar.certificates import KeyPair, flaw
-from tests.e2e.conftest import CONTROLLER, DEMO, INJECTOR, first_pod
+from tests.e2e.conftest import CONTROLLER, INJECTOR
 from tests.e2e.http_client import Entrance, api_proxy, front_door, replica
 from tests.e2e.kubectl import KubectlError, agree_on, container_statuses, find, until
 from tests.e2e.replicas import DEMO_PODS
+from tests.e2e.workloads import DEMO, first_pod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.conftest import with_members
 from tests.e2e.endings import Endings
 from tests.e2e.kubectl import until
+from tests.e2e.workloads import with_members
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Sightings

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hazelcast_sidecar.names import PREFIX
-from tests.e2e.conftest import CONTROLLER, namespace, with_members
+from tests.e2e.conftest import CONTROLLER, namespace
 from tests.e2e.http_client import Entrance, api_proxy, replica
 from tests.e2e.kubectl import Kubectl, KubectlError, agree_on, container_statuses, until
 from tests.e2e.replicas import DEMO_PODS, settle, went_through
+from tests.e2e.workloads import with_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.conftest import with_members
 from tests.e2e.http_client import api_proxy, replica
 from tests.e2e.kubectl import agree_on
+from tests.e2e.workloads import with_members
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Images, Sightings

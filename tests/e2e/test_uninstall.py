@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.conftest import CONTROLLER, INJECTOR, INSTALL_SECONDS, ROOT, first_pod
+from tests.e2e.conftest import CONTROLLER, INJECTOR, INSTALL_SECONDS, ROOT
 from tests.e2e.kubectl import Kubectl, KubectlError, until
 from tests.e2e.replicas import DEMO_PODS
+from tests.e2e.workloads import first_pod
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Sightings
