@@ -39,6 +39,11 @@ def class_path(kubectl: Kubectl, pod: str) -> list[str]:
     return command[command.index("-cp") + 1].split(":")
 
 
+def answer(kubectl: Kubectl, pod: str, question: str) -> str:
+    """What a line of the image's start script reads."""
+    return kubectl("exec", pod, "--container=hazelcast", "--", "sh", "-c", f"{question} 2>&1")
+
+
 def source_of(kubectl: Kubectl, pod: str, name: str) -> str:
     """Where the JVM has a class from, as it logs it."""
     log = kubectl("exec", pod, "--container=hazelcast", "--", "cat", CLASSES)
@@ -58,6 +63,11 @@ def test_replicas_that_start_at_once_by_the_cache_form_one_cluster(
     assert len([log for log in logs if "Members {size:1," in log]) == 1, "one founded the cluster"
     assert [pod for pod in pods if not maps_the_cache(demo, pod)] == []
     assert [pod for pod in pods if class_path(demo, pod)[0] != PATCH] == []
+    for question in ("-version", "-XshowSettings:properties -version 2>&1 | grep java.vm.name"):
+        assert answer(demo, pods[0], f"/opt/aot/bin/java {question}") == answer(
+            demo, pods[0], f"/opt/aot/jdk/bin/java {question}"
+        )
+    assert "version" in answer(demo, pods[0], "_JAVA_OPTIONS=-Xwrong /opt/aot/bin/java -version"), "no JVM"
     with api_proxy(demo) as api:
         first, last = replica(api, pods[0]), replica(api, pods[-1])
         assert json.loads(first.get("/members"))["local"] != json.loads(last.get("/members"))["local"]
