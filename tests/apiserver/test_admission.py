@@ -160,6 +160,7 @@ EVERY_ANNOTATION = OPTED_IN | {
     f"{PREFIX}heap-percentage": "60",
     f"{PREFIX}java-opts": "-Dshop.name=orders -XX:+UseSerialGC",
     f"{PREFIX}native-sidecar": "true",
+    f"{PREFIX}wait": "false",
     f"{PREFIX}shutdown-timeout": "90s",
     f"{PREFIX}backups": "zone",
     f"{PREFIX}backup-count": "2",

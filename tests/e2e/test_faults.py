@@ -159,12 +159,12 @@ def elsewhere(webhook: Kubectl) -> Iterator[Kubectl]:
         yield kubectl
 
 
-def test_an_application_starts_without_its_member_where_that_is_an_ordinary_container(
-    elsewhere: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
+@pytest.mark.parametrize("given", [{"native-sidecar": "false"}, {"wait": "false"}], ids=str)
+def test_an_application_starts_without_its_member_where_it_does_not_wait(
+    elsewhere: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings, given: dict[str, str]
 ) -> None:
     elsewhere.apply(BROKEN_FILE)
-    given = {"native-sidecar": "false", "config": "broken"}
-    elsewhere.apply(with_members(demo_manifests, "ordinary", 1, **given))
+    elsewhere.apply(with_members(demo_manifests, "alone", 1, config="broken", **given))
 
     def started() -> bool:
         (pod,) = elsewhere.read("pods")["items"]
@@ -173,8 +173,8 @@ def test_an_application_starts_without_its_member_where_that_is_an_ordinary_cont
 
     until(120, "the application runs and the member fails", started)
     table = elsewhere("get", "pods")
-    sightings.note("kubectl get pods, an ordinary container that does not start", table)
-    (line,) = elsewhere.ready("app=ordinary").splitlines()
+    sightings.note(f"kubectl get pods, {given}, a member that does not start", table)
+    (line,) = elsewhere.ready("app=alone").splitlines()
     assert line.split()[1] == "0/2", "and the application, without a cluster, is not ready"
 
 

@@ -89,6 +89,8 @@ OTHER_MEMBER = {
     "heap-percentage": bare(ours(heap_percentage="60")),
     "java-opts": bare(ours(java_opts="-Da=b,%@:/+ --add-opens=java.base/java.lang=ALL-UNNAMED")),
     "native-sidecar": bare(ours(native_sidecar="false")),
+    "wait": bare(ours(wait="false")),
+    "wait, where nothing waits": bare(ours(wait="false", native_sidecar="false", clients="pod")),
     "native-sidecar, grace": bare(ours(native_sidecar="false"), terminationGracePeriodSeconds=90),
     "shutdown-timeout": bare(ours(shutdown_timeout="90")),
     "shutdown-timeout in minutes": bare(ours(shutdown_timeout="5m")),

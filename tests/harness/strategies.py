@@ -58,6 +58,7 @@ GOOD: dict[str, list[str]] = {
     "heap-percentage": ["10", "80"],
     "java-opts": ["", " -Da=b\n-Xmx1g ", "-XX:+UseSerialGC"],
     "native-sidecar": ["true", "false"],
+    "wait": ["true", "false"],
     "shutdown-timeout": ["1", "90s", "1h"],
     "backups": ["any", "node", "zone"],
     "backup-count": ["0", "1", "6"],

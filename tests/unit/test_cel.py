@@ -55,6 +55,18 @@ def test_two_cases_share_what_is_the_same(yes: object, no: object, expected: str
     assert source(choice("v.on", node(yes), node(no))) == expected
 
 
+def test_a_switch_may_count_in_one_case_of_another_alone() -> None:
+    def case(*, one: bool, two: bool) -> object:
+        return node({"a": "x"} if one and not two else {"a": "x", "b": "y"})
+
+    found = choice(
+        "v.one",
+        choice("v.two", case(one=True, two=True), case(one=True, two=False)),
+        choice("v.two", case(one=False, two=True), case(one=False, two=False)),
+    )
+    assert source(found) == ('{"a": "x", ?"b": (v.one ? v.two : true) ? optional.of("y") : optional.none()}')
+
+
 def test_cases_of_two_switches_stand_beside_each_other() -> None:
     def case(*, one: bool, two: bool) -> object:
         return node([*(["one"] if one else []), "both", *(["two"] if two else [])])

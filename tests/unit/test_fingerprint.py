@@ -30,6 +30,7 @@ OTHER_VALUES = {
     "heap-percentage": "60",
     "java-opts": "-Xss1m",
     "native-sidecar": "false",
+    "wait": "false",
     "shutdown-timeout": "2m",
     "backups": "node",
     "backup-count": "2",

@@ -118,6 +118,9 @@ def choice(condition: str, yes: Any, no: Any) -> Any:  # noqa: ANN401 - trees
         return yes
     otherwise = f"!({condition})"
     match yes, no:
+        case (Maybe(), _) | (_, Maybe()):
+            there, either = zip(*(_taken_apart(each) for each in (yes, no)), strict=True)
+            return Maybe("({} ? {} : {})".format(condition, *there), choice(condition, *either))
         case dict(), dict():
             return {
                 key: choice(condition, yes[key], no[key])
@@ -133,6 +136,11 @@ def choice(condition: str, yes: Any, no: Any) -> Any:  # noqa: ANN401 - trees
             return _text(_parts(condition, yes, no))
         case _:
             return Code(f"({condition} ? {source(yes)} : {source(no)})")
+
+
+def _taken_apart(tree: Any) -> tuple[str, Any]:  # noqa: ANN401
+    """Return under which condition a tree is there, and the tree itself."""
+    return tree if isinstance(tree, Maybe) else ("true", tree)
 
 
 def _elements(condition: str, otherwise: str, yes: list[Any], no: list[Any]) -> Iterator[Any]:

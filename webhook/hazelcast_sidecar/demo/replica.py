@@ -55,7 +55,7 @@ class Replica:
         return f"http://{self.address}:{self._app_container()['ports'][0]['containerPort']}"
 
     async def start(self, beside: Beside, addresses: list[str]) -> None:
-        """Start the member, wait for its startup probe, then start the application: as native sidecars do.
+        """Start the member, wait for its startup probe, then start the application, as the kubelet does.
 
         Raises:
             DemoError: a container did not start, with the end of its log.
@@ -72,12 +72,12 @@ class Replica:
             memory_limit=int(quantity(member["resources"]["limits"]["memory"])),
         )
         started = await self._run(CONTAINER, command, member_environment(env, self.machine.shell))
-        probe = member["startupProbe"]
-        await started.until_ok(
-            self.machine.http,
-            f"http://{self.address}:{probe['httpGet']['port']}{probe['httpGet']['path']}",
-            probe["failureThreshold"] * probe["periodSeconds"],
-        )
+        if probe := member.get("startupProbe"):  # none with `wait: "false"`
+            await started.until_ok(
+                self.machine.http,
+                f"http://{self.address}:{probe['httpGet']['port']}{probe['httpGet']['path']}",
+                probe["failureThreshold"] * probe["periodSeconds"],
+            )
         await self._start_app()
 
     async def _start_app(self) -> None:

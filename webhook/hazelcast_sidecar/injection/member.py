@@ -200,7 +200,7 @@ def container(spec: SidecarSpec, group: str, run_as_user: int | None) -> dict[st
             "requests": {"cpu": spec.cpu_request, "memory": spec.memory_request},
             "limits": {"cpu": spec.cpu_limit, "memory": spec.memory_limit},
         },
-        **_probes(spec.ports.probes),
+        **_probes(spec),
         "securityContext": _security_context(run_as_user),
         # `kubectl describe pod` then shows why a member ended.
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -264,25 +264,25 @@ def _mounts(spec: SidecarSpec) -> list[dict[str, Any]]:
     return mounts
 
 
-def _probes(port: int) -> dict[str, Any]:
+def _probes(spec: SidecarSpec) -> dict[str, Any]:
     """Render probes on Hazelcast's health check.
 
-    With a native sidecar the application waits for the startup probe, so it asks every second.
+    The application waits for the startup probe of a native sidecar, so it asks every second.
     Liveness is patient: a member in a long garbage collection is slow, and a restart would lose
     its entries.
     """
+    port = spec.ports.probes
     ready = {"httpGet": {"path": "/hazelcast/health/ready", "port": port}}
     alive = {"httpGet": {"path": "/hazelcast/health/node-state", "port": port}}
-    return {
-        "startupProbe": {
-            **ready,
-            "periodSeconds": 1,
-            "timeoutSeconds": 2,
-            "failureThreshold": STARTUP_SECONDS,
-        },
+    probes = {
         "readinessProbe": {**ready, "periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3},
         "livenessProbe": {**alive, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
     }
+    if spec.native_sidecar and not spec.wait:
+        probes["livenessProbe"]["initialDelaySeconds"] = STARTUP_SECONDS
+        return probes
+    startup = {**ready, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": STARTUP_SECONDS}
+    return {"startupProbe": startup, **probes}
 
 
 def _security_context(run_as_user: int | None) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     heap_percentage: int
     java_opts: tuple[str, ...]
     native_sidecar: bool
+    wait: bool
+    """Whether a native sidecar is ready before the application starts."""
     shutdown_timeout: int
     """Seconds."""
     backups: Literal["any", "node", "zone"]
@@ -182,6 +184,13 @@ TABLE = (
         "true",
         "Run the member as a native sidecar (Kubernetes 1.29 and newer): ready before the application "
         "starts, stopped after it has ended. `false`: as an ordinary container.",
+    ),
+    Annotation(
+        "wait",
+        values.boolean_type(),
+        "true",
+        "Start the application when the member is ready. `false`: as soon as a native sidecar's container "
+        "runs, which saves a second or two, for applications that try to connect until they succeed.",
     ),
     Annotation(
         "shutdown-timeout",
