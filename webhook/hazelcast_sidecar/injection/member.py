@@ -267,22 +267,30 @@ def _mounts(spec: SidecarSpec) -> list[dict[str, Any]]:
 def _probes(spec: SidecarSpec) -> dict[str, Any]:
     """Render probes on Hazelcast's health check.
 
-    The application waits for the startup probe of a native sidecar, so it asks every second.
+    The application waits for the startup probe of a native sidecar, so it asks every second. Where there is
+    none, the Pod waits for the readiness probe, which then asks as often, and forgives as many seconds.
     Liveness is patient: a member in a long garbage collection is slow, and a restart would lose
     its entries.
     """
     port = spec.ports.probes
     ready = {"httpGet": {"path": "/hazelcast/health/ready", "port": port}}
     alive = {"httpGet": {"path": "/hazelcast/health/node-state", "port": port}}
-    probes = {
-        "readinessProbe": {**ready, "periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3},
-        "livenessProbe": {**alive, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
-    }
+    liveness = {**alive, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
     if spec.native_sidecar and not spec.wait:
-        probes["livenessProbe"]["initialDelaySeconds"] = STARTUP_SECONDS
-        return probes
-    startup = {**ready, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": STARTUP_SECONDS}
-    return {"startupProbe": startup, **probes}
+        return {
+            "readinessProbe": {**ready, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 15},
+            "livenessProbe": {**liveness, "initialDelaySeconds": STARTUP_SECONDS},
+        }
+    return {
+        "startupProbe": {
+            **ready,
+            "periodSeconds": 1,
+            "timeoutSeconds": 2,
+            "failureThreshold": STARTUP_SECONDS,
+        },
+        "readinessProbe": {**ready, "periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3},
+        "livenessProbe": liveness,
+    }
 
 
 def _security_context(run_as_user: int | None) -> dict[str, Any]:
