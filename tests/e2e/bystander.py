@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.e2e.kubectl import Kubectl
 
-HAZELCAST = "HZX"
-"""What a member answers to a client's first word."""
+TAKES_CLIENTS = "waits"
+"""What a member's port for clients says to a client's first word: nothing, it waits for the next one."""
+
+TAKES_NO_CLIENTS = "HZX"
+"""What a member says to it at its other ports: that it does not know this protocol."""
 
 KEPT_OUT = frozenset(("refused", "no answer", "no route"))
 """What a port says that cannot be reached; networks differ in how they say it."""
@@ -26,11 +29,13 @@ for port in map(int, sys.argv[2:]):
         print(port, "no route")
     else:
         with connection:
-            connection.sendall(b"CP2")  # a client's first word; who takes it for that waits for the next one
             try:
+                connection.sendall(b"CP2")  # a client's first word
                 print(port, connection.recv(3).decode() or "closed")
+            except TimeoutError:
+                print(port, "waits")
             except OSError:
-                print(port, "open")
+                print(port, "reset")
 """
 
 _FETCH = """

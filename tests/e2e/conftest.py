@@ -300,7 +300,10 @@ def namespace(name: str) -> Iterator[Kubectl]:
     kubectl("create", "namespace", name)
     kubectl("label", "namespace", name, f"{OURS}=yes")
     yield kubectl
-    kubectl("delete", "namespace", name, "--wait", seconds=180)
+    kubectl("delete", "namespace", name, "--wait=false")
+    # Members that all end at once wait for each other, for entries that nothing asks for any more.
+    kubectl("delete", "pods", "--all", "--force", "--grace-period=0", seconds=120)
+    kubectl("delete", "namespace", name, "--ignore-not-found", "--wait", seconds=180)
 
 
 @pytest.fixture(scope="session")

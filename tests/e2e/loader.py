@@ -58,8 +58,10 @@ async def run(address: str, what: str, count: int, size: int) -> dict[str, objec
             workers.create_task(work())
     seconds = time.monotonic() - begun
     partition = client.partition_service.get_partition_id
+    partitions = {number: await partition(number) for number in range(count)}
+    torn = {partitions[number] for number in missing}
     counts = {"done": count, "missing": len(missing), "wrong": len(wrong)}
-    counts |= {"partitions": len({*map(partition, range(count))}), "torn": len({*map(partition, missing)})}
+    counts |= {"partitions": len({*partitions.values()}), "torn": len(torn)}
     await client.shutdown()
     return {**counts, "seconds": round(seconds, 1), "longest": round(longest, 2)}
 

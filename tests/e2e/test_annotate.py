@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.bystander import HAZELCAST, knock
+from tests.e2e.bystander import TAKES_NO_CLIENTS, knock
 from tests.e2e.conftest import namespace
 from tests.e2e.http_client import Entrance, api_proxy, replica
 from tests.e2e.kubectl import Kubectl, agree_on, until
@@ -94,6 +94,6 @@ def test_clients_of_other_pods_are_kept_out(fresh: Kubectl, images: Images, sigh
 
     address = fresh.read("pod", pods[1])["status"]["podIP"]
     knocked = knock(fresh, pods[0], address, 5701, 5702, 5703)
-    assert knocked == {5701: "refused", 5702: HAZELCAST, 5703: HAZELCAST}
+    assert knocked == {5701: "refused", 5702: TAKES_NO_CLIENTS, 5703: TAKES_NO_CLIENTS}
     steps.append(f"a client's first word, from another Pod: {knocked}")
     sightings.note(f"{CLIENTS}=pod", "\n".join(steps))

@@ -6,15 +6,16 @@ The split is a real one: members that start without DNS form a cluster each, and
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.e2e.bystander import fetch
 from tests.e2e.conftest import CONTROLLER, namespace, rendered
 from tests.e2e.kubectl import Kubectl, agree_on, find, until
 from tests.e2e.test_faults import scaled_to_nothing
-from tests.e2e.workloads import with_members
+from tests.e2e.workloads import idle_pod, with_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,45 +25,60 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
 CONTROLLERS = "app.kubernetes.io/component=controller"
+SCRAPER = "scraper"
 REPORTED_SECONDS = 300  # a minute and a look or two are promised
 MINUTE = 60
 
 
+class Controllers(NamedTuple):
+    """The controller with the component, and a Pod of another namespace that reads its metrics."""
+
+    kubectl: Kubectl
+    scraper: Kubectl
+
+    def samples(self, name: str) -> list[tuple[dict[str, str], float]]:
+        """The labels and values of a metric, of all replicas."""
+        found = []
+        for pod in self.kubectl.read("pods", f"--selector={CONTROLLERS}")["items"]:
+            if pod["metadata"].get("deletionTimestamp"):
+                continue
+            text = fetch(self.scraper, SCRAPER, f"http://{pod['status']['podIP']}:8080/metrics")
+            for family in text_string_to_metric_families(text):
+                found += [(each.labels, each.value) for each in family.samples if each.name == name]
+        return found
+
+    def total(self, name: str) -> float:
+        return sum(value for _, value in self.samples(f"hazelcast_sidecar_controller_{name}"))
+
+    def split(self) -> list[dict[str, str]]:
+        return [labels for labels, value in self.samples("hazelcast_sidecar_group_split") if value == 1]
+
+
 @pytest.fixture(scope="module")
-def watching(webhook: Kubectl, webhook_manifests: list[dict[str, Any]], images: Images) -> Iterator[Kubectl]:
-    """The controller with the component, and afterwards as it was; kubectl in its namespace."""
+def watching(
+    webhook: Kubectl,
+    webhook_manifests: list[dict[str, Any]],
+    demo_manifests: list[dict[str, Any]],
+    images: Images,
+) -> Iterator[Controllers]:
+    """The controller with the component, and afterwards as it was."""
     manifests = rendered(webhook, "base", images.webhook, "watch-groups")
     webhook.apply(find(manifests, "Deployment", CONTROLLER))
     webhook.rolled_out(f"deployment/{CONTROLLER}")
-    yield webhook
+    with namespace("hazelcast-scraper") as scraper:
+        scraper.apply(idle_pod(demo_manifests, SCRAPER))
+        scraper("wait", f"pod/{SCRAPER}", "--for=condition=Ready", "--timeout=60s", seconds=70)
+        yield Controllers(webhook, scraper)
     webhook.apply(find(webhook_manifests, "Deployment", CONTROLLER))
     webhook.rolled_out(f"deployment/{CONTROLLER}")
 
 
 @pytest.fixture
-def elsewhere(watching: Kubectl) -> Iterator[Kubectl]:
+def elsewhere(watching: Controllers) -> Iterator[Kubectl]:
     """A namespace with nothing in it."""
     assert watching
     with namespace("hazelcast-splits") as kubectl:
         yield kubectl
-
-
-def samples(watching: Kubectl, name: str) -> list[tuple[dict[str, str], float]]:
-    """The labels and values of a metric, of all replicas."""
-    found = []
-    for pod in watching.pods(CONTROLLERS):
-        path = f"/api/v1/namespaces/{watching.namespace}/pods/{pod}:8080/proxy/metrics"
-        for family in text_string_to_metric_families(watching("get", "--raw", path)):
-            found += [(sample.labels, sample.value) for sample in family.samples if sample.name == name]
-    return found
-
-
-def total(watching: Kubectl, name: str) -> float:
-    return sum(value for _, value in samples(watching, f"hazelcast_sidecar_controller_{name}"))
-
-
-def split(watching: Kubectl) -> list[dict[str, str]]:
-    return [labels for labels, value in samples(watching, "hazelcast_sidecar_group_split") if value == 1]
 
 
 def events(kubectl: Kubectl, reason: str) -> list[Any]:
@@ -71,14 +87,14 @@ def events(kubectl: Kubectl, reason: str) -> list[Any]:
 
 
 def test_a_split_is_reported_and_so_is_its_end(
-    watching: Kubectl, elsewhere: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
+    watching: Controllers, elsewhere: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
 ) -> None:
     with scaled_to_nothing(Kubectl("kube-system"), "coredns", "k8s-app=kube-dns"):
         elsewhere.apply(with_members(demo_manifests, "dark", 2))
         elsewhere.rolled_out("deployment/dark")
         apart = time.monotonic()
-        assert split(watching) == [], "it is not a minute yet"
-        series = until(REPORTED_SECONDS, "the split shows", lambda: split(watching))
+        assert watching.split() == [], "it is not a minute yet"
+        series = until(REPORTED_SECONDS, "the split shows", watching.split)
         assert series == [{"namespace": elsewhere.namespace, "group": "dark"}]
         (event,) = until(MINUTE, "there is an Event", lambda: events(elsewhere, "Split"))
         reported = time.monotonic() - apart
@@ -87,7 +103,7 @@ def test_a_split_is_reported_and_so_is_its_end(
     assert "see" in event["message"]
     back = time.monotonic()
     agree_on(elsewhere, "app=dark", "hazelcast", 2)
-    until(REPORTED_SECONDS, "the series is gone", lambda: split(watching) == [])
+    until(REPORTED_SECONDS, "the series is gone", lambda: watching.split() == [])
     (healed,) = until(MINUTE, "so is an Event", lambda: events(elsewhere, "Healed"))
     sightings.note(
         "kubectl describe deployment/dark, of a split",
@@ -113,19 +129,19 @@ ONLY_ITSELF = {
 
 @pytest.mark.usefixtures("enforced")
 def test_a_groups_own_policy_lets_the_controller_in_and_behind_another_it_is_silent_and_not_split(
-    watching: Kubectl, elsewhere: Kubectl, demo_manifests: list[dict[str, Any]]
+    watching: Controllers, elsewhere: Kubectl, demo_manifests: list[dict[str, Any]]
 ) -> None:
     elsewhere.apply(with_members(demo_manifests, "shut", 2, **{"network-policy": "true"}))
     elsewhere.rolled_out("deployment/shut")
     agree_on(elsewhere, "app=shut", "hazelcast", 2)
-    asked = total(watching, "members_asked_total")
-    until(2 * MINUTE, "members are asked", lambda: total(watching, "members_asked_total") >= asked + 8)
-    assert total(watching, "silent_groups") == 0
+    asked = watching.total("members_asked_total")
+    until(2 * MINUTE, "members are asked", lambda: watching.total("members_asked_total") >= asked + 8)
+    assert watching.total("silent_groups") == 0
 
     elsewhere.apply(ONLY_ITSELF, with_members(demo_manifests, "deaf", 2))
     elsewhere.rolled_out("deployment/deaf")
     agree_on(elsewhere, "app=deaf", "hazelcast", 2)
-    until(2 * MINUTE, "it cannot be asked", lambda: total(watching, "silent_groups") == 1)
+    until(2 * MINUTE, "it cannot be asked", lambda: watching.total("silent_groups") == 1)
     elsewhere("delete", "networkpolicy/only-itself")
-    until(2 * REPORTED_SECONDS, "it can", lambda: total(watching, "silent_groups") == 0)
-    assert (split(watching), events(elsewhere, "Split")) == ([], [])
+    until(2 * REPORTED_SECONDS, "it can", lambda: watching.total("silent_groups") == 0)
+    assert (watching.split(), events(elsewhere, "Split")) == ([], [])
