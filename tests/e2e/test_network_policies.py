@@ -89,7 +89,7 @@ def test_strangers_are_kept_from_members_that_meet_over_two_nodes(
     others = answers(spaces, members, 5000, 9701)
     assert not (others[5000] | others[9701]) & KEPT_OUT, "the application, and metrics for Prometheus"
     metrics = [fetch(outside, STRANGER, f"http://{address}:9701/metrics") for address in members]
-    assert [text for text in metrics if "com_hazelcast_HazelcastInstance" not in text] == []
+    assert [text for text in metrics if "com_hazelcast_Metrics_" not in text] == []
 
     # The policy was there when the last of these Pods started.
     statuses = [status for pod in found for status in container_statuses(pod)]
