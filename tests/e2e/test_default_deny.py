@@ -41,11 +41,11 @@ def empty(webhook: Kubectl) -> Iterator[Kubectl]:
 
 
 def opening() -> dict[str, Any]:
-    """The NetworkPolicy that the README has for such namespaces."""
-    readme = (ROOT / "README.md").read_text()
-    (text,) = re.findall(r"```yaml\n(apiVersion: networking.+?)```", readme, re.DOTALL)
-    document: dict[str, Any] = yaml.safe_load(text)
-    return document
+    """The NetworkPolicy that the documents have for such namespaces."""
+    document = (ROOT / "docs" / "security.md").read_text()
+    (text,) = re.findall(r"```yaml\n(apiVersion: networking.+?)```", document, re.DOTALL)
+    policy: dict[str, Any] = yaml.safe_load(text)
+    return policy
 
 
 def said_of(kubectl: Kubectl) -> list[str]:

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--identity",
         default=os.environ.get("POD_NAME", socket.gethostname()),
-        help="identity of this replica in the Lease (%(default)s)",
+        help="identity of this replica in the Lease (default: the host name)",
     )
     parser.add_argument(
         "--lease-seconds",

@@ -1,6 +1,6 @@
 """The table of annotations: what a user can request, and how text becomes a SidecarSpec.
 
-The README's table, the parser and the error sentences all come from `TABLE`.
+The documents' tables, the parser and the error sentences all come from `TABLE`.
 """
 
 from collections.abc import Mapping
