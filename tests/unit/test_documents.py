@@ -92,6 +92,9 @@ GENERATED = {
 }
 """The parts of documents that come from the code, between comments of these names."""
 
+NAMED_TEST = re.compile(r"`(tests/[\w/.-]+)(?:::(\w+))?`")
+"""The path of a test as documents name it, and maybe the test's own name."""
+
 
 @pytest.mark.parametrize(("place", "made"), GENERATED.items(), ids=str)
 def test_what_comes_from_the_code_is_what_the_code_says(
@@ -143,3 +146,17 @@ def test_every_make_target_that_a_document_names_exists(checkout: Path) -> None:
     for document in (checkout / "README.md", checkout / "CONTRIBUTING.md", *(checkout / "docs").glob("*.md")):
         named = set(re.findall(r"`make ([a-z0-9-]+)", document.read_text(encoding="utf-8")))
         assert named <= targets, document
+
+
+def test_every_test_that_a_document_names_exists(checkout: Path) -> None:
+    named = [
+        (document.name, path, name)
+        for document in (checkout / "docs").rglob("*.md")
+        for path, name in NAMED_TEST.findall(document.read_text(encoding="utf-8"))
+    ]
+    assert {"threat-model.md", "reliability.md", "bad-input.md"} <= {document for document, _, _ in named}
+    for document, path, name in named:
+        assert (checkout / path).exists(), f"{document}: {path}"
+        if name:
+            text = (checkout / path).read_text(encoding="utf-8")
+            assert re.search(rf"^(async )?def {name}\(", text, re.MULTILINE), f"{document}: {path}::{name}"

@@ -1,27 +1,14 @@
-"""What docs name exists (threat-model, reliability, bad-input); what the first says of files here holds."""
+"""What docs/threat-model.md says of files here holds."""
 
 import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from hazelcast_sidecar.group_objects.desired_objects import HAZELCAST_YAML
 from hazelcast_sidecar.names import CONTROLLER, CONTROLLER_LABELS
-
-NAMED = re.compile(r"`(tests/[\w/.-]+)(?:::(\w+))?`")
-
-
-@pytest.mark.parametrize("document", ["threat-model.md", "reliability.md", "bad-input.md"])
-def test_every_test_that_it_names_exists(checkout: Path, document: str) -> None:
-    named = NAMED.findall((checkout / "docs" / document).read_text("utf-8"))
-    assert len(named) > 5
-    for path, name in named:
-        assert (checkout / path).exists(), path
-        if name:
-            text = (checkout / path).read_text("utf-8")
-            assert re.search(rf"^(async )?def {name}\(", text, re.MULTILINE), f"{path} has no {name}"
+from tests.unit.test_documents import NAMED_TEST
 
 
 def test_every_row_names_a_test(checkout: Path) -> None:
@@ -29,7 +16,7 @@ def test_every_row_names_a_test(checkout: Path) -> None:
         r"^\|(?! could |---)(.+)\|$", (checkout / "docs" / "threat-model.md").read_text("utf-8"), re.MULTILINE
     )
     assert rows
-    assert [row for row in rows if not NAMED.search(row.split(" | ")[-1])] == []
+    assert [row for row in rows if not NAMED_TEST.search(row.split(" | ")[-1])] == []
 
 
 def base(checkout: Path, name: str) -> list[dict[str, Any]]:
