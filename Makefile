@@ -11,7 +11,7 @@ OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
 export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fuzz coverage mutants bench lint format manifests certs images sbom audit uninstall e2e \
+.PHONY: help demo dev test quick fuzz coverage mutants bench lint format manifests certs images sbom audit uninstall e2e \
   test-faults lock clean
 
 help: ## Show this list
@@ -46,6 +46,9 @@ lint: .venv/.dev ## Check style, types and the floors of the architecture
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+dev: .venv/.dev ## Run a real kube-apiserver with webhook and controller, which each change of the code restarts
+	@$(BIN)/python -m tests.dev
 
 format: .venv/.dev ## Put the code into its style
 	$(BIN)/ruff format
