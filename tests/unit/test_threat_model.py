@@ -8,7 +8,7 @@ import yaml
 
 from hazelcast_sidecar.group_objects.desired_objects import HAZELCAST_YAML
 from hazelcast_sidecar.names import CONTROLLER, CONTROLLER_LABELS
-from tests.unit.test_documents import NAMED_TEST
+from tests.unit.test_docs import NAMED_TEST
 
 
 def test_every_row_names_a_test(checkout: Path) -> None:
