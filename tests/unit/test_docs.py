@@ -3,7 +3,7 @@
 import argparse
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -96,11 +96,11 @@ NAMED_TEST = re.compile(r"`(tests/[\w/.-]+)(?:::(\w+))?`")
 """The path of a test as documents name it, and maybe the test's own name."""
 
 
-@pytest.mark.parametrize(("place", "made"), GENERATED.items(), ids=str)
+@pytest.mark.parametrize(("document", "name"), GENERATED)
 def test_what_comes_from_the_code_is_what_the_code_says(
-    checkout: Path, request: pytest.FixtureRequest, place: tuple[str, str], made: Callable[[], str]
+    checkout: Path, request: pytest.FixtureRequest, document: str, name: str
 ) -> None:
-    document, name = place
+    made = GENERATED[document, name]
     path = checkout / document
     marks = re.compile(rf"(<!-- {name}:[^\n]*-->\n)(.*?)(<!-- /{name} -->)", re.DOTALL)
     text = path.read_text(encoding="utf-8")
