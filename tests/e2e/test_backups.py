@@ -158,6 +158,7 @@ def unaware(kubectl: Kubectl) -> list[str]:
     return [message for message in said if f" {kubectl.namespace}/" in message]
 
 
+@pytest.mark.faults
 def test_pods_without_a_zone_are_named_by_check_until_their_nodes_have_one(
     unzoned: Kubectl,
     place: Kubectl,
