@@ -195,16 +195,6 @@ def test_misuse_is_one_sentence(
     assert capsys.readouterr().err.startswith(f"hazelcast-sidecar {arguments[0]}: {sentence}")
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_the_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["completion", shell]) == 0
-    script = capsys.readouterr().out
-    for word in ("uninject", "--in-place", "--audit-interval"):
-        assert word in script
-    if shell == "bash":
-        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
-
-
 def test_a_command_starts_without_what_only_servers_need() -> None:
     """Half of a start was the import of an HTTP server that nothing used."""
     commands = ["inject", "uninject", "explain", "resources", "policy", "check"]

@@ -10,6 +10,7 @@ import hazelcast_sidecar.cli
 _EXAMPLES = """examples:
   source <(hazelcast-sidecar completion bash)
   hazelcast-sidecar completion zsh > "${fpath[1]}/_hazelcast-sidecar"
+  hazelcast-sidecar completion fish > ~/.config/fish/completions/hazelcast-sidecar.fish
 """
 
 
