@@ -2,6 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
+# Packages from an index, with a dot a second; where they do not come, the last of pip's lines says why.
+define FETCH
+	@(while sleep 1 && kill -0 $$$$ 2>/dev/null; do printf .; done) & dots=$$!; \
+	$(PIP) --retries 1 --require-hashes --requirement $(1) 2>.venv/pip.log; status=$$?; kill $$dots; echo; \
+	[ $$status -eq 0 ] || { echo "make: Python packages could not be installed: $$(grep -m 1 -i error .venv/pip.log);" \
+	  "pip's own settings apply, such as PIP_INDEX_URL and HTTPS_PROXY; all of it is in .venv/pip.log" >&2; exit 2; }
+endef
 WEBHOOK_IMAGE ?= hazelcast-sidecar-injector:0.1.0
 DEMO_IMAGE ?= hazelcast-sidecar-demo:0.1.0
 MEMBER_IMAGE ?= hazelcast-sidecar-member:0.1.0
@@ -120,14 +127,14 @@ clean: ## Remove what the targets made
 	  { rm -rf .venv; echo "$(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 2; }
 
 .venv/.demo: requirements/demo.lock pyproject.toml | .venv/bin/pip
-	@echo "Setting up .venv for the demonstration (once, about half a minute)"
-	@$(PIP) --require-hashes --requirement requirements/demo.lock
+	@printf "Setting up .venv for the demonstration (once, about half a minute) "
+	$(call FETCH,requirements/demo.lock)
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.dev: requirements/dev.lock pyproject.toml | .venv/bin/pip
-	@echo "Setting up .venv for development (once, about half a minute)"
-	@$(PIP) --require-hashes --requirement requirements/dev.lock
+	@printf "Setting up .venv for development (once, about half a minute) "
+	$(call FETCH,requirements/dev.lock)
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch .venv/.demo $@
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from hazelcast_sidecar.demo import is_offered
 from hazelcast_sidecar.errors import InvalidSettingsError
 from hazelcast_sidecar.text import in_one_line
 from hazelcast_sidecar.version import __version__
@@ -107,6 +108,8 @@ def parser(commands: Collection[str] | None = None) -> argparse.ArgumentParser:
     made.add_argument("--version", action="version", version=__version__)
     subparsers = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in _COMMANDS.items():
+        if name == "demo" and not is_offered():
+            continue
         command = subparsers.add_parser(
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )

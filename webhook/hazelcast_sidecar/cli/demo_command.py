@@ -10,8 +10,9 @@ from typing import Any
 _FAILED = 1
 _INTERRUPTED = 130
 _EXAMPLES = """examples:
-  hazelcast-sidecar demo            keeps running on a terminal until Ctrl-C
+  hazelcast-sidecar demo            keeps running on a terminal: k kills a replica, a adds one, q ends
   hazelcast-sidecar demo --exit     ends by itself; the last line is JSON
+  hazelcast-sidecar demo --diff     shows all that the webhook changes in a Pod
 """
 
 
@@ -19,6 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = _EXAMPLES
     parser.add_argument("--exit", action="store_true", help="exit after the last step, also on a terminal")
+    parser.add_argument(
+        "--diff",
+        action="store_true",
+        help="show all that the webhook changes, and not only what matters most",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,14 +36,17 @@ def run(options: argparse.Namespace) -> int:
     screen = Screen()
     stay = screen.is_terminal and sys.stdin.isatty() and not options.exit
     try:
-        figures = asyncio.run(_until_signal(run_demo(screen, stay=stay)))
+        figures = asyncio.run(_until_signal(run_demo(screen, stay=stay, whole_difference=options.diff)))
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)  # noqa: T201
         return _FAILED
     except (asyncio.CancelledError, KeyboardInterrupt):
         screen.say("Stopped: all processes have ended.")
         return 0 if stay else _INTERRUPTED
-    print(json.dumps(figures))  # noqa: T201
+    if stay:
+        screen.say("Stopped: all processes have ended.")
+    else:
+        print(json.dumps(figures))  # noqa: T201
     return 0
 
 

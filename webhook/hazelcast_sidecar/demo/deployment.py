@@ -15,10 +15,11 @@ import jsonpatch
 import yaml
 
 from hazelcast_sidecar.demo.failure import DemoError
+from hazelcast_sidecar.demo.ports import USUAL, Ports
 from hazelcast_sidecar.group_objects.desired_objects import of_group, requirements_of
 from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.model import status
-from hazelcast_sidecar.names import STATUS
+from hazelcast_sidecar.names import PREFIX, STATUS
 
 _HASH_LENGTH = 10
 
@@ -52,6 +53,17 @@ def read_deployment(folder: Path) -> tuple[JsonObject, str]:
     if (len(deployments), len(kustomizations)) != (1, 1):
         raise DemoError(f"{folder} does not hold exactly one Deployment and one Kustomization")
     return deployments[0], kustomizations[0]["namespace"]
+
+
+def on_ports(deployment: JsonObject, ports: Ports) -> JsonObject:
+    """Return a Deployment whose application and members have these ports; the usual ones change nothing."""
+    changed = deepcopy(deployment)
+    template = changed["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    container["ports"][0]["containerPort"] = ports.application
+    if ports.member != USUAL.member:
+        template["metadata"]["annotations"][f"{PREFIX}port"] = str(ports.member)
+    return changed
 
 
 def beside(pods: Iterable[JsonObject], namespace: str) -> Beside:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from hazelcast_sidecar.demo.failure import DemoError
 _STOP_SECONDS = 10
 _POLL_SECONDS = 0.1
 _LOG_TAIL = 15
+_LEASH = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+"""Makes the end of a program's parent its own, and becomes the program."""
 
 
 class Program:
@@ -97,10 +100,14 @@ class Programs:
         self._programs: list[Program] = []
 
     async def start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> Program:
-        """Start a program in a session of its own, so that Ctrl-C reaches us alone."""
+        """Start a program in a session of its own, so that Ctrl-C reaches us alone.
+
+        On Linux it ends with us, even if we are killed.
+        """
         log = self._folder / f"{name.replace(' ', '-')}.log"
         with log.open("ab") as output:
             started = await asyncio.create_subprocess_exec(
+                *_LEASH,
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,

@@ -38,19 +38,28 @@ class Screen:
         """Print one line."""
         self._console.print(Text(line, style=style))
 
+    def heading(self, line: str) -> None:
+        """Print the title of a part, behind an empty line."""
+        self.say()
+        self.say(line, "bold")
+
+    def done(self, what: str) -> None:
+        """Print what has been done."""
+        self.say(f"  ✓ {what}", "green")
+
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Show a step that takes a while, and at its end how long it took."""
+        """Show a step that takes a while, and at its end how long it took; 60 columns hold it."""
         started = monotonic()
         if self.is_terminal:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
             with Progress(*columns, console=self._console, transient=True) as progress:
                 progress.add_task(title, total=None)
                 yield
         else:
             self.say(f"... {title}")
             yield
-        self.say(f"  ✓ {title} ({monotonic() - started:.1f} s)", "green")
+        self.done(f"{title} ({monotonic() - started:.1f} s)")
 
     @contextmanager
     def download(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
@@ -64,10 +73,16 @@ class Screen:
             task = progress.add_task(name, total=size)
             yield lambda count: progress.update(task, advance=count)
 
-    def difference(self, before: JsonObject, after: JsonObject) -> None:
-        """Print what changed between two documents, as a unified diff of their YAML."""
+    def difference(self, before: JsonObject, after: JsonObject, context: int = 3) -> None:
+        """Print what changed between two documents, as a unified diff of their YAML.
+
+        Args:
+            before: the first document.
+            after: the second one.
+            context: lines that are shown around each change.
+        """
         old, new = (yaml.safe_dump(d, sort_keys=False, width=100).splitlines() for d in (before, after))
         names = ("Pod as the ReplicaSet made it", "Pod after the webhook")
-        lines = difflib.unified_diff(old, new, *names, lineterm="")
+        lines = difflib.unified_diff(old, new, *names, lineterm="", n=context)
         for line in lines:
             self.say(f"    {line}", _DIFF_COLOURS.get(line[:1], "dim"))
