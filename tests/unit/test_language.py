@@ -7,8 +7,6 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "webhook" / "hazelcast_sidecar"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -50,32 +48,44 @@ def worse_words(text: str) -> Iterator[tuple[int, str]]:
             yield text.count("\n", 0, found.start()), f"{found[0]!r}: write {instead}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_the_words_of_a_module_are_the_usual_ones(path: Path) -> None:
+def functions_of(module: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield the functions of a module, in each other and in classes, too, without a look at any expression."""
+    for each in ast.iter_child_nodes(module):
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield each
+        if isinstance(each, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from functions_of(each)
+
+
+# Not a test for each file: hundreds of them would take longer to run than to do their work.
+
+
+def test_the_words_of_modules_are_the_usual_ones() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line + below}: {sentence}"
+        for path in MODULES
         for line, text in words_of(path.read_text(encoding="utf-8"))
         for below, sentence in worse_words(text)
     ]
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_words_of_a_document_are_the_usual_ones(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    text = re.sub(r"`[^`\n]*`", "``", text)  # names of tests and the like are quoted
-    found = [f"{path.relative_to(ROOT)}:{line + 1}: {sentence}" for line, sentence in worse_words(text)]
+def test_the_words_of_documents_are_the_usual_ones() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line + 1}: {sentence}"
+        for path in DOCUMENTS
+        # Names of tests and the like are quoted.
+        for line, sentence in worse_words(re.sub(r"`[^`\n]*`", "``", path.read_text(encoding="utf-8")))
+    ]
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_functions_docstring_begins_with_a_verb(path: Path) -> None:
+def test_the_docstrings_of_functions_begin_with_verbs() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}: {docstring.splitlines()[0]}"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (docstring := ast.get_docstring(node))
-        and FRAGMENTS.match(docstring)
+        for path in MODULES
+        for node in functions_of(ast.parse(path.read_text(encoding="utf-8")))
+        if (docstring := ast.get_docstring(node)) and FRAGMENTS.match(docstring)
     ]
     assert not found, "\n".join(found)
 
@@ -85,3 +95,24 @@ def test_words_with_better_ones_are_found() -> None:
     assert len(list(worse_words(text))) == 9
     assert list(words_of("a = 1\n\nb = 'him'  # anew")) == [(3, "'him'"), (3, "# anew")]
     assert not list(worse_words("there is no Pod; it understands, amends and recommends the shelter"))
+
+
+def test_the_functions_of_a_module_are_found_wherever_they_are() -> None:
+    module = """
+def a():
+    def b(): pass
+class C:
+    async def c(self): pass
+try:
+    with x:
+        def d(): pass
+except OSError:
+    def e(): pass
+match x:
+    case 1:
+        def f(): pass
+if x: pass
+else:
+    def g(): pass
+"""
+    assert sorted(found.name for found in functions_of(ast.parse(module))) == [*"abcdefg"]
