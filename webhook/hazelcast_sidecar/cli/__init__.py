@@ -102,18 +102,19 @@ def parser(commands: Collection[str] | None = None) -> argparse.ArgumentParser:
     """Build the parser of the command line.
 
     Args:
-        commands: commands whose options are needed; None: all of them.
+        commands: the ones to parse; None: all. If none of them exists, all are listed, without options.
     """
+    # An installed package does not bring what the demonstration shows.
+    offered = {name: summary for name, summary in _COMMANDS.items() if name != "demo" or is_offered()}
+    needed = {name: summary for name, summary in offered.items() if commands is None or name in commands}
     made = argparse.ArgumentParser(prog=_program(), description="Hazelcast members as sidecars of Pods.")
     made.add_argument("--version", action="version", version=__version__)
     subparsers = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in _COMMANDS.items():
-        if name == "demo" and not is_offered():
-            continue
+    for name, summary in (needed or offered).items():
         command = subparsers.add_parser(
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        if commands is None or name in commands:
+        if name in needed:
             module = import_module(f"hazelcast_sidecar.cli.{name}_command")
             module.configure(command)
             command.set_defaults(run=module.run)
