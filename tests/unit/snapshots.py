@@ -5,6 +5,7 @@ import json
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,13 @@ TODAYS = fingerprint(_SPEC, Settings().run_as_user)
 
 
 def manifest(file: str, kind: str) -> dict[str, Any]:
-    """An object of manifests/base."""
-    documents = yaml.safe_load_all((MANIFESTS / file).read_text())
-    found: dict[str, Any] = next(document for document in documents if document["kind"] == kind)
-    return found
+    """An object of manifests/base, for the caller to change."""
+    return deepcopy(next(document for document in _documents(file) if document["kind"] == kind))
+
+
+@cache
+def _documents(file: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((MANIFESTS / file).read_text()))
 
 
 def configuration() -> dict[str, Any]:

@@ -5,6 +5,8 @@ A stand-in sends what no API server would: here it has a fault.
 
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +15,7 @@ from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpServer
 from kubernetes.aio.client import ApiClient, Configuration
 
+from hazelcast_sidecar.certificates import make_authority
 from hazelcast_sidecar.kube.bounded import MAX_BYTES, UnreadableAnswerError
 from hazelcast_sidecar.kube.client import Api, ApiError
 from hazelcast_sidecar.kube.objects import POD, Kind, Metadata, Partial
@@ -80,8 +83,16 @@ class Stand:
 Connect = Callable[[Answer], Any]
 
 
+@pytest.fixture(scope="module")
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate to trust: else each client loads all that the system has, which takes most of a test."""
+    path = tmp_path_factory.mktemp("trusted") / "ca.crt"
+    path.write_bytes(make_authority(datetime.now(UTC)).certificate)
+    return path
+
+
 @pytest.fixture
-async def connect(aiohttp_server: AiohttpServer) -> AsyncIterator[Connect]:
+async def connect(aiohttp_server: AiohttpServer, one_authority: Path) -> AsyncIterator[Connect]:
     """Make an Api, and the list of what it could not read, for a handler of all requests."""
     clients: list[ApiClient] = []
 
@@ -96,7 +107,9 @@ async def connect(aiohttp_server: AiohttpServer) -> AsyncIterator[Connect]:
             assert str(why) or isinstance(why, RecursionError)
             unread.append(name)
 
-        clients.append(ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))))
+        configuration = Configuration(host=str(server.make_url("")).rstrip("/"))
+        configuration.ssl_ca_cert = str(one_authority)
+        clients.append(ApiClient(configuration))
         return Api(clients[-1], note), unread
 
     yield made
