@@ -259,11 +259,16 @@ def test_files_are_renamed_all_or_none(
 
 
 @pytest.mark.parametrize("name", ["my pod.yaml", 'a"b.yaml', "a\tb.yaml", "ä.yaml"])
-def test_a_difference_is_a_patch_whatever_the_file_is_called(name: str) -> None:
+def test_a_difference_is_a_patch_whatever_the_file_is_called(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = POD.format(name="a")
     Path(name).write_text(before)
-    diff = run("inject", "--diff", name, stdout=subprocess.PIPE)
-    subprocess.run(["patch", "-p0"], input=diff.stdout, text=True, check=True, stdout=subprocess.DEVNULL)
+    assert main(["inject", "--diff", name]) == 0
+    diff = capsys.readouterr().out
+    subprocess.run(["patch", "-p0"], input=diff, text=True, check=True, stdout=subprocess.DEVNULL)
+    assert "initContainers" in Path(name).read_text()
+    Path(name).write_text(before)
     assert main(["inject", "--in-place", name]) == 0
     assert "initContainers" in Path(name).read_text()
     assert main(["uninject", "--in-place", name]) == 0

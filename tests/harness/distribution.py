@@ -19,8 +19,8 @@ ALONE = (
     "tests/apiserver/test_controller_stress.py",
     "tests/apiserver/test_no_request_failed.py",
     "tests/apiserver/test_partition.py",
-    "tests/unit/test_growth.py",
     "tests/unit/test_speed.py",
+    "tests/unit/test_time_of_reviews.py",
 )
 """Files that measure loads, failovers and CPU times: they wait until nothing runs beside them."""
 

@@ -1,88 +1,22 @@
-"""What a review costs grows no faster than the review, wherever its elements and letters are."""
+"""How many containers, volumes and elements a review may have, and which reviews are denied for more."""
 
-import gc
 import json
-from collections.abc import Iterator
 from copy import deepcopy
-from time import process_time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hazelcast_sidecar.errors import ReviewError
 from hazelcast_sidecar.injection.excess import MAX_CONTAINERS, MAX_VOLUMES
 from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Restore, Skip
 from hazelcast_sidecar.injection.reviewer import Reviewed, Reviewer
-from hazelcast_sidecar.limits import MAX_PROBLEMS, MAX_VALUES, has_too_many_values
-from hazelcast_sidecar.server.app import MUTATE_PODS
-from tests.harness.many import SHAPES, Shape
+from hazelcast_sidecar.limits import MAX_VALUES, has_too_many_values
 from tests.harness.pods import ours, pod
 from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.torn import TEARS
 
 REVIEWER = Reviewer()
-SIZES = (240_000, pytest.param(3_500_000, marks=pytest.mark.slow))
-"""Bytes; twice the second is about the largest review."""
-
-FACTOR = 2.5
-LEAST_SECONDS = 0.02
-"""What takes less is not compared: the first review that is long enough to be counted takes a step."""
-
-PATIENCE = 10
-
-TIMED = [shape for shape in SHAPES if "CronJob" not in shape.what]
-"""A CronJob's template is read as a Deployment's."""
-
-
-@pytest.fixture
-def no_garbage_collection() -> Iterator[None]:
-    """Leave out what the collector does with the objects of all tests; a server freezes its own."""
-    gc.disable()
-    yield
-    gc.enable()
-
-
-def seconds(shape: Shape, body: bytes) -> float:
-    """Measure the CPU time of a review, whose answer is short."""
-    review = REVIEWER.review_pod if shape.path == MUTATE_PODS else REVIEWER.review_workload
-    begun = process_time()
-    try:
-        reviewed = review(body)
-    except ReviewError as error:
-        said, size = [error.sentence], 0
-    else:
-        said, size = _said(reviewed), len(reviewed.body)
-    took = process_time() - begun
-    assert size < 32 * 1024
-    assert len(said) <= MAX_PROBLEMS + 1
-    assert max(map(len, said), default=0) < 2000
-    return took
-
-
-def _said(reviewed: Reviewed) -> list[str]:
-    """Everything that an answer tells people."""
-    decision = reviewed.decision
-    if isinstance(decision, Deny):
-        return [problem.sentence for problem in decision.problems]
-    return [*decision.warnings]
-
-
-@pytest.mark.heavy
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("shape", TIMED, ids=lambda shape: shape.what)
-@pytest.mark.usefixtures("no_garbage_collection")
-def test_twice_as_much_takes_at_most_two_and_a_half_times_as_long(shape: Shape, size: int) -> None:
-    """And is answered in a few lines, however much it is."""
-    once, twice = shape.build(size), shape.build(2 * size)
-    fastest = seconds(shape, once), seconds(shape, twice)
-    for _ in range(PATIENCE):
-        if fastest[1] <= FACTOR * max(fastest[0], LEAST_SECONDS):
-            return
-        fastest = min(fastest[0], seconds(shape, once)), min(fastest[1], seconds(shape, twice))
-    pytest.fail(f"{fastest[0]:.4f} s, and {fastest[1]:.4f} s for twice as much")
-
 
 @pytest.mark.parametrize(
     ("spec", "where", "sentence"),
