@@ -7,6 +7,7 @@ Each list can be absent, null, empty or filled, as whatever stands behind the AP
 
 import json
 from collections.abc import Iterable
+from itertools import cycle, islice, permutations
 from random import Random
 from typing import Any
 
@@ -33,12 +34,11 @@ def field(filled: st.SearchStrategy[Any], empty: Any = ABSENT, *, valid: bool) -
 
 
 def some(elements: list[Any], most: int = 3) -> st.SearchStrategy[list[Any]]:
-    """Up to so many of these elements, each once, in any order."""
-    if not elements:
-        return st.just([])
-    return st.lists(st.integers(0, len(elements) - 1), max_size=most, unique=True).map(
-        lambda chosen: [elements[index] for index in chosen]
-    )
+    """Up to so many of these elements, each once, in any order: one draw, where a list takes several."""
+    by_length = [[*permutations(elements, length)] for length in range(min(most, len(elements)) + 1)]
+    longest = max(map(len, by_length))
+    every = [chosen for same in by_length for chosen in islice(cycle(same), longest)]  # each length as often
+    return st.sampled_from(every).map(list)
 
 
 # --- annotations -------------------------------------------------------------------------------------------
@@ -85,10 +85,8 @@ FOREIGN = {"example.com/note": "x", "sidecar.istio.io/status": "{}", "linkerd.io
 
 def texts(names: list[str], values: dict[str, list[str]], most: int = 4) -> st.SearchStrategy[dict[str, str]]:
     """Up to so many annotations of ours, each with one of its values."""
-    chosen = st.lists(st.sampled_from(names), max_size=most, unique=True)
-    return chosen.flatmap(
-        lambda keys: st.fixed_dictionaries({PREFIX + key: st.sampled_from(values[key]) for key in keys})
-    )
+    pairs = [(PREFIX + name, value) for name in names for value in values[name]]
+    return st.lists(st.sampled_from(pairs), max_size=most, unique_by=lambda pair: pair[0]).map(dict)
 
 
 good_annotations = texts([*GOOD], GOOD)
@@ -344,19 +342,25 @@ def nested(path: tuple[str, ...], innermost: Any) -> Document:
     return dict(innermost)
 
 
+# Made once: to make strategies takes longer than to draw from them.
+_kinds = st.sampled_from([*TEMPLATES])
+_annotations = field(few_annotations | wild_annotations, {}, valid=False)
+_specs = st.just(SMALL_SPEC) | specs(valid=False)
+_plain_metadata = st.sampled_from([None, {}, {"labels": {"app": "shop"}}])
+
+
 @st.composite
 def workloads(draw: st.DrawFn) -> tuple[tuple[str, str], Document]:
     """A kind, and a workload of it, with any record and any account of who wrote what."""
-    kind = draw(st.sampled_from([*TEMPLATES]))
+    kind = draw(_kinds)
     path = TEMPLATES[kind]
-    annotations = few_annotations | wild_annotations
-    of_template = draw(field(annotations, {}, valid=False))
-    template: Document = {"spec": draw(st.just(SMALL_SPEC) | specs(valid=False))}
+    of_template = draw(_annotations)
+    template: Document = {"spec": draw(_specs)}
     if of_template is not ABSENT:
         template["metadata"] = {"labels": {"app": "shop"}, "annotations": of_template}
     elif draw(st.booleans()):
-        template["metadata"] = draw(st.sampled_from([None, {}, {"labels": {"app": "shop"}}]))
-    own = draw(field(annotations, {}, valid=False))
+        template["metadata"] = draw(_plain_metadata)
+    own = draw(_annotations)
     if own not in (ABSENT, None) and draw(st.booleans()):
         own = own | {COPIED: draw(records)}
     if own not in (ABSENT, None) and draw(st.booleans()):

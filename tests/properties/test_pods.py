@@ -122,9 +122,9 @@ def without_env(containers: list[Document] | None) -> list[Document]:
     return [{key: value for key, value in each.items() if key != "env"} for each in containers or []]
 
 
-@given(pods(), st.randoms(use_true_random=False))
-def test_the_order_of_keys_decides_nothing(pod: Document, random: Random) -> None:
-    one, other = review(pod), review(shuffled(pod, random))
+@given(pods(), st.integers(0, 2**32))
+def test_the_order_of_keys_decides_nothing(pod: Document, seed: int) -> None:
+    one, other = review(pod), review(shuffled(pod, Random(seed)))  # noqa: S311 - an order
     if isinstance(one.decision, Deny):
         assert isinstance(other.decision, Deny)
         assert other.decision.reason == one.decision.reason
