@@ -31,8 +31,9 @@ demo: .venv/.demo ## Run two replicas with real Hazelcast members and the real w
 test: .venv/.dev ## Run the tests, side by side: core, server, real members, a real kube-apiserver (ARGS='-k name' for some)
 	$(BIN)/pytest $(or $(ARGS),-n 4)
 
+# Without what pytest does around each test for what is not here: captured logs, and tests that hang.
 quick: .venv/.dev ## Run the tests of the inner loop in seconds: unit, golden and command line
-	$(BIN)/pytest -n 2 -m "not slow and not heavy" --hypothesis-profile=quick tests/unit tests/golden tests/cli $(ARGS)
+	$(BIN)/pytest -n 2 -q -p no:logging -o faulthandler_timeout=0 -m "not slow and not heavy" --hypothesis-profile=quick tests/unit tests/golden tests/cli $(ARGS)
 
 fuzz: .venv/.fuzz ## Feed the reviews mutated bodies for FUZZ_SECONDS (60); what fails is kept in build/fuzz
 	@mkdir -p build/fuzz/corpus

@@ -174,6 +174,7 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **options)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("command", [["inject"], ["inject", "-o", "json"], ["explain"], ["resources"]])
 def test_an_output_that_takes_nothing_is_one_sentence(command: list[str]) -> None:
     pods("a")
