@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def seen() -> Seen:
-    # What it imports takes a third of a second, and the process that only hands out tests reads this file, too.
+    # Its imports take a third of a second, and the process that only hands out tests reads this file, too.
     from tests.harness.controller_parts import Seen  # noqa: PLC0415
 
     return Seen()

@@ -377,6 +377,19 @@ async def test_a_group_waits_once_and_is_looked_at_by_one_worker_at_a_time() -> 
     assert await asyncio.wait_for(queue.get(), 1) == SHOP
 
 
+async def test_a_group_that_came_back_while_a_worker_had_it_is_for_whoever_waits() -> None:
+    queue = WorkQueue()
+    queue.add(SHOP)
+    assert await queue.get() == SHOP
+    waiting = asyncio.create_task(queue.get())
+    queue.add(SHOP)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.done(SHOP)
+    assert await asyncio.wait_for(waiting, 30) == SHOP
+
+
 async def test_of_several_delays_of_a_group_the_shortest_counts_and_one_is_left() -> None:
     """Each touch of a group in conflict used to start one more chain of delays that never ended."""
     queue = WorkQueue()

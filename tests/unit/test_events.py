@@ -211,6 +211,30 @@ async def test_failures_are_counted_logged_once_and_not_tried_again(telling: Tel
     assert (telling.server.applied[0]["type"], telling.count("sent")) == ("Warning", 1)
 
 
+async def test_a_failure_is_logged_again_after_a_success(telling: Telling) -> None:
+    for number in range(2):
+        telling.server.error = ApiError(403, "no")
+        telling.tell(f"a {number}")
+        await telling.settle()
+        telling.server.error = None
+        telling.tell(f"b {number}")
+        await telling.settle()
+        assert telling.logged == ["failed to write Events"] * (number + 1)
+
+
+async def test_what_is_told_while_nothing_is_left_to_do_is_written(telling: Telling) -> None:
+    working = asyncio.create_task(telling.recorder.work())
+    for number in range(2):
+        async with asyncio.timeout(30):
+            while not telling.recorder._some._waiters:  # noqa: ASYNC110, SLF001
+                await asyncio.sleep(0)
+        telling.tell(str(number))
+        async with asyncio.timeout(30):
+            while len(telling.server.applied) <= number:  # noqa: ASYNC110 - it knows of no event
+                await asyncio.sleep(0)
+    working.cancel()
+
+
 async def test_what_a_former_leader_wrote_is_counted_on(telling: Telling) -> None:
     for sentence in "ab":
         telling.tell(sentence)

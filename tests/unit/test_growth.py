@@ -18,6 +18,7 @@ from tests.harness.torn import TEARS
 
 REVIEWER = Reviewer()
 
+
 @pytest.mark.parametrize(
     ("spec", "where", "sentence"),
     [

@@ -49,7 +49,7 @@ def worse_words(text: str) -> Iterator[tuple[int, str]]:
 
 
 def functions_of(module: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Yield the functions of a module, in each other and in classes, too, without a look at any expression."""
+    """Yield the functions of a module, also those in each other and in classes; no expression is visited."""
     for each in ast.iter_child_nodes(module):
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
             yield each

@@ -135,3 +135,13 @@ def test_a_pod_that_changes_again_and_again_does_not_flood_the_log(seen: Seen) -
         index.pods.upsert(annotated(injected(), status=f"[{number}]"))
     assert len(seen.lines) == 20
     assert seen.lines[0].keys() == {"message", "level", "namespace", "pod", "error"}
+
+
+def test_a_pod_whose_status_follows_its_label_is_no_longer_one_without(seen: Seen) -> None:
+    index = Index(seen)
+    pod = injected("shop-1")
+    labelled = msgspec.structs.replace(pod, known_annotations={INJECT: "true"})
+    index.pods.upsert(labelled)
+    assert [*index.pods.unrecorded] == [pod.uid]
+    index.pods.upsert(pod)
+    assert not index.pods.unrecorded
