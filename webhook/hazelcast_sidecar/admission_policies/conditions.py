@@ -22,7 +22,7 @@ from hazelcast_sidecar.names import (
     STATUS,
     WRITTEN_ANNOTATIONS,
 )
-from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs
+from hazelcast_sidecar.spec.annotations import TABLE
 from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.spec.values import MAX_SHOWN
 
@@ -38,10 +38,9 @@ def checks(settings: Settings) -> dict[str, str]:
     `problems` is a list of sentences. `hand_written` says that the Pod has a user-provided member, `torn`
     that it was injected and has lost parts of that: intact Pods are skipped.
 
-    Raises:
-        InvalidSettingsError: the settings' defaults are invalid.
+    Args:
+        settings: with valid defaults, as they become texts in the expressions.
     """
-    DefaultSpecs(settings)  # rejects invalid defaults; from here on they are texts of their types
     return {
         # Each value's type is declared once: values read from an object have none, and may be taken for
         # bytes.

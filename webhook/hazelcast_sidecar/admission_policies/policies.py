@@ -67,9 +67,10 @@ def policies(settings: Settings) -> list[dict[str, Any]]:
     Raises:
         InvalidSettingsError: the settings' defaults are invalid.
     """
+    defaults = DefaultSpecs(settings)
     found = checks(settings)
     return [
-        _object("MutatingAdmissionPolicy", _mutating({**found, **_gains(settings)})),
+        _object("MutatingAdmissionPolicy", _mutating({**found, **_gains(settings, defaults)})),
         _object("MutatingAdmissionPolicyBinding", {"policyName": INJECTOR}),
         _object("ValidatingAdmissionPolicy", _validating(found)),
         _object("ValidatingAdmissionPolicyBinding", {"policyName": INJECTOR, "validationActions": ["Deny"]}),
@@ -182,18 +183,18 @@ def _is_given(name: str) -> str:
 
 def _spec() -> dict[str, Any]:
     """Return the attributes of a spec whose values are known only when a Pod is created."""
-    shipped = _default_spec(Settings(), "")
+    shipped = _default_spec(DefaultSpecs(Settings()), "")
     numbers = {row.name for row in TABLE if type(getattr(shipped, row.field)) is int}
     return {row.field: Unknown(value_of(row.name), text=row.name not in numbers) for row in TABLE}
 
 
-def _default_spec(settings: Settings, namespace: str) -> SidecarSpec:
-    spec = annotations.parse({}, DefaultSpecs(settings).of(namespace))
+def _default_spec(defaults: DefaultSpecs, namespace: str) -> SidecarSpec:
+    spec = annotations.parse({}, defaults.of(namespace))
     assert isinstance(spec, SidecarSpec)  # noqa: S101 - DefaultSpecs refuses others
     return spec
 
 
-def _gains(settings: Settings) -> dict[str, str]:
+def _gains(settings: Settings, defaults: DefaultSpecs) -> dict[str, str]:
     """Return variables and expressions of what a Pod gains, each using only those before it."""
     group = Unknown("variables.group")
     account = Unknown('object.spec.?serviceAccountName.orValue("default")')
@@ -214,7 +215,12 @@ def _gains(settings: Settings) -> dict[str, str]:
     }
     switches, fields = _switches(), _spec()
     made = {name: source(in_all_cases(make, switches, fields)) for name, make in makers.items()}
-    return {"fingerprint": _fingerprint(settings), **_grace_period(), **made, "at": _place_of_member()}
+    return {
+        "fingerprint": _fingerprint(settings, defaults),
+        **_grace_period(),
+        **made,
+        "at": _place_of_member(),
+    }
 
 
 def _place_of_member() -> str:
@@ -227,10 +233,10 @@ def _place_of_member() -> str:
     return f"({' + '.join(places)})[0]"
 
 
-def _fingerprint(settings: Settings) -> str:
+def _fingerprint(settings: Settings, defaults: DefaultSpecs) -> str:
     """Return the fingerprint of the defaults, if no annotation differs from them: CEL has no SHA-256."""
     known = by_namespace(
-        settings, lambda name: fingerprint(_default_spec(settings, name), settings.run_as_user)
+        settings, lambda name: fingerprint(_default_spec(defaults, name), settings.run_as_user)
     )
     beside = source([PREFIX + name for name in _BESIDE_THE_MEMBER])
     default = f"variables.defaults[?k.substring({len(PREFIX)})]"

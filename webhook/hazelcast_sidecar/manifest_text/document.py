@@ -30,6 +30,7 @@ _START = re.compile(rf"^(?={BYTE_ORDER_MARK}?---(?:\s|\Z))", re.MULTILINE)
 _PREFACE = re.compile(rf"{BYTE_ORDER_MARK}?(?:[ \t]*(?:#[^\n]*)?(?:\n|\Z)|%[^\n]*(?:\n|\Z))*")
 _HEAD = re.compile(rf"{BYTE_ORDER_MARK}?(?:---[ \t]*(?:#[^\n]*)?\n)?[ \t\r\n]*")
 _MARKED = re.compile(rf"(?:{BYTE_ORDER_MARK}?---[ \t]*(?:#[^\n]*)?\r?\n)?{BYTE_ORDER_MARK}")
+_MARKER = re.compile(r"---[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _TEMPLATE = "{{"
 """What begins a placeholder of a template, of Helm and others."""
@@ -76,10 +77,8 @@ class Document:
 
     def __init__(self, text: str, first_line: int = 1) -> None:
         self.text, self.first_line = text, first_line
-        head = _HEAD.match(text)
-        self._start = head.end() if head else 0
-        marked = _MARKED.match(text)  # what follows it is a stream of its own to kubectl
-        self._shift = marked.end() if marked else 0
+        self._start = _behind(_HEAD, text)
+        self._shift = _behind(_MARKED, text)  # what follows is a stream of its own to kubectl
         self.is_json = False
         self._counted = 0, first_line
         self._read = self._content(text)
@@ -99,12 +98,8 @@ class Document:
         """Return in which line of the file an object begins."""
         if span := self._span(_ITEM.fullmatch(path)):
             return self.line_of(span.start)
-        preface = _PREFACE.match(self.text, self._shift)
-        start = preface.end() if preface else 0
-        if self.text.startswith("---", start):
-            after = re.compile(r"---[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*").match(self.text, start)
-            start = after.end() if after else start
-        return self.line_of(start)
+        start = _behind(_PREFACE, self.text, self._shift)
+        return self.line_of(_behind(_MARKER, self.text, start))
 
     def repeated_key(self, path: str) -> str | None:
         """Return a duplicate key in a mapping of an object; None if there is none."""
@@ -278,6 +273,12 @@ class _Trials:
         half = len(changes) // 2
         found = [*self.verified(changes[:half]), *self.verified(changes[half:])]
         return found if self._document.verifies(found, self._splices) else []
+
+
+def _behind(pattern: re.Pattern[str], text: str, index: int = 0) -> int:
+    """Return the index behind what matches there; the index itself if nothing does."""
+    found = pattern.match(text, index)
+    return found.end() if found else index
 
 
 def _equal(found: Json, expected: Json) -> bool:
