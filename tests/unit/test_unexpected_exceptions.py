@@ -46,6 +46,12 @@ from tests.unit.snapshots import HEALTHY, injected, pod_without_member
 DEEP = RecursionError("maximum recursion depth exceeded")
 
 
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have waits after failures last milliseconds."""
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
+
+
 # --- counting and logging ----------------------------------------------------------------------------------
 
 
@@ -355,10 +361,7 @@ async def test_a_group_that_cannot_be_reconciled_is_tried_again_and_the_others_a
     assert HONEST not in queue._later, "it is in order"  # noqa: SLF001
 
 
-async def test_a_group_that_fails_in_a_row_is_tried_less_often_until_it_succeeds(
-    seen: Seen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
+async def test_a_group_that_fails_in_a_row_is_tried_less_often_until_it_succeeds(seen: Seen) -> None:
     groups, queue = PickyGroups(DEEP, ApiError(500, "no"), TimeoutError(), None, DEEP, None), WorkQueue()
     queue.add(EVIL)
     async with running(reconciler_of(groups, queue, seen).work()):
@@ -395,8 +398,7 @@ async def test_what_is_wrong_with_the_api_server_pauses_all_groups(
     assert (len(queue), queue._later) == (1, {}), "it waits for its turn"  # noqa: SLF001
 
 
-async def test_a_pause_is_short_again_after_a_success(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
+async def test_a_pause_is_short_again_after_a_success(seen: Seen) -> None:
     groups, queue = PickyGroups(OSError("reset"), OSError("reset"), None, OSError("reset"), None), WorkQueue()
     queue.add(EVIL)
     async with running(reconciler_of(groups, queue, seen).work()):
