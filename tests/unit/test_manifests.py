@@ -137,6 +137,21 @@ def test_an_annotation_without_quotes_is_told() -> None:
         assert problem.sentence.endswith("annotations are text: put the value in quotes")
 
 
+@pytest.mark.parametrize(
+    ("kind", "path"), [("Pod", "$.spec.containers"), ("Deployment", "$.spec.template.spec.containers")]
+)
+def test_an_object_that_kubectl_would_not_take_is_refused_as_what_it_is(kind: str, path: str) -> None:
+    metadata = {"name": "shop", "annotations": ours()}
+    spec: dict[str, Any] = {"containers": 7}
+    if kind == "Deployment":
+        spec = {"template": {"metadata": {"annotations": ours()}, "spec": spec}}
+    obj = {"apiVersion": KINDS.get(kind, "v1"), "kind": kind, "metadata": metadata, "spec": spec}
+    for result in (inject(obj, DEFAULTS, None), uninject(obj)):
+        (problem,) = result.problems
+        assert problem.where == path
+        assert not result.operations
+
+
 def test_pods_and_workloads_are_found_in_lists_and_other_objects_are_not() -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
     other = {"apiVersion": "example.com/v1", "kind": "Deployment", "metadata": {"name": "b"}}

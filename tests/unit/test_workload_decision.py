@@ -103,6 +103,9 @@ def test_an_annotation_of_a_cron_jobs_jobs_does_nothing_and_the_warning_names_th
     assert isinstance(decided, Skip)
     (warning,) = said(decided)
     assert "has no effect in spec.jobTemplate.metadata; set it on the CronJob itself" in warning
+    for others in ({"example.com/note": "x"}, {COPIED: "{}"}, {}, None):
+        obj["spec"]["jobTemplate"]["metadata"]["annotations"] = others
+        assert not said(decision(obj, kind="CronJob"))
 
 
 def test_an_injected_template_whose_annotations_were_edited_is_warned_of() -> None:

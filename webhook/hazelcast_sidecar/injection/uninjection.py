@@ -39,6 +39,8 @@ from hazelcast_sidecar.names import CONTAINER, COPIED, GROUP, STATUS
 def uninject(obj: Object) -> Result:
     """Return the operations that bring a Pod or a workload to what it was before `manifests.inject`."""
     undone = undo(obj)
+    if undone.problems:
+        return undone  # nothing can be looked for in what cannot be read
     if problems := dangling(obj, undone.of(obj)):
         return Result(Reason.INVALID, problems=problems)
     return undone
