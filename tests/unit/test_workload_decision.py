@@ -105,7 +105,7 @@ def test_an_annotation_of_a_cron_jobs_jobs_does_nothing_and_the_warning_names_th
     assert "has no effect in spec.jobTemplate.metadata; set it on the CronJob itself" in warning
     for others in ({"example.com/note": "x"}, {COPIED: "{}"}, {}, None):
         obj["spec"]["jobTemplate"]["metadata"]["annotations"] = others
-        assert not said(decision(obj, kind="CronJob"))
+        assert decision(obj, kind="CronJob") == Skip(Reason.NOT_REQUESTED)
 
 
 def test_an_injected_template_whose_annotations_were_edited_is_warned_of() -> None:
