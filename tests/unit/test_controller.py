@@ -333,6 +333,23 @@ def test_what_we_made_ourselves_touches_nothing_and_what_others_did_does() -> No
     assert kept.get(SHOP) is None
 
 
+def test_a_list_from_before_what_was_known_and_one_without_an_object_touch_its_group() -> None:
+    """The first is of a store that was restored."""
+    touched: list[Key] = []
+    kept = ManagedObjects(touched.append, touched.append)
+    kept.begin("7")
+    kept.upsert(service(version="7"))
+    kept.begin("8")
+    kept.retain({"u"})
+    assert touched == [SHOP]
+    kept.begin("5")
+    assert (touched, kept.get(SHOP)) == ([SHOP] * 2, None)
+    kept.upsert(service(version="5"))
+    kept.begin("6")
+    kept.retain({"another"})
+    assert (touched, kept.get(SHOP)) == ([SHOP] * 4, None)
+
+
 def test_one_of_ours_that_is_given_the_label_of_another_group_is_still_ours() -> None:
     touched: list[Key] = []
     missed: list[Key] = []
@@ -400,8 +417,10 @@ async def test_of_several_delays_of_a_group_the_shortest_counts_and_one_is_left(
     assert not queue._later  # noqa: SLF001
     queue.add_later(SHOP, 60)
     queue.add(Key("ns", "other"))
+    waits = queue._later[SHOP]  # noqa: SLF001
     queue.clear()
     assert (len(queue), queue._later) == (0, {})  # noqa: SLF001
+    assert waits.cancelled()
 
 
 def test_waits_grow_up_to_a_bound_and_start_anew() -> None:

@@ -141,6 +141,19 @@ async def test_a_second_term_looks_at_every_group_again(leading: Leading) -> Non
     assert leading.api.done == ["take ConfigMap hazelcast-shop", "take Service hazelcast-shop"]
 
 
+async def test_a_group_that_failed_in_an_earlier_term_is_tried_again_soon(
+    leading: Leading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 1.0)
+    for _ in range(3):
+        leading.reconciler._put_off(SHOP, ApiError(500, "no"))  # noqa: SLF001
+    leading.reconciler.forget()
+    leading.reconciler._put_off(SHOP, ApiError(500, "no"))  # noqa: SLF001
+    waits = [line["seconds"] for line in leading.seen.lines]
+    assert waits == pytest.approx([0.2, 0.4, 0.8, 0.2])
+    leading.queue.clear()
+
+
 async def test_a_group_whose_pods_are_gone_keeps_its_objects_and_gets_them_again_when_they_come_back(
     leading: Leading,
 ) -> None:

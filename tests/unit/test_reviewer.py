@@ -137,6 +137,12 @@ def test_every_code_has_a_sentence_of_its_own() -> None:
             "must contain v1",
         ),
         (json.dumps({**review_of(pod()), "request": None}).encode(), "has no request"),
+        (
+            json.dumps({**review_of({"spec": 1}), "apiVersion": "admission.k8s.io/v1beta1"}).encode(),
+            "must contain v1",
+        ),
+        (json.dumps({"kind": "Pod", "request": 7}).encode(), 'the body is a "Pod", not an AdmissionReview'),
+        (json.dumps({**review_of(pod()), "request": 7}).encode(), "the AdmissionReview cannot be read: "),
         (json.dumps(review_of(pod(), uid="")).encode(), "no uid"),
         (
             json.dumps(

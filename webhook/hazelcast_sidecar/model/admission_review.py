@@ -121,9 +121,8 @@ def _undecodable(body: bytes, error: Exception, check_kind: CheckKind) -> Review
         return ReviewError(HTTPStatus.BAD_REQUEST, "the body is nested too deeply")
     try:
         envelope = msgspec.json.decode(body, type=_Unread)
-        begin = bytes(memoryview(envelope.request)[:1])
-        _check_envelope(envelope.api_version, envelope.kind, None if begin == b"n" else envelope.request)
-        if begin == b"{":
+        _check_envelope(envelope.api_version, envelope.kind, envelope.request)
+        if bytes(memoryview(envelope.request)[:1]) == b"{":
             check_kind(msgspec.json.decode(envelope.request, type=_About).kind)
     except ReviewError as found:
         return found
