@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from hazelcast_sidecar.controller.audit import auditor, repairer
 from hazelcast_sidecar.controller.audit.auditor import Auditor
+from hazelcast_sidecar.controller.audit.drifted_pods import drifted_pods
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Findings
 from hazelcast_sidecar.controller.audit.registered import Registered
 from hazelcast_sidecar.controller.audit.repairer import Repairer
@@ -104,6 +105,27 @@ async def test_a_drifted_pod_that_comes_while_the_leader_runs_is_found_in_this_t
     assert audit.names(audit.drifted) == [], "another replica may lead now"
     async with running(audit.auditor.work()):
         await until(lambda: audit.names(audit.drifted) == ["old"])
+
+
+async def test_a_look_for_drifted_pods_that_failed_is_made_again_though_nothing_changed(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
+    monkeypatch.setattr(auditor, "_PAUSE_SECONDS", 0)
+    audit = Audit(seen, Pods())
+    audit.watched.upsert(injected("old", fingerprint="0" * 16))
+    # The look for missed Pods begins one, too.
+    failures: list[Exception] = [RecursionError("deep"), RecursionError("deep")]
+
+    async def drifted(*given: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await drifted_pods(*given)
+
+    monkeypatch.setattr(auditor, "drifted_pods", drifted)
+    async with running(audit.auditor.work()):
+        await until(lambda: audit.names(audit.drifted) == ["old"])
+    assert seen.count(Where.AUDIT) == 2
 
 
 async def test_the_audit_waits_for_the_index_of_injected_pods(seen: Seen) -> None:

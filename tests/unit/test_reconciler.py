@@ -127,6 +127,7 @@ async def test_of_several_claims_of_one_owner_it_is_looked_up_once(leading: Lead
     leading.pod()
     leading.pod("shop-2", port=5800)
     await leading.reconcile()
+    assert leading.api.done.count(f"get ReplicaSet {REPLICA_SET.name}") == 1
     leading.kept["Service"].remove(managed("Service"))
     leading.kept["Service"].upsert(managed("Service", "900"))
     await leading.reconcile()
@@ -424,6 +425,14 @@ async def test_a_budget_is_for_what_has_a_scale_and_counts_the_pods_of_a_deploym
     assert any(
         "it needs a scale, so with Pods of DaemonSet/d it would allow no eviction" in each for each in unmet
     )
+
+
+async def test_pods_of_a_kind_that_may_not_be_read_get_no_budget(leading: Leading) -> None:
+    clone_set = OwnerReference("apps.kruise.io/v1alpha1", "CloneSet", "shop", "uid", controller=True)
+    leading.pod(owner=clone_set, disruption_budget=True)
+    await leading.reconcile()
+    assert not [each for each in leading.api.written() if "PodDisruptionBudget" in each]
+    assert leading.reasons() == [("shop", "NotMet")]
 
 
 # --- the queue ---------------------------------------------------------------------------------------------
