@@ -173,4 +173,6 @@ async def test_a_signal_or_a_task_that_ends_is_what_a_controller_waits_for() -> 
 
     ended = asyncio.create_task(ends())
     assert await lifecycle._first(asyncio.Event(), [cast("Any", goes_on), ended]) == [ended]
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {goes_on, asyncio.current_task()}, "nothing waits for the signal any more"
     goes_on.cancel()
