@@ -16,13 +16,13 @@ from hazelcast_sidecar.demo import APPLICATION, CHECKOUT, DEPLOYMENT
 from hazelcast_sidecar.demo.admission import running_webhook
 from hazelcast_sidecar.demo.deployment import on_ports, read_deployment, replica_pod
 from hazelcast_sidecar.demo.failure import DemoError
-from hazelcast_sidecar.demo.group import ADDRESSES, Group
 from hazelcast_sidecar.demo.java import find_java, member_jars
 from hazelcast_sidecar.demo.keys import single_keys
 from hazelcast_sidecar.demo.outline import outline
 from hazelcast_sidecar.demo.ports import USUAL, free_ports_of
 from hazelcast_sidecar.demo.programs import Programs
 from hazelcast_sidecar.demo.replica import Machine, Replica
+from hazelcast_sidecar.demo.running_replicas import ADDRESSES, RunningReplicas
 from hazelcast_sidecar.demo.screen import Screen
 from hazelcast_sidecar.kube.objects import JsonObject
 
@@ -68,11 +68,13 @@ async def run(screen: Screen, *, stay: bool, whole_difference: bool = False) -> 
             async with running_webhook(machine, CHECKOUT, starting) as webhook:
                 bare = replica_pod(deployment, namespace)
                 _show_difference(screen, bare, await webhook.inject(bare), whole=whole_difference)
-                group = Group(machine, lambda: webhook.inject(replica_pod(deployment, namespace)))
-                figures = await _tell(screen, group)
+                replicas = RunningReplicas(
+                    machine, lambda: webhook.inject(replica_pod(deployment, namespace))
+                )
+                figures = await _tell(screen, replicas)
                 figures["seconds"] = round(monotonic() - started, 1)
                 if stay:
-                    await _stay(screen, group, figures["value"])
+                    await _stay(screen, replicas, figures["value"])
     return figures
 
 
@@ -91,15 +93,17 @@ def _show_difference(screen: Screen, bare: JsonObject, injected: JsonObject, *, 
         screen.say("    ... and more: --diff shows all of it", "dim")
 
 
-async def _tell(screen: Screen, group: Group) -> dict[str, Any]:
+async def _tell(screen: Screen, replicas: RunningReplicas) -> dict[str, Any]:
     """Form a cluster, put through one replica, get through another, kill the first, and get again."""
     screen.heading("Cluster: the members find each other")
-    first, second = [await group.create() for _ in range(REPLICAS)]
-    with screen.step(f"{len(group)} replicas: a member, then the application"):
-        await asyncio.gather(*(group.start(replica) for replica in group))
-    with screen.step(f"Members {{size:{len(group)}}} in each member's log"):
-        await asyncio.gather(*(replica.until_members(len(group), _MEMBERS_SECONDS) for replica in group))
-    members = await _eventually(lambda: _members_seen_by(second, len(group)))
+    first, second = [await replicas.create() for _ in range(REPLICAS)]
+    with screen.step(f"{len(replicas)} replicas: a member, then the application"):
+        await asyncio.gather(*(replicas.start(replica) for replica in replicas))
+    with screen.step(f"Members {{size:{len(replicas)}}} in each member's log"):
+        await asyncio.gather(
+            *(replica.until_members(len(replicas), _MEMBERS_SECONDS) for replica in replicas)
+        )
+    members = await _eventually(lambda: _members_seen_by(second, len(replicas)))
 
     screen.heading("Put, get, kill: the entry is still there")
     value = f"hello-{secrets.token_hex(4)}"
@@ -108,7 +112,7 @@ async def _tell(screen: Screen, group: Group) -> dict[str, Any]:
     got = await second.get("/get", key=_KEY)
     screen.done(f"got {_KEY}={got} through replica {second.index}")
     with screen.step(f"replica {first.index} is killed; {_KEY} is read again"):
-        await group.kill(first)
+        await replicas.kill(first)
         got_after_kill = await _eventually(lambda: second.get("/get", key=_KEY))
     screen.done(f"got {_KEY}={got_after_kill} through replica {second.index}")
     if (got, got_after_kill) != (value, value):
@@ -145,11 +149,11 @@ async def _eventually(ask: Callable[[], Awaitable[T]]) -> T:
 # --- afterwards, with a person -----------------------------------------------------------------------------
 
 
-async def _stay(screen: Screen, group: Group, value: str) -> None:
+async def _stay(screen: Screen, replicas: RunningReplicas, value: str) -> None:
     """Bring the lost replica back, as its ReplicaSet would, and do what the user asks for."""
-    await _add(screen, group)
+    await _add(screen, replicas)
     screen.heading("Try it yourself")
-    first, *_, last = sorted(group, key=lambda replica: replica.index)
+    first, *_, last = sorted(replicas, key=lambda replica: replica.index)
     screen.say(f"    curl -w '\\n' '{first.url}/put?key=k&value=v'")
     screen.say(f"    curl -w '\\n' '{last.url}/get?key=k'")
     screen.say(f"    curl '{last.url}/members'")
@@ -160,39 +164,39 @@ async def _stay(screen: Screen, group: Group, value: str) -> None:
     with single_keys() as keys:
         async for key in keys:
             if key == "k":
-                await _kill(screen, group, value)
+                await _kill(screen, replicas, value)
             elif key == "a":
-                await _add(screen, group)
+                await _add(screen, replicas)
             elif key == "q":
                 return
 
 
-async def _kill(screen: Screen, group: Group, value: str) -> None:
-    if len(group) == 1:
+async def _kill(screen: Screen, replicas: RunningReplicas, value: str) -> None:
+    if len(replicas) == 1:
         screen.say("  This is the last replica; it holds all entries. Press a first.", "yellow")
         return
-    replica, other, *_ = group
+    replica, other, *_ = replicas
     with screen.step(f"replica {replica.index} is killed; {_KEY} is read again"):
-        await group.kill(replica)
+        await replicas.kill(replica)
         found = await _eventually(lambda: other.get("/get", key=_KEY))
     kept = "is still there" if found == value else f"IS NOT {value}"
-    screen.say(f"    {_KEY}={found} {kept}; {_counted(group)}")
+    screen.say(f"    {_KEY}={found} {kept}; {_counted(replicas)}")
 
 
-async def _add(screen: Screen, group: Group) -> None:
-    if group.is_full:
-        screen.say(f"  There are {len(group)} replicas, as many as there are addresses.", "yellow")
+async def _add(screen: Screen, replicas: RunningReplicas) -> None:
+    if replicas.is_full:
+        screen.say(f"  There are {len(replicas)} replicas, as many as there are addresses.", "yellow")
         return
-    replica = await group.create()
+    replica = await replicas.create()
     try:
         with screen.step(f"replica {replica.index} starts on {replica.address}"):
-            await group.start(replica)
-            await _eventually(lambda: _members_seen_by(replica, len(group)))
+            await replicas.start(replica)
+            await _eventually(lambda: _members_seen_by(replica, len(replicas)))
     except DemoError as error:
         screen.say(f"  {error}", "red")
         return
-    screen.say(f"    {replica.url}; {_counted(group)}")
+    screen.say(f"    {replica.url}; {_counted(replicas)}")
 
 
-def _counted(group: Group) -> str:
-    return f"{len(group)} replica{'s' if len(group) > 1 else ''} in one cluster"
+def _counted(replicas: RunningReplicas) -> str:
+    return f"{len(replicas)} replica{'s' if len(replicas) > 1 else ''} in one cluster"

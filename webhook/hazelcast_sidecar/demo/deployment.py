@@ -15,7 +15,7 @@ import jsonpatch
 import yaml
 
 from hazelcast_sidecar.demo.failure import DemoError
-from hazelcast_sidecar.demo.ports import USUAL, Ports
+from hazelcast_sidecar.demo.ports import USUAL, ReplicaPorts
 from hazelcast_sidecar.group_objects.desired_objects import of_group, requirements_of
 from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.model import status
@@ -55,7 +55,7 @@ def read_deployment(folder: Path) -> tuple[JsonObject, str]:
     return deployments[0], kustomizations[0]["namespace"]
 
 
-def on_ports(deployment: JsonObject, ports: Ports) -> JsonObject:
+def on_ports(deployment: JsonObject, ports: ReplicaPorts) -> JsonObject:
     """Return a Deployment whose application and members have these ports; the usual ones change nothing."""
     changed = deepcopy(deployment)
     template = changed["spec"]["template"]

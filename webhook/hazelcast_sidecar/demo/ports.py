@@ -8,26 +8,26 @@ from typing import NamedTuple
 from hazelcast_sidecar.demo.failure import DemoError
 
 _TRIED = 20
-"""Ports that are tried, from the usual one on."""
+"""ReplicaPorts that are tried, from the usual one on."""
 
 
-class Ports(NamedTuple):
+class ReplicaPorts(NamedTuple):
     """The ports that are the same in each replica."""
 
     member: int
     application: int
 
 
-USUAL = Ports(5701, 5000)
+USUAL = ReplicaPorts(5701, 5000)
 
 
-def free_ports_of(addresses: Sequence[str]) -> Ports:
+def free_ports_of(addresses: Sequence[str]) -> ReplicaPorts:
     """Return the usual ports, or the next ones that are free on every address.
 
     Raises:
         DemoError: this machine lacks an address, or all that were tried are in use.
     """
-    return Ports(*(_first_free(addresses, usual) for usual in USUAL))
+    return ReplicaPorts(*(_first_free(addresses, usual) for usual in USUAL))
 
 
 def _first_free(addresses: Sequence[str], usual: int) -> int:

@@ -11,7 +11,7 @@ ADDRESSES = tuple(f"127.0.0.{number}" for number in range(2, 8))
 """Loopback addresses, one for each replica that there may be."""
 
 
-class Group:
+class RunningReplicas:
     """The running replicas, each on an address of its own.
 
     Args:
