@@ -63,7 +63,7 @@ format: .venv/.dev ## Put the code into its style
 	$(BIN)/ruff check --fix
 
 manifests: .venv/.dev ## Write the files of manifests/ that come from the code: webhook, RBAC, chosen namespaces
-	$(BIN)/python manifests/make.py
+	$(BIN)/python -m manifests.make
 
 certs: .venv/.demo ## Make a development CA and the webhook's certificate, for manifests/overlays/dev
 	$(BIN)/python certs/make.py $(ARGS)

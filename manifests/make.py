@@ -1,47 +1,83 @@
-"""The files of manifests/ that come from the code: `make manifests` writes them.
+"""The files of manifests/ that come from the code, and the package's copy of the others.
 
-The objects are the product's own functions'; here they become text, with the reasons as comments.
+`make manifests` writes them. The objects are the product's own functions'; here they become text, with the
+reasons as comments.
 """
 
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from textwrap import wrap
-from typing import Any
 
 import yaml
 
 from hazelcast_sidecar.group_objects.desired_objects import discovery_role
 from hazelcast_sidecar.injection import webhook_configuration as registration
+from hazelcast_sidecar.installation.base import REPAIR, settings_map
 from hazelcast_sidecar.kube import permissions
 from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.names import CONTROLLER, INJECTOR
+from manifests import chart, components
+from manifests.yaml_text import comment, commented, dumped
 
-FOLDER = Path(__file__).parent
-_WIDTH = 118
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "manifests"
+PACKAGED = ROOT / "webhook" / "hazelcast_sidecar" / "installation" / "written.yaml"
 _SOURCE = "Made by `make manifests` from webhook/hazelcast_sidecar/{}; change that instead."
-_REPAIR = f"{CONTROLLER}-repair"
-_LABELS = {"app.kubernetes.io/name": INJECTOR, "app.kubernetes.io/part-of": INJECTOR}
-
-Comments = Mapping[tuple[str | int, ...], str]
+_CERTIFICATES = FOLDER / "overlays" / "cert-manager" / "certificates.yaml"
+_GENERATED = ("webhook.yaml", "controller-rbac.yaml")
 
 
 def files() -> dict[Path, str]:
     """Return the text of each file."""
+    made = {
+        PACKAGED: _packaged(),
+        FOLDER / "base" / "webhook.yaml": webhook(INJECTOR),
+        FOLDER / "base" / "controller-rbac.yaml": controller_rbac(INJECTOR),
+        FOLDER / "components" / "repair" / "rbac.yaml": repair_rbac(INJECTOR),
+    }
+    for name, text in components.kustomizations().items():
+        made[FOLDER / name / "kustomization.yaml"] = text
+    for name, text in chart.files(_sources()).items():
+        made[FOLDER / "chart" / name] = text
+    return made
+
+
+def written_by_hand() -> list[Path]:
+    """Return the files with objects that are written by hand, in the order of the kustomization."""
+    base = FOLDER / "base"
+    resources = yaml.safe_load((base / "kustomization.yaml").read_text("utf-8"))["resources"]
+    return [*(base / name for name in resources if name not in _GENERATED), _CERTIFICATES]
+
+
+def _packaged() -> str:
+    paths = written_by_hand()
+    objects = [each for path in paths for each in yaml.safe_load_all(path.read_text("utf-8"))]
+    head = "Made by `make manifests` from the files of manifests/ that are written by hand; change those."
+    return comment(head) + "---\n".join(map(dumped, objects))
+
+
+def _sources() -> dict[str, str]:
+    """Return the texts that the chart's templates are made of, each with the name of its template."""
+    namespace = chart.NAMESPACE
+    by_hand = {path.name: path.read_text("utf-8") for path in written_by_hand()}
     return {
-        FOLDER / "base" / "webhook.yaml": _webhook(),
-        FOLDER / "base" / "controller-rbac.yaml": _controller_rbac(),
-        FOLDER / "components" / "chosen-namespaces" / "kustomization.yaml": _chosen_namespaces(),
-        FOLDER / "components" / "repair" / "rbac.yaml": _repair_rbac(),
+        **by_hand,
+        "settings.yaml": dumped(settings_map()),
+        "controller-rbac.yaml": controller_rbac(namespace),
+        "repair-rbac.yaml": repair_rbac(namespace),
+        "webhook.yaml": webhook(namespace),
     }
 
 
-def _webhook() -> str:
+def webhook(namespace: str) -> str:
+    """Write the webhook's configuration."""
     head = _SOURCE.format("injection/webhook_configuration.py")
-    return _comment(head) + _text(registration.webhook_configuration(), registration.REASONS)
+    return comment(head) + commented(registration.webhook_configuration(namespace), registration.REASONS)
 
 
-def _controller_rbac() -> str:
+def controller_rbac(namespace: str) -> str:
+    """Write what the controller may do."""
     head = _SOURCE.format("kube/permissions.py")
     everywhere = (
         "What the controller may do, and no more; tests/apiserver/test_rights.py takes each verb away in "
@@ -52,125 +88,48 @@ def _controller_rbac() -> str:
         "controller binds it there."
     )
     documents = (
-        _text(
+        commented(
             permissions.role("ClusterRole", CONTROLLER, permissions.IN_CLUSTER),
             {(): everywhere, **permissions.reasons(permissions.IN_CLUSTER)},
         ),
-        _text(permissions.binding("ClusterRole", CONTROLLER)),
-        _text(discovery_role(), {(): discovery}),
-        _text(
+        dumped(permissions.binding("ClusterRole", CONTROLLER, namespace)),
+        commented(discovery_role(), {(): discovery}),
+        commented(
             permissions.role("Role", CONTROLLER, permissions.IN_OWN_NAMESPACE),
             {(): "In its own namespace.", **permissions.reasons(permissions.IN_OWN_NAMESPACE)},
         ),
-        _text(permissions.binding("Role", CONTROLLER)),
+        dumped(permissions.binding("Role", CONTROLLER, namespace)),
     )
-    return _comment(head) + "---\n".join(documents)
+    return comment(head) + "---\n".join(documents)
 
 
-def _repair_rbac() -> str:
+def repair_rbac(namespace: str) -> str:
+    """Write what the controller may do with --repair."""
     why = "Eviction honours PodDisruptionBudgets; the right to delete Pods, which would not, is not given."
-    made = (
-        permissions.role("ClusterRole", _REPAIR, permissions.TO_REPAIR),
-        permissions.binding("ClusterRole", _REPAIR),
+    made: tuple[JsonObject, ...] = (
+        permissions.role("ClusterRole", REPAIR, permissions.TO_REPAIR),
+        permissions.binding("ClusterRole", REPAIR, namespace),
     )
     for each in made:
-        each["metadata"]["labels"] = _LABELS  # the base's are given to what the base has
-    head = _comment(_SOURCE.format("kube/permissions.py")) + _comment(why)
-    return head + "---\n".join(map(_text, made))
+        each["metadata"]["labels"] = components.LABELS  # the base's are given to what the base has
+    head = comment(_SOURCE.format("kube/permissions.py")) + comment(why)
+    return head + "---\n".join(map(dumped, made))
 
 
-def _chosen_namespaces() -> str:
-    ((label, value),) = registration.CHOSEN.items()
-    head = (
-        _comment(_SOURCE.format("injection/webhook_configuration.py"))
-        + "#\n"
-        + _comment("Injects in namespaces alone that are labelled for it:")
-        + f"#\n#   kubectl label namespace shop {label}={value}\n#\n"
-        + _comment(
-            "The API server chooses by a namespace's labels before it evaluates a match condition, for "
-            "which it makes a copy of each new Pod. So Pods of all other namespaces cost nothing; an "
-            "annotation there does nothing. The controller and `hazelcast-sidecar check` count such Pods as "
-            "missed, with the reason, and the component `repair` leaves them alone."
-        )
-    )
-    operations = [
-        {"op": "add", "path": f"/webhooks/{number}/namespaceSelector/matchExpressions/-", "value": expression}
-        for number in range(len(registration.webhook_configuration()["webhooks"]))
-        for expression in registration.chosen_expressions(registration.CHOSEN)
-    ]
-    target = {"kind": "MutatingWebhookConfiguration", "name": INJECTOR}
-    component = {
-        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
-        "kind": "Component",
-        "patches": [{"target": target, "patch": _dumped(operations)}],
+def _write(made: Mapping[Path, str]) -> bool:
+    """Write the files that differ, and return whether there are any."""
+    stale = {
+        path: text for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text
     }
-    return head + _text(component)
-
-
-# --- text --------------------------------------------------------------------------------------------------
-
-
-class _Dumper(yaml.SafeDumper):
-    """Lists of short values in one line, long texts folded, and nothing by reference."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - as PyYAML has it
-        return True
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
-        super().increase_indent(flow, indentless=False)
-
-
-def _sequence(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.SequenceNode:
-    short = all(isinstance(value, str) for value in values)
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=short)
-
-
-def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else ">" if len(text) > _WIDTH // 2 else None if text else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(list, _sequence)
-_Dumper.add_representer(str, _string)
-
-
-def _dumped(value: object) -> str:
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
-
-
-def _text(document: JsonObject, comments: Comments | None = None) -> str:
-    """Write an object, with comments before the parts that they are about."""
-    text = _dumped(document)
-    lines = text.splitlines(keepends=True)
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    places = [(*_place(root, path), comment) for path, comment in (comments or {}).items()]
-    for line, column, comment in sorted(places, reverse=True):
-        lines[line:line] = [_comment(comment, column)]
-    return "".join(lines)
-
-
-def _place(node: yaml.Node | None, path: Sequence[str | int]) -> tuple[int, int]:
-    """Find the line and the column where a part of a document begins."""
-    line, column = 0, 0
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            key, node = next(pair for pair in node.value if pair[0].value == part)
-            line, column = key.start_mark.line, key.start_mark.column
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line, column = node.start_mark.line, node.start_mark.column - len("- ")
-        else:
-            raise LookupError(path)  # noqa: TRY004 - the path leads nowhere
-    return line, column
-
-
-def _comment(text: str, column: int = 0) -> str:
-    lines = wrap(text, _WIDTH - column - 2, break_long_words=False, break_on_hyphens=False)
-    return "".join(f"{' ' * column}# {line}\n" for line in lines)
+    for path, text in stale.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        sys.stdout.write(f"{path.relative_to(ROOT)} is new\n")
+    return bool(stale)
 
 
 if __name__ == "__main__":
-    for path, content in files().items():
-        if path.read_text("utf-8") != content:
-            path.write_text(content, "utf-8")
-            sys.stdout.write(f"{path.relative_to(FOLDER.parent)} is new\n")
+    if _write({PACKAGED: _packaged()}):  # which this process has read as it was before
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "manifests.make"])  # noqa: S606 - itself
+    _write(files())

@@ -23,6 +23,8 @@ OK, MISUSE, INTERRUPTED = 0, 2, 130
 _PLUGIN = "kubectl-hazelcast_sidecar"
 
 _COMMANDS = {
+    "install": "print the objects of an installation, for kubectl apply",
+    "uninstall": "print what to delete of an installation, in a safe order",
     "serve": "serve the webhook: answer the API server's admission reviews",
     "controller": "reconcile what injected Pods need: ConfigMap, headless Service, RoleBinding",
     "check": "check whether an installation is healthy, or would work here, and print fixes",

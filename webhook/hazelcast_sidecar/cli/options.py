@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
+from hazelcast_sidecar.names import DNS_LABEL, INJECTOR, MAX_LABEL
 
 OptionContainer = argparse._ActionsContainer  # noqa: SLF001 - a parser or a group of its options
 
@@ -41,6 +42,24 @@ def add_recursive(parser: OptionContainer) -> None:
 def add_namespace(parser: argparse.ArgumentParser, of: str = "namespace of objects without one") -> None:
     """Add the option for the namespace of what names none."""
     parser.add_argument("-n", "--namespace", default="default", metavar="NS", help=f"{of} (%(default)s)")
+
+
+def add_injector_namespace(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the namespace of an installation that is printed."""
+    parser.add_argument(
+        "-n",
+        "--namespace",
+        default=INJECTOR,
+        type=_namespace,
+        metavar="NS",
+        help="namespace of the injector (%(default)s)",
+    )
+
+
+def _namespace(text: str) -> str:
+    if len(text) > MAX_LABEL or not DNS_LABEL.fullmatch(text):
+        raise argparse.ArgumentTypeError(f'"{text}" is not the name of a namespace, such as {INJECTOR}')
+    return text
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """The cluster and the user that requests are for."""
 
 import logging
+import os
 from pathlib import Path
 
 import yaml
@@ -40,8 +41,14 @@ async def configuration(kubeconfig: Path | None) -> client.Configuration:
     return found
 
 
+def _is_in_pod() -> bool:
+    return "KUBERNETES_SERVICE_HOST" in os.environ
+
+
 async def as_kubectl(kubeconfig: Path | None, context: str | None) -> client.Configuration:
     """Return the configuration that kubectl would use: the file, else KUBECONFIG, else ~/.kube/config.
+
+    In a Pod without any of these it is that of the Pod's own cluster.
 
     Raises:
         InvalidSettingsError: it is missing, or has no such context.
@@ -53,6 +60,8 @@ async def as_kubectl(kubeconfig: Path | None, context: str | None) -> client.Con
     try:
         await config.load_kube_config(file, context=context, client_configuration=found)
     except _UNUSABLE as error:
+        if kubeconfig is None and context is None and _is_in_pod() and not os.environ.get("KUBECONFIG"):
+            return await configuration(None)
         where = f"context {context}" if context else "kubeconfig"
         hint = "set --kubeconfig or KUBECONFIG; `kubectl config get-contexts` lists contexts"
         raise InvalidSettingsError([Problem(where, f"{error} ({hint})")]) from error

@@ -1,4 +1,4 @@
-"""What the controller may do: RBAC rules, each with its reason.
+"""What the controller and the check after an installation may do: RBAC rules, each with its reason.
 
 `manifests/`, `check` and the tests have them from here.
 """
@@ -115,6 +115,40 @@ TO_REPAIR = (PolicyRule("", "", ("pods/eviction",), ("create",)),)
 """In all namespaces, where it is started with --repair."""
 
 
+TO_CHECK = (
+    PolicyRule(
+        "What `hazelcast-sidecar check` reads. Not Secrets, as they have private keys: it says that it skips "
+        "the certificate.",
+        "",
+        ("configmaps", "namespaces", "nodes", "pods", "services"),
+        ("get", "list"),
+    ),
+    PolicyRule("", "apps", ("daemonsets", "deployments", "replicasets", "statefulsets"), ("get", "list")),
+    PolicyRule("", "autoscaling", ("horizontalpodautoscalers",), ("get", "list")),
+    PolicyRule("", "coordination.k8s.io", ("leases",), ("get", "list")),
+    PolicyRule("", "discovery.k8s.io", ("endpointslices",), ("get", "list")),
+    PolicyRule("", "networking.k8s.io", ("networkpolicies",), ("get", "list")),
+    PolicyRule("", "policy", ("poddisruptionbudgets",), ("get", "list")),
+    PolicyRule("", RBAC, ("rolebindings",), ("get", "list")),
+    PolicyRule(
+        "",
+        _ADMISSION,
+        ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "mutatingwebhookconfigurations"),
+        ("get", "list"),
+    ),
+    PolicyRule(
+        "Whether the controller has its rights.",
+        "authorization.k8s.io",
+        ("subjectaccessreviews",),
+        ("create",),
+    ),
+)
+"""In all namespaces, for as long as `helm test` runs."""
+
+TO_TRY = (PolicyRule("A dry run of an injection, which stores nothing.", "", ("pods",), ("create",)),)
+"""In one namespace, for as long as `helm test` runs."""
+
+
 def rights_of(rules: Sequence[PolicyRule], *, own: bool = False) -> Iterator[Right]:
     """Yield every single right that rules give.
 
@@ -143,20 +177,21 @@ def role(kind: str, name: str, rules: Sequence[PolicyRule]) -> JsonObject:
     return {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": {"name": name}, "rules": made}
 
 
-def binding(kind: str, name: str, namespace: str = INJECTOR) -> JsonObject:
-    """Make the binding of a role to the controller's ServiceAccount; both have the same name.
+def binding(kind: str, name: str, namespace: str = INJECTOR, *, account: str = CONTROLLER) -> JsonObject:
+    """Make the binding of a role to a ServiceAccount; role and binding have the same name.
 
     Args:
         kind: of the role.
         name: of the role.
         namespace: the installation's own.
+        account: the ServiceAccount.
     """
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": f"{kind}Binding",
         "metadata": {"name": name},
         "roleRef": {"apiGroup": RBAC, "kind": kind, "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": CONTROLLER, "namespace": namespace}],
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
     }
 
 
