@@ -18,8 +18,8 @@ OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
 export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test quick fuzz coverage mutants bench lint format manifests certs images sbom audit uninstall e2e \
-  test-faults lock clean
+.PHONY: help demo dev test quick fuzz coverage mutants bench lint format manifests install-yaml certs images sbom audit \
+  uninstall e2e test-faults lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ format: .venv/.dev ## Put the code into its style
 
 manifests: .venv/.dev ## Write the files of manifests/ that come from the code: webhook, RBAC, chosen namespaces
 	$(BIN)/python -m manifests.make
+
+install-yaml: .venv/.dev ## Write build/install.yaml: the whole installation as one file (ARGS='--set image=...')
+	@mkdir -p build
+	$(BIN)/hazelcast-sidecar install $(ARGS) >build/install.yaml
 
 certs: .venv/.demo ## Make a development CA and the webhook's certificate, for manifests/overlays/dev
 	$(BIN)/python certs/make.py $(ARGS)

@@ -67,7 +67,7 @@ controller and `hazelcast-sidecar check` count such Pods as missed, with the rea
         VALUES["client-certificates"],
         f"""\
 Serves only clients with a certificate, as API servers show one where their AdmissionConfiguration says so
-(README, "Security"). Make the ConfigMap first, or no replica starts; a change of it is taken up in place:
+(docs/security.md). Make the ConfigMap first, or no replica starts; a change of it is taken up in place:
 
   kubectl -n {INJECTOR} create configmap hazelcast-sidecar-client-ca --from-file=ca.crt=...
 
@@ -105,7 +105,7 @@ def _kustomization(component: Component) -> str:
     kind = ("v1beta1", "Kustomization") if component.overlay else ("v1alpha1", "Component")
     document: JsonObject = {"apiVersion": f"kustomize.config.k8s.io/{kind[0]}", "kind": kind[1]}
     if component.overlay:
-        document["namespace"] = INJECTOR
+        document |= {"namespace": INJECTOR, "labels": [{"pairs": LABELS}]}
     if component.resources:
         document["resources"] = list(component.resources)
     patches = dict[tuple[str, str], list[JsonObject]]()

@@ -18,8 +18,9 @@ from tests.harness.accounts import NAME, RBAC, Account, ship
 from tests.harness.answers import Answers
 from tests.harness.audits import COMPONENT, FOUND_SECONDS, can_evict
 from tests.harness.checked_installation import Check, check_of, install
-from tests.harness.control_plane import ControlPlane, UnavailableError, find_programs
+from tests.harness.control_plane import ControlPlane, find_programs
 from tests.harness.controller_program import LEASES, Controller, started
+from tests.harness.go_programs import UnavailableError
 from tests.harness.line import Line
 from tests.harness.namespaces import create_namespace, remove_pods
 from tests.harness.shared_controller import SharedController, Sharing

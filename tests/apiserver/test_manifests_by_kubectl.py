@@ -18,7 +18,8 @@ from hazelcast_sidecar.injection.reinjection import renew
 from hazelcast_sidecar.manifest_text.document import Change, Document, parts
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
-from tests.harness.control_plane import UnavailableError, find_programs
+from tests.harness.control_plane import find_programs
+from tests.harness.go_programs import UnavailableError
 from tests.harness.manifest_texts import OTHERS, asking, yaml_text
 
 pytestmark = pytest.mark.apiserver

@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from tests.bench.report import Report, Table, Target
-from tests.harness.control_plane import UnavailableError, find_programs
+from tests.harness.control_plane import find_programs
+from tests.harness.go_programs import UnavailableError
 
 COMMAND = Path(sys.executable).parent / "hazelcast-sidecar"
 SIZE = 5_000_000

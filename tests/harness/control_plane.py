@@ -10,12 +10,9 @@ once from their Go modules (`go/` beside this file) into a cache outside the rep
 
 import base64
 import contextlib
-import hashlib
 import http.client
 import json
 import os
-import platform
-import re
 import secrets
 import shutil
 import signal
@@ -33,21 +30,16 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.harness.go_programs import GoProgram, built, required_version
 from tests.harness.kept_connections import KeptConnections
-from tests.harness.locks import locked
 from tests.harness.ports import free_ports
 
-GO_MODULES = Path(__file__).parent / "go"
 PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
 MERGE = "application/merge-patch+json"
 """The content type of a merge patch."""
 READY_SECONDS = 300
 STOP_SECONDS = 60
 SHOWN_LOG_LINES = 20
-
-
-class UnavailableError(Exception):
-    """There are no programs and no way to build them: the reason to skip, in one sentence."""
 
 
 class StartError(Exception):
@@ -71,83 +63,20 @@ def find_programs(announce: Callable[[str], None]) -> Path:
         if missing:
             raise StartError(f"KUBEBUILDER_ASSETS={assets} has no {', '.join(missing)}")
         return Path(assets)
-    folder = _cache_folder()
-    if folder.is_dir():
-        return folder
-    if shutil.which("go") is None:
-        raise UnavailableError(
-            "no kube-apiserver: set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl "
-            "(setup-envtest fetches one), or install Go to have them built once",
-        )
-    # A second run waits for the first one's build instead of building the same thing beside it.
-    with locked(folder.with_name(folder.name + ".lock")):
-        if not folder.is_dir():  # else another run built it while this one waited
-            _build_programs(folder, announce)
-    return folder
-
-
-def _required_version(module: str, path: str) -> str:
-    """Return the version of a module as go.mod has it, so that no version is written down twice."""
-    required = re.search(
-        rf"^\t{re.escape(path)} (v\S+)", (GO_MODULES / module / "go.mod").read_text(), re.MULTILINE
-    )
-    if required is None:
-        raise StartError(f"{GO_MODULES / module / 'go.mod'} does not require {path}")
-    return required[1]
-
-
-def _cache_folder() -> Path:
-    """Return where the built programs belong: another name for every version, platform and set of modules."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    version = _required_version("kubernetes", "k8s.io/kubernetes").removeprefix("v")
-    system = platform.system().lower()
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    sums = hashlib.sha256()
-    for file in sorted(GO_MODULES.glob("*/go.*")):
-        sums.update(file.read_bytes())
-    name = f"{version}-{system}-{machine}-{sums.hexdigest()[:12]}"
-    return cache / "hazelcast-sidecar-injector" / "envtest" / name
-
-
-def _build_programs(folder: Path, announce: Callable[[str], None]) -> None:
-    """Build into a folder beside the final one and move it into place whole: half a build is never found."""
-    version = _required_version("kubernetes", "k8s.io/kubernetes")
-    minor = version.split(".")[1]
+    version = required_version("kubernetes", "k8s.io/kubernetes")
     component = "k8s.io/component-base/version"
+    minor = version.split(".")[1]
     stamp = f"-X {component}.gitVersion={version} -X {component}.gitMajor=1 -X {component}.gitMinor={minor}"
-    packages = {
-        "etcd": ("etcd", "go.etcd.io/etcd/server/v3", ""),
-        "kubectl": ("kubernetes", "k8s.io/kubernetes/cmd/kubectl", stamp),
-        "kube-apiserver": ("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", stamp),
+    programs = {
+        "etcd": GoProgram("etcd", "go.etcd.io/etcd/server/v3"),
+        "kubectl": GoProgram("kubernetes", "k8s.io/kubernetes/cmd/kubectl", stamp),
+        "kube-apiserver": GoProgram("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", stamp),
     }
-    announce(f"building {', '.join(packages)} {version} once into {folder}: this takes some minutes")
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=folder.parent) as scratch:
-        built = Path(scratch) / "built"
-        for name, (module, package, symbols) in packages.items():
-            begun = time.monotonic()
-            _go_build(GO_MODULES / module, package, f"-s -w {symbols}", built / name)
-            announce(f"built {name} in {time.monotonic() - begun:.0f} s")
-        built.rename(folder)
-    announce(f"built all in {time.monotonic() - started:.0f} s")
-
-
-def _go_build(module: Path, package: str, linker_flags: str, output: Path) -> None:
-    """Build one static program; the caller's own workspace and cross-compilation settings play no part."""
-    command = ["go", "build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", linker_flags]
-    environment = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "", "GOOS": "", "GOARCH": ""}
-    build = subprocess.run(
-        [*command, "-o", str(output), package],
-        cwd=module,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+    otherwise = (
+        "no kube-apiserver: set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl "
+        "(setup-envtest fetches one), or install Go to have them built once"
     )
-    if build.returncode:
-        raise StartError(f"go build {package} failed in {module}:\n{_last_lines(build.stdout)}")
+    return built("envtest", version, programs, announce, otherwise=otherwise)
 
 
 # --- running a program -------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
-from functools import reduce
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +14,7 @@ from hazelcast_sidecar.cli.output import add_output, objects
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.installation.components import COMPONENTS
 from hazelcast_sidecar.installation.rendering import installation_objects
-from hazelcast_sidecar.installation.values_reader import merged, read_values, value_names
+from hazelcast_sidecar.installation.values_reader import read_values, value_names
 from hazelcast_sidecar.kube.objects import JsonObject
 
 _EXAMPLES = """examples:
@@ -67,9 +66,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the objects, in the order in which they are to be applied."""
-    nothing: JsonObject = {}
-    given = reduce(merged, _given(options), nothing)
-    sys.stdout.write(objects(installation_objects(read_values(given), options.namespace), options.output))
+    values = read_values(*_given(options))
+    sys.stdout.write(objects(installation_objects(values, options.namespace), options.output))
     return 0
 
 

@@ -252,6 +252,7 @@ EDITS = (
     *_of_programs(),
     *_of_client_certificates(),
     Edit("ConfigMap", SETTINGS, ("data", SETTINGS_KEY), _SETTINGS),
+    *_of_certificates(),
     Edit("Deployment", CONTROLLER, (*_CONTAINER, "args", END), _REPAIR, _REPAIRS),
     Edit(
         "NetworkPolicy",
@@ -261,6 +262,5 @@ EDITS = (
         _given("networkPolicies.apiServers"),
     ),
     *_of_registration(),
-    *_of_certificates(),
 )
 """All changes, in the order in which they are made."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from typing import Annotated, Any, TypeGuard, get_args, get_origin
 
 import msgspec
@@ -15,7 +16,7 @@ from hazelcast_sidecar.spec import settings
 from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs
 
 
-def merged(values: JsonObject, others: JsonObject) -> JsonObject:
+def _merged(values: JsonObject, others: JsonObject) -> JsonObject:
     """Return values with others in their place, as Helm does it: key by key, and null removes one."""
     found = dict(values)
     for key, value in others.items():
@@ -23,20 +24,20 @@ def merged(values: JsonObject, others: JsonObject) -> JsonObject:
             found.pop(key, None)
         elif isinstance(value, dict):
             before = found.get(key)
-            found[key] = merged(before if isinstance(before, dict) else {}, value)
+            found[key] = _merged(before if isinstance(before, dict) else {}, value)
         else:
             found[key] = value
     return found
 
 
-def read_values(document: JsonObject) -> Values:
-    """Check values, as of a values file; what is not in it is as by default.
+def read_values(*documents: JsonObject) -> Values:
+    """Merge and check values, as of values files: later ones win, and what is in none is as by default.
 
     Raises:
         InvalidSettingsError: an unknown key, a wrong type, or values that contradict each other.
     """
     try:
-        found = msgspec.convert(merged(msgspec.to_builtins(Values()), document), Values)
+        found = msgspec.convert(reduce(_merged, documents, msgspec.to_builtins(Values())), Values)
     except msgspec.ValidationError as error:
         sentence, _, where = str(error).partition(" - at `$.")
         where = where.rstrip("`")
