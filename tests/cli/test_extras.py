@@ -35,6 +35,8 @@ WITHOUT: list[tuple[list[str], str]] = [
     (["uninject", MANIFEST], "kind: Deployment"),
     (["explain", "-f", MANIFEST], "shop"),
     (["resources", "--group", "shop", "-o", "table"], "ConfigMap"),
+    (["install"], "kind: MutatingWebhookConfiguration"),
+    (["uninstall"], "kind: MutatingWebhookConfiguration"),
     (["policy"], "kind: MutatingAdmissionPolicy"),
     (["completion", "bash"], "--tls-cert"),
     (["serve", "--help"], "--tls-cert"),

@@ -1,0 +1,114 @@
+"""Annotated Pods, created one after another at a steady rate, whatever happens to the webhook meanwhile."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from hazelcast_sidecar.names import CONTAINER, INJECT
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tests.e2e.http_client import Entrance
+
+_REMOVED_TOGETHER = 50
+
+
+class Creation(NamedTuple):
+    """What came of one Pod."""
+
+    at: float
+    """On the monotonic clock, when it was asked for."""
+    has_member: bool
+    seconds: float
+
+
+class Creations:
+    """Pods that are created for as long as the context lasts.
+
+    They are stored and never scheduled, and are removed together now and then.
+
+    Args:
+        api: the API server's way to the Pods of a namespace.
+        rate: how many a second; of what is late, none is left out.
+        threads: how many are created side by side.
+    """
+
+    def __init__(self, api: Entrance, rate: float, threads: int = 4) -> None:
+        self.made: list[Creation] = []
+        self.refused: Counter[str] = Counter()
+        """By what the API server said."""
+        self._api, self._interval = api, threads / rate
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._repeat, args=(number,)) for number in range(threads)]
+
+    def __enter__(self) -> Self:
+        self._begun = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._ended = time.monotonic()
+
+    def since(self, moment: float) -> list[Creation]:
+        """The Pods that were asked for since a moment."""
+        return [each for each in list(self.made) if each.at >= moment]
+
+    def summary(self) -> str:
+        """All of it in a line."""
+        seconds = self._ended - self._begun
+        bare = sum(not each.has_member for each in self.made)
+        slowest = max(each.seconds for each in self.made)
+        return (
+            f"{len(self.made)} Pods in {seconds:.0f} s ({len(self.made) / seconds:.0f} a second), {bare} "
+            f"of them without a member, {self.refused.total()} refused, the slowest in {slowest * 1000:.0f} ms"
+        )
+
+    def _repeat(self, thread: int) -> None:
+        connection = http.client.HTTPConnection(self._api.host, self._api.port, timeout=60)
+        number, due = 0, time.monotonic()
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            self._create(connection, f"steady-{thread}-{number}")
+            number, due = number + 1, due + self._interval
+            if number % _REMOVED_TOGETHER == 0:
+                self._call(connection, "DELETE", f"/pods?labelSelector=thread%3D{thread}", {})
+        connection.close()
+
+    def _create(self, connection: http.client.HTTPConnection, name: str) -> None:
+        pod = {
+            "metadata": {
+                "name": name,
+                "labels": {"thread": name.split("-")[1]},
+                "annotations": {INJECT: "true"},
+            },
+            "spec": {
+                "schedulingGates": [{"name": "example.com/never"}],
+                "containers": [{"name": "app", "image": "app:1"}],
+            },
+        }
+        at = time.monotonic()
+        status, document = self._call(connection, "POST", "/pods", pod)
+        if status != http.client.CREATED:
+            self.refused[document.get("message", str(status))] += 1
+            return
+        names = [each["name"] for each in document["spec"].get("initContainers", ())]
+        self.made.append(Creation(at, CONTAINER in names, time.monotonic() - at))
+
+    def _call(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        headers = {"Content-Type": "application/json"}
+        connection.request(method, f"{self._api.prefix}{path}", json.dumps(body), headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())

@@ -1,0 +1,107 @@
+"""The chart installed, upgraded, rolled back, uninstalled, while annotated Pods are created: none is refused.
+
+It runs behind the test of the uninstallation, which leaves a cluster without the injector.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.conftest import INJECTOR, INSTALL_SECONDS, OURS, namespace
+from tests.e2e.creations import Creations
+from tests.e2e.http_client import api_proxy
+from tests.e2e.kubectl import Kubectl, until
+from tests.harness.helm import CHART, RELEASES, Helm, find_helm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.conftest import Images, Sightings
+
+pytestmark = pytest.mark.e2e
+
+RATE = 50
+RELEASE = "injector"
+WAIT = (f"--namespace={INJECTOR}", "--wait", "--timeout=3m")
+SECONDS = 200
+
+
+@pytest.fixture(scope="module", params=RELEASES, ids=lambda release: f"helm{release}")
+def helm(request: pytest.FixtureRequest) -> Helm:
+    return find_helm(request.param, print)
+
+
+@pytest.fixture
+def creations(cluster: Kubectl) -> Iterator[Creations]:
+    assert cluster
+    with namespace("hazelcast-helm") as kubectl, api_proxy(kubectl) as api:
+        yield Creations(api, RATE)
+
+
+@pytest.fixture
+def own_namespace(cluster: Kubectl) -> Iterator[Kubectl]:
+    """The chart's namespace, with the labels that docs/install.md has."""
+    cluster("create", "namespace", INJECTOR)
+    labels = ("pod-security.kubernetes.io/enforce=restricted", f"{OURS}=yes")
+    cluster("label", "namespace", INJECTOR, *labels)
+    yield Kubectl(INJECTOR)
+    cluster("delete", "namespace", INJECTOR, "--wait", seconds=180)
+
+
+@pytest.fixture
+def values(images: Images, tmp_path: Path) -> Path:
+    repository, _, tag = images.webhook.rpartition(":")
+    path = tmp_path / "values.json"
+    path.write_text(json.dumps({"image": {"repository": repository, "tag": tag}}))
+    return path
+
+
+def expect_members(creations: Creations) -> None:
+    """Wait until Pods get their members; from then on each one does."""
+    begun = time.monotonic()
+
+    def last_has_one() -> bool:
+        found = creations.since(begun)
+        return bool(found) and found[-1].has_member
+
+    until(INSTALL_SECONDS, "a Pod gets a member", last_has_one)
+
+
+def test_no_pod_is_refused_from_installation_to_uninstallation(
+    helm: Helm, own_namespace: Kubectl, creations: Creations, values: Path, sightings: Sightings
+) -> None:
+    given = (RELEASE, str(CHART), f"--values={values}", *WAIT)
+    took: list[str] = []
+
+    def step(name: str, *arguments: str) -> str:
+        begun = time.monotonic()
+        said = helm(*arguments, seconds=SECONDS)
+        took.append(f"{name} {time.monotonic() - begun:.0f} s")
+        return said
+
+    with creations:
+        step("install", "install", *given, "--set=failurePolicy=Ignore")
+        expect_members(creations)
+        # Every API server has the configuration by now: while it is Fail, no Pod may go without.
+        members_from = time.monotonic()
+        step("upgrade to Fail", "upgrade", *given)
+        shown = step("test", "test", RELEASE, f"--namespace={INJECTOR}", "--logs")
+        step("upgrade", "upgrade", *given, "--set=webhook.replicas=3,webhook.resources.requests.cpu=60m")
+        assert len(own_namespace.pods("app.kubernetes.io/component=webhook")) == 3
+        step("rollback", "rollback", RELEASE, "2", *WAIT)
+        members_until = time.monotonic()
+        step("uninstall", "uninstall", RELEASE, *WAIT)
+        until(60, "Pods are bare", lambda: creations.made and not creations.made[-1].has_member)
+    sightings.note(
+        "Helm, from installation to uninstallation",
+        f"{creations.summary()}\n{', '.join(took)}\n{shown[shown.find('POD LOGS') :]}",
+    )
+    assert creations.refused == {}
+    served = [each for each in creations.since(members_from) if each.at < members_until]
+    assert served
+    assert all(each.has_member for each in served)
