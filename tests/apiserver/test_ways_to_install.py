@@ -3,6 +3,8 @@
 import base64
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -202,3 +204,19 @@ def test_wrong_values_are_refused_by_name(
     done = run_here("install", "--values", str(tmp_path / "values.json"))
     assert (done.returncode, done.stdout) == (2, "")
     assert named in done.stderr
+
+
+def test_the_chart_takes_every_command_of_the_page(
+    helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    (values,) = re.findall(r"^```yaml\n# values.yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "values.yaml").write_text(values)
+    (tmp_path / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    monkeypatch.chdir(tmp_path)
+    found = re.findall(r"^\$ helm (?:install|upgrade) injector manifests/chart (.*)$", text, re.MULTILINE)
+    assert len(found) >= 4
+    for options in found:
+        given = [option for option in shlex.split(options) if option != "--wait"]
+        namespace = given[given.index("--namespace") + 1]
+        assert helm.template(namespace, *given[2:]), options

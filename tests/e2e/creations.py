@@ -69,10 +69,10 @@ class Creations:
         """All of it in a line."""
         seconds = self._ended - self._begun
         bare = sum(not each.has_member for each in self.made)
-        slowest = max(each.seconds for each in self.made)
+        slowest = max(each.seconds for each in self.made) * 1000
         return (
             f"{len(self.made)} Pods in {seconds:.0f} s ({len(self.made) / seconds:.0f} a second), {bare} "
-            f"of them without a member, {self.refused.total()} refused, the slowest in {slowest * 1000:.0f} ms"
+            f"of them without a member, {self.refused.total()} refused, the slowest in {slowest:.0f} ms"
         )
 
     def _repeat(self, thread: int) -> None:

@@ -14,7 +14,7 @@ from hazelcast_sidecar.cli.output import add_output, objects
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.installation.components import COMPONENTS
 from hazelcast_sidecar.installation.rendering import installation_objects
-from hazelcast_sidecar.installation.values_reader import read_values, value_names
+from hazelcast_sidecar.installation.values_reader import described_values, read_values
 from hazelcast_sidecar.kube.objects import JsonObject
 
 _EXAMPLES = """examples:
@@ -29,7 +29,7 @@ The values are those of the Helm chart, and the same file serves both:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.epilog = _EXAMPLES + "".join(f"  {name}\n" for name in value_names())
+    parser.epilog = _EXAMPLES + "".join(f"  {value.name}\n" for value in described_values())
     parser.add_argument(
         "-f",
         "--values",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from functools import reduce
-from typing import Annotated, Any, TypeGuard, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, TypeGuard, get_args, get_origin
 
 import msgspec
 import yaml
@@ -52,8 +52,8 @@ def _with_help(sentence: str, where: str) -> str:
     """Add to a complaint about a value what is known of it."""
     if "unknown field" in sentence:
         return f"{sentence}; `hazelcast-sidecar install --help` lists all"
-    about = dict(_fields(Values)).get(re.sub(r"\[.*", "", where))
-    said = next((each.description for each in _arguments(about) if isinstance(each, Meta)), None)
+    about = re.sub(r"\[.*", "", where)
+    said = next((value.meaning for value in described_values() if value.name == about), "")
     return f"{sentence}: {said}" if said else sentence
 
 
@@ -68,17 +68,27 @@ def _contradiction(values: Values) -> Problem | None:
     return None
 
 
-def value_names() -> Iterator[str]:
-    """Yield the name of every value, with dots between its keys."""
-    return (name for name, _ in _fields(Values))
+class DescribedValue(NamedTuple):
+    """A value, for people."""
+
+    name: str
+    """With dots between its keys."""
+    meaning: str
+    default: Any
 
 
-def _fields(part: type[msgspec.Struct], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the name and the annotated type of every value."""
+def described_values() -> Iterator[DescribedValue]:
+    """Yield every value that has a description, in the order of the values file."""
+    return _described_in(Values, msgspec.to_builtins(Values()), "")
+
+
+def _described_in(part: type[msgspec.Struct], defaults: JsonObject, before: str) -> Iterator[DescribedValue]:
     for known in msgspec.structs.fields(part):
-        inner = next((each for each in _arguments(known.type) if _is_part(each)), None)
-        name = f"{before}{known.encode_name}"
-        yield from [(name, known.type)] if inner is None else _fields(inner, f"{name}.")
+        kind, *notes = _arguments(known.type)
+        name, default = f"{before}{known.encode_name}", defaults.get(known.encode_name)
+        inner = list(_described_in(kind, default or {}, f"{name}.")) if _is_part(kind) else []
+        meaning = next((note.description for note in notes if isinstance(note, Meta)), None)
+        yield from inner or ([DescribedValue(name, meaning, default)] if meaning else [])
 
 
 def _arguments(kind: object) -> tuple[object, ...]:

@@ -1,0 +1,62 @@
+"""docs/install.md: its table of values is the code's, and its commands are understood."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from hazelcast_sidecar.installation.values_reader import DescribedValue, described_values
+from tests.harness.command_line import run_here
+
+BEGIN, END = "<!-- values:", "<!-- /values -->"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
+
+
+def row(value: DescribedValue) -> str:
+    shown = value.default
+    if isinstance(shown, list | dict) and shown:
+        default = "as in the base"
+    else:
+        default = f"`{str(shown).lower() if isinstance(shown, bool) else shown}`" if shown != "" else "none"
+    return f"| `{value.name}` | {default} | {value.meaning} |"
+
+
+def table() -> str:
+    return "\n".join(["| value | default | meaning |", "|---|---|---|", *map(row, described_values())])
+
+
+def commands(text: str, program: str) -> list[str]:
+    """The lines of a page that begin with a program, without what they are piped into."""
+    return [line.split(" | ")[0] for line in re.findall(rf"^\$ ({program} .*)$", text, re.MULTILINE)]
+
+
+@pytest.fixture
+def page(checkout: Path) -> Path:
+    return checkout / "docs" / "install.md"
+
+
+def test_the_table_of_values_is_the_one_in_the_code(page: Path, request: pytest.FixtureRequest) -> None:
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    comment, rest = rest.split("-->\n", 1)
+    found, after = rest.split(END)
+    if request.config.getoption("--update"):
+        page.write_text(f"{before}{BEGIN}{comment}-->\n{table()}\n{END}{after}", encoding="utf-8")
+    assert page.read_text(encoding="utf-8").split("-->\n", 1)[1].split(END)[0].strip() == table(), found
+
+
+def test_every_command_of_the_page_prints_objects(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = page.read_text(encoding="utf-8")
+    (values,) = re.findall(r"^```yaml\n# values.yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "values.yaml").write_text(values)
+    (tmp_path / "ca.crt").write_text(CERTIFICATE)
+    monkeypatch.chdir(tmp_path)
+    found = commands(text, "hazelcast-sidecar (?:un)?install")
+    assert len(found) >= 4
+    for command in found:
+        done = run_here(*shlex.split(command)[1:])
+        assert (done.returncode, done.stderr) == (0, ""), command
+        assert "kind: MutatingWebhookConfiguration" in done.stdout
