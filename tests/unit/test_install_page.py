@@ -4,8 +4,10 @@ import re
 import shlex
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from hazelcast_sidecar.installation.values import Values
 from hazelcast_sidecar.installation.values_reader import DescribedValue, described_values
 from tests.harness.command_line import run_here
 
@@ -44,6 +46,18 @@ def test_the_table_of_values_is_the_one_in_the_code(page: Path, request: pytest.
     if request.config.getoption("--update"):
         page.write_text(f"{before}{BEGIN}{comment}-->\n{table()}\n{END}{after}", encoding="utf-8")
     assert page.read_text(encoding="utf-8").split("-->\n", 1)[1].split(END)[0].strip() == table(), found
+
+
+def test_every_value_is_described() -> None:
+    """And nothing else: a value without a description would be missing here and in values.yaml."""
+    defaults = msgspec.to_builtins(Values())
+    for name in [value.name for value in described_values()]:
+        *path, last = name.split(".")
+        place = defaults
+        for key in path:
+            place = place[key]
+        del place[last]
+    assert not any(place for place in defaults.values()), defaults
 
 
 def test_every_command_of_the_page_prints_objects(

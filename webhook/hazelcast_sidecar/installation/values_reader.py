@@ -87,7 +87,7 @@ def _described_in(part: type[msgspec.Struct], defaults: JsonObject, before: str)
         kind, *notes = _arguments(known.type)
         name, default = f"{before}{known.encode_name}", defaults.get(known.encode_name)
         inner = list(_described_in(kind, default or {}, f"{name}.")) if _is_part(kind) else []
-        meaning = next((note.description for note in notes if isinstance(note, Meta)), None)
+        meaning = next((n.description for n in notes if isinstance(n, Meta) and n.description), None)
         yield from inner or ([DescribedValue(name, meaning, default)] if meaning else [])
 
 
