@@ -6,6 +6,7 @@ No kubelet and no controllers of Kubernetes run: the tests play them where the c
 import base64
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -124,6 +125,24 @@ def test_a_webhook_that_is_down(check: Check, server: WebhookServer) -> None:
     (fix,) = [each["fix"] for each in findings if each["check"] == "dry run"]
     assert "TCP 8443" in fix
     assert "firewall" in fix
+
+
+def test_waiting_ends_when_the_webhook_is_back(
+    check: Check, cluster: ControlPlane, server: WebhookServer
+) -> None:
+    with server.stopped():
+        started = time.monotonic()
+        code, findings = check("--wait", "1s")
+        assert time.monotonic() - started >= 1
+        assert (code, wrong(findings)) == (1, {("dry run", "problem")})
+        command = [sys.executable, "-m", "hazelcast_sidecar.cli", "check", "--wait", "10m"]
+        with socket.create_server(("127.0.0.1", server.port)) as in_its_place:
+            waiting = subprocess.Popen(
+                [*command, "--kubeconfig", str(cluster.kubeconfig)], stdout=subprocess.PIPE
+            )
+            in_its_place.accept()[0].close()  # the API server asked, for the dry run
+    with waiting:
+        assert waiting.wait(timeout=120) == 0
 
 
 def test_an_expired_certificate(

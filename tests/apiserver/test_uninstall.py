@@ -18,11 +18,18 @@ import yaml
 from hazelcast_sidecar.admission_policies.policies import policies
 from hazelcast_sidecar.names import INJECTOR
 from hazelcast_sidecar.spec.settings import Settings
-from tests.harness.accounts import NAME, RBAC, RIGHTS, account, wait_for_rights
+from tests.harness.accounts import NAME, RIGHTS, account, wait_for_rights
 from tests.harness.control_plane import ControlPlane
 from tests.harness.controller_program import LEASES, Controller, started
-from tests.harness.installation import CONFIGURATIONS, belongs_to, has_ca_bundle
+from tests.harness.installation import (
+    CONFIGURATIONS,
+    belongs_to,
+    cluster_roles,
+    has_ca_bundle,
+    is_installed,
+)
 from tests.harness.load import gated_pod
+from tests.harness.namespace_controller import NamespaceController
 from tests.harness.namespaces import create_namespace
 from tests.harness.shipped_manifests import ACTIVE_SECONDS, OWN_NAMESPACE, ROOT, apply_strictly, rendered
 from tests.harness.waiting import until
@@ -34,27 +41,6 @@ POLICIES = "/apis/admissionregistration.k8s.io/v1"
 SECONDS = 60.0
 REPAIR_SECONDS = 7.0
 """Longer than the controller takes to look again."""
-
-
-class NamespaceController(threading.Thread):
-    """Removes namespaces that are being deleted; what was in them goes with the API server."""
-
-    def __init__(self, cluster: ControlPlane) -> None:
-        super().__init__(daemon=True)
-        self._cluster, self._stop_event = cluster, threading.Event()
-
-    def run(self) -> None:
-        while not self._stop_event.wait(0.2):
-            for namespace in self._cluster.request("GET", "/api/v1/namespaces").document["items"]:
-                if "deletionTimestamp" in namespace["metadata"]:
-                    path = f"/api/v1/namespaces/{namespace['metadata']['name']}"
-                    self._cluster.request("DELETE", f"{path}/pods?gracePeriodSeconds=0")
-                    namespace["spec"]["finalizers"] = []
-                    self._cluster.request("PUT", f"{path}/finalize", namespace)
-
-    def stop(self) -> None:
-        self._stop_event.set()
-        self.join(10)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -86,23 +72,10 @@ def make_uninstall(cluster: ControlPlane) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def is_installed(cluster: ControlPlane) -> bool:
-    return cluster.request("GET", f"{CONFIGURATIONS}/{INJECTOR}").code == http.HTTPStatus.OK
-
-
 def blocks(cluster: ControlPlane, namespace: str) -> bool:
     """Whether annotated Pods are refused; no webhook runs."""
     answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", gated_pod("probe"))
     return answer.code != http.HTTPStatus.CREATED
-
-
-def cluster_roles(cluster: ControlPlane) -> list[str]:
-    found = [
-        item["metadata"]["name"]
-        for kind in ("clusterroles", "clusterrolebindings")
-        for item in cluster.request("GET", f"{RBAC}/{kind}").document["items"]
-    ]
-    return [name for name in found if "hazelcast" in name]
 
 
 def test_make_uninstall(cluster: ControlPlane, controller: Controller) -> None:

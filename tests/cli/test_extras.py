@@ -37,6 +37,8 @@ WITHOUT: list[tuple[list[str], str]] = [
     (["resources", "--group", "shop", "-o", "table"], "ConfigMap"),
     (["install"], "kind: MutatingWebhookConfiguration"),
     (["uninstall"], "kind: MutatingWebhookConfiguration"),
+    (["version"], "."),
+    (["help", "serve"], "--tls-cert"),
     (["policy"], "kind: MutatingAdmissionPolicy"),
     (["completion", "bash"], "--tls-cert"),
     (["serve", "--help"], "--tls-cert"),

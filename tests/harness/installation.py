@@ -5,6 +5,7 @@ Service leads to a port of this machine.
 """
 
 import base64
+import http.client
 import time
 from pathlib import Path
 
@@ -110,3 +111,18 @@ def belongs_to(cluster: ControlPlane) -> list[str]:
     references = found["metadata"].get("ownerReferences", [])
     assert all((r["apiVersion"], r["kind"]) == ("v1", "Namespace") for r in references)
     return [reference["name"] for reference in references]
+
+
+def is_installed(cluster: ControlPlane) -> bool:
+    """Whether the webhook's configuration is there."""
+    return cluster.request("GET", f"{CONFIGURATIONS}/{INJECTOR}").code == http.HTTPStatus.OK
+
+
+def cluster_roles(cluster: ControlPlane) -> list[str]:
+    """The names of the ClusterRoles of the installation, and of their bindings."""
+    found = [
+        item["metadata"]["name"]
+        for kind in ("clusterroles", "clusterrolebindings")
+        for item in cluster.request("GET", f"/apis/rbac.authorization.k8s.io/v1/{kind}").document["items"]
+    ]
+    return [name for name in found if "hazelcast" in name]

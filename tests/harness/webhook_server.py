@@ -73,6 +73,11 @@ class WebhookServer:
         program, self._program = self._program, None
         return program.stop() if program else None
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
         """Take the server down for a while, for what the API server does when nobody answers."""

@@ -22,7 +22,7 @@ OK, MISUSE, INTERRUPTED = 0, 2, 130
 
 _PLUGIN = "kubectl-hazelcast_sidecar"
 
-_COMMANDS = {
+COMMANDS = {
     "install": "print the objects of an installation, for kubectl apply",
     "uninstall": "print what to delete of an installation, in a safe order",
     "serve": "serve the webhook: answer the API server's admission reviews",
@@ -34,9 +34,12 @@ _COMMANDS = {
     "explain": "explain what would be injected into Pods and workloads, and why",
     "resources": "print the objects that the controller would create for injected Pods",
     "policy": "print admission policies with which the API server injects members itself",
+    "version": "print the version",
+    "help": "show how a command is used",
     "completion": "print a shell completion script",
-    "demo": "run two replicas on this machine: real members, the real webhook, no Kubernetes",
 }
+if is_offered():  # an installed package does not bring what it shows
+    COMMANDS["demo"] = "run two replicas on this machine: real members, the real webhook, no Kubernetes"
 
 # What a command needs beyond the dependencies; pyproject.toml says what is in these extras.
 _EXTRAS = dict.fromkeys(("serve", "controller", "check", "status", "explain"), "cluster") | {"demo": "demo"}
@@ -106,13 +109,11 @@ def parser(commands: Collection[str] | None = None) -> argparse.ArgumentParser:
     Args:
         commands: the ones to parse; None: all. If none of them exists, all are listed, without options.
     """
-    # An installed package does not bring what the demonstration shows.
-    offered = {name: summary for name, summary in _COMMANDS.items() if name != "demo" or is_offered()}
-    needed = {name: summary for name, summary in offered.items() if commands is None or name in commands}
+    needed = {name: summary for name, summary in COMMANDS.items() if commands is None or name in commands}
     made = argparse.ArgumentParser(prog=_program(), description="Hazelcast members as sidecars of Pods.")
     made.add_argument("--version", action="version", version=__version__)
     subparsers = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in (needed or offered).items():
+    for name, summary in (needed or COMMANDS).items():
         command = subparsers.add_parser(
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )

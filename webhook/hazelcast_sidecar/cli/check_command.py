@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from datetime import timedelta
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from hazelcast_sidecar.cli.options import add_cluster, add_namespace, check_kubeconfig
+from hazelcast_sidecar.cli.options import add_cluster, add_namespace, check_kubeconfig, time_span
 from hazelcast_sidecar.cli.output import add_output, complain, values
 from hazelcast_sidecar.text import in_one_line
 
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
     from hazelcast_sidecar.kube.objects import Kind
 
 _PROBLEMS = 1
+_PAUSE_SECONDS = 2.0
+"""Between two checks while it waits."""
 _EXAMPLES = """examples:
   hazelcast-sidecar check                            is the installation healthy?
   hazelcast-sidecar check --namespace team-a         does a Pod in that namespace get a member?
   hazelcast-sidecar check --pre                      would an installation work here?
+  hazelcast-sidecar check --wait 2m                  wait until the installation is healthy
   hazelcast-sidecar check -o json                    findings for programs
 
 Exit status: 0 without problems (warnings do not count), 1 with problems, 2 if no cluster answers.
@@ -42,6 +47,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NS",
         help="namespace of the injector (default: from its MutatingWebhookConfiguration)",
     )
+    parser.add_argument(
+        "--wait",
+        type=time_span,
+        default=timedelta(),
+        metavar="SPAN",
+        help="check again until there is no problem, for at most so long, such as 2m",
+    )
     add_output(parser, "table", "json", "yaml")
 
 
@@ -52,6 +64,10 @@ def run(options: argparse.Namespace) -> int:
     from hazelcast_sidecar.checks.results import State  # noqa: PLC0415
 
     findings = asyncio.run(_look(options))
+    end = monotonic() + options.wait.total_seconds()
+    while monotonic() < end and any(finding.state == State.PROBLEM for finding in findings):
+        sleep(_PAUSE_SECONDS)
+        findings = asyncio.run(_look(options))
     if options.output == "table":
         _print_report(findings)
     else:
