@@ -19,7 +19,7 @@ from hazelcast_sidecar.installation.edits import (
     Condition,
     Edit,
     Expression,
-    Path,
+    FieldPath,
     TemplateShape,
 )
 from hazelcast_sidecar.installation.rendering import LABELS, edits_of, identity, is_namespaced
@@ -85,7 +85,7 @@ def _values() -> str:
     return comment(head) + re.sub(r"^((?:# .*\n)+)", r"\n\1", text, flags=re.MULTILINE)
 
 
-def _descriptions(schema: JsonObject, part: JsonObject, path: Path) -> Iterator[tuple[Path, str]]:
+def _descriptions(schema: JsonObject, part: JsonObject, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
     """Yield what the schema says of each value, by its path."""
     for name, found in part.get("properties", {}).items():
         if "description" in found:

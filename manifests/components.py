@@ -8,7 +8,7 @@ import msgspec
 from hazelcast_sidecar.injection.webhook_configuration import CHOSEN
 from hazelcast_sidecar.installation.components import COMPONENTS as VALUES
 from hazelcast_sidecar.installation.edits import NAMESPACE_KEY, Edit
-from hazelcast_sidecar.installation.rendering import LABELS, changed, evaluated
+from hazelcast_sidecar.installation.rendering import LABELS, differing_edits, evaluated
 from hazelcast_sidecar.installation.values import Values
 from hazelcast_sidecar.installation.values_reader import read_values
 from hazelcast_sidecar.kube.objects import JsonObject
@@ -110,7 +110,7 @@ def _kustomization(component: Component) -> str:
         document["resources"] = list(component.resources)
     patches = dict[tuple[str, str], list[JsonObject]]()
     defaults, given = _given(Values()), _given(read_values(component.values))
-    for edit in changed(defaults, given):
+    for edit in differing_edits(defaults, given):
         patches.setdefault((edit.kind, edit.name), []).append(_operation(edit, given))
     document["patches"] = [
         {"target": {"kind": kind, "name": name}, "patch": dumped(operations)}

@@ -191,6 +191,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a word that is none of some": ({"repair": "some"}, "repair"),
     "a name for an address": ({"networkPolicies": {"apiServers": ["api.example"]}}, "apiServers"),
     "no authority": ({"certificates": {"source": "own"}}, "caBundle"),
+    "an authority that is none": ({"certificates": {"source": "own", "caBundle": "LS0t"}}, "caBundle"),
     "no user": ({"settings": {"runAsUser": 0}}, "runAsUser"),
 }
 

@@ -22,7 +22,7 @@ from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.names import CONTROLLER, INJECTOR, SETTINGS, SETTINGS_KEY, service_names
 from hazelcast_sidecar.version import __version__
 
-Path = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 """Keys and positions, from an object to a part of it; the last one may be END."""
 
 END = "-"
@@ -65,7 +65,7 @@ class Edit(NamedTuple):
 
     kind: str
     name: str
-    path: Path
+    path: FieldPath
     content: Any
     """What is put there: any value, with expressions in it."""
     when: Condition | None = None
@@ -168,8 +168,8 @@ OPTIONAL: dict[tuple[str, str], Condition] = {
 }
 """The objects that are not always there, by kind and name."""
 
-_POD: Path = ("spec", "template", "spec")
-_CONTAINER: Path = (*_POD, "containers", 0)
+_POD: FieldPath = ("spec", "template", "spec")
+_CONTAINER: FieldPath = (*_POD, "containers", 0)
 
 
 def _of_programs() -> Iterator[Edit]:
@@ -231,7 +231,7 @@ def _of_registration() -> Iterator[Edit]:
     annotation = {"cert-manager.io/inject-ca-from": _IN_NAMESPACE}
     yield Edit(kind, INJECTOR, ("metadata", "annotations"), annotation, _FROM_CERT_MANAGER)
     for number, webhook in enumerate(webhook_configuration()["webhooks"]):
-        place: Path = ("webhooks", number)
+        place: FieldPath = ("webhooks", number)
         yield Edit(kind, INJECTOR, (*place, "clientConfig", "caBundle"), _CA_BUNDLE, own)
         if webhook["failurePolicy"] == "Fail":
             yield Edit(kind, INJECTOR, (*place, "failurePolicy"), _value("failurePolicy"))

@@ -1,6 +1,6 @@
 """The objects of one installation, by its values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -118,11 +118,10 @@ def _put(obj: JsonObject, edit: Edit, content: object) -> None:
         place[last] = content
 
 
-def changed(defaults: Mapping[str, Any], others: Mapping[str, Any]) -> Iterator[Edit]:
-    """Yield the changes that other values make beside, or in place of, those of the default ones."""
+def differing_edits(defaults: JsonObject, given: JsonObject) -> Iterator[Edit]:
+    """Yield the changes that some values make beside those of the default ones, or with another content."""
     for edit in EDITS:
-        if applies(edit, {**others}) and (
-            not applies(edit, {**defaults})
-            or evaluated(edit.content, {**defaults}) != evaluated(edit.content, {**others})
-        ):
+        made_by_default = applies(edit, defaults)
+        same = made_by_default and evaluated(edit.content, defaults) == evaluated(edit.content, given)
+        if applies(edit, given) and not same:
             yield edit

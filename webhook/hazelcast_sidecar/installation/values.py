@@ -139,7 +139,11 @@ class CertificateValues(ValuesPart, frozen=True):
         ),
     ] = "controller"
     ca_bundle: Annotated[
-        str, Meta(description="With source own: the CA certificates in PEM (--set-file).")
+        str,
+        Meta(
+            pattern="^$|-----BEGIN CERTIFICATE-----",
+            description="With source own: the CA certificates in PEM (--set-file).",
+        ),
     ] = ""
     issuer_ref: Annotated[
         IssuerReference,

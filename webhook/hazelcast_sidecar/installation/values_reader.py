@@ -59,7 +59,7 @@ def _with_help(sentence: str, where: str) -> str:
 
 def _contradiction(values: Values) -> Problem | None:
     certificates = values.certificates
-    if certificates.source == "own" and "-----BEGIN CERTIFICATE-----" not in certificates.ca_bundle:
+    if certificates.source == "own" and not certificates.ca_bundle:
         sentence = (
             "with certificates.source own it needs the CA certificates in PEM: "
             "--set-file certificates.caBundle=ca.crt"
