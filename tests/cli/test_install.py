@@ -54,6 +54,10 @@ def test_what_is_deleted_is_all_that_no_namespace_takes_with_it() -> None:
     assert in_another["MutatingWebhookConfiguration"] == INJECTOR
 
 
+def test_no_part_of_the_output_refers_to_another() -> None:
+    assert not any(isinstance(token, yaml.AnchorToken) for token in yaml.scan(run_here("install").stdout))
+
+
 def test_as_json_it_is_a_list_for_kubectl() -> None:
     document = json.loads(run_here("install", "-o", "json").stdout)
     assert document["kind"] == "List"

@@ -166,7 +166,7 @@ def _rule(group: str, operations: list[str], resources: list[str]) -> JsonObject
     return {
         "apiGroups": [group],
         "apiVersions": ["v1"],
-        "operations": operations,
+        "operations": [*operations],  # of its own: YAML would refer from one rule to another
         "resources": resources,
         "scope": "Namespaced",
     }
