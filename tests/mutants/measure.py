@@ -10,7 +10,8 @@ PACKAGE = Path("webhook") / "hazelcast_sidecar"
 ALL_TESTS = Path("tests")
 AREAS = {
     "core": (
-        *("injection", "spec", "model", "group_objects", "admission_policies", "members", "manifest_text"),
+        *("injection", "spec", "model", "group_objects", "admission_policies", "installation", "members"),
+        "manifest_text",
         *(
             "cache.py",
             "cel.py",
