@@ -1,4 +1,8 @@
-"""Annotated Pods, created one after another at a steady rate, whatever happens to the webhook meanwhile."""
+"""Annotated Pods, created at a steady rate, whatever happens to the webhook meanwhile.
+
+They are created in dry runs, which for the API server are creations, with all of admission, up to where others
+are stored. So there are no thousands of Pods, each a group of its own, for the controller to work on.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import json
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from hazelcast_sidecar.names import CONTAINER, INJECT
 
@@ -15,8 +19,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tests.e2e.http_client import Entrance
-
-_REMOVED_TOGETHER = 50
 
 
 class Creation(NamedTuple):
@@ -30,8 +32,6 @@ class Creation(NamedTuple):
 
 class Creations:
     """Pods that are created for as long as the context lasts.
-
-    They are stored and never scheduled, and are removed together now and then.
 
     Args:
         api: the API server's way to the Pods of a namespace.
@@ -81,34 +81,25 @@ class Creations:
         while not self._stop.wait(max(0.0, due - time.monotonic())):
             self._create(connection, f"steady-{thread}-{number}")
             number, due = number + 1, due + self._interval
-            if number % _REMOVED_TOGETHER == 0:
-                self._call(connection, "DELETE", f"/pods?labelSelector=thread%3D{thread}", {})
         connection.close()
 
     def _create(self, connection: http.client.HTTPConnection, name: str) -> None:
         pod = {
-            "metadata": {
-                "name": name,
-                "labels": {"thread": name.split("-")[1]},
-                "annotations": {INJECT: "true"},
-            },
-            "spec": {
-                "schedulingGates": [{"name": "example.com/never"}],
-                "containers": [{"name": "app", "image": "app:1"}],
-            },
+            "metadata": {"name": name, "annotations": {INJECT: "true"}},
+            "spec": {"containers": [{"name": "app", "image": "app:1"}]},
         }
         at = time.monotonic()
-        status, document = self._call(connection, "POST", "/pods", pod)
-        if status != http.client.CREATED:
-            self.refused[document.get("message", str(status))] += 1
+        headers = {"Content-Type": "application/json"}
+        try:
+            connection.request("POST", f"{self._api.prefix}/pods?dryRun=All", json.dumps(pod), headers)
+            answer = connection.getresponse()
+            document = json.loads(answer.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.refused[repr(error)] += 1
+            connection.close()  # the next request opens it again
+            return
+        if answer.status != http.client.CREATED:
+            self.refused[document.get("message", str(answer.status))] += 1
             return
         names = [each["name"] for each in document["spec"].get("initContainers", ())]
         self.made.append(Creation(at, CONTAINER in names, time.monotonic() - at))
-
-    def _call(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: dict[str, Any]
-    ) -> tuple[int, dict[str, Any]]:
-        headers = {"Content-Type": "application/json"}
-        connection.request(method, f"{self._api.prefix}{path}", json.dumps(body), headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())

@@ -54,7 +54,7 @@ class Helm:
             stdin=subprocess.DEVNULL,
         )
         if done.returncode:
-            raise HelmError(done.stderr.strip() or done.stdout.strip())
+            raise HelmError(f"{done.stderr.strip()}\n{done.stdout.strip()}".strip())
         return done.stdout
 
     def template(self, namespace: str, *arguments: str) -> list[dict[str, Any]]:
