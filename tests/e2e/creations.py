@@ -1,7 +1,7 @@
 """Annotated Pods, created at a steady rate, whatever happens to the webhook meanwhile.
 
-They are created in dry runs, which for the API server are creations, with all of admission, up to where others
-are stored. So there are no thousands of Pods, each a group of its own, for the controller to work on.
+They are created in dry runs, which for the API server are creations, with all of admission, up to where
+others are stored. So there are no thousands of Pods, each a group of its own, for the controller to work on.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ It runs behind the test of the uninstallation, which leaves a cluster without th
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -99,9 +100,12 @@ def test_no_pod_is_refused_from_installation_to_uninstallation(
         until(60, "Pods are bare", lambda: creations.made and not creations.made[-1].has_member)
     sightings.note(
         "Helm, from installation to uninstallation",
-        f"{creations.summary()}\n{', '.join(took)}\n{shown[shown.find('POD LOGS') :]}",
+        f"{creations.summary()}\n{', '.join(took)}\n{shown[shown.rfind('POD LOGS') :]}",
     )
     assert creations.refused == {}
     served = [each for each in creations.since(members_from) if each.at < members_until]
     assert served
     assert all(each.has_member for each in served)
+    assert "0 problems" in shown
+    skipped = set(re.findall(r"^ +skipped +(\S+):", shown, re.MULTILINE))
+    assert skipped == {"caBundle", "expiry"}, "it may not read Secrets, and all else"
