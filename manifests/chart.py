@@ -35,7 +35,7 @@ NAMESPACE = "NAMESPACE_OF_THE_RELEASE"
 """In a text that templates are made of: the installation's namespace."""
 
 _CHECK = "hazelcast-sidecar-check"
-"""The name of the test's Pod, its account and its roles: for each of them Helm 3 asks for the log of a Pod."""
+"""The name of the test's Pod, its account and roles: for each of them Helm 3 asks for the log of a Pod."""
 _TRIED = "default"
 """The namespace of the dry run."""
 _RELEASE_NAMESPACE = Expression(lambda values: values, ".Release.Namespace")
