@@ -1,6 +1,7 @@
 """The components of kustomize: each is what some values change, as patches of the base."""
 
 from collections.abc import Iterator
+from textwrap import indent
 from typing import NamedTuple
 
 import msgspec
@@ -83,6 +84,27 @@ would give.""",
         ("rbac.yaml",),
     ),
     Component(
+        "components/watch-groups",
+        VALUES["watch-groups"],
+        f"""\
+Has the leading controller ask the members of each group what they see, and report a group that is not one
+cluster for longer than a minute: metric `hazelcast_sidecar_group_split`, and an Event on its workloads.
+
+It asks as the kubelet's probes do, by HTTP at the Pod's own address and the probes' port. That takes no
+right beside those of the base. The NetworkPolicy of a group (annotation `network-policy`) lets it in by
+itself; another one that selects the Pods must have a rule for it, or it counts the group as silent, and
+never as split:
+
+  from:
+    - namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {INJECTOR}}}}}
+      podSelector:
+        matchLabels:
+          app.kubernetes.io/name: {INJECTOR}
+          app.kubernetes.io/component: controller
+
+So must a policy of your own for what goes out of the controller, to these ports.""",
+    ),
+    Component(
         "overlays/cert-manager",
         VALUES["cert-manager"],
         """\
@@ -121,7 +143,7 @@ def _kustomization(component: Component) -> str:
 
 def _paragraphs(text: str) -> Iterator[str]:
     for paragraph in text.split("\n\n"):
-        yield f"# {paragraph}\n" if paragraph.startswith(" ") else comment(paragraph)
+        yield indent(paragraph, "# ") + "\n" if paragraph.startswith(" ") else comment(paragraph)
 
 
 def _given(values: Values) -> JsonObject:

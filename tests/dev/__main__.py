@@ -16,8 +16,9 @@ import watchfiles
 
 from hazelcast_sidecar.names import PREFIX
 from tests.harness.accounts import ship
-from tests.harness.control_plane import ControlPlane, StartError, UnavailableError, find_programs
+from tests.harness.control_plane import ControlPlane, StartError, find_programs
 from tests.harness.controller_program import Controller
+from tests.harness.go_programs import UnavailableError
 from tests.harness.shipped_manifests import ROOT, configure
 from tests.harness.webhook_server import WebhookServer
 

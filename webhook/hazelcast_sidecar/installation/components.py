@@ -6,6 +6,7 @@ COMPONENTS: dict[str, JsonObject] = {
     "chosen-namespaces": {"chosenNamespaces": True},
     "client-certificates": {"clientCertificates": {"enabled": True}},
     "repair": {"repair": "missed"},
+    "watch-groups": {"watchGroups": True},
     "cert-manager": {"certificates": {"source": "cert-manager"}},
 }
 """Those that are whole by themselves: `api-servers-only` needs addresses, `networkPolicies.apiServers`."""

@@ -254,6 +254,7 @@ EDITS = (
     Edit("ConfigMap", SETTINGS, ("data", SETTINGS_KEY), _SETTINGS),
     *_of_certificates(),
     Edit("Deployment", CONTROLLER, (*_CONTAINER, "args", END), _REPAIR, _REPAIRS),
+    Edit("Deployment", CONTROLLER, (*_CONTAINER, "args", END), "--watch-groups", _given("watchGroups")),
     Edit(
         "NetworkPolicy",
         INJECTOR,

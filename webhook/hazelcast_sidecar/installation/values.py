@@ -197,6 +197,13 @@ class Values(ValuesPart, frozen=True):
             "member and have none (missed), or also those with an outdated one (all)."
         ),
     ] = "none"
+    watch_groups: Annotated[
+        bool,
+        Meta(
+            description="Ask the members of each group what they see, and report a group that is not one "
+            "cluster. Behind a NetworkPolicy that does not let the controller in, a group is silent."
+        ),
+    ] = False
     failure_policy: Annotated[
         Literal["Fail", "Ignore"],
         Meta(
