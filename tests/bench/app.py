@@ -197,7 +197,7 @@ def _cpu(programs: Sequence[Program]) -> float:
 
 async def _in_process(place: Place, rounds: int) -> dict[str, list[float]]:
     """CPU microseconds of one get in this program, in turns: the application's code, the client's."""
-    app = load_app()
+    cluster_of, parse_settings = load_app("cluster").Cluster, load_app("settings").parse_settings
     address = place.members[True][0].address
     found: dict[str, list[float]] = {}
     async with contextlib.AsyncExitStack() as stack:
@@ -207,7 +207,7 @@ async def _in_process(place: Place, rounds: int) -> dict[str, list[float]]:
                 "HAZELCAST_ADDRESS": f"{address}:5701",
                 "HAZELCAST_NEAR_CACHE": str(near_cache).lower(),
             }
-            cluster = app.Cluster(app.parse_settings(settings))
+            cluster = cluster_of(parse_settings(settings))
             connecting = asyncio.create_task(cluster.stay_connected())
             stack.push_async_callback(_ended, connecting)
             entries = await _entries(cluster)
@@ -227,9 +227,9 @@ async def _in_process(place: Place, rounds: int) -> dict[str, list[float]]:
 async def _entries(cluster: Any) -> Any:
     """The client's map, once there is a connection."""
     async with asyncio.timeout(_UP_SECONDS):
-        while cluster._entries is None:  # noqa: ASYNC110, SLF001 (no other word of it, and no name for it)
+        while cluster._link is None:  # noqa: ASYNC110, SLF001 (no other word of it, and no name for it)
             await asyncio.sleep(0.1)
-    return cluster._entries  # noqa: SLF001
+    return cluster._link.entries  # noqa: SLF001
 
 
 async def _ended(connecting: asyncio.Task[None]) -> None:

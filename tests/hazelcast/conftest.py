@@ -3,7 +3,6 @@
 import hashlib
 import http.client
 import importlib
-import importlib.util
 import json
 import os
 import signal
@@ -33,7 +32,8 @@ from tests.harness.pods import ours
 from tests.properties.oracle import expanded
 
 ROOT = Path(__file__).parents[2]
-APP = ROOT / "demo-app" / "app.py"
+APP = ROOT / "demo-app"
+"""Where the package `app` is: the demo application."""
 MOUNTED = {**CONFIGURATIONS, SECURITY_KEY: JAVA_SECURITY}
 """What a member finds in its directory of configuration."""
 NEW_JAVA = 24
@@ -181,7 +181,11 @@ class Launcher:
     def app(self, address: str, *, member: str | None = None, **env: str) -> Program:
         """Start the demo application on an address, for the member there or elsewhere."""
         env = {"HOST": address, "HAZELCAST_ADDRESS": f"{member or address}:5701", **env}
-        return self._start(address, [sys.executable, str(APP)], {"PATH": os.environ["PATH"], **env})
+        return self._start(
+            address,
+            [sys.executable, "-m", "app"],
+            {**env, "PATH": os.environ["PATH"], "PYTHONPATH": str(APP)},
+        )
 
     def stop(self) -> None:
         """Kill what still runs: nothing here is worth a graceful end."""
@@ -206,21 +210,13 @@ def as_the_kubelet_expands(variables: list[dict[str, Any]], place: str) -> dict[
     return {name: expanded(text, values) for name, text in values.items()}
 
 
-def load_app() -> ModuleType:
-    """Import the demo application, to run its parts in this program."""
-    spec = importlib.util.spec_from_file_location("demo_app", APP)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
+def load_app(module: str) -> ModuleType:
+    """Import a module of the demo application, to run its parts in this program."""
+    if str(APP) not in sys.path:
+        sys.path.append(str(APP))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Hazelcast's client imports asyncore
-        spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def demo_app() -> ModuleType:
-    return load_app()
+        return importlib.import_module(f"app.{module}")
 
 
 @pytest.fixture(scope="session")

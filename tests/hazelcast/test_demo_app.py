@@ -16,11 +16,10 @@ import pytest
 import yaml
 
 from tests.harness.ports import free_ports, own_network
-from tests.hazelcast.conftest import ROOT
+from tests.hazelcast.conftest import ROOT, load_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
 
     from tests.hazelcast.conftest import Eventually, Launcher, Program
 
@@ -264,16 +263,16 @@ def test_after_sigterm_it_drains_and_then_ends_with_status_0(
     assert "Traceback" not in app.log.read_text()
 
 
-def test_the_longest_drain_fits_into_the_grace_period_of_its_pod(demo_app: ModuleType) -> None:
+def test_the_longest_drain_fits_into_the_grace_period_of_its_pod() -> None:
     """Afterwards come requests that are under way, the client's end, and Python's own."""
     (pod,) = (
         document["spec"]["template"]["spec"]
         for document in yaml.safe_load_all((ROOT / "manifests" / "demo" / "deployment.yaml").read_text())
     )
 
-    afterwards = 2 * demo_app.SHUTDOWN_LIMIT + 1
+    afterwards = 2 * load_app("cluster").SHUTDOWN_LIMIT + 1
 
-    assert demo_app.LONGEST_DRAIN + afterwards <= pod.get("terminationGracePeriodSeconds", 30)
+    assert load_app("settings").LONGEST_DRAIN + afterwards <= pod.get("terminationGracePeriodSeconds", 30)
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])

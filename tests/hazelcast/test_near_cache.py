@@ -6,13 +6,12 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
 
 from tests.harness.ports import own_network
-from tests.hazelcast.conftest import Eventually, Launcher, Program
+from tests.hazelcast.conftest import Eventually, Launcher, Program, load_app
 
 pytestmark = pytest.mark.hazelcast
 
@@ -53,13 +52,15 @@ def key(request: pytest.FixtureRequest) -> str:
 
 
 @contextlib.asynccontextmanager
-async def connected(demo_app: ModuleType, near_cache: str) -> AsyncIterator[Any]:
+async def connected(near_cache: str) -> AsyncIterator[Any]:
     """Run the part of the application that knows Hazelcast in this program."""
-    cluster = demo_app.Cluster(demo_app.parse_settings({ADDRESS: f"{FIRST}:5701", NEAR: near_cache}))
+    cluster = load_app("cluster").Cluster(
+        load_app("settings").parse_settings({ADDRESS: f"{FIRST}:5701", NEAR: near_cache})
+    )
     connecting = asyncio.create_task(cluster.stay_connected())
 
     async def answers() -> bool:
-        with contextlib.suppress(demo_app.MemberAwayError):
+        with contextlib.suppress(load_app("cluster").MemberAwayError):
             return bool(cluster.members()[0])
         return False
 
@@ -100,12 +101,12 @@ def test_another_replicas_put_is_read_in_the_end(
 
 @pytest.mark.parametrize("how", ["told", "expired"])
 async def test_an_entry_goes_by_word_of_a_change_alone_and_by_its_time_alone(
-    replicas: Replicas, key: str, demo_app: ModuleType, monkeypatch: pytest.MonkeyPatch, how: str
+    replicas: Replicas, key: str, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(demo_app, "NEAR_CACHE_SECONDS", 3600 if how == "told" else 0.5)
+    monkeypatch.setattr(load_app("cluster"), "NEAR_CACHE_SECONDS", 3600 if how == "told" else 0.5)
     if how == "expired":  # as when word of the change went with the connection that it came by
         monkeypatch.setattr("hazelcast.near_cache.NearCache._invalidate", lambda _cache, _key: None)
-    async with connected(demo_app, near_cache="true") as cluster:
+    async with connected(near_cache="true") as cluster:
         assert replicas.plain.ask("/put", key=key, value="old").status == 200
         assert await cluster.get(key) == "old"
 
@@ -118,10 +119,10 @@ async def test_an_entry_goes_by_word_of_a_change_alone_and_by_its_time_alone(
 
 
 @pytest.mark.usefixtures("replicas")
-async def test_a_hit_costs_a_fraction_of_what_asking_a_member_costs(key: str, demo_app: ModuleType) -> None:
+async def test_a_hit_costs_a_fraction_of_what_asking_a_member_costs(key: str) -> None:
     """CPU time of this program alone: the same calls of the same code, in turns."""
     costs: dict[str, list[float]] = {"true": [], "false": []}
-    async with connected(demo_app, "true") as near, connected(demo_app, "false") as plain:
+    async with connected("true") as near, connected("false") as plain:
         for _ in range(10):
             for cluster, cost in zip((near, plain), costs.values(), strict=True):
                 began = time.process_time()

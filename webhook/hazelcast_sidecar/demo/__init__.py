@@ -6,7 +6,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 """The source checkout that this package is in, if it is: it has the Deployment and the application."""
 
 DEPLOYMENT = CHECKOUT / "manifests" / "demo"
-APPLICATION = CHECKOUT / "demo-app" / "app.py"
+APPLICATION = CHECKOUT / "demo-app"
 
 
 def is_offered() -> bool:

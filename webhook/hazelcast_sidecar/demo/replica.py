@@ -33,7 +33,7 @@ class Machine:
     java: Path
     jars: list[Path]
     app: Path
-    """The demo application's program."""
+    """The folder of the demo application's package."""
     http: aiohttp.ClientSession
     shell: dict[str, str]
     """The environment of the calling shell."""
@@ -87,8 +87,9 @@ class Replica:
             for name, value in _literal_env(container).items()
         }
         port = container["ports"][0]["containerPort"]
-        command = [sys.executable, str(self.machine.app)]
+        command = [sys.executable, "-m", "app"]
         env |= {"HOST": self.address, "PORT": str(port), "PYTHONUNBUFFERED": "1"}
+        env["PYTHONPATH"] = str(self.machine.app)
         # No Service here has endpoints that would have to be updated first.
         env |= {"DRAIN_SECONDS": "0"}
         started = await self._run(container["name"], command, member_environment(env, self.machine.shell))
