@@ -1,0 +1,355 @@
+"""The demo application's page in a real Chromium, beside real members: what it shows, and that it holds."""
+
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import DESKTOP, PATIENCE, PHONE, Open, Replica
+
+pytestmark = [pytest.mark.hazelcast, pytest.mark.browser]
+
+expect.set_options(timeout=PATIENCE)
+
+LIVE, CELLS = "Live, from replica ", ".cell"
+
+
+def put(page: Page, key: str, value: str) -> None:
+    """Put by the form, with the keyboard alone."""
+    form = page.locator("#put")
+    form.get_by_label("Key").fill(key)
+    form.get_by_label("Value").fill(value)
+    form.get_by_label("Value").press("Enter")
+    expect(result(page)).to_contain_text(f"Put “{value[:9]}")
+
+
+def get(page: Page, key: str) -> None:
+    form = page.locator("#get")
+    form.get_by_label("Key").fill(key)
+    form.get_by_label("Key").press("Enter")
+
+
+def result(page: Page) -> Locator:
+    return page.locator("#result")
+
+
+def cells_of(page: Page, member: str) -> Locator:
+    return page.locator(f'.cell[data-owner="{member}"]')
+
+
+def number_in(locator: Locator) -> int:
+    return int(re.sub(r"\D", "", locator.inner_text()))
+
+
+def wait_for_tally(page: Page, least: int) -> None:
+    """Wait until so many entries have been written; it pauses while its page is hidden."""
+    while number_in(page.locator("#written")) < least:
+        page.wait_for_timeout(50)
+
+
+def is_whole(page: Page, replicas: list[Replica]) -> None:
+    """Wait until each member owns its share."""
+    expect(page.locator("#status")).to_contain_text(LIVE)
+    for replica in replicas:
+        shares = re.compile(r"13[56] partitions")
+        expect(page.locator(f'.card[data-member="{replica.member}"] .what')).to_have_text(shares)
+
+
+def test_a_kill_is_seen_and_costs_no_entry(open_page: Open, replicas: list[Replica]) -> None:
+    first, second = replicas
+    one, other = open_page(first), open_page(second)
+    for page, replica in ((one, first), (other, second)):
+        expect(page.locator("#status")).to_have_text(f"{LIVE}{replica.address}")
+        is_whole(page, replicas)
+    wait_for_tally(other, 200)
+
+    put(one, "city", "Zürich")
+    other.locator("#latest").get_by_role("button", name="city").click()
+    expect(result(other).locator("pre")).to_have_text("Zürich")
+    expect(other.locator("#operations li").first).to_contain_text(
+        re.compile(rf"get\s*city\s*[\d.]+ ms\s*{second.address}")
+    )
+
+    first.kill()
+    expect(other.locator(".card.gone")).to_contain_text(first.member)
+    expect(other.locator("#story")).to_contain_text(f"Member {first.member} is gone")
+    expect(one.locator("#status")).to_have_text(
+        f"Replica {first.address} does not answer. Connecting again …"
+    )
+    expect(cells_of(other, second.member)).to_have_count(271)
+    expect(other.locator("#story")).to_contain_text(
+        re.compile(rf"{second.member} took over 13[56] partitions")
+    )
+    get(other, "city")
+    expect(result(other).locator("pre")).to_have_text("Zürich")
+    expect(other.locator("#where")).to_contain_text(f"which {second.member} owns")
+    expect(other.locator("#story")).to_contain_text(
+        re.compile(r"All [\d,]+ entries from before were found again")
+    )
+
+    first.start_member()
+    first.start_app()
+    is_whole(other, replicas)
+    is_whole(one, replicas)  # without a reload
+    expect(other.locator("#story")).to_contain_text(re.compile(rf"13[56] partitions moved to {first.member}"))
+    assert number_in(other.locator("#lost")) == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_partitions_on_their_way_for_a_screenshot(
+    open_page: Open, replicas: list[Replica], update: bool, screenshots: Path, scheme: str
+) -> None:
+    """With --update, those of docs/ are taken again: of the page while its partitions fly to their new owner."""
+    if not update:
+        return
+    first, second = replicas
+    page = open_page(second, color_scheme=scheme)
+    is_whole(page, replicas)
+    put(page, "greeting", "hello")
+    wait_for_tally(page, 1000)
+    session = page.context.new_cdp_session(page)
+    session.send("Animation.enable")
+    session.send("Animation.setPlaybackRate", {"playbackRate": 0.1})
+    first.kill()
+    expect(cells_of(page, second.member)).to_have_count(271)
+    page.wait_for_timeout(4500)
+    page.screenshot(path=screenshots / f"kill-{scheme}.png")
+    first.start_member()
+    first.start_app()
+
+
+def test_a_loss_is_counted_and_said(open_page: Open, replicas: list[Replica]) -> None:
+    """Both members at once: more than an entry has backups."""
+    page = open_page(replicas[0])
+    is_whole(page, replicas)
+    wait_for_tally(page, 100)
+    put(page, "city", "Bern")
+
+    for replica in replicas:
+        replica.kill_member()
+    expect(page.locator("#status")).to_have_text(f"Replica {replicas[0].address} is up, its member is away")
+    expect(page.locator("#away")).to_contain_text(
+        f"No answer from the Hazelcast member at {replicas[0].member}"
+    )
+    get(page, "city")
+    expect(result(page)).to_contain_text("try again in a few seconds")
+    kept = number_in(page.locator("#written"))
+
+    for replica in replicas:
+        replica.start_member()
+    is_whole(page, replicas)
+    expect(page.locator("#lost")).to_have_text(f"{kept:,}")
+    expect(page.locator("#loss")).to_contain_text(f"{kept:,} entries written and not there any more")
+    expect(page.locator("#story")).to_contain_text("Entries are lost")
+    get(page, "city")
+    expect(result(page)).to_have_text(re.compile("No entry has the key “city”. Put one, or get another."))
+
+
+def test_keys_and_values_are_text(open_page: Open, replicas: list[Replica]) -> None:
+    page, hostile = open_page(replicas[0]), "<img src=x onerror=alert(1)>\u202e</script>"
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+
+    put(page, hostile, hostile)
+    get(page, hostile)
+
+    expect(result(page).locator("pre")).to_have_text(hostile)
+    expect(page.locator("#latest button").first).to_have_text(hostile)
+    expect(page.locator("#operations li").first).to_contain_text("<img")
+    assert page.locator("main img, main script").count() == 0
+    page.reload()
+    expect(page.locator("#status")).to_contain_text(LIVE)
+    assert {url.split("/")[2] for url in asked} == {f"{replicas[0].address}:5000"}
+
+
+def test_what_is_too_large_is_answered_with_the_limit(open_page: Open, replicas: list[Replica]) -> None:
+    page = open_page(replicas[0])
+    page.locator("#put").get_by_label("Value").fill("v" * ((1 << 20) + 1))
+    page.locator("#put").get_by_role("button").click()
+
+    expect(result(page)).to_contain_text("The value has 1,048,577 bytes, and at most 1,048,576 are taken")
+
+
+def test_the_page_is_used_by_keyboard(open_page: Open, replicas: list[Replica]) -> None:
+    page = open_page(replicas[0])
+    expect(page.locator("#status")).to_contain_text(LIVE)
+    stops = []
+    for _ in range(7):
+        page.keyboard.press("Tab")
+        stops.append(
+            page.evaluate(
+                "() => { const at = document.activeElement;"
+                " return [at.name || at.textContent.trim(), getComputedStyle(at).outlineStyle] }"
+            )
+        )
+        if stops[-1][0] == "Pause":
+            page.keyboard.press("Space")
+
+    assert [name for name, _ in stops[:6]] == ["Pause", "key", "value", "Put", "key", "Get"]
+    assert {outline for _, outline in stops[:6]} == {"solid"}
+    assert page.locator("#pause").get_attribute("aria-pressed") == "true"
+    page.wait_for_timeout(600)  # what was on its way
+    written = page.locator("#written").inner_text()
+    page.wait_for_timeout(600)
+    assert page.locator("#written").inner_text() == written
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_reduced_motion_moves_nothing(open_page: Open, replicas: list[Replica], motion: str) -> None:
+    page = open_page(replicas[0], reduced_motion=motion)
+    expect(page.locator(CELLS)).to_have_count(271)
+
+    duration = page.locator(CELLS).first.evaluate("cell => getComputedStyle(cell).transitionDuration")
+
+    assert (duration == "0s") == (motion == "reduce")
+
+
+def test_the_picture_has_a_text(open_page: Open, replicas: list[Replica]) -> None:
+    page = open_page(replicas[1])
+    is_whole(page, replicas)
+
+    picture = page.get_by_role("img", name="The cluster")
+    expect(picture).to_have_accessible_description(re.compile(r"2 members, 271 partitions: 13\d \+ 13\d\."))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1280", "390"])
+def test_it_fits(
+    open_page: Open, replicas: list[Replica], screenshots: Path, size: dict[str, int], scheme: str
+) -> None:
+    """Nothing to scroll sideways. With --update, its screenshots become those of docs/."""
+    page = open_page(replicas[0], viewport=size, color_scheme=scheme)
+    is_whole(page, replicas)
+    put(page, "k" * 300, "v" * 3000)
+    get(page, "k" * 300)
+    expect(result(page).locator("pre")).to_be_visible()
+    width = page.evaluate("() => document.documentElement.scrollWidth")
+    assert width == size["width"]
+
+    put(page, "greeting", "hello from replica 1")
+    get(page, "greeting")
+    expect(result(page)).to_contain_text("Got “greeting”")
+    page.mouse.move(0, 0)
+    image = page.screenshot(
+        path=screenshots / f"page-{size['width']}-{scheme}.png",
+        full_page=size is PHONE,
+        animations="disabled",
+    )
+    assert struct.unpack(">I", image[16:20]) == (size["width"],)
+    assert len(image) < 150_000
+
+
+def in_page(page: Page, module: str, script: str) -> Any:
+    """Run a function of one of the page's modules in the browser."""
+    return page.evaluate(f"async () => {{ const its = await import('/page/{module}.js'); {script} }}")
+
+
+def test_every_partition_lies_within_its_members_card(open_page: Open, replicas: list[Replica]) -> None:
+    outside = in_page(
+        open_page(replicas[0]),
+        "places",
+        """
+        const outside = [];
+        const few = [[271], [271, 0], [136, 135], [91, 90, 90]];
+        const many = [Array(12).fill(23), Array(40).fill(7)];
+        for (const width of [320, 358, 700])
+          for (const counts of [...few, ...many]) {
+            const plan = its.arrange(counts, width, 380);
+            counts.forEach((count, index) => {
+              const card = plan.cards[index];
+              const { x, y } = its.cellPlace(card, Math.max(0, count - 1), plan.pitch);
+              const right = x + plan.pitch > card.x + card.width;
+              const below = y + plan.pitch > card.y + card.height;
+              if (right || below || card.x + card.width > width + 0.1) outside.push([width, count, index]);
+            });
+          }
+        return outside;
+        """,
+    )
+    assert outside == []
+
+
+def test_a_member_keeps_its_place_and_one_that_is_gone_leaves_its_own(
+    open_page: Open, replicas: list[Replica]
+) -> None:
+    seen = in_page(
+        open_page(replicas[0]),
+        "places",
+        """
+        const slots = new its.Slots();
+        const show = (now, ...members) => slots.update(members, now).map(
+          ({ address, slot, gone }) => `${slot} ${address}${gone ? " gone" : ""}`);
+        return [show(0, "b", "a"), show(1, "b"), show(2, "b", "c"), show(3, "c"), show(70_000, "c")];
+        """,
+    )
+    assert seen == [["0 a", "1 b"], ["0 a gone", "1 b"], ["0 c", "1 b"], ["0 c", "1 b gone"], ["0 c"]]
+
+
+def test_the_tally_counts_what_was_answered_and_nothing_else(
+    open_page: Open, replicas: list[Replica]
+) -> None:
+    counts = in_page(
+        open_page(replicas[0]),
+        "tally",
+        """
+        const tally = new its.Tally(), first = tally.request(0);
+        tally.count(first, { written: first.write.slice(1), found: [], absent: [] }, 0);
+        const second = tally.request(1);
+        tally.count(second, null, 1);
+        const third = tally.request(2);
+        tally.count(third, { written: [], found: third.read.slice(2), absent: third.read.slice(0, 1) }, 2);
+        const { written, found, lost, unanswered, kept } = tally;
+        return { written, found, lost, unanswered, kept, dropped: third.drop };
+        """,
+    )
+    unanswered = 1 + (20 + 19) + (20 + 1)
+    assert counts == {
+        "written": 19,
+        "found": 17,
+        "lost": 1,
+        "unanswered": unanswered,
+        "kept": 18,
+        "dropped": [*range(20, 40), 0],
+    }
+
+
+def test_the_tally_is_bounded_and_drops_nothing_that_is_still_to_be_found(
+    open_page: Open, replicas: list[Replica]
+) -> None:
+    seen = in_page(
+        open_page(replicas[0]),
+        "tally",
+        """
+        const tally = new its.Tally(), there = new Set(), most = { kept: 0, there: 0 };
+        const step = (now) => {
+          const request = tally.request(now);
+          for (const number of request.write) there.add(number);
+          const found = request.read.filter((number) => there.has(number));
+          const absent = request.read.filter((number) => !there.has(number));
+          for (const number of request.drop) there.delete(number);
+          tally.count(request, { written: request.write, found, absent }, now);
+          most.kept = Math.max(most.kept, tally.kept);
+          most.there = Math.max(most.there, there.size);
+        };
+        for (let round = 0; round < 200; round++) step(round);
+        tally.recheck();
+        const goal = tally.toFind.size;
+        for (let round = 200; tally.toFind.size && round < 400; round++) step(round);
+        const { again, lost } = tally;
+        step(3_600_001);
+        return { ...most, goal, again, lost, afterAnHour: tally.kept };
+        """,
+    )
+    assert seen == {
+        "kept": 1000,
+        "there": 1000,
+        "goal": seen["again"],
+        "again": seen["again"],
+        "lost": 0,
+        "afterAnHour": 20,
+    }
+    assert seen["again"] > 900
