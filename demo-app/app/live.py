@@ -65,7 +65,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     streams.add(response)
     try:
         await response.prepare(request)
-        await _stream(request.app, response)
+        await _stream(request, response)
     except (ConnectionError, TimeoutError):
         pass  # the page is gone, or does not read
     finally:
@@ -78,11 +78,12 @@ async def end_streams(app: web.Application) -> None:
     app[DRAINING].set()
 
 
-async def _stream(app: web.Application, response: web.StreamResponse) -> None:
+async def _stream(request: web.Request, response: web.StreamResponse) -> None:
+    app = request.app
     cluster, replica = app[CLUSTER], app[SETTINGS].replica
     loop = asyncio.get_running_loop()
     seen, number, last_sent = "", _latest(cluster), loop.time()
-    while not app[DRAINING].is_set():
+    while not app[DRAINING].is_set() and request.transport:  # it has none once the page is gone
         now = _picture(cluster, replica)
         parts = [now] if now != seen else []
         for write in cluster.writes_since(number):

@@ -5,7 +5,6 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -87,18 +86,6 @@ def replicas(launcher: Launcher) -> list[Replica]:
         replica.start_member()
         replica.start_app()
     return found
-
-
-@pytest.fixture
-def update(request: pytest.FixtureRequest) -> bool:
-    """Whether screenshots become those of docs/."""
-    return bool(request.config.getoption("--update"))
-
-
-@pytest.fixture
-def screenshots(update: bool, tmp_path: Path, checkout: Path) -> Path:
-    """Where screenshots go."""
-    return checkout / "docs" / "demo" if update else tmp_path
 
 
 Open = Callable[..., Page]

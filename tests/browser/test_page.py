@@ -100,14 +100,14 @@ def test_a_kill_is_seen_and_costs_no_entry(open_page: Open, replicas: list[Repli
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_partitions_on_their_way_for_a_screenshot(
-    open_page: Open, replicas: list[Replica], update: bool, screenshots: Path, scheme: str
+    open_page: Open, replicas: list[Replica], request: pytest.FixtureRequest, checkout: Path, scheme: str
 ) -> None:
-    """With --update, those of docs/ are taken again: of the page while its partitions fly to their new owner."""
-    if not update:
+    """With --update: the screenshots of the README, of the page while partitions move to their new owner."""
+    if not request.config.getoption("--update"):
         return
     first, second = replicas
+    is_whole(open_page(second), replicas)
     page = open_page(second, color_scheme=scheme)
-    is_whole(page, replicas)
     put(page, "greeting", "hello")
     wait_for_tally(page, 1000)
     session = page.context.new_cdp_session(page)
@@ -116,7 +116,7 @@ def test_partitions_on_their_way_for_a_screenshot(
     first.kill()
     expect(cells_of(page, second.member)).to_have_count(271)
     page.wait_for_timeout(4500)
-    page.screenshot(path=screenshots / f"kill-{scheme}.png")
+    page.screenshot(path=checkout / "docs" / "images" / f"kill-{scheme}.jpg", quality=85)
     first.start_member()
     first.start_app()
 
@@ -213,15 +213,17 @@ def test_the_picture_has_a_text(open_page: Open, replicas: list[Replica]) -> Non
     is_whole(page, replicas)
 
     picture = page.get_by_role("img", name="The cluster")
-    expect(picture).to_have_accessible_description(re.compile(r"2 members, 271 partitions: 13\d \+ 13\d\."))
+    shares = [page.locator(f'.card[data-member="{each.member}"] .what') for each in replicas]
+    first, second = (number_in(share) for share in shares)
+    expect(picture).to_have_accessible_description(f"2 members, 271 partitions: {first} + {second}.")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["1280", "390"])
 def test_it_fits(
-    open_page: Open, replicas: list[Replica], screenshots: Path, size: dict[str, int], scheme: str
+    open_page: Open, replicas: list[Replica], checkout: Path, size: dict[str, int], scheme: str
 ) -> None:
-    """Nothing to scroll sideways. With --update, its screenshots become those of docs/."""
+    """Nothing to scroll sideways; build/page has the screenshots, to be looked at."""
     page = open_page(replicas[0], viewport=size, color_scheme=scheme)
     is_whole(page, replicas)
     put(page, "k" * 300, "v" * 3000)
@@ -235,7 +237,7 @@ def test_it_fits(
     expect(result(page)).to_contain_text("Got “greeting”")
     page.mouse.move(0, 0)
     image = page.screenshot(
-        path=screenshots / f"page-{size['width']}-{scheme}.png",
+        path=checkout / "build" / "page" / f"{size['width']}-{scheme}.png",
         full_page=size is PHONE,
         animations="disabled",
     )

@@ -12,7 +12,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-FOLDERS = ("apiserver", "hazelcast", "demo", "server", "properties")
+FOLDERS = ("apiserver", "hazelcast", "browser", "demo", "server", "properties")
 """Those whose tests wait for real programs, or look at many examples; the longest first."""
 
 ALONE = (

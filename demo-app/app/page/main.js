@@ -37,8 +37,7 @@ function tell(lines) {
 
 function summary({ members: addresses, owners }) {
   const ownerless = owners.filter((owner) => owner < 0).length;
-  const shares = addresses.map((_, index) => owners.filter((owner) => owner === index).length);
-  const owned = shares.join(" + ");
+  const owned = picture.shares.join(" + ");
   if (ownerless === owners.length) return `${counted(addresses.length, "member")}; no partition has an owner yet.`;
   const rest = ownerless ? `; ${number.format(ownerless)} without an owner` : "";
   return `${counted(addresses.length, "member")}, ${counted(owners.length, "partition")}: ${owned}${rest}.`;

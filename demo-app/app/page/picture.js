@@ -15,6 +15,7 @@ export class Picture {
   #cluster = null;
   #holders = []; // for each partition the address of its card, which is its last owner's while it has none
   #marked = null; // {partition, key}
+  #order = []; // addresses, as their cards are drawn
   #width = 0;
 
   constructor(root) {
@@ -46,6 +47,13 @@ export class Picture {
     this.#draw();
   }
 
+  /** How many partitions each member owns, in the order of the cards. */
+  get shares() {
+    const { members, owners } = this.#cluster;
+    const inOrder = this.#order.filter((address) => members.includes(address));
+    return inOrder.map((address) => owners.filter((owner) => members[owner] === address).length);
+  }
+
   /** The key that is marked, its partition and the member that owns it now (or null); null where none is. */
   get marked() {
     if (!this.#marked || !this.#cluster) return null;
@@ -66,6 +74,7 @@ export class Picture {
     if (!this.#cluster || this.#width <= 0) return;
     const { members, local, owners } = this.#cluster;
     const cards = this.#slots.update(members, performance.now());
+    this.#order = cards.map(({ address }) => address);
     const held = this.#partitionsOf(cards);
     const wide = this.#width > 480;
     const plan = arrange(held.map((partitions) => partitions.length), this.#width, wide ? 380 : 330);
