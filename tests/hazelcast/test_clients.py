@@ -1,0 +1,137 @@
+"""The smallest clients of demo-app/clients, in other languages, with members as the webhook injects them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hazelcast_sidecar.demo.java import member_jars
+from tests.harness.locks import only_one
+from tests.harness.ports import free_ports, own_network
+from tests.hazelcast.conftest import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.hazelcast.conftest import Eventually, Launcher, Program
+
+pytestmark = pytest.mark.hazelcast
+
+CLIENTS = ROOT / "demo-app" / "clients"
+PROGRAMS = {"node": "put-get.js", "go": "main.go", "java": "PutGet.java"}
+LANGUAGES = [*PROGRAMS]
+MOST_LINES = 40
+NETWORK = own_network()
+ADDRESS = f"{NETWORK}.72"
+PATIENCE = 300
+"""Seconds; the first time packages are downloaded and built."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A program that puts or gets one entry, with nothing but what the webhook tells a container."""
+
+    command: list[str]
+
+    def run(self, *arguments: str, address: str, **env: str) -> list[str]:
+        """The lines that it prints, among them those of its log; it fails the test where it fails."""
+        shell = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+        done = subprocess.run(
+            [*self.command, *arguments],
+            env={**shell, "LC_ALL": "C.UTF-8", "HAZELCAST_ADDRESS": address, **env},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.splitlines()
+
+
+def build_node() -> list[str]:
+    """Install its packages beside a copy: what is in the checkout stays as it is."""
+    built = ROOT / "build" / "clients" / "node"
+    built.mkdir(parents=True, exist_ok=True)
+    for path in (CLIENTS / "node").iterdir():
+        shutil.copy(path, built)
+    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=built, check=True)
+    return ["node", str(built / PROGRAMS["node"])]
+
+
+def build_go() -> list[str]:
+    built = ROOT / "build" / "clients" / "put-get"
+    command = ["go", "build", "-mod=readonly", "-buildvcs=false", "-o", str(built), "."]
+    subprocess.run(command, cwd=CLIENTS / "go", check=True)
+    return [str(built)]
+
+
+def build_java() -> list[str]:
+    jars = os.pathsep.join(map(str, member_jars()))
+    return ["java", "-cp", jars, str(CLIENTS / "java" / PROGRAMS["java"])]
+
+
+NEEDS = {"node": ("npm", build_node), "go": ("go", build_go), "java": ("javac", build_java)}
+
+
+@pytest.fixture(scope="module")
+def clients() -> Iterator[dict[str, Client]]:
+    """Those whose language this machine has."""
+    with only_one("clients"):
+        yield {language: Client(build()) for language, (tool, build) in NEEDS.items() if shutil.which(tool)}
+
+
+@pytest.fixture(params=LANGUAGES)
+def language(request: pytest.FixtureRequest, clients: dict[str, Client]) -> str:
+    if request.param not in clients:
+        pytest.skip(f"needs {NEEDS[request.param][0]}")
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def app(launcher: Launcher, eventually: Eventually) -> Program:
+    launcher.member(ADDRESS)
+    app = launcher.app(ADDRESS)
+    eventually(lambda: app.ask("/readyz").status == 200)
+    return app
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_client_is_short(language: str) -> None:
+    assert len((CLIENTS / language / PROGRAMS[language]).read_text().splitlines()) < MOST_LINES
+
+
+def test_what_one_language_puts_another_gets(app: Program, clients: dict[str, Client], language: str) -> None:
+    address, value = f"{ADDRESS}:5701", f"Grüße aus {language}"
+
+    clients[language].run("put", language, value, address=address)
+
+    assert app.ask("/get", key=language)[:2] == (200, value)
+    for each in clients.values():
+        assert value in each.run("get", language, address=address)
+
+
+@pytest.fixture(scope="module")
+def of_the_pod(launcher: Launcher, eventually: Eventually) -> str:
+    """The address of a member with `clients: pod`, a port and a cluster name of its own."""
+    port, *_ = free_ports(3)  # on the machine's own loopback address, as nothing else here
+    alone = "-Dhazelcast.wait.seconds.before.join=0"
+    given = {"clients": "pod", "port": str(port), "java_opts": alone, "cluster_name": "own"}
+    member = launcher.member("127.0.0.1", group=[], given=given)
+    eventually(lambda: re.search(rf":{port + 1} is STARTED", member.text()))
+    return f"127.0.0.1:{port}"
+
+
+def test_a_member_for_its_pod_alone_on_another_port_and_of_another_name_is_used(
+    clients: dict[str, Client], language: str, of_the_pod: str
+) -> None:
+    client = clients[language]
+
+    client.run("put", language, "v", address=of_the_pod, HAZELCAST_CLUSTER_NAME="own")
+
+    assert client.run("get", language, address=of_the_pod, HAZELCAST_CLUSTER_NAME="own").count("v") == 1
