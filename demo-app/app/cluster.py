@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from hazelcast.asyncio import HazelcastClient, Map
 from hazelcast.config import InMemoryFormat, ReconnectMode
-from hazelcast.core import Address
+from hazelcast.core import Address, EndpointQualifier, MemberInfo, ProtocolType
 from hazelcast.errors import HazelcastError
 from hazelcast.lifecycle import LifecycleState
 
@@ -239,17 +239,17 @@ class Cluster:
 
     def _note_members(self, client: HazelcastClient, listed: asyncio.Event, _changed: object) -> None:
         found = client.cluster_service.get_members()
-        members = [(member.uuid, in_text(member.address)) for member in found]
+        members = [(member.uuid, in_text(member_address(member))) for member in found]
         if members and members != self._members:
             log.info("Members {size:%d} [%s]", len(members), ", ".join(address for _, address in members))
             self._members = members
-            here = (
-                i
-                for i, m in enumerate(found)
-                if in_text(m.address) == self._settings.address or is_here(m.address)
-            )
+            here = (index for index, member in enumerate(found) if self._is_beside(member))
             self._local = next(here, None)
         listed.set()
+
+    def _is_beside(self, member: MemberInfo) -> bool:
+        address = member_address(member)
+        return in_text(address) == self._settings.address or is_here(address)
 
     def _note_write(self, event: Any) -> None:  # noqa: ANN401 (of no public type)
         self._writes.append(Write(next(self._numbers), str(event.key)))
@@ -262,6 +262,11 @@ class Cluster:
     def _away(self) -> MemberAwayError:
         why = self._trouble if self._link is None else f"within {REQUEST_LIMIT:g} s"
         return MemberAwayError(f"No answer from {self._name} ({why}); try again in a few seconds.")
+
+
+def member_address(member: MemberInfo) -> Address:
+    """Return where a member meets others; with `clients: pod`, all have one address for their clients."""
+    return member.address_map.get(EndpointQualifier(ProtocolType.MEMBER, None), member.address)
 
 
 def in_text(address: Address) -> str:

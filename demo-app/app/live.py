@@ -1,7 +1,8 @@
 """The page, and what keeps it up to date without a reload: server-sent events.
 
 GET /events  the event `picture` at first and after each change of the cluster,
-             `away` with a sentence while no member answers, and `written` for each key that a replica writes
+             `away` with a sentence while no member answers, `written` for each key that a replica writes, and
+             `alive` when there was nothing else for a while
 """
 
 import asyncio
@@ -90,7 +91,7 @@ async def _stream(request: web.Request, response: web.StreamResponse) -> None:
             parts.append(await _written(cluster, write.key))
             number = write.number
         if not parts and loop.time() > last_sent + SIGN_OF_LIFE:
-            parts.append(": still here\n\n")  # a comment; else a proxy may take the stream for dead
+            parts.append(_event("alive", {}))
         if parts:
             async with asyncio.timeout(WRITE_LIMIT):
                 await response.write("".join(parts).encode())

@@ -1,6 +1,7 @@
 """The demo application's page in a real Chromium, beside real members: what it shows, and that it holds."""
 
 import re
+import signal
 import struct
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def cells_of(page: Page, member: str) -> Locator:
 
 
 def number_in(locator: Locator) -> int:
-    return int(re.sub(r"\D", "", locator.inner_text()))
+    return int(re.sub(r"\D", "", locator.text_content() or ""))
 
 
 def wait_for_tally(page: Page, least: int) -> None:
@@ -146,6 +147,24 @@ def test_a_loss_is_counted_and_said(open_page: Open, replicas: list[Replica]) ->
     expect(page.locator("#story")).to_contain_text("Entries are lost")
     get(page, "city")
     expect(result(page)).to_have_text(re.compile("No entry has the key “city”. Put one, or get another."))
+
+
+def test_a_replica_that_falls_silent_is_noticed(open_page: Open, replicas: list[Replica]) -> None:
+    """As where its node is gone: no connection ends."""
+    page = open_page(replicas[0])
+    expect(page.locator("#status")).to_contain_text(LIVE)
+    page.clock.install()
+    page.reload()
+    expect(page.locator("#status")).to_contain_text(LIVE)
+    silent = replicas[0].programs[-1].popen
+
+    silent.send_signal(signal.SIGSTOP)
+    try:
+        page.clock.fast_forward("00:30")
+        expect(page.locator("#status")).to_contain_text("does not answer. Connecting again")
+    finally:
+        silent.send_signal(signal.SIGCONT)
+    expect(page.locator("#status")).to_contain_text(LIVE)
 
 
 def test_keys_and_values_are_text(open_page: Open, replicas: list[Replica]) -> None:

@@ -1,5 +1,6 @@
 """Members with the environment that the webhook injects."""
 
+import json
 import re
 import signal
 import socket
@@ -102,6 +103,11 @@ def test_clients_of_the_own_pod_alone_are_let_in(launcher: Launcher, eventually:
     )
     eventually(lambda: app.ask("/put", key="k", value="v").status == 200)
     assert app.ask("/get", key="k").text == "v"
+    assert json.loads(app.ask("/members").text) == {
+        "size": 1,
+        "members": [f"{address}:{port + 1}"],
+        "local": f"{address}:{port + 1}",
+    }
 
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", port), timeout=5)
