@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hazelcast_sidecar.demo.java import member_jars
 from tests.harness.locks import only_one
 from tests.harness.ports import free_ports, own_network
-from tests.hazelcast.conftest import ROOT
+from tests.hazelcast.client_programs import BUILDERS, CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.hazelcast
 
-CLIENTS = ROOT / "demo-app" / "clients"
 PROGRAMS = {"node": "put-get.js", "go": "main.go", "java": "PutGet.java"}
 LANGUAGES = [*PROGRAMS]
 MOST_LINES = 40
@@ -54,42 +52,21 @@ class Client:
         return done.stdout.splitlines()
 
 
-def build_node() -> list[str]:
-    """Install its packages beside a copy: what is in the checkout stays as it is."""
-    built = ROOT / "build" / "clients" / "node"
-    built.mkdir(parents=True, exist_ok=True)
-    for path in (CLIENTS / "node").iterdir():
-        shutil.copy(path, built)
-    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=built, check=True)
-    return ["node", str(built / PROGRAMS["node"])]
-
-
-def build_go() -> list[str]:
-    built = ROOT / "build" / "clients" / "put-get"
-    command = ["go", "build", "-mod=readonly", "-buildvcs=false", "-o", str(built), "."]
-    subprocess.run(command, cwd=CLIENTS / "go", check=True)
-    return [str(built)]
-
-
-def build_java() -> list[str]:
-    jars = os.pathsep.join(map(str, member_jars()))
-    return ["java", "-cp", jars, str(CLIENTS / "java" / PROGRAMS["java"])]
-
-
-NEEDS = {"node": ("npm", build_node), "go": ("go", build_go), "java": ("javac", build_java)}
-
-
 @pytest.fixture(scope="module")
 def clients() -> Iterator[dict[str, Client]]:
     """Those whose language this machine has."""
     with only_one("clients"):
-        yield {language: Client(build()) for language, (tool, build) in NEEDS.items() if shutil.which(tool)}
+        yield {
+            language: Client(build(CLIENTS / language / PROGRAMS[language]))
+            for language, (tool, build) in BUILDERS.items()
+            if shutil.which(tool)
+        }
 
 
 @pytest.fixture(params=LANGUAGES)
 def language(request: pytest.FixtureRequest, clients: dict[str, Client]) -> str:
     if request.param not in clients:
-        pytest.skip(f"needs {NEEDS[request.param][0]}")
+        pytest.skip(f"needs {BUILDERS[request.param][0]}")
     return str(request.param)
 
 
