@@ -157,6 +157,7 @@ async def _stay(screen: Screen, replicas: RunningReplicas, value: str) -> None:
     screen.say(f"    curl -w '\\n' '{first.url}/put?key=k&value=v'")
     screen.say(f"    curl -w '\\n' '{last.url}/get?key=k'")
     screen.say(f"    curl '{last.url}/members'")
+    screen.say(f"Or open {first.url}/ in a browser: the cluster, live.")
     screen.say("A put answers with the value before: the first one with nothing.", "dim")
     screen.say(f"Logs, until the end: {first.machine.folder}", "dim")
     screen.say()
