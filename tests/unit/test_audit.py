@@ -2,14 +2,16 @@
 
 import json
 import tracemalloc
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from hazelcast_sidecar.controller.audit import repairer
+from hazelcast_sidecar.controller.audit.audit_metrics import AuditMetrics
 from hazelcast_sidecar.controller.audit.drifted_pods import drifted_pods
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Finding, Findings
 from hazelcast_sidecar.controller.audit.repairer import LivePod, Repairer
@@ -309,9 +311,7 @@ class Told:
         self.log: list[str] = []
         self.sentences: list[str] = []
         self.warned: list[bool] = []
-        self._registry = CollectorRegistry()
-        gauge = Gauge("found", "Found.", registry=self._registry)
-        self.findings = Findings(reason, gauge, lambda line, **_: self.log.append(line), self.tell)
+        self.findings = Findings(reason, lambda line, **_: self.log.append(line), self.tell)
 
     def tell(
         self,
@@ -327,10 +327,6 @@ class Told:
         assert (pod.kind if pod else "") == "Pod"
         self.sentences.append(sentence)
         self.warned.append(warning)
-
-    def shown(self) -> float | None:
-        """What the gauge says."""
-        return self._registry.get_sample_value("found")
 
     def take(self) -> list[str]:
         taken, self.sentences[:] = list(self.sentences), []
@@ -410,14 +406,36 @@ def test_only_the_pods_of_an_owner_are_listed_where_a_label_tells_them() -> None
     assert selector_of(Metadata(labels={"app": "shop"})) == ""
 
 
-def test_the_gauge_counts_pods() -> None:
-    seen = Told()
-    seen.findings.replace([finding("a"), finding("b")])
-    assert seen.shown() == 2
-    seen.findings.forget("a")
-    assert seen.shown() == 1
-    seen.findings.clear()
-    assert seen.shown() == 0
+def test_pods_are_counted_by_namespace() -> None:
+    missed, drifted = (
+        Findings(reason, lambda *_, **__: None, lambda *_, **__: None) for reason in (MISSED, DRIFTED)
+    )
+    registry = CollectorRegistry()
+    registry.register(AuditMetrics(missed.by_namespace, drifted.by_namespace))
+
+    def shown(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"hazelcast_sidecar_{name}", labels)
+
+    missed.replace([finding("a"), finding("b"), msgspec.structs.replace(finding("c"), namespace="other")])
+    assert (shown("controller_missed_pods"), shown("controller_drifted_pods")) == (3, 0)
+    assert (shown("missed_pods", namespace="ns"), shown("missed_pods", namespace="other")) == (2, 1)
+    assert shown("drifted_pods", namespace="ns") is None
+    missed.forget("a")
+    missed.forget("c")
+    assert (shown("controller_missed_pods"), shown("missed_pods", namespace="ns")) == (1, 1)
+    assert shown("missed_pods", namespace="other") is None, "a series without Pods is gone"
+    missed.clear()
+    assert (shown("controller_missed_pods"), shown("missed_pods", namespace="ns")) == (0, None)
+
+
+def test_the_namespaces_with_the_most_pods_have_a_series_and_all_are_counted() -> None:
+    pods = Counter({f"ns{number}": 1 for number in range(300)} | {"worst": 9})
+    registry = CollectorRegistry()
+    registry.register(AuditMetrics(Counter, lambda: pods))
+    (series,) = (f.samples for f in registry.collect() if f.name == "hazelcast_sidecar_drifted_pods")
+    assert len(series) == 200
+    assert series[0].labels == {"namespace": "worst"}
+    assert registry.get_sample_value("hazelcast_sidecar_controller_drifted_pods") == 309
 
 
 # --- repair, whose waits are too long for a real one -------------------------------------------------------
@@ -533,8 +551,7 @@ async def test_what_does_not_become_ready_is_given_up_after_five_minutes_and_its
 
 def unheard() -> Findings:
     """Findings whose reports nobody takes."""
-    gauge = Gauge("found", "Found.", registry=CollectorRegistry())
-    return Findings(MISSED, gauge, lambda *_, **__: None, lambda *_, **__: None)
+    return Findings(MISSED, lambda *_, **__: None, lambda *_, **__: None)
 
 
 YEARS = 68 * 365 * 24 * 3600

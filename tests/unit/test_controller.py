@@ -701,5 +701,5 @@ async def test_a_watch_that_is_interrupted_goes_on_and_one_from_too_long_ago_beg
 def test_metrics_show_what_is_known_now() -> None:
     metrics = ControllerMetrics(pods=lambda: 3, queue_depth=lambda: 4, requests=lambda: 5)
     text = metrics.exposition().decode()
-    for name, number in (("watched_pods", 3), ("queue_depth", 4), ("api_requests", 5)):
+    for name, number in (("watched_pods", 3), ("queue_depth", 4), ("api_requests_total", 5)):
         assert f"hazelcast_sidecar_controller_{name} {number}.0\n" in text

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
 
 from hazelcast_sidecar.controller.audit import auditor, repairer
 from hazelcast_sidecar.controller.audit.auditor import Auditor
@@ -78,8 +77,7 @@ class Audit:
 
     @staticmethod
     def _findings(reason: str, seen: Seen) -> Findings:
-        gauge = Gauge("found", "Found.", registry=CollectorRegistry())
-        return Findings(reason, gauge, seen.log, lambda *_, **__: None)
+        return Findings(reason, seen.log, lambda *_, **__: None)
 
     def names(self, findings: Findings) -> list[str]:
         return [finding.name for found in findings.by_owner() for finding in found]

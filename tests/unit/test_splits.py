@@ -12,13 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.reconcile.groups import Groups, Key, Standing
+from hazelcast_sidecar.controller.shared.bounded_series import with_series
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
 from hazelcast_sidecar.controller.splits.episodes import Episodes, Transition
 from hazelcast_sidecar.controller.splits.member_client import MemberClient
 from hazelcast_sidecar.controller.splits.member_pods import MemberPods
 from hazelcast_sidecar.controller.splits.split_detector import SplitDetector
-from hazelcast_sidecar.controller.splits.split_metrics import SplitMetrics, shown
+from hazelcast_sidecar.controller.splits.split_metrics import SplitMetrics
 from hazelcast_sidecar.group_objects.desired_objects import GroupWorkload
 from hazelcast_sidecar.http_answer import HttpAnswerError
 from hazelcast_sidecar.kube.client import Api, ListMetadata, Page
@@ -454,10 +455,10 @@ async def test_looks_are_spread_over_the_time_from_the_beginning(world: World) -
 def test_series_are_bounded_and_each_namespace_has_its_share() -> None:
     greedy = [Key("greedy", f"g{number}") for number in range(10_000)]
     others = [Key(f"ns{number}", "shop") for number in range(100)]
-    found = shown([*greedy, *others])
+    found = with_series([*greedy, *others])
     assert Counter(key.namespace for key in found) == {"greedy": 20} | {key.namespace: 1 for key in others}
     assert found[:2] == [Key("greedy", "g0"), Key("ns0", "shop")]
-    assert len(shown([Key(f"ns{number}", "shop") for number in range(1000)])) == 200
+    assert len(with_series([Key(f"ns{number}", "shop") for number in range(1000)])) == 200
 
 
 async def test_the_log_is_not_flooded_and_all_are_counted(world: World) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import uvloop
 from kubernetes.aio import client
 
+from hazelcast_sidecar.controller.audit.audit_metrics import AuditMetrics
 from hazelcast_sidecar.controller.audit.auditor import Auditor
 from hazelcast_sidecar.controller.audit.findings import DRIFTED, MISSED, Findings
 from hazelcast_sidecar.controller.audit.repairer import Repairer
@@ -156,9 +157,10 @@ class Controller:
         detector = DriftDetector(self._settings.load())
         tell = self._recorder.tell
         findings = {
-            MISSED: Findings(MISSED, self.metrics.missed, log, tell),
-            DRIFTED: Findings(DRIFTED, self.metrics.drifted, log, tell),
+            MISSED: Findings(MISSED, log, tell),
+            DRIFTED: Findings(DRIFTED, log, tell),
         }
+        self.metrics.add(AuditMetrics(findings[MISSED].by_namespace, findings[DRIFTED].by_namespace))
         self._auditor = Auditor(
             api, detector, watched, findings[MISSED], findings[DRIFTED], settings.audit_seconds, log, faults
         )

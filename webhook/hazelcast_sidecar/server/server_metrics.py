@@ -2,24 +2,18 @@
 
 from http import HTTPStatus
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import Counter, Gauge, Histogram, generate_latest
 
 from hazelcast_sidecar.injection.pod_decision import Reason
 from hazelcast_sidecar.runtime.connections import Closed
+from hazelcast_sidecar.runtime.program_metrics import program_registry
 from hazelcast_sidecar.runtime.reload import count_reloads
-from hazelcast_sidecar.version import __version__
 
-disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for every counter, of no use to a server that runs for weeks
-
-SECONDS_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
-"""Bucket bounds: most admissions take well under a millisecond, the last buckets show trouble."""
+SECONDS_BUCKETS = (
+    *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05),
+    *(0.25, 1.0, 2.5, 5.0, 10.0),
+)
+"""Bucket bounds: most admissions take well under a millisecond; API servers give up after some seconds."""
 
 REFUSALS = {
     HTTPStatus.BAD_REQUEST: "BadRequest",
@@ -37,7 +31,7 @@ class ServerMetrics:
     """Admissions by outcome, refused requests by HTTP status, and reloads of files."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self._registry = program_registry()
         requests = Counter(
             "hazelcast_sidecar_admission_requests",
             "Admission reviews answered, by outcome.",
@@ -77,9 +71,6 @@ class ServerMetrics:
         )
         self.certificate = count_reloads(self._registry, "certificate")
         self.settings = count_reloads(self._registry, "settings")
-        Gauge(
-            "hazelcast_sidecar_build_info", "Version of this program.", ["version"], registry=self._registry
-        ).labels(__version__).set(1)
 
     def answered(self, reason: Reason) -> None:
         """Count one review."""

@@ -1,11 +1,11 @@
 """Findings of the audit, grouped by owner, and reported when they change."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple, Protocol
 
 import msgspec
-from prometheus_client import Gauge
 
 from hazelcast_sidecar.injection.drift import Verdict
 from hazelcast_sidecar.kube.objects import pod_reference
@@ -76,14 +76,13 @@ class Findings:
 
     Args:
         reason: MISSED or DRIFTED.
-        gauge: shows their number.
         log: receives a line for each owner when it changes.
         tell: receives a report likewise.
     """
 
-    def __init__(self, reason: str, gauge: Gauge, log: LogLine, tell: Tell) -> None:
+    def __init__(self, reason: str, log: LogLine, tell: Tell) -> None:
         self.reason = reason
-        self._gauge, self._log, self._tell = gauge, log, tell
+        self._log, self._tell = log, tell
         self._found: dict[str, Finding] = {}
         self._reported: dict[tuple[str, OwnerReference], _LastNotice] = {}
 
@@ -93,10 +92,13 @@ class Findings:
         for _, found in groupby(ordered, key=_owner):
             yield list(found)
 
+    def by_namespace(self) -> Counter[str]:
+        """Return the number of such Pods in each namespace that has some."""
+        return Counter(finding.namespace for finding in self._found.values())
+
     def replace(self, found: Iterable[Finding]) -> None:
         """Replace all findings."""
         self._found = {finding.uid: finding for finding in found}
-        self._gauge.set(len(self._found))
         old, self._reported = self._reported, {}
         for findings in self.by_owner():
             self._say_new(findings, old.pop(_owner(findings[0]), None))
@@ -106,13 +108,11 @@ class Findings:
     def forget(self, uid: str) -> None:
         """Forget a Pod that has gone; the next audit reports what became of its owner."""
         self._found.pop(uid, None)
-        self._gauge.set(len(self._found))
 
     def clear(self) -> None:
         """Forget everything, because another replica audits now."""
         self._found.clear()
         self._reported.clear()
-        self._gauge.set(0)
 
     def _say_new(self, findings: list[Finding], old: _LastNotice | None) -> None:
         """Report what is new; fewer Pods are not news until there are none."""

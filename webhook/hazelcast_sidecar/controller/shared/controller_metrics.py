@@ -1,13 +1,16 @@
 """The controller's metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from hazelcast_sidecar.runtime.program_metrics import program_registry
 from hazelcast_sidecar.runtime.reload import count_reloads
 
+_PREFIX = "hazelcast_sidecar_controller"
 _SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 RESULTS = ("ok", "conflict", "error")
 EVICTION_RESULTS = ("evicted", "budget", "gone", "error")
@@ -32,14 +35,27 @@ class Where(StrEnum):
     SETTINGS = "settings"
 
 
+class _Requests(Collector):
+    """The requests to the API server, which its client counts."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._count = count
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the counter as it is now."""
+        yield CounterMetricFamily(
+            f"{_PREFIX}_api_requests", "Requests to the API server, watches included.", value=self._count()
+        )
+
+
 class ControllerMetrics:
     """Reconciliations, the queue, watched Pods, Events, and the leader."""
 
     def __init__(
         self, *, pods: Callable[[], int], queue_depth: Callable[[], int], requests: Callable[[], int]
     ) -> None:
-        registry = self._registry = CollectorRegistry()
-        prefix = "hazelcast_sidecar_controller"
+        registry = self._registry = program_registry()
+        prefix = _PREFIX
         reconciles = Counter(
             f"{prefix}_reconciles", "Reconciliations of groups, by result.", ["result"], registry=registry
         )
@@ -72,9 +88,7 @@ class ControllerMetrics:
         self.watch_restarts = Counter(
             f"{prefix}_watch_restarts", "Watches that ended with an error.", registry=registry
         )
-        Gauge(f"{prefix}_api_requests", "Requests to the API server.", registry=registry).set_function(
-            requests
-        )
+        registry.register(_Requests(requests))
         certificates = Gauge(
             f"{prefix}_certificate_expiry_timestamp_seconds",
             "Expiry of a certificate that this replica maintains.",
@@ -87,14 +101,6 @@ class ControllerMetrics:
             f"{prefix}_queue_depth", "Groups that wait for reconciliation.", registry=registry
         ).set_function(queue_depth)
 
-        self.missed = Gauge(
-            f"{prefix}_missed_pods", "Pods that ask for a member and run without one.", registry=registry
-        )
-        self.drifted = Gauge(
-            f"{prefix}_drifted_pods",
-            "Pods whose member does not match the current settings.",
-            registry=registry,
-        )
         evictions = Counter(
             f"{prefix}_evictions", "Requested evictions, by result.", ["result"], registry=registry
         )
@@ -109,7 +115,7 @@ class ControllerMetrics:
         self.settings = count_reloads(registry, "settings")
 
     def add(self, further: Collector) -> None:
-        """Show further metrics, of a job that is not always done."""
+        """Show further metrics, of one of the jobs."""
         self._registry.register(further)
 
     def exposition(self) -> bytes:

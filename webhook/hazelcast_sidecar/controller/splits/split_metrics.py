@@ -1,16 +1,18 @@
 """Metrics of groups that are split; they are there only where members are asked."""
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from hazelcast_sidecar.controller.reconcile.groups import Key
+from hazelcast_sidecar.controller.shared.bounded_series import (
+    MAX_SERIES,
+    MAX_SERIES_OF_NAMESPACE,
+    with_series,
+)
 
 _PREFIX = "hazelcast_sidecar"
-_MAX_SERIES, _MAX_SERIES_OF_NAMESPACE = 200, 20
-"""Groups that get a series: a tenant can have any number of them. All are counted."""
 
 
 class SplitMetrics(Collector):
@@ -38,11 +40,11 @@ class SplitMetrics(Collector):
         """Yield the metrics as they are now; a series of a group vanishes with its split."""
         groups = GaugeMetricFamily(
             f"{_PREFIX}_group_split",
-            f"1 for each group that is not one cluster: of {_MAX_SERIES} groups at most, and "
-            f"{_MAX_SERIES_OF_NAMESPACE} of one namespace.",
+            f"1 for each group that is not one cluster: of {MAX_SERIES} groups at most, and "
+            f"{MAX_SERIES_OF_NAMESPACE} of one namespace.",
             labels=["namespace", "group"],
         )
-        for key in shown(self.split):
+        for key in with_series(self.split):
             groups.add_metric([key.namespace, key.group], 1)
         yield groups
         yield GaugeMetricFamily(
@@ -58,14 +60,3 @@ class SplitMetrics(Collector):
             "Members that were asked for their view of their cluster.",
             value=self._asked_before + self.asked(),
         )
-
-
-def shown(split: Sequence[Key]) -> list[Key]:
-    """Choose the groups that get a series: the first one of each namespace, then the second, and so on."""
-    ranks: Counter[str] = Counter()
-    by_rank: defaultdict[int, list[Key]] = defaultdict(list)
-    for key in split:
-        by_rank[ranks[key.namespace]].append(key)
-        ranks[key.namespace] += 1
-    chosen = [key for rank in range(_MAX_SERIES_OF_NAMESPACE) for key in by_rank[rank]]
-    return chosen[:_MAX_SERIES]
