@@ -17,7 +17,7 @@ from hazelcast_sidecar.installation.base import REPAIR, settings_map
 from hazelcast_sidecar.kube import permissions
 from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.names import CONTROLLER, INJECTOR
-from manifests import chart, components
+from manifests import chart, components, monitoring
 from manifests.yaml_text import comment, commented, dumped
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +38,8 @@ def files() -> dict[Path, str]:
     }
     for name, text in components.kustomizations().items():
         made[FOLDER / name / "kustomization.yaml"] = text
+    for name, text in monitoring.files().items():
+        made[FOLDER / "components" / "monitoring" / name] = text
     for name, text in chart.files(_sources()).items():
         made[FOLDER / "chart" / name] = text
     return made

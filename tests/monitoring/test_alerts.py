@@ -1,0 +1,263 @@
+"""Every alert fires when it should, and does not just below, as Prometheus itself evaluates it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from hazelcast_sidecar.injection.webhook_configuration import webhook_configuration
+from hazelcast_sidecar.monitoring.alerts import GROUPS, REPLICAS, Alert
+from hazelcast_sidecar.server.server_metrics import SECONDS_BUCKETS
+from tests.monitoring.promtool import promtool, rule_test, run_rule_tests, write_rules
+
+ALERTS = {alert.name: alert for alerts in GROUPS.values() for alert in alerts}
+Series = Mapping[str, str]
+
+DAY = 24 * 3600
+
+
+class Case(NamedTuple):
+    """Series that bring an alert on, and series that do not quite; `values` as promtool writes them.
+
+    Attributes:
+        on: with these it fires.
+        off: with these it does not.
+        minute: when that is looked at.
+        labels: of the alert, beside its severity.
+    """
+
+    on: Series
+    off: Series
+    minute: int
+    labels: Mapping[str, str] = {}
+
+
+def called(metric: str, name: str, values: str, more: str = "") -> Series:
+    """A counter of an API server about one webhook, which has been scraped from the beginning."""
+    target = 'job="apiserver", instance="a"'
+    return {f'{metric}{{name="{name}", {target}{more}}}': values, f"up{{{target}}}": "1x120"}
+
+
+def reviewed(slow: int) -> Series:
+    """A histogram to which each minute adds 100 reviews, some of them slow."""
+    name = "hazelcast_sidecar_admission_duration_seconds_bucket"
+    return {
+        f'{name}{{le="0.05"}}': f"0+{100 - slow}x60",
+        f'{name}{{le="0.25"}}': f"0+{100 - slow}x60",
+        f'{name}{{le="1.0"}}': "0+100x60",
+        f'{name}{{le="+Inf"}}': "0+100x60",
+    }
+
+
+def denied(before: str, then: str) -> Series:
+    return {
+        'hazelcast_sidecar_admission_requests_total{outcome="invalid-annotations", pod="a"}': before,
+        'hazelcast_sidecar_admission_requests_total{outcome="collision", pod="b"}': then,
+        'hazelcast_sidecar_admission_requests_total{outcome="injected", pod="a"}': "0+1000x120",
+    }
+
+
+FAIL_OPEN = "apiserver_admission_webhook_fail_open_count"
+REFUSED = "apiserver_admission_webhook_rejection_count"
+BY_ERROR = ', error_type="calling_webhook_error"'
+LATE = "_ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _"
+"""Twenty minutes without the series."""
+DECISIVE = "decisive.pods.sidecar.hazelcast.com"
+SHOP = {"namespace": "team-a", "group": "shop"}
+SIZE = "com_hazelcast_Metrics_size"
+HEAP = 'namespace="team-a", pod="shop-1"'
+
+CASES = {
+    "HazelcastSidecarWebhookDown": Case(
+        {"hazelcast_sidecar_open_connections": "3 _x9"},
+        {'hazelcast_sidecar_open_connections{pod="a"}': "0x9"},
+        minute=9,
+    ),
+    "HazelcastSidecarWebhookReplicasDown": Case(
+        {'hazelcast_sidecar_open_connections{pod="a"}': "1x20"},
+        {f'hazelcast_sidecar_open_connections{{pod="{number}"}}': "0x20" for number in range(REPLICAS)},
+        minute=15,
+    ),
+    "HazelcastSidecarWebhookCallsFailing": Case(
+        called(REFUSED, DECISIVE, f"{LATE} 1x20", BY_ERROR),
+        called(REFUSED, DECISIVE, "7x40", BY_ERROR)
+        | called(REFUSED, DECISIVE, f"{LATE} 1x20", ', error_type="no_error"')
+        | called(REFUSED, "pods.another.example", f"{LATE} 1x20", BY_ERROR),
+        minute=22,
+        labels={"name": DECISIVE},
+    ),
+    "HazelcastSidecarFailOpen": Case(
+        called(FAIL_OPEN, "workloads.sidecar.hazelcast.com", "7x20 8x20"),
+        called(FAIL_OPEN, "workloads.sidecar.hazelcast.com", "7x40")
+        | called(FAIL_OPEN, "pods.sidecar.hazelcast.com", "7x20 9x20"),
+        minute=22,
+        labels={"name": "workloads.sidecar.hazelcast.com"},
+    ),
+    "HazelcastSidecarReviewsRetried": Case(
+        called(FAIL_OPEN, "pods.sidecar.hazelcast.com", f"{LATE} 11x20"),
+        called(FAIL_OPEN, "pods.sidecar.hazelcast.com", f"{LATE} 10x20"),
+        minute=22,
+        labels={"name": "pods.sidecar.hazelcast.com"},
+    ),
+    "HazelcastSidecarAdmissionSlow": Case(reviewed(slow=2), reviewed(slow=1), minute=40),
+    "HazelcastSidecarDenialsRising": Case(
+        denied("0+0.1x120", "0x90 1+1x30"), denied("0+0.4x120", "0+0.4x120"), minute=105
+    ),
+    "HazelcastSidecarCertificateExpiring": Case(
+        {'hazelcast_sidecar_certificate_expiry_timestamp_seconds{pod="a"}': f"{7 * DAY}x120"},
+        {'hazelcast_sidecar_certificate_expiry_timestamp_seconds{pod="a"}': f"{7 * DAY + 2 * 3600}x120"},
+        minute=110,
+    ),
+    "HazelcastSidecarCertificateFailures": Case(
+        {'hazelcast_sidecar_certificate_failures_total{pod="a"}': "0x10 1x30"},
+        {'hazelcast_sidecar_certificate_failures_total{pod="a"}': "1x40"},
+        minute=30,
+        labels={"pod": "a"},
+    ),
+    "HazelcastSidecarNoLeader": Case(
+        {f'hazelcast_sidecar_controller_leader{{pod="{pod}"}}': "0x20" for pod in "ab"},
+        {'hazelcast_sidecar_controller_leader{pod="a"}': "1x4 0x20"}
+        | {'hazelcast_sidecar_controller_leader{pod="b"}': "0x8 1x20"},
+        minute=10,
+    ),
+    "HazelcastSidecarPodsMissed": Case(
+        {'hazelcast_sidecar_missed_pods{namespace="team-a", pod="a"}': "0x4 1x20"},
+        {'hazelcast_sidecar_missed_pods{namespace="team-a", pod="a"}': "0x4 1x9 _x20"},
+        minute=20,
+        labels={"namespace": "team-a"},
+    ),
+    "HazelcastSidecarPodsDrifted": Case(
+        {'hazelcast_sidecar_drifted_pods{namespace="team-a"}': "9x80"},
+        {'hazelcast_sidecar_drifted_pods{namespace="team-a"}': "9x50 _x40"},
+        minute=70,
+        labels={"namespace": "team-a"},
+    ),
+    "HazelcastSidecarGroupSplit": Case(
+        {'hazelcast_sidecar_group_split{namespace="team-a", group="shop"}': "_ 1x20"},
+        {'hazelcast_sidecar_group_split{namespace="team-a", group="shop"}': "1 _x20"},
+        minute=9,
+        labels=SHOP,
+    ),
+    "HazelcastSidecarGroupsSilent": Case(
+        {"hazelcast_sidecar_controller_silent_groups": "1x20"},
+        {"hazelcast_sidecar_controller_silent_groups": "1x9 0x20"},
+        minute=18,
+    ),
+    "HazelcastSidecarSettingsFailures": Case(
+        {'hazelcast_sidecar_settings_failures_total{pod="a"}': "0x10 1x30"},
+        {'hazelcast_sidecar_settings_failures_total{pod="a"}': "1x40"},
+        minute=30,
+        labels={"pod": "a"},
+    ),
+    "HazelcastSidecarUnexpectedExceptions": Case(
+        {'hazelcast_sidecar_controller_faults_total{where="watch", pod="a"}': "0x10 1x30"},
+        {'hazelcast_sidecar_controller_faults_total{where="watch", pod="a"}': "1x40"}
+        | {'hazelcast_sidecar_refused_requests_total{status="400", pod="b"}': "0x10 9x30"},
+        minute=30,
+        labels={"pod": "a"},
+    ),
+    "HazelcastMembersApart": Case(
+        {f'{SIZE}{{namespace="team-a", group="shop", pod="{number}"}}': "1x20" for number in range(2)},
+        {f'{SIZE}{{namespace="team-a", group="shop", pod="{number}"}}': "2x20" for number in range(2)}
+        | {f'{SIZE}{{namespace="team-b", group="shop", pod="{number}"}}': "2x20" for number in range(2)},
+        minute=10,
+        labels=SHOP,
+    ),
+    "HazelcastMemberHeapFull": Case(
+        {
+            f"com_hazelcast_Metrics_usedHeap{{{HEAP}}}": "86 100x60",
+            f"com_hazelcast_Metrics_maxHeap{{{HEAP}}}": "100x61",
+        },
+        {
+            f"com_hazelcast_Metrics_usedHeap{{{HEAP}}}": "84 100x12 84 100x12 84 100x12 84 100x12 84 100x12",
+            f"com_hazelcast_Metrics_maxHeap{{{HEAP}}}": "100x61",
+        },
+        minute=40,
+        labels={"namespace": "team-a", "pod": "shop-1"},
+    ),
+}
+
+
+def fired(alert: Alert, labels: Mapping[str, str]) -> list[dict[str, object]]:
+    """The alert as promtool expects it: with all labels, and with its sentences filled in."""
+
+    def filled(text: str) -> str:
+        for name, value in labels.items():
+            text = text.replace(f"{{{{ $labels.{name} }}}}", value)
+        assert "{{" not in text, text
+        return text
+
+    sentences = {"summary": alert.summary, "description": f"{alert.meaning} What to do: {alert.remedy}"}
+    return [
+        {
+            "exp_labels": {"severity": alert.severity.value, **labels},
+            "exp_annotations": {name: filled(text) for name, text in sentences.items()},
+        }
+    ]
+
+
+def test_every_alert_has_a_case() -> None:
+    assert CASES.keys() == ALERTS.keys()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_fires_and_does_not_just_below(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    run_rule_tests(
+        tmp_path,
+        rule_test(case.on, case.minute, name, fired(ALERTS[name], case.labels)),
+        rule_test(case.off, case.minute, name, []),
+    )
+
+
+def test_an_exception_in_the_webhook_is_told_too(tmp_path: Path) -> None:
+    name = "HazelcastSidecarUnexpectedExceptions"
+    series = {'hazelcast_sidecar_refused_requests_total{status="500", pod="a"}': "0x10 1x30"}
+    run_rule_tests(tmp_path, rule_test(series, 30, name, fired(ALERTS[name], {"pod": "a"})))
+
+
+def test_a_controller_that_is_not_there_at_all_does_not_lead(tmp_path: Path) -> None:
+    name = "HazelcastSidecarNoLeader"
+    run_rule_tests(tmp_path, rule_test({}, 10, name, fired(ALERTS[name], {})))
+
+
+def test_what_an_api_server_counted_before_prometheus_began_to_look_fires_nothing(tmp_path: Path) -> None:
+    name = "HazelcastSidecarWebhookCallsFailing"
+    target = 'job="apiserver", instance="a"'
+    series = {
+        f'{REFUSED}{{name="{DECISIVE}", error_type="calling_webhook_error", {target}}}': f"{LATE} 7x20",
+        f"up{{{target}}}": f"{LATE} 1x20",
+    }
+    run_rule_tests(tmp_path, *(rule_test(series, minute, name, []) for minute in range(20, 40)))
+
+
+def test_the_rules_are_valid_and_not_one_is_double(tmp_path: Path) -> None:
+    said = promtool(
+        "check", "rules", "--lint=all", "--lint-fatal", write_rules(tmp_path).name, folder=tmp_path
+    )
+    assert f"{len(ALERTS)} rules found" in said
+    assert len(ALERTS) == sum(map(len, GROUPS.values()))
+
+
+def test_limits_are_those_of_the_code() -> None:
+    slow = ALERTS["HazelcastSidecarAdmissionSlow"].expression
+    assert float(slow.rsplit("> ", 1)[1]) in SECONDS_BUCKETS, "between bounds, Prometheus has to guess"
+
+
+@pytest.mark.parametrize("webhook", webhook_configuration()["webhooks"], ids=lambda webhook: webhook["name"])
+def test_each_webhook_that_is_passed_over_is_told(webhook: dict[str, str], tmp_path: Path) -> None:
+    name = "HazelcastSidecarReviewsRetried"
+    if webhook["failurePolicy"] == "Fail":  # so somebody has changed that
+        name = "HazelcastSidecarFailOpen"
+    series = called(FAIL_OPEN, webhook["name"], f"{LATE} 11x20")
+    run_rule_tests(tmp_path, rule_test(series, 22, name, fired(ALERTS[name], {"name": webhook["name"]})))
+
+
+def test_whatever_is_denied_counts_as_a_denial(checkout: Path) -> None:
+    reports = [path.read_text() for path in (checkout / "tests" / "golden" / "cases").glob("*.report")]
+    reasons = {line for report in reports if "allowed: false" in report for line in report.splitlines()}
+    denied_for = {line.removeprefix("reason: ") for line in reasons if line.startswith("reason: ")}
+    assert denied_for
+    expression = ALERTS["HazelcastSidecarDenialsRising"].expression
+    assert [reason for reason in denied_for if reason not in expression] == []
