@@ -104,8 +104,11 @@ class WebhookServer:
 
     def answered(self, outcome: str | None = None) -> float:
         """Return how many admission requests the server counts since its start, of one outcome or of all."""
-        metrics = get(self._admin_port, "/metrics")[1]
-        return counted(metrics, "hazelcast_sidecar_admission_requests_total", {"outcome": outcome})
+        return counted(self.metrics(), "hazelcast_sidecar_admission_requests_total", {"outcome": outcome})
+
+    def metrics(self) -> str:
+        """Read what it exposes to Prometheus."""
+        return get(self._admin_port, "/metrics")[1]
 
     def _is_ready(self) -> bool:
         try:

@@ -12,7 +12,7 @@ from hazelcast_sidecar.server.server_metrics import SECONDS_BUCKETS
 from tests.monitoring.promtool import promtool, rule_test, run_rule_tests, write_rules
 
 ALERTS = {alert.name: alert for alerts in GROUPS.values() for alert in alerts}
-Series = Mapping[str, str]
+Series = dict[str, str]
 
 DAY = 24 * 3600
 
@@ -66,7 +66,7 @@ LATE = "_ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _"
 DECISIVE = "decisive.pods.sidecar.hazelcast.com"
 SHOP = {"namespace": "team-a", "group": "shop"}
 SIZE = "com_hazelcast_Metrics_size"
-HEAP = 'namespace="team-a", pod="shop-1"'
+HEAP = 'prefix="memory", namespace="team-a", pod="shop-1"'
 
 CASES = {
     "HazelcastSidecarWebhookDown": Case(
@@ -158,9 +158,18 @@ CASES = {
         labels={"pod": "a"},
     ),
     "HazelcastMembersApart": Case(
-        {f'{SIZE}{{namespace="team-a", group="shop", pod="{number}"}}': "1x20" for number in range(2)},
-        {f'{SIZE}{{namespace="team-a", group="shop", pod="{number}"}}': "2x20" for number in range(2)}
-        | {f'{SIZE}{{namespace="team-b", group="shop", pod="{number}"}}': "2x20" for number in range(2)},
+        {
+            f'{SIZE}{{prefix="cluster", namespace="team-a", group="shop", pod="{number}"}}': "1x20"
+            for number in range(2)
+        },
+        {
+            f'{SIZE}{{prefix="cluster", namespace="team-a", group="shop", pod="{number}"}}': "2x20"
+            for number in range(2)
+        }
+        | {
+            f'{SIZE}{{prefix="cluster", namespace="team-b", group="shop", pod="{number}"}}': "2x20"
+            for number in range(2)
+        },
         minute=10,
         labels=SHOP,
     ),

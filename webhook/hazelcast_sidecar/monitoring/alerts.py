@@ -6,6 +6,7 @@ from typing import NamedTuple
 from hazelcast_sidecar.injection.pod_decision import Reason
 from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, PODS, WORKLOADS
 from hazelcast_sidecar.kube.objects import JsonObject
+from hazelcast_sidecar.monitoring.member_series import series_of
 from hazelcast_sidecar.names import INJECTOR
 
 REPLICAS = 2
@@ -14,7 +15,7 @@ REPLICAS = 2
 _NOT_RUNNING = f"kubectl -n {INJECTOR} get pods; kubectl -n {INJECTOR} describe pods; hazelcast-sidecar check"
 
 
-class Severity(StrEnum):
+class AlertSeverity(StrEnum):
     """How soon a person should look."""
 
     CRITICAL = "critical"  # now: Pods cannot be created, or entries are at risk
@@ -38,7 +39,7 @@ class Alert(NamedTuple):
     name: str
     expression: str
     lasts: str
-    severity: Severity
+    severity: AlertSeverity
     summary: str
     meaning: str
     remedy: str
@@ -68,7 +69,7 @@ OF_WEBHOOK = (
         "HazelcastSidecarWebhookDown",
         "absent(hazelcast_sidecar_open_connections)",
         "2m",
-        Severity.CRITICAL,
+        AlertSeverity.CRITICAL,
         "No replica of the webhook runs",
         "Prometheus reaches none. If the API server does not either, annotated Pods and workloads are "
         "refused; "
@@ -79,7 +80,7 @@ OF_WEBHOOK = (
         "HazelcastSidecarWebhookReplicasDown",
         f"count(hazelcast_sidecar_open_connections) < {REPLICAS}",
         "10m",
-        Severity.WARNING,
+        AlertSeverity.WARNING,
         f"Fewer than {REPLICAS} replicas of the webhook run",
         "The rest answers everything, but the loss of one more may leave none.",
         _NOT_RUNNING,
@@ -96,7 +97,7 @@ OF_WEBHOOK = (
         )
         + " > 0",
         "0s",
-        Severity.CRITICAL,
+        AlertSeverity.CRITICAL,
         "The API server refuses annotated objects because it gets no answer from {{ $labels.name }}",
         "The webhook was away, too slow, unreachable, or had a certificate that the API server does not "
         "trust. "
@@ -107,7 +108,7 @@ OF_WEBHOOK = (
         "HazelcastSidecarFailOpen",
         _grown(_of_api_server(_FAIL_OPEN, (DECISIVE, WORKLOADS)), "10m") + " > 0",
         "0s",
-        Severity.CRITICAL,
+        AlertSeverity.CRITICAL,
         "The API server admits annotated objects without an answer from {{ $labels.name }}",
         "Its failurePolicy was changed to Ignore, so Pods are created without their members while the "
         "webhook does "
@@ -118,7 +119,7 @@ OF_WEBHOOK = (
         "HazelcastSidecarReviewsRetried",
         _grown(_of_api_server(_FAIL_OPEN, (PODS, AGAIN)), "15m") + " > 10",
         "0s",
-        Severity.WARNING,
+        AlertSeverity.WARNING,
         "Many calls of {{ $labels.name }} fail, and the API server asks again",
         "That is meant for a replica that has just gone. So many in a quarter of an hour have another "
         "reason, such "
@@ -131,7 +132,7 @@ OF_WEBHOOK = (
         "(rate(hazelcast_sidecar_admission_duration_seconds_bucket[10m]))) "
         "> 0.25",
         "10m",
-        Severity.WARNING,
+        AlertSeverity.WARNING,
         "One review in a hundred takes the webhook longer than a quarter of a second",
         "Most take less than a millisecond. The API server gives up after a few seconds. Mostly the "
         "webhook lacks "
@@ -143,7 +144,7 @@ OF_WEBHOOK = (
         f"sum(increase({_DENIALS}[15m])) > 10 and "
         f"sum(increase({_DENIALS}[15m])) > 2 * (sum(increase({_DENIALS}[1h] offset 15m)) / 4 or vector(0))",
         "0s",
-        Severity.WARNING,
+        AlertSeverity.WARNING,
         "The webhook denies more and more Pods and workloads",
         "More than ten in a quarter of an hour, and more than twice as many as in the hour before: often a "
         "change of "
@@ -154,7 +155,7 @@ OF_WEBHOOK = (
         "HazelcastSidecarCertificateExpiring",
         "min(hazelcast_sidecar_certificate_expiry_timestamp_seconds) - time() < 7 * 24 * 3600",
         "1h",
-        Severity.CRITICAL,
+        AlertSeverity.CRITICAL,
         "The webhook's certificate ends within seven days",
         "It should have been renewed weeks ago. When it ends, annotated Pods and workloads are refused.",
         "hazelcast-sidecar check",
@@ -163,7 +164,7 @@ OF_WEBHOOK = (
         "HazelcastSidecarCertificateFailures",
         "max by (pod) (increase(hazelcast_sidecar_certificate_failures_total[1h])) > 0",
         "0s",
-        Severity.WARNING,
+        AlertSeverity.WARNING,
         "The webhook's replica {{ $labels.pod }} cannot use a new certificate",
         "It goes on with the one before, as long as that is valid.",
         f"kubectl -n {INJECTOR} logs {{{{ $labels.pod }}}}; hazelcast-sidecar check",
@@ -175,7 +176,7 @@ OF_CONTROLLER = (
         "HazelcastSidecarNoLeader",
         "(sum(hazelcast_sidecar_controller_leader) or vector(0)) < 1",
         "5m",
-        Severity.CRITICAL,
+        AlertSeverity.CRITICAL,
         "No replica of the controller leads",
         "Pods of new groups wait for their ConfigMap, certificates are not renewed, and nothing is "
         "audited. Groups "
@@ -186,7 +187,7 @@ OF_CONTROLLER = (
         "HazelcastSidecarPodsMissed",
         "max by (namespace) (hazelcast_sidecar_missed_pods) > 0",
         "15m",
-        Severity.WARNING,
+        AlertSeverity.WARNING,
         "Pods in {{ $labels.namespace }} ask for a Hazelcast member and have none",
         "They were created while the webhook was not asked: before the installation, or under another "
         "configuration.",
@@ -197,7 +198,7 @@ OF_CONTROLLER = (
         "HazelcastSidecarPodsDrifted",
         "max by (namespace) (hazelcast_sidecar_drifted_pods) > 0",
         "1h",
-        Severity.INFO,
+        AlertSeverity.INFO,
         "Pods in {{ $labels.namespace }} have an outdated Hazelcast member",
         "They were created before a change of the settings, or of the injector, and work as before.",
         "hazelcast-sidecar check --namespace {{ $labels.namespace }}, then kubectl rollout restart what it "
@@ -207,7 +208,7 @@ OF_CONTROLLER = (
         "HazelcastSidecarGroupSplit",
         "max by (namespace, group) (hazelcast_sidecar_group_split) > 0",
         "0s",
-        Severity.CRITICAL,
+        AlertSeverity.CRITICAL,
         "The group {{ $labels.namespace }}/{{ $labels.group }} is not one Hazelcast cluster",
         "Its members have not agreed for a minute, so its Pods see different entries.",
         "hazelcast-sidecar status --namespace {{ $labels.namespace }}",
@@ -216,7 +217,7 @@ OF_CONTROLLER = (
         "HazelcastSidecarGroupsSilent",
         "max(hazelcast_sidecar_controller_silent_groups) > 0",
         "15m",
-        Severity.WARNING,
+        AlertSeverity.WARNING,
         "There are groups whose members cannot be asked",
         "They are ready and do not answer the controller, so a split of them would not be noticed; mostly a "
         "NetworkPolicy keeps it out.",
@@ -230,7 +231,7 @@ OF_BOTH = (
         "HazelcastSidecarSettingsFailures",
         "max by (pod) (increase(hazelcast_sidecar_settings_failures_total[1h])) > 0",
         "0s",
-        Severity.WARNING,
+        AlertSeverity.WARNING,
         "{{ $labels.pod }} cannot use the changed settings",
         "It goes on with those before; a replica that starts now does not become ready.",
         f"kubectl -n {INJECTOR} logs {{{{ $labels.pod }}}}",
@@ -240,7 +241,7 @@ OF_BOTH = (
         "max by (pod) (increase(hazelcast_sidecar_controller_faults_total[1h]) or "
         'increase(hazelcast_sidecar_refused_requests_total{status="500"}[1h])) > 0',
         "0s",
-        Severity.WARNING,
+        AlertSeverity.WARNING,
         "{{ $labels.pod }} has passed over something after an unexpected exception",
         "One object or request that nothing expected; everything else goes on. It is a fault of the "
         "injector.",
@@ -251,19 +252,20 @@ OF_BOTH = (
 OF_MEMBERS = (
     Alert(
         "HazelcastMembersApart",
-        "min by (namespace, group) (com_hazelcast_Metrics_size) < "
-        "count by (namespace, group) (com_hazelcast_Metrics_size)",
+        f"min by (namespace, group) ({series_of('size')}) < count by (namespace, group) "
+        f"({series_of('size')})",
         "5m",
-        Severity.CRITICAL,
+        AlertSeverity.CRITICAL,
         "A member of {{ $labels.namespace }}/{{ $labels.group }} sees fewer members than there are",
         "Members that have not found each other for minutes hold different entries.",
         "hazelcast-sidecar status --namespace {{ $labels.namespace }}",
     ),
     Alert(
         "HazelcastMemberHeapFull",
-        "min_over_time(com_hazelcast_Metrics_usedHeap[15m]) / com_hazelcast_Metrics_maxHeap > 0.85",
+        f"max by (namespace, pod) "
+        f"(min_over_time({series_of('usedHeap')}[15m]) / {series_of('maxHeap')}) > 0.85",
         "5m",
-        Severity.WARNING,
+        AlertSeverity.WARNING,
         "The heap of the member in {{ $labels.namespace }}/{{ $labels.pod }} is nearly full",
         "Even after garbage collections more than 85 % of it has been in use for a quarter of an hour. A "
         "member "

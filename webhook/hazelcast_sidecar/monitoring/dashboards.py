@@ -1,6 +1,7 @@
 """The dashboards: one of the injector, and one of the members."""
 
 from hazelcast_sidecar.monitoring.grafana import Dashboard, Panel, Query, Variable
+from hazelcast_sidecar.monitoring.member_series import series_of
 from hazelcast_sidecar.names import INJECTOR
 
 _PROCESS = f'{{namespace="{INJECTOR}"}}'
@@ -125,7 +126,7 @@ _CONTROLLER = (
         "Reconciliations by result",
         "reqps",
         (Query(f"sum by (result) (rate({_PREFIX}_controller_reconciles_total{_RATE}))", "{{result}}"),),
-        "A conflict is an object of that name that is somebody else's.",
+        "A conflict is an object of that name that the controller does not manage.",
     ),
     Panel(
         "Time of a reconciliation, and groups that wait",
@@ -236,15 +237,10 @@ INJECTOR_DASHBOARD = Dashboard(
 
 _CHOSEN = 'namespace=~"$namespace", group=~"$group"'
 _BY_POD = "{{namespace}}/{{pod}}"
-_MEMBER = "com_hazelcast_Metrics"
 
 
-def _of_members(attribute: str, *more: str) -> str:
-    return f"{_MEMBER}_{attribute}{{{', '.join((_CHOSEN, *more))}}}"
-
-
-def _of_maps(attribute: str) -> str:
-    return _of_members(attribute, 'prefix="map"')
+def _of_members(attribute: str) -> str:
+    return series_of(attribute, _CHOSEN)
 
 
 def _by_map(title: str, unit: str, expression: str, description: str) -> Panel:
@@ -258,7 +254,7 @@ def _sum_by_map(of: str) -> str:
 def _latency(operation: str) -> Query:
     """Query the mean time of an operation; Hazelcast counts milliseconds."""
     time, count = (
-        _sum_by_map(f"rate({_of_maps(attribute)}{_RATE})")
+        _sum_by_map(f"rate({_of_members(attribute)}{_RATE})")
         for attribute in (f"total{operation.title()}Latency", f"{operation}Count")
     )
     return Query(
@@ -286,16 +282,25 @@ _MAPS = (
     _by_map(
         "Entries",
         "short",
-        _sum_by_map(_of_maps("ownedEntryCount")),
+        _sum_by_map(_of_members("ownedEntryCount")),
         "Of a map, without backups.",
     ),
     _by_map(
         "Backups of each entry",
         "short",
-        f"{_sum_by_map(_of_maps('backupEntryCount'))} / ({_sum_by_map(_of_maps('ownedEntryCount'))} > 0)",
+        f"{_sum_by_map(_of_members('backupEntryCount'))} / ({_sum_by_map(_of_members('ownedEntryCount'))} "
+        f"> 0)",
         "The map's backup count, 1 by default, where there are so many members; less while backups are made.",
     ),
-    _by_map("Memory of entries", "bytes", _sum_by_map(_of_maps("ownedEntryMemoryCost")), "Without backups."),
+    _by_map(
+        "Evictions",
+        "ops",
+        _sum_by_map(f"rate({_of_members('evictionCount')}{_RATE})"),
+        "Entries that a map's bound on its size or on idle time has removed.",
+    ),
+    _by_map(
+        "Memory of entries", "bytes", _sum_by_map(_of_members("ownedEntryMemoryCost")), "Without backups."
+    ),
 )
 
 _OPERATIONS = (
@@ -304,7 +309,7 @@ _OPERATIONS = (
         "ops",
         tuple(
             Query(
-                _sum_by_map(f"rate({_of_maps(f'{operation}Count')}{_RATE})"),
+                _sum_by_map(f"rate({_of_members(f'{operation}Count')}{_RATE})"),
                 f"{operation}: {{{{namespace}}}}/{{{{group}}}} {{{{tag0}}}}",
             )
             for operation in ("get", "put")
@@ -364,8 +369,8 @@ MEMBERS_DASHBOARD = Dashboard(
     "Hazelcast members",
     (("Clusters", _CLUSTERS), ("Maps", _MAPS), ("Operations", _OPERATIONS), ("Resources", _MEMORY)),
     (
-        Variable("namespace", f"{_MEMBER}_size", "namespace"),
-        Variable("group", f'{_MEMBER}_size{{namespace=~"$namespace"}}', "group"),
+        Variable("namespace", series_of("size"), "namespace"),
+        Variable("group", series_of("size", 'namespace=~"$namespace"'), "group"),
     ),
 )
 

@@ -17,13 +17,13 @@ class InNamespace(Protocol):
         ...
 
 
-Object = TypeVar("Object", bound=InNamespace)
+Counted = TypeVar("Counted", bound=InNamespace)
 
 
-def with_series(objects: Iterable[Object]) -> list[Object]:
+def with_series(objects: Iterable[Counted]) -> list[Counted]:
     """Choose the objects that get a series: the first one of each namespace, then the second, and so on."""
     ranks: Counter[str] = Counter()
-    by_rank: defaultdict[int, list[Object]] = defaultdict(list)
+    by_rank: defaultdict[int, list[Counted]] = defaultdict(list)
     for each in objects:
         by_rank[ranks[each.namespace]].append(each)
         ranks[each.namespace] += 1
