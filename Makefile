@@ -62,7 +62,7 @@ format: .venv/.dev ## Put the code into its style
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-manifests: .venv/.dev ## Write the files of manifests/ that come from the code: webhook, RBAC, chosen namespaces
+manifests: .venv/.dev ## Write the files of manifests/ that come from the code: webhook, RBAC, alerts, dashboards, chart
 	$(BIN)/python -m manifests.make
 
 install-yaml: .venv/.dev ## Write build/install.yaml: the whole installation as one file (ARGS='--set image=...')
