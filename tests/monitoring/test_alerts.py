@@ -39,14 +39,13 @@ def called(metric: str, name: str, values: str, more: str = "") -> Series:
     return {f'{metric}{{name="{name}", {target}{more}}}': values, f"up{{{target}}}": "1x120"}
 
 
-def reviewed(slow: int) -> Series:
-    """A histogram to which each minute adds 100 reviews, some of them slow."""
+def reviewed(minute: int, slow: int) -> Series:
+    """A histogram to which each minute adds 100 reviews; from one on, some of them are slow."""
     name = "hazelcast_sidecar_admission_duration_seconds_bucket"
-    return {
-        f'{name}{{le="0.05"}}': f"0+{100 - slow}x60",
-        f'{name}{{le="0.25"}}': f"0+{100 - slow}x60",
-        f'{name}{{le="1.0"}}': "0+100x60",
-        f'{name}{{le="+Inf"}}': "0+100x60",
+    before, fast = 100 * (minute - 1), 100 - slow
+    some = f"0+100x{minute - 1} {before + fast}+{fast}x60"
+    return {f'{name}{{le="{bound}"}}': some for bound in ("0.05", "0.25")} | {
+        f'{name}{{le="{bound}"}}': "0+100x90" for bound in ("1.0", "+Inf")
     }
 
 
@@ -60,16 +59,21 @@ def denied(before: str, then: str) -> Series:
 
 def seen(namespace: str, values: str) -> Series:
     """How many members each of two sees."""
-    labels = f'prefix="cluster", namespace="{namespace}", group="shop"'
-    return {f'com_hazelcast_Metrics_size{{{labels}, pod="{number}"}}': values for number in range(2)}
+    labels = f'namespace="{namespace}", group="shop", prefix'
+    return {
+        f'com_hazelcast_Metrics_size{{{labels}="{prefix}", pod="{pod}"}}': sizes
+        for pod in range(2)
+        for prefix, sizes in (("cluster", values), ("something else", "0x20"))
+    }
 
 
 def heap(used: str) -> Series:
     """The heap of a member with one of 100 bytes."""
-    labels = 'prefix="memory", namespace="team-a", group="shop", pod="shop-1"'
+    labels = 'namespace="team-a", group="shop", pod="shop-1", prefix'
     return {
-        f"com_hazelcast_Metrics_usedHeap{{{labels}}}": used,
-        f"com_hazelcast_Metrics_maxHeap{{{labels}}}": "100x70",
+        f'com_hazelcast_Metrics_{name}{{{labels}="{prefix}"}}': values
+        for name, values in (("usedHeap", used), ("maxHeap", "100x70"))
+        for prefix, values in (("memory", values), ("something else", "100x70"))
     }
 
 
@@ -122,11 +126,16 @@ CASES = {
     ),
     "HazelcastSidecarReviewsRetried": Case(
         called(FAIL_OPEN, "pods.sidecar.hazelcast.com", f"{LATE} 11x20"),
-        (called(FAIL_OPEN, "pods.sidecar.hazelcast.com", f"{LATE} 10x20"),),
+        (
+            called(FAIL_OPEN, "pods.sidecar.hazelcast.com", f"{LATE} 10x20"),
+            called(FAIL_OPEN, "pods.another.example", f"{LATE} 11x20"),
+        ),
         minute=22,
         labels={"name": "pods.sidecar.hazelcast.com"},
     ),
-    "HazelcastSidecarAdmissionSlow": Case(reviewed(slow=2), (reviewed(slow=1),), minute=40),
+    "HazelcastSidecarAdmissionSlow": Case(
+        reviewed(20, slow=20), (reviewed(21, slow=20), reviewed(1, slow=1)), minute=30
+    ),
     "HazelcastSidecarDenialsRising": Case(
         denied("0+0.1x120", "0x90 1+1x30"),
         (
@@ -162,8 +171,8 @@ CASES = {
         labels={"namespace": "team-a"},
     ),
     "HazelcastSidecarPodsDrifted": Case(
-        {'hazelcast_sidecar_drifted_pods{namespace="team-a"}': "0x9 9x80"},
-        ({'hazelcast_sidecar_drifted_pods{namespace="team-a"}': "0x10 9x80"},),
+        {'hazelcast_sidecar_drifted_pods{namespace="team-a"}': "0x9 1x80"},
+        ({'hazelcast_sidecar_drifted_pods{namespace="team-a"}': "0x10 1x80"},),
         minute=70,
         labels={"namespace": "team-a"},
     ),
@@ -200,9 +209,9 @@ CASES = {
         labels=SHOP,
     ),
     "HazelcastMemberHeapFull": Case(
-        heap("86 100x60"),
-        (heap("84 100x12 84 100x12 84 100x12 84 100x12 84 100x12"),),
-        minute=40,
+        heap("50x20 86x60"),
+        (heap("50x21 86x60"), heap("85x60"), heap("100x12 84 100x12 84 100x12 84 100x12")),
+        minute=41,
         labels={"namespace": "team-a", "pod": "shop-1"},
     ),
 }
