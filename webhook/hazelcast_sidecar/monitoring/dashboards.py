@@ -124,19 +124,25 @@ _CONNECTIONS = (
 _CONTROLLER = (
     Panel(
         "Reconciliations by result",
-        "reqps",
+        "ops",
         (Query(f"sum by (result) (rate({_PREFIX}_controller_reconciles_total{_RATE}))", "{{result}}"),),
         "A conflict is an object of that name that the controller does not manage.",
     ),
     Panel(
-        "Time of a reconciliation, and groups that wait",
+        "Time of a reconciliation",
         "s",
-        (
-            Query(_quantile(0.99, f"{_PREFIX}_controller_reconcile_duration_seconds_bucket"), "p99"),
-            Query(f"max({_PREFIX}_controller_queue_depth)", "groups that wait"),
-        ),
-        "Groups wait for a moment only.",
+        (Query(_quantile(0.99, f"{_PREFIX}_controller_reconcile_duration_seconds_bucket"), "p99"),),
+        "Mostly one or two requests to the API server.",
     ),
+    Panel(
+        "Groups that wait",
+        "short",
+        (Query(f"max({_PREFIX}_controller_queue_depth)", "groups"),),
+        "For a moment only.",
+    ),
+)
+
+_REQUESTS = (
     Panel(
         "Requests to the API server",
         "reqps",
@@ -175,7 +181,7 @@ _FINDINGS = (
     ),
     Panel(
         "Evictions and Events by result",
-        "reqps",
+        "ops",
         (
             Query(
                 f"sum by (result) (rate({_PREFIX}_controller_evictions_total{_RATE}))", "eviction: {{result}}"
@@ -230,6 +236,7 @@ INJECTOR_DASHBOARD = Dashboard(
         ("Admission", _ADMISSION),
         ("The webhook's port", _CONNECTIONS),
         ("Controller", _CONTROLLER),
+        ("The controller and the API server", _REQUESTS),
         ("Findings", _FINDINGS),
         ("Processes", _PROCESSES),
     ),

@@ -1,8 +1,4 @@
-"""A real Prometheus on this machine, which scrapes what PodMonitors say through the API server.
-
-So it needs neither a way to the Pods' network nor the operator, whose part is played here: from a PodMonitor
-to targets. What NetworkPolicies do to scrapes is tested elsewhere, from Pods.
-"""
+"""A real Prometheus on this machine, which does what PodMonitors say; the operator's part is played here."""
 
 from __future__ import annotations
 
@@ -20,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.e2e.kubectl import Kubectl, until
 from tests.harness.control_plane import Program
 from tests.harness.ports import free_ports
+from tests.harness.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.e2e.http_client import Entrance
 
 SCRAPE_SECONDS = 2
 UP_SECONDS = 60
@@ -77,61 +71,18 @@ class Prometheus:
         return found
 
 
-def targets_of(monitor: JsonObject, api: Entrance) -> list[JsonObject]:
-    """The targets that a PodMonitor selects, with the labels that the operator gives them."""
-    spec = monitor["spec"]
-    anywhere = spec.get("namespaceSelector", {}).get("any", False)
-    pods = Kubectl(monitor["metadata"]["namespace"])(
-        "get", "pods", f"--selector={selector_text(spec['selector'])}", "--output=json",
-        *(["--all-namespaces"] if anywhere else []),
-    )  # fmt: skip
-    (endpoint,) = spec["podMetricsEndpoints"]
-    return [
-        {
-            "targets": [f"{api.host}:{api.port}"],
-            "labels": {
-                "__metrics_path__": f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}:"
-                f"{port['containerPort']}/proxy/metrics",
-                "instance": f"{pod['status']['podIP']}:{port['containerPort']}",
-                "namespace": meta["namespace"],
-                "pod": meta["name"],
-                "container": container["name"],
-                **labels_of(endpoint, meta["labels"]),
-            },
-        }
-        for pod in json.loads(pods)["items"]
-        for meta in [pod["metadata"]]
-        if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in meta
-        for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
-        for port in container.get("ports", [])
-        if port.get("name") == endpoint["port"]
-    ]
+def job_of(monitor: JsonObject, targets: list[JsonObject]) -> JsonObject:
+    """A PodMonitor as a job of Prometheus.
 
-
-def selector_text(selector: JsonObject) -> str:
-    """A selector as kubectl takes it."""
-    terms = [f"{key}={value}" for key, value in selector.get("matchLabels", {}).items()]
-    for expression in selector.get("matchExpressions", []):
-        assert expression["operator"] == "Exists", expression
-        terms.append(expression["key"])
-    return ",".join(terms)
-
-
-def labels_of(endpoint: JsonObject, labels: JsonObject) -> JsonObject:
-    """What its relabelings make of a Pod's labels."""
-    discovered = {
-        f"__meta_kubernetes_pod_label_{re.sub(r'[^a-zA-Z0-9_]', '_', k)}": v for k, v in labels.items()
-    }
-    return {each["targetLabel"]: discovered[each["sourceLabels"][0]] for each in endpoint["relabelings"]}
-
-
-def job_of(monitor: JsonObject, api: Entrance) -> JsonObject:
-    """A PodMonitor as a job of Prometheus."""
+    Args:
+        monitor: the PodMonitor, of one endpoint.
+        targets: what it selects, as Prometheus has targets that are written down.
+    """
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     job = {
         "job_name": f"{monitor['metadata']['namespace']}/{monitor['metadata']['name']}",
         "honor_labels": endpoint.get("honorLabels", False),
-        "static_configs": targets_of(monitor, api),
+        "static_configs": targets,
     }
     if "metricRelabelings" in endpoint:
         job["metric_relabel_configs"] = [snake_case(each) for each in endpoint["metricRelabelings"]]
@@ -147,24 +98,24 @@ def snake_case(fields: JsonObject) -> JsonObject:
 
 
 @contextlib.contextmanager
-def running_prometheus(
-    folder: Path, monitors: list[JsonObject], rules: JsonObject, api: Entrance
-) -> Iterator[Prometheus]:
-    """Run one with these rules, until every target is up."""
+def running_prometheus(folder: Path, jobs: list[JsonObject], rules: JsonObject) -> Iterator[Prometheus]:
+    """Run one with these rules, until every target is up.
+
+    Args:
+        folder: takes its files.
+        jobs: what it scrapes.
+        rules: as a rule file has them.
+    """
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip(
             "prometheus is not on PATH, so NO QUERY IS TESTED (on Debian: apt-get install prometheus)"
         )
     (port,) = free_ports(1)
-    here = {"targets": [f"{api.host}:{api.port}"]}
     config = {
         "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"},
         "rule_files": ["rules.yaml"],
-        "scrape_configs": [
-            *(job_of(monitor, api) for monitor in monitors),
-            {"job_name": "apiserver", "static_configs": [here]},
-        ],
+        "scrape_configs": jobs,
     }
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
@@ -174,12 +125,15 @@ def running_prometheus(
     try:
         prometheus = Prometheus(port)
         started.wait_until(prometheus.is_ready)
-        until(UP_SECONDS, "every target is up", lambda: all_up(prometheus.targets()))
+        try:
+            until(UP_SECONDS, "every target is up", lambda: all_up(prometheus.targets()))
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {prometheus.targets()}") from None
         yield prometheus
     finally:
         started.stop()
 
 
 def all_up(targets: dict[str, list[str]]) -> bool:
-    """Whether they all are."""
-    return all(health == "up" for healths in targets.values() for health in healths)
+    """Whether they all are; in the beginning it knows of none."""
+    return bool(targets) and all(health == "up" for healths in targets.values() for health in healths)
