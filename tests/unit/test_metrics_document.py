@@ -63,7 +63,9 @@ def alert_row(alert: Alert) -> Sequence[str]:
         f"`{alert.name}`",
         f"{alert.severity}, {after}",
         plain(f"{alert.summary}. {alert.meaning}"),
-        plain(alert.remedy),
+        re.sub(
+            r"(?:kubectl|hazelcast-sidecar) [^;,]*", lambda command: f"`{command[0]}`", plain(alert.remedy)
+        ),
     )
 
 

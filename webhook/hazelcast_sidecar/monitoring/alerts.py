@@ -14,6 +14,11 @@ REPLICAS = 2
 
 _NOT_RUNNING = f"kubectl -n {INJECTOR} get pods; kubectl -n {INJECTOR} describe pods; hazelcast-sidecar check"
 
+_CHECK_NAMESPACE = (
+    "hazelcast-sidecar check --namespace {{ $labels.namespace }}; restart what it names with "
+    "kubectl rollout restart"
+)
+
 
 class AlertSeverity(StrEnum):
     """How soon a person should look."""
@@ -191,8 +196,7 @@ OF_CONTROLLER = (
         "Pods in {{ $labels.namespace }} ask for a Hazelcast member and have none",
         "They were created while the webhook was not asked: before the installation, or under another "
         "configuration.",
-        "hazelcast-sidecar check --namespace {{ $labels.namespace }}, then kubectl rollout restart what it "
-        "names",
+        _CHECK_NAMESPACE,
     ),
     Alert(
         "HazelcastSidecarPodsDrifted",
@@ -201,8 +205,7 @@ OF_CONTROLLER = (
         AlertSeverity.INFO,
         "Pods in {{ $labels.namespace }} have an outdated Hazelcast member",
         "They were created before a change of the settings, or of the injector, and work as before.",
-        "hazelcast-sidecar check --namespace {{ $labels.namespace }}, then kubectl rollout restart what it "
-        "names",
+        _CHECK_NAMESPACE,
     ),
     Alert(
         "HazelcastSidecarGroupSplit",
