@@ -48,7 +48,7 @@ CHOICES = {"$__rate_interval": "1m", "$namespace": ".*", "$group": ".*"}
 def component(webhook: Kubectl, images: Images) -> list[dict[str, Any]]:
     """What the component adds to an installation."""
     made = rendered(webhook, "base", images.webhook, "monitoring")
-    return [each for each in made if each["kind"] in ("PodMonitor", "PrometheusRule", "ConfigMap")]
+    return [each for each in made if each["kind"] in ("PodMonitor", "PrometheusRule")]
 
 
 @pytest.fixture(scope="module")
@@ -134,11 +134,3 @@ def test_every_alert_is_evaluated_and_none_fires(
     assert sorted(rule["name"] for rule in rules) == sorted(expected)
     assert [(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"] == []
     assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
-
-
-def test_grafana_finds_the_dashboards_by_the_label(component: list[dict[str, Any]]) -> None:
-    made = find(component, "ConfigMap", "hazelcast-sidecar-dashboards")
-    assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
-    assert made["metadata"]["namespace"] == INJECTOR
-    titles = [json.loads(text)["title"] for text in made["data"].values()]
-    assert titles == [dashboard.title for dashboard in DASHBOARDS.values()]
