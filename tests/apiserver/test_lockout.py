@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hazelcast_sidecar.injection.webhook_configuration import DECISIVE
+from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, PODS
+from hazelcast_sidecar.monitoring.alerts import OF_WEBHOOK
 from hazelcast_sidecar.names import INJECTOR, PREFIX
 from tests.harness.accounts import NAME, Account
 from tests.harness.control_plane import Answer, ControlPlane
@@ -15,6 +16,7 @@ from tests.harness.installation import route_to
 from tests.harness.namespaces import create_namespace
 from tests.harness.pods import Pod, bare, with_metadata
 from tests.harness.ports import free_ports
+from tests.harness.prometheus_text import counted
 from tests.harness.shipped_manifests import ACTIVE_SECONDS, OWN_NAMESPACE, ROOT, apply_strictly, rendered
 from tests.harness.waiting import until
 
@@ -128,3 +130,30 @@ def test_annotated_workloads_are_refused_with_a_sentence(stranded: ControlPlane)
     assert answer.code == 500
     assert 'failed calling webhook "workloads.sidecar.hazelcast.com"' in answer.message
     assert stranded.request("POST", path, deployment("plain", {})).code == 201
+
+
+# --- what tells of it --------------------------------------------------------------------------------------
+
+
+def test_the_api_server_counts_what_alerts_read(stranded: ControlPlane) -> None:
+    expected = [
+        ("apiserver_admission_webhook_fail_open_count", {"name": PODS}),
+        ("apiserver_admission_webhook_fail_open_count", {"name": AGAIN}),
+        (
+            "apiserver_admission_webhook_rejection_count",
+            {"name": DECISIVE, "error_type": "calling_webhook_error"},
+        ),
+    ]
+
+    def counts() -> list[float]:
+        metrics = stranded.kubectl("get", "--raw", "/metrics").stdout
+        # The reader gives a counter the suffix that it should have.
+        return [counted(metrics, f"{name}_total", dict(labels)) for name, labels in expected]
+
+    before = counts()
+    assert create(stranded, "default", unnamed(ANNOTATED)).code == 500
+    assert counts() == [count + 1 for count in before]
+    expressions = " ".join(alert.expression for alert in OF_WEBHOOK)
+    for name, labels in expected:
+        assert name in expressions
+        assert all(value.replace(".", "[.]") in expressions for value in labels.values())
