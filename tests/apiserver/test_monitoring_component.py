@@ -13,7 +13,8 @@ from hazelcast_sidecar.monitoring.dashboards import DASHBOARDS
 from hazelcast_sidecar.monitoring.grafana import dashboard_json
 from hazelcast_sidecar.monitoring.pod_monitors import pod_monitors
 from hazelcast_sidecar.names import INJECTOR
-from tests.harness.control_plane import UnavailableError, find_programs
+from tests.harness.control_plane import find_programs
+from tests.harness.go_programs import UnavailableError
 from tests.harness.shipped_manifests import ROOT
 
 pytestmark = pytest.mark.apiserver

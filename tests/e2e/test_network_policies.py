@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hazelcast_sidecar.names import PREFIX
-from tests.e2e.bystander import HAZELCAST, KEPT_OUT, fetch, knock
+from tests.e2e.bystander import KEPT_OUT, TAKES_CLIENTS, TAKES_NO_CLIENTS, fetch, knock
 from tests.e2e.commands import run, sizes_seen
 from tests.e2e.conftest import ENFORCED_SECONDS, namespace
 from tests.e2e.kubectl import Kubectl, agree_on, container_statuses, until
@@ -76,7 +75,7 @@ def test_strangers_are_kept_from_members_that_meet_over_two_nodes(
     given = {"metrics": "true"}
     found = deploy(kubectl, spread(with_members(demo_manifests, "guarded", 2, **given)))
     open_to_all = answers(spaces, addresses(found), 5701)
-    assert open_to_all == {5701: {HAZELCAST}}, "without the annotation, so that the rest can fail"
+    assert open_to_all == {5701: {TAKES_CLIENTS}}, "without the annotation, so that the rest can fail"
 
     given["network-policy"] = "true"
     found = deploy(kubectl, spread(with_members(demo_manifests, "guarded", 4, **given)))
@@ -85,7 +84,7 @@ def test_strangers_are_kept_from_members_that_meet_over_two_nodes(
     until(ENFORCED_SECONDS, "none is reached", lambda: answers(spaces, members, 5701)[5701] <= KEPT_OUT)
 
     first = found[0]["metadata"]["name"]
-    assert knock(kubectl, first, members[-1], 5701) == {5701: HAZELCAST}, "its own Pods are clients"
+    assert knock(kubectl, first, members[-1], 5701) == {5701: TAKES_CLIENTS}, "its own Pods are clients"
     others = answers(spaces, members, 5000, 9701)
     assert not (others[5000] | others[9701]) & KEPT_OUT, "the application, and metrics for Prometheus"
     metrics = [fetch(outside, STRANGER, f"http://{address}:9701/metrics") for address in members]
@@ -106,20 +105,20 @@ def test_strangers_are_kept_from_members_that_meet_over_two_nodes(
 def test_members_whose_clients_are_in_their_own_pod_are_kept_from_strangers_too(
     spaces: tuple[Kubectl, Kubectl], demo_manifests: list[dict[str, Any]], sightings: Sightings
 ) -> None:
-    """Their port for each other is closed; that of the probes is open, as `status` needs it."""
+    """Their port for each other is closed; that of the probes is open, as `status` needs it.
+
+    Without the policy both are open: test_annotate.py.
+    """
     kubectl, _ = spaces
-    deployment = with_members(demo_manifests, "shut", 2, clients="pod")
+    given = {"clients": "pod", "network-policy": "true"}
+    deployment = with_members(demo_manifests, "shut", 2, **given)
     (app,) = deployment["spec"]["template"]["spec"]["containers"]
     app["env"] = [{"name": "HAZELCAST_SMART_ROUTING", "value": "false"}]
-    before = answers(spaces, addresses(deploy(kubectl, deployment)), 5701, 5702, 5703)
-    assert before == {5701: {"refused"}, 5702: {HAZELCAST}, 5703: {HAZELCAST}}
-
-    deployment["spec"]["template"]["metadata"]["annotations"][f"{PREFIX}network-policy"] = "true"
     members = addresses(deploy(kubectl, deployment))
     until(ENFORCED_SECONDS, "none is reached", lambda: answers(spaces, members, 5702)[5702] <= KEPT_OUT)
-    after = answers(spaces, members, 5701, 5702, 5703)
-    assert after[5701] | after[5702] <= KEPT_OUT
-    assert after[5703] == {HAZELCAST}
+    found = answers(spaces, members, 5701, 5702, 5703)
+    assert found[5701] | found[5702] <= KEPT_OUT
+    assert found[5703] == {TAKES_NO_CLIENTS}
     expect_one_cluster(kubectl, "shut", 2)
-    sightings.note("clients: pod, without and with network-policy", f"{before}\n{after}")
+    sightings.note("clients: pod, with network-policy", str(found))
     kubectl("delete", "deployment/shut", "--wait=false")
