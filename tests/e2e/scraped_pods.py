@@ -1,44 +1,84 @@
-"""What PodMonitors select on the cluster, to be scraped through the API server.
+"""What PodMonitors select on the cluster, and a Pod through which a Prometheus outside of it gets there.
 
-So Prometheus needs no way to the Pods' network. What NetworkPolicies do to scrapes is tested from Pods.
+So scrapes come from a Pod, as those of a Prometheus in the cluster do, and NetworkPolicies see them as such.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import re
-from typing import TYPE_CHECKING
+import subprocess
+from typing import TYPE_CHECKING, Any
 
 from tests.e2e.kubectl import Kubectl
+from tests.e2e.workloads import idle_pod
 
 if TYPE_CHECKING:
-    from tests.e2e.http_client import Entrance
+    from collections.abc import Iterator
+
     from tests.harness.prometheus import JsonObject
 
+SCRAPER = "scraper"
+FORWARDING = re.compile(r"Forwarding from (127[.]0[.]0[.]1:[0-9]+)")
 
-def targets_of(monitor: JsonObject, api: Entrance) -> list[JsonObject]:
+_PROXY = """
+import http.server, urllib.request
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        try:
+            with urllib.request.urlopen(self.path, timeout=5) as answer:
+                status, body, kind = answer.status, answer.read(), answer.headers["Content-Type"]
+        except OSError as error:
+            status, body, kind = 502, str(error).encode(), "text/plain"
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+        self.wfile.write(body)
+
+http.server.ThreadingHTTPServer(("127.0.0.1", 3128), Proxy).serve_forever()
+"""
+
+
+@contextlib.contextmanager
+def proxy_in_a_pod(kubectl: Kubectl, demo_manifests: list[dict[str, Any]]) -> Iterator[str]:
+    """An HTTP proxy in a Pod, by its address on this machine."""
+    pod = idle_pod(demo_manifests, SCRAPER)
+    pod["spec"]["containers"][0]["command"] = ["python", "-c", _PROXY]
+    kubectl.apply(pod)
+    kubectl("wait", f"pod/{SCRAPER}", "--for=condition=Ready", "--timeout=60s", seconds=70)
+    command = ["kubectl", f"--namespace={kubectl.namespace}", "port-forward", f"pod/{SCRAPER}", ":3128"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as forward:
+        try:
+            first = forward.stdout.readline() if forward.stdout else ""
+            match = FORWARDING.search(first)
+            assert match, f"kubectl port-forward: {first.strip()}"
+            yield f"http://{match[1]}"
+        finally:
+            forward.terminate()
+
+
+def targets_of(monitor: JsonObject) -> list[JsonObject]:
     """The targets that a PodMonitor selects, with the labels that the operator gives them."""
     spec = monitor["spec"]
     anywhere = spec.get("namespaceSelector", {}).get("any", False)
-    pods = Kubectl(monitor["metadata"]["namespace"])(
-        "get", "pods", f"--selector={selector_text(spec['selector'])}", "--output=json",
-        *(["--all-namespaces"] if anywhere else []),
-    )  # fmt: skip
+    where = ["--all-namespaces"] if anywhere else []
+    wanted = f"--selector={selector_text(spec['selector'])}"
+    pods = Kubectl(monitor["metadata"]["namespace"]).read("pods", wanted, *where)["items"]
     (endpoint,) = spec["podMetricsEndpoints"]
     return [
         {
-            "targets": [f"{api.host}:{api.port}"],
+            "targets": [f"{pod['status']['podIP']}:{port['containerPort']}"],
             "labels": {
-                "__metrics_path__": f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}:"
-                f"{port['containerPort']}/proxy/metrics",
-                "instance": f"{pod['status']['podIP']}:{port['containerPort']}",
                 "namespace": meta["namespace"],
                 "pod": meta["name"],
                 "container": container["name"],
                 **labels_of(endpoint, meta["labels"]),
             },
         }
-        for pod in json.loads(pods)["items"]
+        for pod in pods
         for meta in [pod["metadata"]]
         if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in meta
         for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]

@@ -14,7 +14,7 @@ from hazelcast_sidecar.names import INJECTOR
 from tests.e2e.conftest import namespace, rendered
 from tests.e2e.http_client import api_proxy, replica
 from tests.e2e.kubectl import Kubectl, agree_on, find, until
-from tests.e2e.scraped_pods import targets_of
+from tests.e2e.scraped_pods import proxy_in_a_pod, targets_of
 from tests.e2e.workloads import first_pod, with_members
 from tests.harness.prometheus import Prometheus, job_of, running_prometheus
 from tests.harness.promql import metric_names
@@ -62,12 +62,16 @@ def prometheus(
     folder: Path = tmp_path_factory.mktemp("prometheus")
     monitors = [each for each in component if each["kind"] == "PodMonitor"]
     rules = find(component, "PrometheusRule", INJECTOR)["spec"]
-    with namespace("hazelcast-seen") as kubectl, api_proxy(kubectl) as api:
+    with (
+        namespace("hazelcast-seen") as kubectl,
+        api_proxy(kubectl) as api,
+        proxy_in_a_pod(kubectl, demo_manifests) as proxy,
+    ):
         kubectl.apply(with_members(demo_manifests, "seen", 2, metrics="true"))
         kubectl.rolled_out("deployment/seen")
         pods = agree_on(kubectl, "app=seen", "hazelcast", 2)
         doors = [replica(api, pod) for pod in pods]
-        jobs = [job_of(monitor, targets_of(monitor, api)) for monitor in monitors]
+        jobs = [job_of(each, targets_of(each)) | {"proxy_url": proxy} for each in monitors]
         jobs += [{"job_name": "apiserver", "static_configs": [{"targets": [f"{api.host}:{api.port}"]}]}]
         with running_prometheus(folder, jobs, rules) as running:
             started = time.monotonic()

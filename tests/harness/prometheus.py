@@ -23,7 +23,7 @@ from tests.harness.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCRAPE_SECONDS = 2
+SCRAPE_SECONDS = 3
 UP_SECONDS = 60
 JsonObject = dict[str, Any]
 
