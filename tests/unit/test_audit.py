@@ -32,7 +32,7 @@ from hazelcast_sidecar.kube.client import ApiError, ListMetadata, Page
 from hazelcast_sidecar.kube.objects import NAMESPACE, WEBHOOK_CONFIGURATION, Kind, Metadata, Partial, owner_of
 from hazelcast_sidecar.model.pod import Container, Named, Pod
 from hazelcast_sidecar.model.selection import Selected
-from hazelcast_sidecar.names import STATUS
+from hazelcast_sidecar.names import INJECT, STATUS
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.settings import Settings
 from tests.harness.pods import ours
@@ -93,6 +93,20 @@ def test_a_pod_drifts_with_the_settings_that_hold_for_it() -> None:
     assert detector(namespaces={"other": {"port": "6000"}}).drifted(plain) is None
     assert detector(run_as_user=None).drifted(plain)
     assert detector(defaults={"port": "6000"}).drifted(record("1", port="5701")) is None
+
+
+def test_only_a_pod_whose_replacement_finds_the_others_is_repairable() -> None:
+    def is_repairable(pod: InjectedPod, **settings: Any) -> bool:
+        verdict = detector(**settings).drifted(pod)
+        assert verdict
+        return verdict.repairable
+
+    plain = record("1")
+    assert is_repairable(with_fingerprint(plain, "0" * 16))
+    assert is_repairable(with_fingerprint(plain, "")), "an older version's"
+    assert is_repairable(plain, defaults={"log-level": "DEBUG"})
+    assert not is_repairable(plain, defaults={"group": "all"})
+    assert not is_repairable(msgspec.structs.replace(plain, ours=((INJECT, "maybe"),)))
 
 
 def test_a_group_that_is_a_default_today_is_another() -> None:

@@ -133,6 +133,11 @@ def test_json_stays_json_in_its_indentation(indent: str) -> None:
     assert changed(added, TAKE) == text
 
 
+def test_what_is_added_to_json_is_written_in_its_letters() -> None:
+    added: Operation = {"op": "add", "path": "/b", "value": "ü\u2028"}
+    assert changed('{"a": "ü"}', [added]) == '{"a": "ü", "b": "ü\u2028"}'
+
+
 def test_yaml_in_braces_is_yaml() -> None:
     text = "{kind: A, spec: {list: [{name: one}], text: 'a b', number: 0o10}}\n"
     added = changed(text, ADD)

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from hazelcast_sidecar.manifest_text.failures import UneditableError
-from hazelcast_sidecar.manifest_text.lines import BREAK, FILE_BREAK, Lines
+from hazelcast_sidecar.manifest_text.lines import BREAK, FILE_BREAK, Lines, break_before
 from hazelcast_sidecar.manifest_text.nodes import Node, NodeKind
 from hazelcast_sidecar.manifest_text.patching import Operation, patched, steps_of, value_at
 from hazelcast_sidecar.manifest_text.render import (
@@ -301,7 +301,7 @@ class _Writer:
 
     def newline(self, index: int) -> str:
         """Return the line break that is used around an index."""
-        before = _break_before(self._text, self.line_start(index))
+        before = break_before(self._text, self.line_start(index))
         return before if FILE_BREAK.fullmatch(before) else self._lines.first_break
 
     def begins_line(self, index: int) -> bool:
@@ -309,7 +309,7 @@ class _Writer:
 
     def is_open(self, index: int) -> bool:
         """Return whether an index is the end of a text that has no line break there."""
-        return index == len(self._text) and index > 0 and not BREAK.match(self._text[-1])
+        return index == len(self._text) and not break_before(self._text, index)
 
     @property
     def text(self) -> str:
@@ -419,9 +419,6 @@ def _steps(path: list[Node]) -> Iterator[int]:
             for _, value in node.pairs:
                 if value.kind is NodeKind.MAPPING and _is_block(value) and value.column > node.column:
                     yield value.column - node.column
-    for upper, lower in zip(path[-2::-1], path[:0:-1], strict=False):
-        if upper.kind is lower.kind is NodeKind.MAPPING and lower.column > upper.column:
-            yield lower.column - upper.column
 
 
 def _list_styles(node: Node) -> Iterator[tuple[int, int]]:
@@ -533,7 +530,7 @@ class _Block:
         while (
             above_comments
             and at > 0
-            and self._is_comment(upper := writer.line_start(at - len(_break_before(writer.text, at))), at)
+            and self._is_comment(upper := writer.line_start(at - len(break_before(writer.text, at))), at)
         ):
             at = upper
         return Splice(at, at, newline.join(lines) + newline)
@@ -551,11 +548,6 @@ class _Block:
         if following == len(self._overlay.originals):
             raise UneditableError("a dash would have no value")
         return Splice(start, self._starts[id(self._overlay.originals[following])], "")
-
-
-def _break_before(text: str, index: int) -> str:
-    found = _LAST_BREAK.search(text, max(0, index - 2), index)
-    return found[0] if found else ""
 
 
 def _last_leaf(entry: _Entry) -> Node:

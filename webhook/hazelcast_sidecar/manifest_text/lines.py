@@ -4,10 +4,16 @@ import re
 from array import array
 from bisect import bisect_right
 
-BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_BREAKS = ("\r\n", "\n", "\r", "\x85", "\u2028", "\u2029")
+BREAK = re.compile("|".join(_BREAKS))
 """What ends a line in YAML."""
 FILE_BREAK = re.compile("\\r?\\n")
 """What ends a line in a file; the others are letters to JSON, and to most people."""
+
+
+def break_before(text: str, index: int) -> str:
+    """Return the line break that ends at an index; empty if none does."""
+    return next((each for each in _BREAKS if text.endswith(each, 0, index)), "")
 
 
 class Lines:
