@@ -4,6 +4,7 @@ import json
 import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -561,6 +562,22 @@ async def test_what_does_not_become_ready_is_given_up_after_five_minutes_and_its
     assert await repair.sweep() == []
     cluster.now += 700
     assert await repair.sweep() == ["m2"], "an hour later it is tried again"
+
+
+async def test_replacements_are_looked_for_at_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(live("m1"), live("m2"))
+    cluster.replacement = live("n1", ready=False, annotated=False)
+    repair = Repair(cluster, monkeypatch)
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(repairer, "_LOOK_SECONDS", 7)
+    monkeypatch.setattr(repairer, "asyncio", SimpleNamespace(sleep=sleep))
+    assert await repair.sweep() == ["m1"]
+    assert len(waits) > 1
+    assert set(waits) == {7}
 
 
 def unheard() -> Findings:
