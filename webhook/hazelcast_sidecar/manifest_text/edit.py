@@ -390,7 +390,7 @@ class _Writer:
 
     def line_below(self, index: int) -> int:
         """Return where the line below begins of what ends at an index, which may be there already."""
-        return index if index and BREAK.match(self._text[index - 1]) else self.next_line(index)
+        return index if break_before(self._text, index) else self.next_line(index)
 
     def below(self, index: int, lines: list[str]) -> Splice:
         """Put lines below the one of an index."""
@@ -541,9 +541,7 @@ class _Block:
     def _removed(self, entries: list[_Entry]) -> Splice:
         writer, start = self._writer, self._starts[id(entries[0])]
         if writer.begins_line(start):
-            end = entries[-1].end
-            broken = end > 0 and BREAK.match(writer.text[end - 1])
-            return Splice(writer.line_start(start), end if broken else writer.next_line(end), "")
+            return Splice(writer.line_start(start), writer.line_below(entries[-1].end), "")
         following = self._overlay.originals.index(entries[-1]) + 1
         if following == len(self._overlay.originals):
             raise UneditableError("a dash would have no value")
