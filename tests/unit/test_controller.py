@@ -698,6 +698,13 @@ async def test_a_watch_that_is_interrupted_goes_on_and_one_from_too_long_ago_beg
     assert restarts == 4, "the last one is a fault of ours"
 
 
+async def test_a_watch_that_ended_without_a_word_is_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Changing([OSError("reset")], [OSError("reset")], [], [OSError("reset")])
+    _, waits, _ = await follow(api, monkeypatch)
+    pause = reflector_module._PAUSE_SECONDS  # noqa: SLF001
+    assert waits == pytest.approx([0.2, 0.4, pause, 0.2])
+
+
 def test_metrics_show_what_is_known_now() -> None:
     metrics = ControllerMetrics(pods=lambda: 3, queue_depth=lambda: 4, requests=lambda: 5)
     text = metrics.exposition().decode()
