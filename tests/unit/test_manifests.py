@@ -13,6 +13,7 @@ from hazelcast_sidecar.injection import pod_decision
 from hazelcast_sidecar.injection.explanation import explain
 from hazelcast_sidecar.injection.manifests import Result, inject, placed
 from hazelcast_sidecar.injection.pod_decision import Reason
+from hazelcast_sidecar.injection.reinjection import renew
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.injection.uninjection import uninject
 from hazelcast_sidecar.names import STATUS
@@ -218,6 +219,15 @@ def test_what_was_injected_comes_out_again(obj: dict[str, Any]) -> None:
     assert done(after, uninject(after)) == obj
     assert uninject(obj).operations == []
     assert uninject(obj).reason == Reason.NOT_INJECTED
+
+
+def test_what_is_injected_already_is_reported_and_does_not_change() -> None:
+    after = injected(workload("Deployment", ours(), None))
+    again = renew(after, DEFAULTS, 65534, lambda _: None)
+    assert (again.reason, again.changes) == (Reason.ALREADY_INJECTED, False)
+    after["metadata"]["annotations"] |= ours(port="6000")
+    changed = renew(after, DEFAULTS, 65534, lambda _: None)
+    assert (changed.reason, changed.changes) == (Reason.INJECTED, True)
 
 
 def test_the_pods_of_a_workload_are_decided_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
