@@ -69,6 +69,8 @@ def test_a_duplicate_key_is_found_in_the_object_that_has_it(head: str) -> None:
     document = Document(f"{head}items:\n- {{a: 1, b: {{c: 1, c: 2}}}}\n- {{a: 1}}\n- {{d: 1, d: 2}}\n")
     found = [document.repeated_key(path) for path in ("/items/0", "/items/1", "/items/2", "")]
     assert found == ["c", None, "d", "c"]
+    assert Document('{"a": 1, "a": 2}').repeated_key("") == "a"
+    assert Document('{"a": 1, "b": 2}').repeated_key("") is None
 
 
 @pytest.mark.parametrize(

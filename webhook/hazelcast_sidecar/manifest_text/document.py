@@ -103,8 +103,10 @@ class Document:
 
     def repeated_key(self, path: str) -> str | None:
         """Return a duplicate key in a mapping of an object; None if there is none."""
-        start, end, _ = self._span(_ITEM.match(path)) or Span(0, len(self.text), 0)
-        return next((key for index, key in self._read.repeated if start <= index < end), None)
+        span = self._span(_ITEM.match(path))
+        return next(
+            (key for at, key in self._read.repeated if span is None or span.start <= at < span.end), None
+        )
 
     def written(self, path: str, steps: Sequence[str]) -> str | None:
         """Return how a value of an object is written; None where it is nowhere by itself.
