@@ -121,6 +121,18 @@ def test_a_budget_by_default_is_explained_where_there_is_none() -> None:
         assert row.value == shown
 
 
+def test_what_no_annotation_or_default_says_is_explained_by_where_it_comes_from() -> None:
+    explained = explain(workload("Deployment", None, ours(memory_limit="600Mi")), Settings(), "default")
+    rows = {row.name: (row.value, row.origin, row.is_default) for row in explained.settings}
+    assert rows["memory-request"] == ("600Mi", "memory-limit", True)
+    assert rows["group"][0] == "shop"
+    assert not rows["group"][2]
+    others = {
+        origin for name, (_, origin, is_default) in rows.items() if is_default and name != "memory-request"
+    }
+    assert others == {"default"}
+
+
 def test_what_does_not_ask_is_left_alone() -> None:
     assert inject(workload("Deployment", None, None), DEFAULTS, None).reason == Reason.NOT_REQUESTED
 
