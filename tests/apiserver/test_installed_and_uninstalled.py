@@ -9,6 +9,7 @@ import yaml
 from hazelcast_sidecar.names import INJECTOR
 from tests.apiserver.conftest import announcer
 from tests.harness.accounts import RIGHTS, account, wait_for_rights
+from tests.harness.audit_log import asked
 from tests.harness.command_line import run_here
 from tests.harness.control_plane import ControlPlane
 from tests.harness.controller_program import Controller, started
@@ -90,8 +91,12 @@ def test_upgrade_and_rollback_leave_what_the_controller_wrote(
     assert is_kept()
     with pytest.raises(HelmError, match="injector"):
         helm("install", "another", str(CHART), f"--kubeconfig={cluster.kubeconfig}", "--namespace=default")
+    offset = cluster.audit_log.stat().st_size
     helm("uninstall", "injector", *where)
     assert not is_installed(cluster)
+    deleted = [each.resource for each in asked(cluster, "admin", offset) if each.verb == "delete"]
+    assert deleted[0] == "mutatingwebhookconfigurations", "nothing may be asked of a Service that has gone"
+    assert "services" in deleted
 
 
 def test_install_and_uninstall_by_kubectl(cluster: ControlPlane) -> None:
