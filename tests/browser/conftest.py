@@ -1,8 +1,12 @@
 """A real Chromium, and replicas of the demo application with real members for its pages."""
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
+import socketserver
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -88,6 +92,47 @@ def replicas(launcher: Launcher) -> list[Replica]:
     return found
 
 
+class Service(socketserver.ThreadingTCPServer):
+    """Leads new connections to one replica at a time, as a Service does whose other Pods are gone."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, address: str, backend: str) -> None:
+        self.backend = backend
+        self.url = f"http://{address}:5000/"
+        super().__init__((address, 5000), _Connection)
+
+
+class _Connection(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        assert isinstance(self.server, Service)
+        with contextlib.suppress(OSError), socket.create_connection((self.server.backend, 5000)) as backend:
+            forth = threading.Thread(target=_pass_on, args=(self.request, backend), daemon=True)
+            forth.start()
+            _pass_on(backend, self.request)
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    """Pass on what comes until either end is gone, and then end the other."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def service(replicas: list[Replica]) -> Iterator[Service]:
+    """A Service that leads to the first replica for now."""
+    with Service(f"{own_network()}.44", replicas[0].address) as service:
+        serving = threading.Thread(target=service.serve_forever, daemon=True)
+        serving.start()
+        yield service
+        service.shutdown()
+        serving.join()
+
+
 Open = Callable[..., Page]
 
 
@@ -97,7 +142,7 @@ def open_page(browser: Browser, eventually: Eventually) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_it(replica: Replica, **options: object) -> Page:
+    def open_it(replica: Replica, *, at: str = "", **options: object) -> Page:
         context = browser.new_context(**{"viewport": DESKTOP, "color_scheme": "light", **options})  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
@@ -107,7 +152,7 @@ def open_page(browser: Browser, eventually: Eventually) -> Iterator[Open]:
             "console", lambda message: complaints.append(message.text) if _is_complaint(message) else None
         )
         eventually(lambda: replica.programs[-1].ask("/healthz").status == 200)
-        page.goto(replica.url)
+        page.goto(at or replica.url)
         return page
 
     yield open_it

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import DESKTOP, PATIENCE, PHONE, Open, Replica
+from tests.browser.conftest import DESKTOP, PATIENCE, PHONE, Open, Replica, Service
 
 pytestmark = [pytest.mark.hazelcast, pytest.mark.browser]
 
 expect.set_options(timeout=PATIENCE)
 
+FOUND_AGAIN = re.compile(r"All [\d,]+ entries from before were found again")
 LIVE, CELLS = "Live, from replica ", ".cell"
 
 
@@ -59,13 +60,18 @@ def is_whole(page: Page, replicas: list[Replica]) -> None:
         expect(page.locator(f'.card[data-member="{replica.member}"] .what')).to_have_text(shares)
 
 
-def test_a_kill_is_seen_and_costs_no_entry(open_page: Open, replicas: list[Replica]) -> None:
+def test_a_kill_is_seen_and_costs_no_entry(
+    open_page: Open, replicas: list[Replica], service: Service
+) -> None:
+    """Three pages: of the replica that is killed, of the other, and one that a Service leads to the first."""
     first, second = replicas
     one, other = open_page(first), open_page(second)
+    served = open_page(first, at=service.url)
     for page, replica in ((one, first), (other, second)):
         expect(page.locator("#status")).to_have_text(f"{LIVE}{replica.address}")
         is_whole(page, replicas)
-    wait_for_tally(other, 200)
+    for page in (other, served):
+        wait_for_tally(page, 200)
 
     put(one, "city", "Zürich")
     other.locator("#latest").get_by_role("button", name="city").click()
@@ -74,12 +80,14 @@ def test_a_kill_is_seen_and_costs_no_entry(open_page: Open, replicas: list[Repli
         re.compile(rf"get\s*city\s*[\d.]+ ms\s*{second.address}")
     )
 
+    service.backend = second.address
     first.kill()
     expect(other.locator(".card.gone")).to_contain_text(first.member)
     expect(other.locator("#story")).to_contain_text(f"Member {first.member} is gone")
     expect(one.locator("#status")).to_have_text(
         f"Replica {first.address} does not answer. Connecting again …"
     )
+    expect(served.locator("#status")).to_have_text(f"{LIVE}{second.address}")
     expect(cells_of(other, second.member)).to_have_count(271)
     expect(other.locator("#story")).to_contain_text(
         re.compile(rf"{second.member} took over 13[56] partitions")
@@ -87,9 +95,10 @@ def test_a_kill_is_seen_and_costs_no_entry(open_page: Open, replicas: list[Repli
     get(other, "city")
     expect(result(other).locator("pre")).to_have_text("Zürich")
     expect(other.locator("#where")).to_contain_text(f"which {second.member} owns")
-    expect(other.locator("#story")).to_contain_text(
-        re.compile(r"All [\d,]+ entries from before were found again")
-    )
+    for page in (other, served):
+        expect(page.locator("#story")).to_contain_text(FOUND_AGAIN)
+    expect(served.locator("#story")).to_contain_text(f"Replica {second.address} serves this page now")
+    assert number_in(served.locator("#lost")) == 0
 
     first.start_member()
     first.start_app()
