@@ -144,6 +144,7 @@ def test_a_loss_is_counted_and_said(open_page: Open, replicas: list[Replica]) ->
     expect(page.locator("#away")).to_contain_text(
         f"No answer from the Hazelcast member at {replicas[0].member}"
     )
+    expect(page.locator("#summary")).to_contain_text("Last seen: 2 members")
     get(page, "city")
     expect(result(page)).to_contain_text("try again in a few seconds")
     kept = number_in(page.locator("#written"))
@@ -152,7 +153,7 @@ def test_a_loss_is_counted_and_said(open_page: Open, replicas: list[Replica]) ->
         replica.start_member()
     is_whole(page, replicas)
     expect(page.locator("#lost")).to_have_text(f"{kept:,}")
-    expect(page.locator("#loss")).to_contain_text(f"{kept:,} entries written and not there any more")
+    expect(page.locator("#loss")).to_contain_text(f"{kept:,} entries that this page wrote, gone")
     expect(page.locator("#story")).to_contain_text("Entries are lost")
     get(page, "city")
     expect(result(page)).to_have_text(re.compile("No entry has the key “city”. Put one, or get another."))
@@ -317,6 +318,41 @@ def test_a_member_keeps_its_place_and_one_that_is_gone_leaves_its_own(
         """,
     )
     assert seen == [["0 a", "1 b"], ["0 a gone", "1 b"], ["0 c", "1 b"], ["0 c", "1 b gone"], ["0 c"]]
+
+
+def test_the_story_says_what_a_kill_and_another_replica_change(
+    open_page: Open, replicas: list[Replica]
+) -> None:
+    lines = in_page(
+        open_page(replicas[0]),
+        "story",
+        """
+        const story = new its.Story(), lines = [];
+        const see = (now, replica, members, owners) =>
+          lines.push(...story.see({ replica, members, owners }, now));
+        see(0, "one", ["a", "b"], [0, 1, 0]);
+        see(1000, "one", ["b"], [-1, 0, -1]);
+        see(1400, "one", ["b"], [0, 0, 0]);
+        lines.push(...story.settle(2000), ...story.settle(2100), ...story.settle(2200));
+        see(3000, "one", ["b", "c"], [0, 0, 1]);
+        lines.push(...story.settle(3700));
+        lines.push(...story.seeAway({ replica: "one" }), ...story.seeAway({ replica: "one" }));
+        see(5000, "one", ["b", "c"], [1, 1, 0]);
+        see(5100, "two", ["b", "c"], [1, 1, 0]);
+        lines.push(...story.settle(9000));
+        return lines;
+        """,
+    )
+    assert lines == [
+        "Replica one serves this page. 2 members.",
+        "Member a is gone, which owned 2 partitions. 1 member left.",
+        "b took over 2 partitions within 0.4 s.",
+        "Member c joined. 2 members.",
+        "1 partition moved to c at once.",
+        "Replica one is up, but its member is away.",
+        "Replica one is connected to its cluster again.",
+        "Replica two serves this page now, in place of one.",
+    ]
 
 
 def test_the_tally_counts_what_was_answered_and_nothing_else(

@@ -75,6 +75,8 @@ new Stream({
     say("away", `Replica ${replica} is up, its member is away`);
     find("away").textContent = state.sentence;
     find("away").hidden = false;
+    const seen = find("summary");
+    if (seen.textContent.match(/^\d/)) seen.textContent = `Last seen: ${seen.textContent}`;
     tell(story.seeAway(state));
   },
   written(entry) {
@@ -113,8 +115,8 @@ function showLoss(before, answer) {
   const loss = find("loss");
   loss.hidden = false;
   const entriesLost = counted(tally.lost, "entry", "entries");
-  loss.textContent = `${entriesLost} written and not there any more, says replica ${answer.replica}.`;
-  if (before === 0) tell(["Entries are lost: more members went at once than an entry has backups."]);
+  loss.textContent = `${entriesLost} that this page wrote, gone: says replica ${answer.replica}.`;
+  if (before === 0) tell(["Entries are lost, as when more members go at once than an entry has backups."]);
 }
 
 async function ask(request) {

@@ -24,7 +24,8 @@ export class Story {
       if (replica !== this.#replica) lines.push(`Replica ${replica} serves this page now, in place of ${this.#replica}.`);
       else if (this.#away) lines.push(`Replica ${replica} is connected to its cluster again.`);
       lines.push(...this.#memberships(members));
-      this.#notePartitions(next, now);
+      // The cluster of a replica that was away may be another one, and nothing moved from one to the other.
+      if (!this.#away) this.#notePartitions(next, now);
     }
     this.#away = false;
     [this.#replica, this.#members, this.#owners] = [replica, members, next];
