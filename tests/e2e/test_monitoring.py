@@ -67,7 +67,9 @@ def prometheus(
         api_proxy(kubectl) as api,
         proxy_in_a_pod(kubectl, demo_manifests) as proxy,
     ):
-        kubectl.apply(with_members(demo_manifests, "seen", 2, metrics="true"))
+        kubectl.apply(
+            with_members(demo_manifests, "seen", 2, **{"metrics": "true", "shutdown-timeout": "1s"})
+        )
         kubectl.rolled_out("deployment/seen")
         pods = agree_on(kubectl, "app=seen", "hazelcast", 2)
         doors = [replica(api, pod) for pod in pods]
