@@ -30,6 +30,7 @@ from tests.harness.workload_events import (
     DENIAL,
     POLICY_DENIAL,
     TELL_SECONDS,
+    deny_until_told,
     failed_create,
     told,
     wait_until_told,
@@ -247,8 +248,7 @@ def test_a_denial_is_told_to_the_deployment(cluster: ControlPlane, namespace: st
     failed_create(cluster, namespace, replicas, 'Error creating: pods "shop" is forbidden: exceeded quota: x')
     other = DENIAL.replace("pods.sidecar.hazelcast.com", "policy.example.com")
     failed_create(cluster, namespace, replicas, other)
-    failed_create(cluster, namespace, replicas, DENIAL.partition("Pod ")[0] + sentence)
-    (event,) = wait_until_told(cluster, namespace, "Denied")
+    event = deny_until_told(cluster, namespace, replicas, DENIAL.partition("Pod ")[0] + sentence)
     time.sleep(SETTLE_SECONDS)
     assert len(told(cluster, namespace)) == 1, "the other refusals are not ours to tell"
     assert (about(event), event["type"], event["message"]) == (made, "Warning", sentence)
@@ -258,17 +258,16 @@ def test_a_denial_is_told_to_the_deployment(cluster: ControlPlane, namespace: st
 def test_a_denial_by_the_policy_is_told_to_the_deployment(cluster: ControlPlane, namespace: str) -> None:
     made, replicas = deployment(cluster, namespace)
     other = POLICY_DENIAL.replace("Policy 'hazelcast-sidecar-injector'", "Policy 'other'")
-    for denial in (other, POLICY_DENIAL):
-        failed_create(cluster, namespace, replicas, f'Error creating: pods "shop" is forbidden: {denial}no')
-    (event,) = wait_until_told(cluster, namespace, "Denied")
+    forbidden = 'Error creating: pods "shop" is forbidden: '
+    failed_create(cluster, namespace, replicas, f"{forbidden}{other}no")
+    event = deny_until_told(cluster, namespace, replicas, f"{forbidden}{POLICY_DENIAL}no")
     assert (about(event), event["type"], event["message"]) == (made, "Warning", "no")
 
 
 @pytest.mark.usefixtures("controller")
 def test_a_sentence_is_cut_where_an_event_ends(cluster: ControlPlane, namespace: str) -> None:
     _, replicas = deployment(cluster, namespace)
-    failed_create(cluster, namespace, replicas, DENIAL + "ü" * 1000)
-    (event,) = wait_until_told(cluster, namespace, "Denied")
+    event = deny_until_told(cluster, namespace, replicas, DENIAL + "ü" * 1000)
     assert len(event["message"].encode()) in (1023, 1024)
     assert event["message"].endswith("ü…")
 
@@ -292,14 +291,7 @@ def test_a_controller_that_starts_again_repeats_nothing(
     _, replicas = deployment(cluster, namespace)
     foreign(cluster, "Service", namespace, "shop")
     create_pod(cluster, namespace, "shop-1", "shop", owner=replicas)
-
-    def is_denied() -> bool:
-        """Deny again: a new leader tells of what is denied from then on."""
-        failed_create(cluster, namespace, replicas, DENIAL)
-        time.sleep(SETTLE_SECONDS)
-        return bool(told(cluster, namespace, "Denied"))
-
-    until(TELL_SECONDS, "it is told that Pods are denied", is_denied)
+    deny_until_told(cluster, namespace, replicas, DENIAL)
     for reason in ("Injected", "Conflict"):
         wait_until_told(cluster, namespace, reason)
     before = told(cluster, namespace)

@@ -15,7 +15,7 @@ from tests.harness.kept_objects import wait_for, wanted
 from tests.harness.namespaces import create_namespace, remove_pods
 from tests.harness.stored_workloads import replica_set
 from tests.harness.waiting import until
-from tests.harness.workload_events import DENIAL, failed_create, wait_until_told
+from tests.harness.workload_events import DENIAL, deny_until_told, failed_create
 
 pytestmark = pytest.mark.apiserver
 
@@ -88,8 +88,7 @@ def test_an_event_of_a_tenant_does_not_keep_those_of_others(
     for owner in (OWNER, OWNER | {"name": "x" * 5_000, "uid": ""}):
         failed_create(cluster, namespace, owner, f"{DENIAL} \x1b[31m{BRACKETS}")
     real = replica_set(cluster, honest, "shop-6d4b75cb6d")
-    failed_create(cluster, honest, real, f"{DENIAL} \x1b[31m\u202e")
-    (event,) = wait_until_told(cluster, honest, "Denied")
+    event = deny_until_told(cluster, honest, real, f"{DENIAL} \x1b[31m\u202e")
     assert event["message"].endswith(r"no \x1b[31m\u202e")
     assert controller.program.status is None
 

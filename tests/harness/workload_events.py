@@ -1,10 +1,11 @@
 """Events about workloads: those of the controller, and those that it reads."""
 
+import time
 from typing import Any
 
 from tests.harness.accounts import NAME
 from tests.harness.control_plane import ControlPlane
-from tests.harness.waiting import until
+from tests.harness.waiting import SETTLE_SECONDS, until
 
 TELL_SECONDS = 180.0
 POLICY_DENIAL = (
@@ -39,6 +40,24 @@ def wait_until_told(
 ) -> list[dict[str, Any]]:
     until(TELL_SECONDS, f"{events} of {reason}", lambda: len(told(cluster, namespace, reason)) >= events)
     return told(cluster, namespace, reason)
+
+
+def deny_until_told(
+    cluster: ControlPlane, namespace: str, owner: dict[str, Any], message: str
+) -> dict[str, Any]:
+    """Deny a Pod again and again, as a real ReplicaSet's is, until one Event of ours says so: return that.
+
+    A new leader tells of what is denied from then on, and the metric that says it leads may be sooner.
+    """
+
+    def is_told() -> bool:
+        failed_create(cluster, namespace, owner, message)
+        time.sleep(SETTLE_SECONDS)
+        return bool(told(cluster, namespace, "Denied"))
+
+    until(TELL_SECONDS, "it is told that Pods are denied", is_told)
+    (event,) = told(cluster, namespace, "Denied")
+    return event
 
 
 def wait_for_sentence(cluster: ControlPlane, namespace: str, reason: str, sentence: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ NETWORK = own_network()
 GROUP = [f"{NETWORK}.{number}" for number in (82, 83)]
 BACKUP_TIMEOUT = 5000
 """Milliseconds that a client waits for the word of a backup, by default."""
-PATIENCE = 120
+PATIENCE = 240
 
 
 @pytest.fixture(scope="module")
@@ -90,5 +90,7 @@ def test_a_put_does_not_wait_for_the_word_of_a_member_that_is_gone(
     found = longest_puts(both, tmp_path, eventually, members[0].popen.kill)
 
     slow = {name for name, milliseconds in found.items() if milliseconds >= BACKUP_TIMEOUT}
-    # The Go client never asks members to confirm backups to it.
-    assert slow == {f"{language} default" for language in commands if language != "go"}, found
+    # The Go client never asks members to confirm backups to it, but may wait for its own time-out of two minutes.
+    assert slow - {"go default"} == {f"{language} default" for language in commands if language != "go"}, (
+        found
+    )
