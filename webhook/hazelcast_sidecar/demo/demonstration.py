@@ -33,6 +33,7 @@ REPLICAS = 2
 _KEY = "greeting"
 _MEMBERS_SECONDS = 60
 _FAIL_OVER_SECONDS = 30
+_SAFE_SECONDS = 60
 _REQUEST_SECONDS = 10
 _POLL_SECONDS = 0.25
 
@@ -180,6 +181,9 @@ async def _kill(screen: Screen, replicas: RunningReplicas, value: str) -> None:
     with screen.step(f"replica {replica.index} is killed; {_KEY} is read again"):
         await replicas.kill(replica)
         found = await _eventually(lambda: other.get("/get", key=_KEY))
+        # One kill is survived, and so is the next, once there are backups again.
+        await _eventually(lambda: _members_seen_by(other, len(replicas)))
+        await other.until_safe(_SAFE_SECONDS)
     kept = "is still there" if found == value else f"IS NOT {value}"
     screen.say(f"    {_KEY}={found} {kept}; {_counted(replicas)}")
 
@@ -193,6 +197,7 @@ async def _add(screen: Screen, replicas: RunningReplicas) -> None:
         with screen.step(f"replica {replica.index} starts on {replica.address}"):
             await replicas.start(replica)
             await _eventually(lambda: _members_seen_by(replica, len(replicas)))
+            await replica.until_safe(_SAFE_SECONDS)
     except DemoError as error:
         screen.say(f"  {error}", "red")
         return

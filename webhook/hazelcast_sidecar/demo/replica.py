@@ -106,6 +106,17 @@ class Replica:
         line = f"Members {{size:{size}"
         await member.until(lambda: line in member.output(), f'"{line}, ..."', seconds)
 
+    async def until_safe(self, seconds: float) -> None:
+        """Wait until the member says that each entry of its cluster has its backups.
+
+        Raises:
+            DemoError: it does not say so in time.
+        """
+        port = self._member_container()["readinessProbe"]["httpGet"]["port"]
+        await self.running[CONTAINER].until_ok(
+            self.machine.http, f"http://{self.address}:{port}/hazelcast/health/cluster-safe", seconds
+        )
+
     async def kill(self) -> None:
         """Kill everything at once, as when a node is lost."""
         for program in self.running.values():
