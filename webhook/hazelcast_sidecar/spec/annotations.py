@@ -190,7 +190,7 @@ TABLE = (
         values.boolean_type(),
         "true",
         "Start the application when the member is ready. `false`: as soon as a native sidecar's container "
-        "runs, which saves a second or two, for applications that try to connect until they succeed.",
+        "runs, which saves about a second, for applications that try to connect until they succeed.",
     ),
     Annotation(
         "shutdown-timeout",
