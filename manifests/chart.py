@@ -22,14 +22,14 @@ from hazelcast_sidecar.installation.edits import (
     FieldPath,
     TemplateShape,
 )
-from hazelcast_sidecar.installation.rendering import LABELS, edits_of, identity, is_namespaced
+from hazelcast_sidecar.installation.rendering import edits_of, identity, is_namespaced
 from hazelcast_sidecar.installation.values import Values
 from hazelcast_sidecar.installation.values_reader import values_schema
 from hazelcast_sidecar.kube import permissions
 from hazelcast_sidecar.kube.objects import JsonObject
-from hazelcast_sidecar.names import INJECTOR
+from hazelcast_sidecar.names import INJECTOR, INSTALLATION_LABELS
 from hazelcast_sidecar.version import __version__
-from manifests.yaml_text import comment, commented, compose, dumped
+from manifests.yaml_text import SEPARATOR, comment, commented, compose, dumped
 
 NAMESPACE = "NAMESPACE_OF_THE_RELEASE"
 """In a text that templates are made of: the installation's namespace."""
@@ -39,7 +39,6 @@ _CHECK = "hazelcast-sidecar-check"
 _TRIED = "default"
 """The namespace of the dry run."""
 _RELEASE_NAMESPACE = Expression(lambda values: values, ".Release.Namespace")
-_SEPARATOR = "---\n"
 _HEAD = (
     "Made by `make manifests` from the manifests for kustomize and "
     "webhook/hazelcast_sidecar/installation/edits.py."
@@ -125,7 +124,7 @@ def _check_rbac() -> str:
         made["metadata"]["annotations"] = hook
         if made["kind"] in ("Role", "RoleBinding"):
             made["metadata"]["namespace"] = _TRIED
-    return _SEPARATOR.join(commented(made, permissions.reasons(rules)) for made, rules in objects)
+    return SEPARATOR.join(commented(made, permissions.reasons(rules)) for made, rules in objects)
 
 
 # --- templates ---------------------------------------------------------------------------------------------
@@ -194,7 +193,7 @@ def _template(text: str) -> str:
         raise ValueError(f"braces mean something else in a template: {text}")
     tokens = _Tokens()
     text = re.sub(rf"\b{NAMESPACE}\b", lambda _: tokens.of(_RELEASE_NAMESPACE), text)
-    made = _SEPARATOR.join(_document(document, tokens) for document in text.split(_SEPARATOR))
+    made = SEPARATOR.join(_document(document, tokens) for document in text.split(SEPARATOR))
     return comment(_HEAD) + tokens.replaced(made)
 
 
@@ -218,7 +217,7 @@ def _metadata(obj: JsonObject) -> Iterator[Edit]:
     if is_namespaced(obj) and "namespace" not in obj["metadata"]:
         yield Edit(kind, name, ("metadata", "namespace"), _RELEASE_NAMESPACE)
     if "labels" not in obj["metadata"]:
-        yield Edit(kind, name, ("metadata", "labels"), LABELS)
+        yield Edit(kind, name, ("metadata", "labels"), INSTALLATION_LABELS)
 
 
 def _conditional(changes: Iterable[_Change]) -> Iterator[str]:

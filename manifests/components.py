@@ -9,17 +9,14 @@ import msgspec
 from hazelcast_sidecar.injection.webhook_configuration import CHOSEN
 from hazelcast_sidecar.installation.components import COMPONENTS as VALUES
 from hazelcast_sidecar.installation.edits import NAMESPACE_KEY, Edit
-from hazelcast_sidecar.installation.rendering import LABELS, differing_edits, evaluated
+from hazelcast_sidecar.installation.rendering import differing_edits, evaluated
 from hazelcast_sidecar.installation.values import Values
 from hazelcast_sidecar.installation.values_reader import read_values
 from hazelcast_sidecar.kube.objects import JsonObject
-from hazelcast_sidecar.names import INJECTOR
-from manifests.yaml_text import comment, dumped
-
-__all__ = ["COMPONENTS", "LABELS", "kustomizations"]
+from hazelcast_sidecar.names import INJECTOR, INSTALLATION_LABELS
+from manifests.yaml_text import comment, dumped, made_from
 
 ((_LABEL, _WANTED),) = CHOSEN.items()
-_OWN = "Made by `make manifests` from webhook/hazelcast_sidecar/installation; change that instead."
 
 
 class Component(NamedTuple):
@@ -127,7 +124,7 @@ def _kustomization(component: Component) -> str:
     kind = ("v1beta1", "Kustomization") if component.overlay else ("v1alpha1", "Component")
     document: JsonObject = {"apiVersion": f"kustomize.config.k8s.io/{kind[0]}", "kind": kind[1]}
     if component.overlay:
-        document |= {"namespace": INJECTOR, "labels": [{"pairs": LABELS}]}
+        document |= {"namespace": INJECTOR, "labels": [{"pairs": INSTALLATION_LABELS}]}
     if component.resources:
         document["resources"] = list(component.resources)
     patches = dict[tuple[str, str], list[JsonObject]]()
@@ -138,7 +135,7 @@ def _kustomization(component: Component) -> str:
         {"target": {"kind": kind, "name": name}, "patch": dumped(operations)}
         for (kind, name), operations in patches.items()
     ]
-    return "#\n".join((comment(_OWN), *_paragraphs(component.about))) + dumped(document)
+    return "#\n".join((made_from("installation"), *_paragraphs(component.about))) + dumped(document)
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -16,14 +16,13 @@ from hazelcast_sidecar.injection import webhook_configuration as registration
 from hazelcast_sidecar.installation.base import REPAIR, settings_map
 from hazelcast_sidecar.kube import permissions
 from hazelcast_sidecar.kube.objects import JsonObject
-from hazelcast_sidecar.names import CONTROLLER, INJECTOR
+from hazelcast_sidecar.names import CONTROLLER, INJECTOR, INSTALLATION_LABELS
 from manifests import chart, components, monitoring
-from manifests.yaml_text import comment, commented, dumped
+from manifests.yaml_text import SEPARATOR, comment, commented, dumped, made_from
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "manifests"
 PACKAGED = ROOT / "webhook" / "hazelcast_sidecar" / "installation" / "written.yaml"
-_SOURCE = "Made by `make manifests` from webhook/hazelcast_sidecar/{}; change that instead."
 _CERTIFICATES = FOLDER / "overlays" / "cert-manager" / "certificates.yaml"
 _GENERATED = ("webhook.yaml", "controller-rbac.yaml")
 
@@ -56,7 +55,7 @@ def _packaged() -> str:
     paths = written_by_hand()
     objects = [each for path in paths for each in yaml.safe_load_all(path.read_text("utf-8"))]
     head = "Made by `make manifests` from the files of manifests/ that are written by hand; change those."
-    return comment(head) + "---\n".join(map(dumped, objects))
+    return comment(head) + SEPARATOR.join(map(dumped, objects))
 
 
 def _sources() -> dict[str, str]:
@@ -74,13 +73,12 @@ def _sources() -> dict[str, str]:
 
 def webhook(namespace: str) -> str:
     """Write the webhook's configuration."""
-    head = _SOURCE.format("injection/webhook_configuration.py")
-    return comment(head) + commented(registration.webhook_configuration(namespace), registration.REASONS)
+    configuration = registration.webhook_configuration(namespace)
+    return made_from("injection/webhook_configuration.py") + commented(configuration, registration.REASONS)
 
 
 def controller_rbac(namespace: str) -> str:
     """Write what the controller may do."""
-    head = _SOURCE.format("kube/permissions.py")
     everywhere = (
         "What the controller may do, and no more; tests/apiserver/test_rights.py takes each verb away in "
         "turn."
@@ -102,7 +100,7 @@ def controller_rbac(namespace: str) -> str:
         ),
         dumped(permissions.binding("Role", CONTROLLER, namespace)),
     )
-    return comment(head) + "---\n".join(documents)
+    return made_from("kube/permissions.py") + SEPARATOR.join(documents)
 
 
 def repair_rbac(namespace: str) -> str:
@@ -113,9 +111,9 @@ def repair_rbac(namespace: str) -> str:
         permissions.binding("ClusterRole", REPAIR, namespace),
     )
     for each in made:
-        each["metadata"]["labels"] = components.LABELS  # the base's are given to what the base has
-    head = comment(_SOURCE.format("kube/permissions.py")) + comment(why)
-    return head + "---\n".join(map(dumped, made))
+        each["metadata"]["labels"] = INSTALLATION_LABELS  # the base's are given to what the base has
+    head = made_from("kube/permissions.py") + comment(why)
+    return head + SEPARATOR.join(map(dumped, made))
 
 
 def _write(made: Mapping[Path, str]) -> bool:

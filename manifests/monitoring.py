@@ -2,15 +2,12 @@
 
 import json
 
-from hazelcast_sidecar.installation.rendering import LABELS
 from hazelcast_sidecar.monitoring.alerts import rule_groups
 from hazelcast_sidecar.monitoring.dashboards import DASHBOARDS
 from hazelcast_sidecar.monitoring.grafana import Dashboard, dashboard_json
 from hazelcast_sidecar.monitoring.pod_monitors import pod_monitors
-from hazelcast_sidecar.names import INJECTOR
-from manifests.yaml_text import comment, dumped
-
-_SOURCE = "Made by `make manifests` from webhook/hazelcast_sidecar/{}; change that instead."
+from hazelcast_sidecar.names import INJECTOR, INSTALLATION_LABELS
+from manifests.yaml_text import SEPARATOR, dumped, made_from
 
 
 def files() -> dict[str, str]:
@@ -18,13 +15,13 @@ def files() -> dict[str, str]:
     rule = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": {"name": INJECTOR, "namespace": INJECTOR, "labels": LABELS},
+        "metadata": {"name": INJECTOR, "namespace": INJECTOR, "labels": INSTALLATION_LABELS},
         "spec": rule_groups(),
     }
-    scraped = "---\n".join(map(dumped, pod_monitors()))
+    scraped = SEPARATOR.join(map(dumped, pod_monitors()))
     return {
-        "rules.yaml": comment(_SOURCE.format("monitoring/alerts.py")) + dumped(rule),
-        "pod-monitors.yaml": comment(_SOURCE.format("monitoring/pod_monitors.py")) + scraped,
+        "rules.yaml": made_from("monitoring/alerts.py") + dumped(rule),
+        "pod-monitors.yaml": made_from("monitoring/pod_monitors.py") + scraped,
         **{name: _dashboard(dashboard) for name, dashboard in DASHBOARDS.items()},
     }
 

@@ -10,6 +10,9 @@ from hazelcast_sidecar.kube.objects import JsonObject
 
 WIDTH = 118
 
+SEPARATOR = "---\n"
+"""The line between the objects of a file."""
+
 Comments = Mapping[tuple[str | int, ...], str]
 """Comments by the path of the part that they are about."""
 
@@ -79,6 +82,11 @@ def _place(node: yaml.Node, path: Sequence[str | int]) -> tuple[int, int]:
         else:
             raise LookupError(path)  # noqa: TRY004 - the path leads nowhere
     return line, column
+
+
+def made_from(source: str) -> str:
+    """Write the comment at the top of a file that is made from a part of the package."""
+    return comment(f"Made by `make manifests` from webhook/hazelcast_sidecar/{source}; change that instead.")
 
 
 def comment(text: str, column: int = 0) -> str:

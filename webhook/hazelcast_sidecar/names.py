@@ -44,6 +44,9 @@ POD_WEBHOOKS = (
 CONTROLLER = "hazelcast-sidecar-controller"
 """The name of the controller's Deployment, its ServiceAccount, its roles and its Lease."""
 
+INSTALLATION_LABELS = {"app.kubernetes.io/name": INJECTOR, "app.kubernetes.io/part-of": INJECTOR}
+"""The labels of all objects of an installation."""
+
 CONTROLLER_LABELS = {"app.kubernetes.io/name": INJECTOR, "app.kubernetes.io/component": "controller"}
 """The labels of the controller's Pods, by which a NetworkPolicy knows them."""
 

@@ -7,14 +7,10 @@ from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.kube.permissions import RBAC, Right
 from hazelcast_sidecar.model.selection import concerns_new_pods
 from hazelcast_sidecar.model.selectors import selects
-from hazelcast_sidecar.names import INJECTOR, NAMESPACE_NAME
+from hazelcast_sidecar.names import INJECTOR, INSTALLATION_LABELS, NAMESPACE_NAME
 
 _AREA = Area("installation")
-_OUR_LABELS = {
-    "app.kubernetes.io/name": INJECTOR,
-    "app.kubernetes.io/component": "webhook",
-    "app.kubernetes.io/part-of": INJECTOR,
-}
+_OUR_LABELS = {**INSTALLATION_LABELS, "app.kubernetes.io/component": "webhook"}
 
 PARTS = tuple(
     Right("create", group, resource, own=own)

@@ -112,9 +112,7 @@ async def _tell(screen: Screen, replicas: RunningReplicas) -> dict[str, Any]:
     screen.done(f"put {_KEY}={value} through replica {first.index}")
     got = await second.get("/get", key=_KEY)
     screen.done(f"got {_KEY}={got} through replica {second.index}")
-    with screen.step(f"replica {first.index} is killed; {_KEY} is read again"):
-        await replicas.kill(first)
-        got_after_kill = await _eventually(lambda: second.get("/get", key=_KEY))
+    got_after_kill = await _kill_and_read(screen, replicas, first, second)
     screen.done(f"got {_KEY}={got_after_kill} through replica {second.index}")
     if (got, got_after_kill) != (value, value):
         raise DemoError(f"put {value!r}, but got {got!r}, and {got_after_kill!r} after the kill")
@@ -125,6 +123,17 @@ async def _tell(screen: Screen, replicas: RunningReplicas) -> dict[str, Any]:
         "value": got,
         "value_after_kill": got_after_kill,
     }
+
+
+async def _kill_and_read(screen: Screen, replicas: RunningReplicas, killed: Replica, other: Replica) -> str:
+    """Kill a replica, and return what another one reads once every entry has its backups again."""
+    with screen.step(f"replica {killed.index} is killed; {_KEY} is read again"):
+        await replicas.kill(killed)
+        found = await _eventually(lambda: other.get("/get", key=_KEY))
+        # One kill is survived, and so is the next, once there are backups again.
+        await _eventually(lambda: _members_seen_by(other, len(replicas)))
+        await other.until_safe(_SAFE_SECONDS)
+    return found
 
 
 async def _members_seen_by(replica: Replica, size: int) -> int:
@@ -178,12 +187,7 @@ async def _kill(screen: Screen, replicas: RunningReplicas, value: str) -> None:
         screen.say("  This is the last replica; it holds all entries. Press a first.", "yellow")
         return
     replica, other, *_ = replicas
-    with screen.step(f"replica {replica.index} is killed; {_KEY} is read again"):
-        await replicas.kill(replica)
-        found = await _eventually(lambda: other.get("/get", key=_KEY))
-        # One kill is survived, and so is the next, once there are backups again.
-        await _eventually(lambda: _members_seen_by(other, len(replicas)))
-        await other.until_safe(_SAFE_SECONDS)
+    found = await _kill_and_read(screen, replicas, replica, other)
     kept = "is still there" if found == value else f"IS NOT {value}"
     screen.say(f"    {_KEY}={found} {kept}; {_counted(replicas)}")
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hazelcast_sidecar.demo.failure import DemoError
 
 _TRIED = 20
-"""ReplicaPorts that are tried, from the usual one on."""
+"""Ports that are tried, from the usual one on."""
 
 
 class ReplicaPorts(NamedTuple):

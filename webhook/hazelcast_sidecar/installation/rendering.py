@@ -10,10 +10,7 @@ from hazelcast_sidecar.installation.base import base_objects
 from hazelcast_sidecar.installation.edits import EDITS, END, NAMESPACE_KEY, OPTIONAL, Edit, Expression
 from hazelcast_sidecar.installation.values import Values
 from hazelcast_sidecar.kube.objects import JsonObject
-from hazelcast_sidecar.names import INJECTOR
-
-LABELS = {"app.kubernetes.io/name": INJECTOR, "app.kubernetes.io/part-of": INJECTOR}
-"""The labels of all objects."""
+from hazelcast_sidecar.names import INJECTOR, INSTALLATION_LABELS
 
 _OF_THE_CLUSTER = {"Namespace", "ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"}
 
@@ -103,7 +100,7 @@ def _named(obj: JsonObject, namespace: str) -> JsonObject:
         metadata["namespace"] = namespace
     elif obj["kind"] == "Namespace":
         metadata["name"] = namespace
-    metadata["labels"] = {**metadata.get("labels", {}), **LABELS}
+    metadata["labels"] = {**metadata.get("labels", {}), **INSTALLATION_LABELS}
     return made
 
 

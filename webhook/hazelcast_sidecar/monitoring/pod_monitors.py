@@ -2,7 +2,7 @@
 
 from hazelcast_sidecar.injection.member import METRICS_PORT_NAME
 from hazelcast_sidecar.kube.objects import JsonObject
-from hazelcast_sidecar.names import GROUP, INJECTOR
+from hazelcast_sidecar.names import GROUP, INJECTOR, INSTALLATION_LABELS
 
 MEMBERS = "hazelcast-members"
 _NAME_LABEL = "app.kubernetes.io/name"
@@ -57,10 +57,6 @@ def _pod_monitor(name: str, spec: JsonObject) -> JsonObject:
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PodMonitor",
-        "metadata": {
-            "name": name,
-            "namespace": INJECTOR,
-            "labels": {_NAME_LABEL: INJECTOR, "app.kubernetes.io/part-of": INJECTOR},
-        },
+        "metadata": {"name": name, "namespace": INJECTOR, "labels": INSTALLATION_LABELS},
         "spec": spec,
     }

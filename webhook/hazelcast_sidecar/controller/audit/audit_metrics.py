@@ -2,21 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from hazelcast_sidecar.controller.shared.bounded_series import MAX_SERIES, with_series
+from hazelcast_sidecar.controller.shared.bounded_series import MAX_SERIES
 
 _PREFIX = "hazelcast_sidecar"
-
-
-class _Namespace(NamedTuple):
-    """A namespace with Pods that were found."""
-
-    namespace: str
-    pods: int
 
 
 class AuditMetrics(Collector):
@@ -45,6 +37,6 @@ class AuditMetrics(Collector):
                 f"{meaning}, by namespace: of the {MAX_SERIES} namespaces with the most.",
                 labels=["namespace"],
             )
-            for each in with_series(_Namespace(*pair) for pair in namespaces.most_common()):
-                family.add_metric([each.namespace], each.pods)
+            for namespace, pods in namespaces.most_common(MAX_SERIES):
+                family.add_metric([namespace], pods)
             yield family
