@@ -22,6 +22,7 @@ from tests.harness.control_plane import ControlPlane, find_programs
 from tests.harness.controller_program import LEASES, Controller, started
 from tests.harness.go_programs import UnavailableError
 from tests.harness.line import Line
+from tests.harness.namespace_controller import NamespaceController
 from tests.harness.namespaces import create_namespace, remove_pods
 from tests.harness.shared_controller import SharedController, Sharing
 from tests.harness.shipped_manifests import ROOT, apply_strictly, register, rendered
@@ -41,6 +42,15 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """Run one for a module of tests alone, which may restart it and reads its audit log."""
     with ControlPlane(found_programs(request.config), audit=True) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def namespace_controller(cluster: ControlPlane) -> Iterator[None]:
+    """Have namespaces of a module's own API server removed once they are deleted."""
+    thread = NamespaceController(cluster)
+    thread.start()
+    yield
+    thread.stop()
 
 
 def found_programs(config: pytest.Config) -> Path:

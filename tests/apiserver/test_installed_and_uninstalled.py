@@ -22,23 +22,14 @@ from tests.harness.installation import (
     has_ca_bundle,
     is_installed,
 )
-from tests.harness.namespace_controller import NamespaceController
 from tests.harness.shipped_manifests import OWN_NAMESPACE
 from tests.harness.waiting import until
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.usefixtures("namespace_controller")]
 
 NAMESPACE = f"/api/v1/namespaces/{OWN_NAMESPACE}"
 SECONDS = 60.0
 CHOSEN = "sidecar.hazelcast.com/injection"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def namespace_controller(cluster: ControlPlane) -> Iterator[None]:
-    thread = NamespaceController(cluster)
-    thread.start()
-    yield
-    thread.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -29,26 +29,17 @@ from tests.harness.installation import (
     is_installed,
 )
 from tests.harness.load import gated_pod
-from tests.harness.namespace_controller import NamespaceController
 from tests.harness.namespaces import create_namespace
 from tests.harness.shipped_manifests import ACTIVE_SECONDS, OWN_NAMESPACE, ROOT, apply_strictly, rendered
 from tests.harness.waiting import until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.slow]
+pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.usefixtures("namespace_controller")]
 
 NAMESPACE = f"/api/v1/namespaces/{OWN_NAMESPACE}"
 POLICIES = "/apis/admissionregistration.k8s.io/v1"
 SECONDS = 60.0
 REPAIR_SECONDS = 7.0
 """Longer than the controller takes to look again."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def namespace_controller(cluster: ControlPlane) -> Iterator[None]:
-    thread = NamespaceController(cluster)
-    thread.start()
-    yield
-    thread.stop()
 
 
 @pytest.fixture

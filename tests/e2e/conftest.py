@@ -327,7 +327,7 @@ def enforced(cluster: Kubectl, demo_manifests: list[dict[str, Any]]) -> None:
     server["spec"]["containers"][0]["command"] = ["python", "-m", "http.server", "8000"]
     with namespace("hazelcast-enforced") as kubectl:
         kubectl.apply(server, idle_pod(demo_manifests, "client"))
-        kubectl("wait", "pod/server", "pod/client", "--for=condition=Ready", "--timeout=60s", seconds=70)
+        kubectl.pods_ready("server", "client")
         address = kubectl.read("pod", "server")["status"]["podIP"]
         until(30, "a port is open", lambda: knock(kubectl, "client", address, 8000)[8000] not in KEPT_OUT)
         kubectl.apply(DENY_ALL)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple, Self
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from hazelcast_sidecar.names import CONTAINER, INJECT
+from tests.e2e.background import Background
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from tests.e2e.http_client import Entrance
 
 
@@ -30,7 +29,7 @@ class Creation(NamedTuple):
     seconds: float
 
 
-class Creations:
+class Creations(Background):
     """Pods that are created for as long as the context lasts.
 
     Args:
@@ -44,22 +43,7 @@ class Creations:
         self.refused: Counter[str] = Counter()
         """By what the API server said."""
         self._api, self._interval = api, threads / rate
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._repeat, args=(number,)) for number in range(threads)]
-
-    def __enter__(self) -> Self:
-        self._begun = time.monotonic()
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        self._ended = time.monotonic()
+        super().__init__(*(partial(self._repeat, number) for number in range(threads)))
 
     def since(self, moment: float) -> list[Creation]:
         """The Pods that were asked for since a moment."""

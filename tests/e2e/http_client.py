@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
+
+from tests.e2e.kubectl import running_kubectl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,18 +54,8 @@ class Entrance:
 @contextlib.contextmanager
 def api_proxy(kubectl: Kubectl) -> Iterator[Entrance]:
     """The API server, which forwards to any Pod and Service, through `kubectl proxy`."""
-    command = ["kubectl", "proxy", "--port=0"]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as proxy:
-        try:
-            first = proxy.stdout.readline() if proxy.stdout else ""
-            match = SERVING.search(first)
-            if not match:
-                raise OSError(f"kubectl proxy: {first.strip()}")
-            yield Entrance(match[1], int(match[2]), f"/api/v1/namespaces/{kubectl.namespace}")
-        finally:
-            proxy.terminate()
+    with running_kubectl("proxy", "--port=0", announces=SERVING) as match:
+        yield Entrance(match[1], int(match[2]), f"/api/v1/namespaces/{kubectl.namespace}")
 
 
 def replica(api: Entrance, pod: str) -> Entrance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Seen = TypeVar("Seen")
 
@@ -71,6 +72,11 @@ class Kubectl:
         table = self("get", "pods", f"--selector={selector}", "--no-headers")
         return "\n".join(" ".join(line.split()[:2]) for line in table.splitlines())
 
+    def pods_ready(self, *names: str) -> None:
+        """Wait until Pods are ready."""
+        pods = [f"pod/{name}" for name in names]
+        self("wait", *pods, "--for=condition=Ready", "--timeout=60s", seconds=70)
+
     def rolled_out(self, workload: str, seconds: float = 180) -> None:
         """Wait until every replica of a workload is new and available."""
         self("rollout", "status", workload, f"--timeout={seconds:g}s", seconds=seconds + 10)
@@ -79,6 +85,30 @@ class Kubectl:
         """The size of the cluster in the last member list that a container logged; 0 before the first."""
         sizes = MEMBERS.findall(self("logs", pod, f"--container={container}"))
         return int(sizes[-1]) if sizes else 0
+
+
+@contextlib.contextmanager
+def running_kubectl(*arguments: str, announces: re.Pattern[str]) -> Iterator[re.Match[str]]:
+    """A kubectl that runs for as long as the context lasts; what its first line says.
+
+    Raises:
+        OSError: it says something else.
+    """
+    with subprocess.Popen(
+        ["kubectl", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as running:
+        try:
+            first = running.stdout.readline() if running.stdout else ""
+            match = announces.search(first)
+            if not match:
+                raise OSError(f"kubectl {arguments[0]}: {first.strip()}")
+            yield match
+        finally:
+            running.terminate()
 
 
 def until(seconds: float, what: str, seen: Callable[[], Seen | None]) -> Seen:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.kubectl import Kubectl
+from tests.e2e.kubectl import Kubectl, running_kubectl
 from tests.e2e.workloads import idle_pod
 
 if TYPE_CHECKING:
@@ -46,18 +45,10 @@ def proxy_in_a_pod(kubectl: Kubectl, demo_manifests: list[dict[str, Any]]) -> It
     pod = idle_pod(demo_manifests, SCRAPER)
     pod["spec"]["containers"][0]["command"] = ["python", "-c", _PROXY]
     kubectl.apply(pod)
-    kubectl("wait", f"pod/{SCRAPER}", "--for=condition=Ready", "--timeout=60s", seconds=70)
-    command = ["kubectl", f"--namespace={kubectl.namespace}", "port-forward", f"pod/{SCRAPER}", ":3128"]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as forward:
-        try:
-            first = forward.stdout.readline() if forward.stdout else ""
-            match = FORWARDING.search(first)
-            assert match, f"kubectl port-forward: {first.strip()}"
-            yield f"http://{match[1]}"
-        finally:
-            forward.terminate()
+    kubectl.pods_ready(SCRAPER)
+    command = ("port-forward", f"--namespace={kubectl.namespace}", f"pod/{SCRAPER}", ":3128")
+    with running_kubectl(*command, announces=FORWARDING) as match:
+        yield f"http://{match[1]}"
 
 
 def targets_of(monitor: JsonObject) -> list[JsonObject]:

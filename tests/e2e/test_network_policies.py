@@ -31,7 +31,7 @@ def spaces(webhook: Kubectl, demo_manifests: list[dict[str, Any]]) -> Iterator[t
         for kubectl in (inside, outside):
             kubectl.apply(idle_pod(demo_manifests, STRANGER))
         for kubectl in (inside, outside):
-            kubectl("wait", f"pod/{STRANGER}", "--for=condition=Ready", "--timeout=60s", seconds=70)
+            kubectl.pods_ready(STRANGER)
         yield inside, outside
 
 

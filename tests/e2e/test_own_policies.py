@@ -40,7 +40,7 @@ def stranger(webhook: Kubectl, demo_manifests: list[dict[str, Any]]) -> Iterator
     assert webhook
     with namespace("hazelcast-strangers") as kubectl:
         kubectl.apply(idle_pod(demo_manifests, "stranger"))
-        kubectl("wait", "pod/stranger", "--for=condition=Ready", "--timeout=60s", seconds=70)
+        kubectl.pods_ready("stranger")
         yield kubectl
 
 

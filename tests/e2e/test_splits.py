@@ -67,7 +67,7 @@ def watching(
     webhook.rolled_out(f"deployment/{CONTROLLER}")
     with namespace("hazelcast-scraper") as scraper:
         scraper.apply(idle_pod(demo_manifests, SCRAPER))
-        scraper("wait", f"pod/{SCRAPER}", "--for=condition=Ready", "--timeout=60s", seconds=70)
+        scraper.pods_ready(SCRAPER)
         yield Controllers(webhook, scraper)
     webhook.apply(find(webhook_manifests, "Deployment", CONTROLLER))
     webhook.rolled_out(f"deployment/{CONTROLLER}")

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import itertools
 import random
-import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.e2e.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from tests.e2e.http_client import Entrance
 
 PAUSE_SECONDS = 0.02
 
 
-class Traffic:
+class Traffic(Background):
     """Puts and gets through one entrance, one thread each, for as long as the context lasts.
 
     Every put has a key of its own. One that was not acknowledged may be there or not, and is not counted; a
@@ -38,28 +39,13 @@ class Traffic:
         self._door = door
         self._numbers = itertools.count()
         self._keys: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._repeat, args=(once,)) for once in (self._put, self._get)
-        ]
+        super().__init__(*(partial(self._repeat, once) for once in (self._put, self._get)))
 
     def fill(self, entries: int) -> None:
         """Put so many entries at once."""
         with ThreadPoolExecutor(8) as writers:
             for _ in range(entries):
                 writers.submit(self._put)
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def lost(self) -> list[str]:
         """Acknowledged entries that cannot be read any more, or have another value."""

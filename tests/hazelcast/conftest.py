@@ -275,3 +275,11 @@ def eventually() -> Eventually:
         pytest.fail(f"not within {seconds} s; the last answer was {answer!r}")
 
     return wait
+
+
+def connected_app(launcher: Launcher, eventually: Eventually, address: str) -> Program:
+    """Start a member and the demo application beside it, and wait until that is connected."""
+    launcher.member(address)
+    app = launcher.app(address)
+    eventually(lambda: app.ask("/readyz").status == 200)
+    return app

@@ -14,6 +14,7 @@ import pytest
 from tests.harness.locks import only_one
 from tests.harness.ports import free_ports, own_network
 from tests.hazelcast.client_programs import BUILDERS, CLIENTS
+from tests.hazelcast.conftest import connected_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,10 +73,7 @@ def language(request: pytest.FixtureRequest, clients: dict[str, Client]) -> str:
 
 @pytest.fixture(scope="module")
 def app(launcher: Launcher, eventually: Eventually) -> Program:
-    launcher.member(ADDRESS)
-    app = launcher.app(ADDRESS)
-    eventually(lambda: app.ask("/readyz").status == 200)
-    return app
+    return connected_app(launcher, eventually, ADDRESS)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

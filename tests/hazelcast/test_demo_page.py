@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.harness.ports import own_network
-from tests.hazelcast.conftest import load_app
+from tests.hazelcast.conftest import connected_app, load_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +32,7 @@ VALUE_BYTES, URL_BYTES = 1_048_576, 8_190
 
 @pytest.fixture(scope="module")
 def app(launcher: Launcher, eventually: Eventually) -> Program:
-    launcher.member(ADDRESS)
-    app = launcher.app(ADDRESS)
-    eventually(lambda: app.ask("/readyz").status == 200)
-    return app
+    return connected_app(launcher, eventually, ADDRESS)
 
 
 @pytest.fixture

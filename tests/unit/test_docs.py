@@ -3,19 +3,16 @@
 import argparse
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import hazelcast_sidecar.cli
 from hazelcast_sidecar.spec.annotations import TABLE, Annotation
+from tests.harness.document_parts import agree_parts, markdown_table
 
 MOST_USED = ("inject", "group", "image", "memory-limit", "clients", "backups", "network-policy", "metrics")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
 def row(annotation: Annotation) -> list[str]:
@@ -24,7 +21,7 @@ def row(annotation: Annotation) -> list[str]:
 
 
 def annotations() -> str:
-    return table(("annotation", "type", "default", "meaning"), [row(each) for each in TABLE])
+    return markdown_table(("annotation", "type", "default", "meaning"), [row(each) for each in TABLE])
 
 
 def most_used() -> str:
@@ -35,7 +32,7 @@ def most_used() -> str:
         _, kind, default, meaning = row(known[name])
         first, *_ = re.split(r"(?<=\.) ", meaning)
         rows.append([f"`{name}`", kind, default.removesuffix(" (see below)"), first])
-    return table(("annotation", "type", "default", "meaning"), rows)
+    return markdown_table(("annotation", "type", "default", "meaning"), rows)
 
 
 def commands() -> str:
@@ -56,7 +53,7 @@ def command(name: str, parser: argparse.ArgumentParser) -> str:
         if action.dest not in ("help", "command")
     ]
     if rows:
-        shown.append(table(("option", "meaning"), rows))
+        shown.append(markdown_table(("option", "meaning"), rows))
     first, _, examples = (parser.epilog or "").strip().partition("examples:\n")
     examples, *notes = re.split(r"\n\n+", examples)
     if first:
@@ -85,30 +82,23 @@ def _meaning(action: argparse.Action) -> str:
     return ((action.help or "") % {"default": action.default}).replace("|", r"\|")
 
 
-GENERATED = {
-    ("docs/configuration.md", "annotations"): annotations,
-    ("README.md", "most used"): most_used,
-    ("docs/cli.md", "commands"): commands,
+GENERATED: dict[str, dict[str, Callable[[], str]]] = {
+    "docs/configuration.md": {"annotations": annotations},
+    "README.md": {"most used": most_used},
+    "docs/cli.md": {"commands": commands},
 }
-"""The parts of documents that come from the code, between comments of these names."""
+"""The parts of documents that come from the code."""
 
 NAMED_TEST = re.compile(r"`(tests/[\w/.-]+)(?:::(\w+))?`")
 """The path of a test as documents name it, and maybe the test's own name."""
 
 
-@pytest.mark.parametrize(("document", "name"), GENERATED)
+@pytest.mark.parametrize("document", GENERATED)
 def test_what_comes_from_the_code_is_what_the_code_says(
-    checkout: Path, request: pytest.FixtureRequest, document: str, name: str
+    checkout: Path, request: pytest.FixtureRequest, document: str
 ) -> None:
-    made = GENERATED[document, name]
-    path = checkout / document
-    marks = re.compile(rf"(<!-- {name}:[^\n]*-->\n)(.*?)(<!-- /{name} -->)", re.DOTALL)
-    text = path.read_text(encoding="utf-8")
-    (found,) = marks.finditer(text)
-    if request.config.getoption("--update"):
-        path.write_text(f"{text[: found.start(2)]}{made()}\n{text[found.start(3) :]}", encoding="utf-8")
-        (found,) = marks.finditer(path.read_text(encoding="utf-8"))
-    assert found[2].strip() == made()
+    made = {name: make() for name, make in GENERATED[document].items()}
+    agree_parts(checkout / document, made, update=request.config.getoption("--update"))
 
 
 def test_the_readme_is_read_in_one_sitting(checkout: Path) -> None:

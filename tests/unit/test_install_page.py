@@ -10,22 +10,18 @@ import pytest
 from hazelcast_sidecar.installation.values import Values
 from hazelcast_sidecar.installation.values_reader import DescribedValue, described_values
 from tests.harness.command_line import run_here
+from tests.harness.document_parts import agree_parts, markdown_table
 
-BEGIN, END = "<!-- values:", "<!-- /values -->"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
 
 
-def row(value: DescribedValue) -> str:
+def row(value: DescribedValue) -> list[str]:
     shown = value.default
     if isinstance(shown, list | dict) and shown:
         default = "as in the base"
     else:
         default = f"`{str(shown).lower() if isinstance(shown, bool) else shown}`" if shown != "" else "none"
-    return f"| `{value.name}` | {default} | {value.meaning} |"
-
-
-def table() -> str:
-    return "\n".join(["| value | default | meaning |", "|---|---|---|", *map(row, described_values())])
+    return [f"`{value.name}`", default, value.meaning]
 
 
 def commands(text: str, program: str) -> list[str]:
@@ -39,13 +35,8 @@ def page(checkout: Path) -> Path:
 
 
 def test_the_table_of_values_is_the_one_in_the_code(page: Path, request: pytest.FixtureRequest) -> None:
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    comment, rest = rest.split("-->\n", 1)
-    found, after = rest.split(END)
-    if request.config.getoption("--update"):
-        page.write_text(f"{before}{BEGIN}{comment}-->\n{table()}\n{END}{after}", encoding="utf-8")
-    assert page.read_text(encoding="utf-8").split("-->\n", 1)[1].split(END)[0].strip() == table(), found
+    made = markdown_table(("value", "default", "meaning"), [row(value) for value in described_values()])
+    agree_parts(page, {"values": made}, update=request.config.getoption("--update"))
 
 
 def test_every_value_is_described() -> None:

@@ -12,6 +12,7 @@ from hazelcast_sidecar.cli import parser
 from hazelcast_sidecar.monitoring.alerts import GROUPS, Alert
 from hazelcast_sidecar.monitoring.dashboards import DASHBOARDS, MEMBERS_DASHBOARD
 from hazelcast_sidecar.monitoring.member_series import MEMBER_SERIES
+from tests.harness.document_parts import agree_parts, markdown_table
 from tests.harness.exposed_metrics import Exposed, controller_metrics, webhook_metrics
 from tests.harness.promql import metric_names
 
@@ -23,13 +24,6 @@ OF_PROMETHEUS = {"up"}
 # --- tables ------------------------------------------------------------------------------------------------
 
 
-def table(head: Sequence[str], rows: list[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("|" + "|".join(f" {cell} " for cell in line) + "|" for line in lines).replace(
-        " --- ", "---"
-    )
-
-
 def label_text(labels: dict[str, tuple[str, ...]]) -> str:
     return "; ".join(
         f"`{name}`: {', '.join(f'`{value}`' for value in values)}" if values else f"`{name}`"
@@ -39,7 +33,7 @@ def label_text(labels: dict[str, tuple[str, ...]]) -> str:
 
 def metrics_table(metrics: list[Exposed]) -> str:
     rows = [(f"`{each.name}`", each.type, label_text(each.labels), each.meaning) for each in metrics]
-    return table(("metric", "type", "labels", "meaning"), list(rows))
+    return markdown_table(("metric", "type", "labels", "meaning"), rows)
 
 
 def members_table() -> str:
@@ -51,7 +45,7 @@ def members_table() -> str:
         )
         for each in MEMBER_SERIES
     ]
-    return table(("series", "labels", "meaning"), list(rows))
+    return markdown_table(("series", "labels", "meaning"), rows)
 
 
 def alert_row(alert: Alert) -> Sequence[str]:
@@ -70,7 +64,9 @@ def alert_row(alert: Alert) -> Sequence[str]:
 
 
 def alerts_table(alerts: Sequence[Alert]) -> str:
-    return table(("alert", "severity", "what it means", "what to do"), [alert_row(alert) for alert in alerts])
+    return markdown_table(
+        ("alert", "severity", "what it means", "what to do"), [alert_row(alert) for alert in alerts]
+    )
 
 
 TABLES = {
@@ -87,15 +83,7 @@ TABLES = {
 def test_the_tables_are_those_of_the_code(
     document: str, checkout: Path, request: pytest.FixtureRequest
 ) -> None:
-    path = checkout / document
-    text = path.read_text(encoding="utf-8")
-    blocks = re.compile(r"(<!-- table: (\S+) -->\n)(.*?)(\n<!-- /table -->)", re.DOTALL)
-    wanted = TABLES[document]
-    assert [block[2] for block in blocks.finditer(text)] == [*wanted]
-    made = blocks.sub(lambda block: f"{block[1]}{wanted[block[2]]}{block[4]}", text)
-    if request.config.getoption("--update"):
-        path.write_text(made, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == made, "write it with --update"
+    agree_parts(checkout / document, TABLES[document], update=request.config.getoption("--update"))
 
 
 # --- what alerts and panels say ----------------------------------------------------------------------------
