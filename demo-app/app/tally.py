@@ -11,10 +11,11 @@ page counts: it outlives the replica that it came from.
 import asyncio
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
 from aiohttp import web
+from hazelcast.asyncio import Map
 
 from app.cluster import Cluster, Link, MemberAwayError
 from app.keys import CLUSTER, SETTINGS
@@ -93,26 +94,23 @@ async def _each(
 
 
 async def _write(cluster: Cluster, key: str) -> bool:
-    async def ask(link: Link) -> None:
-        entries = await link.client.get_map(MAP)
-        await entries.set(key, key, ttl=SECONDS_KEPT)
-
-    await cluster.ask(ask)
+    await _ask(cluster, lambda entries: entries.set(key, key, ttl=SECONDS_KEPT))
     return True
 
 
 async def _read(cluster: Cluster, key: str) -> bool:
-    async def ask(link: Link) -> object:
-        entries = await link.client.get_map(MAP)
-        return await entries.get(key)
-
-    return bool(await cluster.ask(ask) == key)
+    return bool(await _ask(cluster, lambda entries: entries.get(key)) == key)
 
 
 async def _drop(cluster: Cluster, key: str) -> bool:
-    async def ask(link: Link) -> None:
-        entries = await link.client.get_map(MAP)
-        await entries.delete(key)
-
-    await cluster.ask(ask)
+    await _ask(cluster, lambda entries: entries.delete(key))
     return True
+
+
+async def _ask(cluster: Cluster, act: Callable[[Map[str, str]], Awaitable[object]]) -> object:
+    """Do something with the map of the tallies, and return what comes of it."""
+
+    async def ask(link: Link) -> object:
+        return await act(await link.client.get_map(MAP))
+
+    return await cluster.ask(ask)
