@@ -19,7 +19,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The same examples in every run, so that a failure is there again, and fewer of them in `quick`;
 # `--hypothesis-profile thorough` looks further, and elsewhere each time.
-settings.register_profile("steady", deadline=None, max_examples=200, derandomize=True, database=None)
+settings.register_profile("steady", deadline=None, max_examples=100, derandomize=True, database=None)
 settings.register_profile(
     "quick",
     settings.get_profile("steady"),

@@ -21,6 +21,7 @@ from tests.harness.checked_installation import Check, check_of, install
 from tests.harness.control_plane import ControlPlane, find_programs
 from tests.harness.controller_program import LEASES, Controller, started
 from tests.harness.go_programs import UnavailableError
+from tests.harness.helm import RELEASES, Helm, find_helm
 from tests.harness.line import Line
 from tests.harness.namespace_controller import NamespaceController
 from tests.harness.namespaces import create_namespace, remove_pods
@@ -51,6 +52,22 @@ def namespace_controller(cluster: ControlPlane) -> Iterator[None]:
     thread.start()
     yield
     thread.stop()
+
+
+OLDER, NEWEST = RELEASES
+HELMS = [
+    pytest.param(OLDER, marks=pytest.mark.slow, id=f"helm{OLDER}"),
+    pytest.param(NEWEST, id=f"helm{NEWEST}"),
+]
+
+
+@pytest.fixture(scope="module", params=HELMS)
+def helm(request: pytest.FixtureRequest) -> Helm:
+    """Find or build each release; skip, with the reason, where it is not there and no Go is."""
+    try:
+        return find_helm(request.param, announcer(request.config))
+    except UnavailableError as reason:
+        pytest.skip(str(reason))
 
 
 def found_programs(config: pytest.Config) -> Path:

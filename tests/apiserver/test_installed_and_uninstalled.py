@@ -7,14 +7,12 @@ import pytest
 import yaml
 
 from hazelcast_sidecar.names import INJECTOR
-from tests.apiserver.conftest import announcer
 from tests.harness.accounts import RIGHTS, account, wait_for_rights
 from tests.harness.audit_log import asked
 from tests.harness.command_line import run_here
 from tests.harness.control_plane import ControlPlane
 from tests.harness.controller_program import Controller, started
-from tests.harness.go_programs import UnavailableError
-from tests.harness.helm import CHART, RELEASES, Helm, HelmError, find_helm
+from tests.harness.helm import CHART, Helm, HelmError
 from tests.harness.installation import (
     CONFIGURATIONS,
     belongs_to,
@@ -39,14 +37,6 @@ def nothing_left(cluster: ControlPlane) -> Iterator[None]:
     until(SECONDS, "no namespace", lambda: cluster.request("GET", NAMESPACE).code == 404)
     assert not is_installed(cluster)
     assert cluster_roles(cluster) == []
-
-
-@pytest.fixture(params=RELEASES, ids=lambda release: f"helm{release}")
-def helm(request: pytest.FixtureRequest) -> Helm:
-    try:
-        return find_helm(request.param, announcer(request.config))
-    except UnavailableError as reason:
-        pytest.skip(str(reason))
 
 
 def selects_chosen(cluster: ControlPlane) -> bool:

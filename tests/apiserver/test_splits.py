@@ -191,6 +191,7 @@ def test_a_split_shows_as_a_series_and_an_event_until_it_is_healed(
         assert [each["count"] for each in told(cluster, namespace, "Split")] == [1], "once for an episode"
 
 
+@pytest.mark.slow
 def test_a_series_goes_with_its_group_and_with_the_lead(
     cluster: ControlPlane, shipped: Account, namespace: str, members: Members, tmp_path: Path
 ) -> None:
@@ -211,6 +212,7 @@ def test_a_series_goes_with_its_group_and_with_the_lead(
         until(APPEAR_SECONDS, "it says nothing of what another sees", lambda: split_groups(running) == 0)
 
 
+@pytest.mark.slow
 def test_the_next_leader_reports_the_same_split_by_the_same_event(
     cluster: ControlPlane, shipped: Account, namespace: str, members: Members, tmp_path: Path
 ) -> None:
@@ -260,7 +262,9 @@ def lies(handler: http.server.BaseHTTPRequestHandler) -> None:
     handler.wfile.write(body)
 
 
-@pytest.mark.parametrize("odd", [redirects, drips, floods, lies])
+@pytest.mark.parametrize(
+    "odd", [lies, *(pytest.param(each, marks=pytest.mark.slow) for each in (redirects, drips, floods))]
+)
 def test_what_answers_oddly_costs_its_own_group_alone(
     cluster: ControlPlane,
     shipped: Account,

@@ -18,11 +18,10 @@ import yaml
 from hazelcast_sidecar.names import INJECTOR, SETTINGS, SETTINGS_KEY
 from hazelcast_sidecar.spec import settings
 from manifests.components import COMPONENTS
-from tests.apiserver.conftest import announcer, found_programs
+from tests.apiserver.conftest import found_programs
 from tests.harness.command_line import run_here
 from tests.harness.control_plane import ControlPlane
-from tests.harness.go_programs import UnavailableError
-from tests.harness.helm import CHART, RELEASES, Helm, HelmError, find_helm
+from tests.harness.helm import CHART, Helm, HelmError
 from tests.harness.installations import INSTALLATIONS, SCHEDULED, WITHOUT_KUSTOMIZATION, Installation
 from tests.harness.shipped_manifests import ROOT, apply_strictly
 
@@ -32,14 +31,6 @@ MANIFESTS = ROOT / "manifests"
 
 Identity = tuple[str, str, str]
 Objects = dict[Identity, dict[str, Any]]
-
-
-@pytest.fixture(scope="module", params=RELEASES, ids=lambda release: f"helm{release}")
-def helm(request: pytest.FixtureRequest) -> Helm:
-    try:
-        return find_helm(request.param, announcer(request.config))
-    except UnavailableError as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="module")

@@ -87,6 +87,7 @@ def test_stopped_half_way_it_leaves_nothing_behind() -> None:
     assert "Stopped: all processes have ended." in output
 
 
+@pytest.mark.slow
 def test_where_ports_are_in_use_the_next_ones_serve_and_all_of_the_change_is_shown_on_request() -> None:
     with socket.create_server(("127.0.0.2", 5000)), socket.create_server(("127.0.0.3", 5701)):
         ended = subprocess.run(

@@ -13,6 +13,7 @@ from tests.golden.test_golden import agree
 GOLDEN = Path(__file__).parent / "admission-policy.yaml"
 
 
+@pytest.mark.heavy
 def test_the_shipped_settings_become_the_golden_policies(
     request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:

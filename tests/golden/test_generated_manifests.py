@@ -17,12 +17,14 @@ def made() -> dict[Path, str]:
     return files()
 
 
+@pytest.mark.heavy
 def test_the_files_are_what_the_code_makes(made: dict[Path, str], request: pytest.FixtureRequest) -> None:
     assert len(made) > 4
     for path, text in made.items():
         agree(path, text, update=request.config.getoption("--update"))
 
 
+@pytest.mark.heavy
 def test_the_reasons_are_comments_and_change_nothing(made: dict[Path, str]) -> None:
     text = made[FOLDER / "base" / "webhook.yaml"]
     assert yaml.safe_load(text) == webhook_configuration()

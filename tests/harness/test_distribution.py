@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from tests.harness.distribution import ALONE, longest_first
 
 CONFTEST = """
@@ -31,6 +33,7 @@ def test(number):
 """
 
 
+@pytest.mark.slow
 def test_what_compares_speed_runs_when_nothing_else_does(tmp_path: Path, checkout: Path) -> None:
     log = tmp_path / "log"
     for name in ("tests/a/test_a.py", "tests/b/test_b.py", "tests/c/test_c.py", "tests/d/test_d.py", *ALONE):

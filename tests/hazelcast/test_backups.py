@@ -25,9 +25,9 @@ def found(app: Program) -> int:
 @pytest.mark.parametrize(
     ("given", "number", "survive"),
     [
-        pytest.param({}, 51, "some", id="any"),
+        pytest.param({}, 51, "some", id="any", marks=pytest.mark.slow),
         pytest.param({"backups": "node"}, 61, "all", id="node"),
-        pytest.param({"backup_count": "2"}, 71, "all", id="two backups"),
+        pytest.param({"backup_count": "2"}, 71, "all", id="two backups", marks=pytest.mark.slow),
     ],
 )
 def test_two_members_of_one_node_are_lost_at_once(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.hazelcast.conftest import Eventually, Launcher
 
-pytestmark = pytest.mark.hazelcast
+pytestmark = [pytest.mark.hazelcast, pytest.mark.slow]
 
 PROGRAMS = Path(__file__).parent / "longest_put"
 FILES = {"node": "longest-put.js", "go": "main.go", "java": "LongestPut.java"}

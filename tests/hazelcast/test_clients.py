@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.hazelcast.conftest import Eventually, Launcher, Program
 
-pytestmark = pytest.mark.hazelcast
+pytestmark = [pytest.mark.hazelcast, pytest.mark.slow]
 
 PROGRAMS = {"node": "put-get.js", "go": "main.go", "java": "PutGet.java"}
 LANGUAGES = [*PROGRAMS]

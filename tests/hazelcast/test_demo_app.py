@@ -136,6 +136,7 @@ def test_the_member_list_is_logged(pair: Pair) -> None:
         assert sorted(size_2[-1].split(", ")) == BOTH
 
 
+@pytest.mark.slow
 def test_an_application_without_its_member_says_so_and_recovers_by_itself(
     launcher: Launcher, eventually: Eventually
 ) -> None:

@@ -24,7 +24,7 @@ from tests.harness.manifest_texts import Written, json_files, yaml_files
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 OTHERS = DefaultSpecs(Settings(defaults={"log-level": "DEBUG", "shutdown-timeout": "75s"})).of("default")
-many = settings(max_examples=2 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def documents(text: str) -> list[Document]:
@@ -61,7 +61,7 @@ def rewritten(text: str, defaults: Defaults = DEFAULTS, *, undo: bool = False) -
     return "".join(after)
 
 
-@many
+@patient
 @given(yaml_files)
 def test_a_text_says_what_was_written(written: Written) -> None:
     found = [document.content for document in documents(written.text) if document.content is not None]
@@ -70,7 +70,7 @@ def test_a_text_says_what_was_written(written: Written) -> None:
 
 @pytest.mark.parametrize("files", [yaml_files, json_files], ids=["yaml", "json"])
 def test_what_is_injected_comes_out_again_to_the_byte(files: Any) -> None:
-    @many
+    @patient
     @given(files)
     def check(written: Written) -> None:
         injected = rewritten(written.text)
@@ -118,7 +118,7 @@ def mutated(seed: int) -> str:
     return text
 
 
-@many
+@patient
 @given(st.integers(0, 2**63).map(mutated))
 def test_no_text_ends_in_a_traceback(text: str) -> None:
     with TemporaryDirectory() as folder:

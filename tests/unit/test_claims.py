@@ -130,6 +130,7 @@ def test_what_is_kept_of_a_pod_is_small() -> None:
     assert (len(found.ports), found.found_by_dns) == (16, "")
 
 
+@pytest.mark.heavy
 @given(pods(valid_annotations))
 def test_what_the_webhook_writes_is_believed(document: Document) -> None:
     """Whatever the Pod and its annotations: an honest one must never be refused."""

@@ -417,6 +417,7 @@ def flow(objects: int) -> tuple[str, str]:
     return "kind: List\nitems: [" + "{metadata: {own: x}}, " * 2 * objects + "]\n", "/items/"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("build", [anchored, nested, on_one_line, nested_json, flow])
 def test_twice_as_many_objects_take_twice_as_long(build: Callable[[int], tuple[str, str]]) -> None:
     """Also where an object cannot be read alone, as there are anchors, or Lists in Lists."""

@@ -175,6 +175,7 @@ def separators(document: object) -> int:
     return 0
 
 
+@pytest.mark.heavy
 @settings(max_examples=settings().max_examples // 4)
 @given(DOCUMENTS, st.booleans(), st.sampled_from([None, " ", 2]))
 def test_values_are_counted_exactly(document: object, ascii_only: bool, indent: Any) -> None:  # noqa: FBT001

@@ -166,6 +166,7 @@ async def test_what_does_not_say_which_one_was_deleted_is_passed_over(connect: C
     assert len(unread) == 1
 
 
+@pytest.mark.heavy
 async def test_what_is_too_long_is_passed_over(connect: Connect) -> None:
     stand = Stand([pod_text("a"), LONG, pod_text("c")])
     api, unread = await connect(stand.list)

@@ -278,6 +278,7 @@ def test_what_is_slow_is_given_up(run: Run, reply: Reply, monkeypatch: pytest.Mo
         run(asked(reply))
 
 
+@pytest.mark.heavy
 def test_single_bytes_cost_few_reads(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = 0
     feed = HttpAnswer.feed

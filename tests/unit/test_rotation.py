@@ -274,6 +274,7 @@ def test_a_certificate_of_an_unknown_version_is_replaced() -> None:
 changes = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=4)
 
 
+@pytest.mark.heavy
 @given(of_authority=changes, of_leaf=changes, key=st.binary(max_size=60) | st.just(AUTHORITY.key))
 @example(of_authority=[(0, 0)], of_leaf=[(0, 0)], key=b"")
 def test_whatever_certificates_have_become_the_next_plan_is_in_order(

@@ -120,6 +120,7 @@ def changed(shipped: list[dict[str, Any]], changes: dict[str, Any]) -> Selection
     return selection_of(None, policy, binding)
 
 
+@pytest.mark.heavy
 def test_a_policy_injects_as_a_webhook_does(shipped: list[dict[str, Any]]) -> None:
     alone = selection_of(None, *shipped)
     assert alone.of({"kubernetes.io/metadata.name": "team-a"}, {}) is Selected.YES
@@ -151,6 +152,7 @@ def test_a_policy_that_was_narrowed(
     assert changed(shipped, changes).of({}, {}) is expected
 
 
+@pytest.mark.heavy
 def test_a_policy_without_its_binding_does_nothing(shipped: list[dict[str, Any]]) -> None:
     policy, binding = shipped
     assert selection_of(None, policy, None).of({}, {}) is Selected.NOTHING_REGISTERED

@@ -461,6 +461,7 @@ def test_series_are_bounded_and_each_namespace_has_its_share() -> None:
     assert len(with_series([Key(f"ns{number}", "shop") for number in range(1000)])) == 200
 
 
+@pytest.mark.heavy
 async def test_the_log_is_not_flooded_and_all_are_counted(world: World) -> None:
     for number in range(200):
         for name in ("x", "y"):
@@ -473,6 +474,7 @@ async def test_the_log_is_not_flooded_and_all_are_counted(world: World) -> None:
 # --- a term of the leader ----------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 async def test_a_term_ends_without_series_and_goes_on_counting(
     seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
