@@ -18,7 +18,7 @@ OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
 export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test quick fuzz coverage mutants bench lint format manifests install-yaml certs images sbom audit \
+.PHONY: help demo dev test quick fuzz coverage mutants bench charts lint format manifests install-yaml certs images sbom audit \
   uninstall e2e test-faults lock clean
 
 help: ## Show this list
@@ -42,6 +42,9 @@ fuzz: .venv/.fuzz ## Feed the reviews mutated bodies for FUZZ_SECONDS (60); what
 
 bench: .venv/.dev ## Measure speed; tables, and JSON in build/bench (ARGS='hotpath --quick' for one part; needs Go)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+charts: .venv/.dev ## Draw the charts of the documents from their tables: docs/images/*.svg
+	$(BIN)/python -m tests.bench.charts
 
 coverage: .venv/.dev ## Measure which lines and branches the tests run; fails where it is less of the core than it was
 	$(BIN)/python -m tests.mutants.measure

@@ -35,6 +35,9 @@ PARTS = {
     "manifests": Part("what it costs to rewrite 5 MB of manifests, beside kubectl reading them"),
     "apiserver": Part("what a webhook costs the API server, and what the exported policy does"),
     "member": Part("how long a Pod takes to have a member and a ready application", on_cluster=True),
+    "losses": Part(
+        "how many entries are lost when Pods come and go, beside the guide's way", on_cluster=True
+    ),
     "formation": Part("whether members that start together form one cluster", on_cluster=True),
 }
 ON_CLUSTER = " (on the cluster that KUBECONFIG names, and only when asked for)"

@@ -17,7 +17,7 @@ from typing import Any
 from tests.bench.cluster import Pods, first_list, images, injector, log
 from tests.bench.report import Report, Table, Target
 from tests.e2e.conftest import namespace
-from tests.e2e.kubectl import until
+from tests.e2e.kubectl import Kubectl, until
 
 ROUNDS = 5
 REPLICAS = 2
@@ -61,7 +61,7 @@ def measure(*, quick: bool) -> Report:
     with ExitStack() as stack:
         demo = stack.enter_context(injector())
         pods = {side: Pods(stack.enter_context(namespace(f"bench-{side}")).namespace) for side in sides}
-        allow_the_guide(pods["guide"])
+        allow_the_guide(pods["guide"].kubectl)
         for number in range(2 if quick else ROUNDS):
             for side, change in sides.items():
                 rounds[side].append(start(pods[side], change(named(demo, f"round-{number}"))))
@@ -175,11 +175,11 @@ def by_hand(deployment: Document) -> Document:
     return deployment
 
 
-def allow_the_guide(pods: Pods) -> None:
+def allow_the_guide(kubectl: Kubectl) -> None:
     """What the guide has one apply first: the configuration, and a right to read for the ServiceAccount."""
-    name = pods.kubectl.namespace
+    name = kubectl.namespace
     configuration = {"hazelcast.yaml": GUIDE_CONFIG.format(namespace=name)}
-    pods.kubectl.apply(
+    kubectl.apply(
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -187,6 +187,4 @@ def allow_the_guide(pods: Pods) -> None:
             "data": configuration,
         }
     )
-    pods.kubectl(
-        "create", "rolebinding", "default-view", "--clusterrole=view", f"--serviceaccount={name}:default"
-    )
+    kubectl("create", "rolebinding", "default-view", "--clusterrole=view", f"--serviceaccount={name}:default")

@@ -51,6 +51,17 @@ def deleted_pod(demo: Kubectl, *options: str) -> None:
     settle(demo)
 
 
+def scaling(demo: Kubectl) -> None:
+    """Two more replicas at once, and both away again at once."""
+    scale(demo, REPLICAS + 2)
+    scale(demo, REPLICAS)
+
+
+def deleted_pod_by_force(demo: Kubectl) -> None:
+    """`kubectl delete pod --force`: nobody says good-bye."""
+    deleted_pod(demo, "--force", "--grace-period=0")
+
+
 class Outcome(NamedTuple):
     """What became of the traffic while something happened."""
 

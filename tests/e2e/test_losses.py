@@ -15,10 +15,10 @@ import pytest
 from tests.e2e.kubectl import KubectlError
 from tests.e2e.replicas import (
     DEMO_PODS,
-    REPLICAS,
     deleted_pod,
+    deleted_pod_by_force,
     rollout_restart,
-    scale,
+    scaling,
     settle,
     went_through,
 )
@@ -44,17 +44,6 @@ def changed_annotation(demo: Kubectl) -> None:
     settle(demo)
     demo("annotate", "deployment/demo", f"{SHUTDOWN_TIMEOUT}-")
     settle(demo)
-
-
-def scaling(demo: Kubectl) -> None:
-    """Two more replicas at once, and both away again at once."""
-    scale(demo, REPLICAS + 2)
-    scale(demo, REPLICAS)
-
-
-def deleted_pod_by_force(demo: Kubectl) -> None:
-    """`kubectl delete pod --force`: nobody says good-bye."""
-    deleted_pod(demo, "--force", "--grace-period=0")
 
 
 def drained_node(demo: Kubectl) -> None:
