@@ -117,7 +117,22 @@ def growth() -> Spec:
     return {"hconcat": plots}
 
 
-CHARTS: dict[str, Callable[[], Spec]] = {"cpu": cpu, "start": start, "growth": growth}
+def losses() -> Spec:
+    """Of 100 acknowledged entries, how many are lost when Pods come and go, and with a node."""
+    sides = {"injected": "injected", "node": "injected, backups: node", "guide": "as in the guide"}
+    found = [
+        Bar(row["what happens"].replace("`", ""), sides[row["members"]], share(row["lost"], row["acknowledged"]))
+        for row in rows("reliability.md", "what happens", "members")
+    ]
+    return bars("Acknowledged entries that are lost, %", [*sides.values()], found)
+
+
+def share(part: str, whole: str) -> float:
+    """Return a part of 100, to a tenth."""
+    return round(100 * numbers(part)[0] / numbers(whole)[0], 1)
+
+
+CHARTS: dict[str, Callable[[], Spec]] = {"cpu": cpu, "start": start, "losses": losses, "growth": growth}
 
 
 def bars(title: str, sides: Sequence[str], found: Sequence[Bar]) -> Spec:
