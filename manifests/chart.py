@@ -39,6 +39,7 @@ _CHECK = "hazelcast-sidecar-check"
 _TRIED = "default"
 """The namespace of the dry run."""
 _RELEASE_NAMESPACE = Expression(lambda values: values, ".Release.Namespace")
+_WITHIN_TEXT = _RELEASE_NAMESPACE._replace(shape=TemplateShape.PART)
 _HEAD = (
     "Made by `make manifests` from the manifests for kustomize and "
     "webhook/hazelcast_sidecar/installation/edits.py."
@@ -162,7 +163,7 @@ class _Tokens:
     def replaced(self, text: str) -> str:
         """Put the expressions in the place of their words."""
         for number, expression in enumerate(self._expressions):
-            if expression.shape in (TemplateShape.NUMBER, TemplateShape.STRING):
+            if expression.shape in (TemplateShape.NUMBER, TemplateShape.STRING, TemplateShape.PART):
                 quoted = " | quote" if expression.shape == TemplateShape.STRING else ""
                 text = text.replace(f"EXPRESSION_{number}_", f"{{{{ {expression.template}{quoted} }}}}")
             else:
@@ -189,12 +190,20 @@ def _below(expression: Expression, found: re.Match[str]) -> str:
 def _template(text: str) -> str:
     """Make the template of a file with one or more objects."""
     text = re.sub(r"\A# Made by .*\n", "", text)
-    if "{{" in text:
-        raise ValueError(f"braces mean something else in a template: {text}")
+    text = re.sub(r"\{\{.*?\}\}", _literal, text, flags=re.DOTALL)
     tokens = _Tokens()
-    text = re.sub(rf"\b{NAMESPACE}\b", lambda _: tokens.of(_RELEASE_NAMESPACE), text)
+    whole = rf"(?<=: ){NAMESPACE}$|(?<=, ){NAMESPACE}(?=\])"
+    for place, expression in ((whole, _RELEASE_NAMESPACE), (NAMESPACE, _WITHIN_TEXT)):
+        text = re.sub(place, tokens.of(expression), text, flags=re.MULTILINE)
     made = SEPARATOR.join(_document(document, tokens) for document in text.split(SEPARATOR))
     return comment(_HEAD) + tokens.replaced(made)
+
+
+def _literal(found: re.Match[str]) -> str:
+    """Write braces that are not the template's, but Prometheus' or Grafana's, as a raw string of Go."""
+    if "`" in found[0]:
+        raise ValueError(f"no raw string can have a back quote: {found[0]}")
+    return f"{{{{`{found[0]}`}}}}"
 
 
 def _document(text: str, tokens: _Tokens) -> str:

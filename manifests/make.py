@@ -16,6 +16,9 @@ from hazelcast_sidecar.injection import webhook_configuration as registration
 from hazelcast_sidecar.installation.base import REPAIR, settings_map
 from hazelcast_sidecar.kube import permissions
 from hazelcast_sidecar.kube.objects import JsonObject
+from hazelcast_sidecar.monitoring.alerts import prometheus_rule
+from hazelcast_sidecar.monitoring.dashboards import dashboards_map
+from hazelcast_sidecar.monitoring.pod_monitors import pod_monitors
 from hazelcast_sidecar.names import CONTROLLER, INJECTOR, INSTALLATION_LABELS
 from manifests import chart, components, monitoring
 from manifests.yaml_text import SEPARATOR, comment, commented, dumped, made_from
@@ -67,6 +70,9 @@ def _sources() -> dict[str, str]:
         "settings.yaml": dumped(settings_map()),
         "controller-rbac.yaml": controller_rbac(namespace),
         "repair-rbac.yaml": repair_rbac(namespace),
+        "rules.yaml": dumped(prometheus_rule(namespace)),
+        "pod-monitors.yaml": SEPARATOR.join(map(dumped, pod_monitors(namespace))),
+        "dashboards.yaml": dumped(dashboards_map(namespace)),
         "webhook.yaml": webhook(namespace),
     }
 

@@ -114,11 +114,18 @@ def test_the_chart_and_install_give_the_same(values: dict[str, Any], helm: Helm,
 
 
 def test_they_do_so_in_any_namespace(helm: Helm, tmp_path: Path) -> None:
-    values = {"repair": "all", "certificates": {"source": "cert-manager"}}
+    values = {
+        "repair": "all",
+        "certificates": {"source": "cert-manager"},
+        "monitoring": {"prometheus": True, "dashboards": True},
+    }
     chart = by_helm(helm, values, tmp_path, "elsewhere")
     assert chart == without_namespace(by_command(values, tmp_path, "elsewhere"))
     assert {namespace for _, namespace, _ in chart} == {"", "elsewhere"}
-    assert f"{INJECTOR}.{INJECTOR}" not in json.dumps(chart.popitem(), default=str)
+    text = json.dumps(list(chart.values()), default=str).replace("\\", "")
+    for form in (f"{INJECTOR}.%s.svc", "kubectl -n %s", 'namespace="%s"'):
+        assert form % "elsewhere" in text
+        assert form % INJECTOR not in text
 
 
 def test_certificates_of_ones_own(helm: Helm, kubectl: Path, tmp_path: Path) -> None:
@@ -144,7 +151,7 @@ def test_the_built_file_is_the_base(kubectl: Path, tmp_path: Path) -> None:
 def test_every_component_has_its_values() -> None:
     """A new one belongs into manifests/components.py, and what it changes into installation/edits.py.
 
-    `monitoring` changes nothing of the installation: its files are applied beside it (docs/monitoring.md).
+    `monitoring` changes nothing of the others' objects: its kustomization is written by hand.
     """
     folders = {f"components/{path.name}" for path in (MANIFESTS / "components").iterdir()}
     assert folders - {"components/monitoring"} == {
@@ -203,16 +210,19 @@ def test_wrong_values_are_refused_by_name(
     assert named in done.stderr
 
 
-def test_the_chart_takes_every_command_of_the_page(
+def test_the_chart_takes_every_command_of_the_pages(
     helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    pages = ("install.md", "monitoring.md")
+    text, others = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in pages)
     (values,) = re.findall(r"^```yaml\n# values.yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     (tmp_path / "values.yaml").write_text(values)
     (tmp_path / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
     monkeypatch.chdir(tmp_path)
-    found = re.findall(r"^\$ helm (?:install|upgrade) injector manifests/chart (.*)$", text, re.MULTILINE)
-    assert len(found) >= 4
+    found = re.findall(
+        r"^\$ helm (?:install|upgrade) injector manifests/chart (.*)$", text + others, re.MULTILINE
+    )
+    assert len(found) >= 5
     for options in found:
         given = [option for option in shlex.split(options) if option != "--wait"]
         namespace = given[given.index("--namespace") + 1]

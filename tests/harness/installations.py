@@ -44,6 +44,8 @@ _SETTINGS = {
 }
 _DIGEST = f"sha256:{'5' * 64}"
 
+_RULE = "/spec/groups/0/rules/1"
+
 SCHEDULED = Installation(
     {
         "imagePullSecrets": _SECRETS,
@@ -108,6 +110,39 @@ INSTALLATIONS = {
         )
         for component in COMPONENTS
     },
+    "components/monitoring": Installation(
+        {"monitoring": {"prometheus": True, "dashboards": True}},
+        {"resources": ["base"], "components": ["components/monitoring"]},
+    ),
+    "monitoring of three replicas, with a label": Installation(
+        {
+            "webhook": {"replicas": 3},
+            "monitoring": {"prometheus": True, "dashboards": True, "labels": {"release": "prometheus"}},
+        },
+        {
+            "resources": ["base"],
+            "components": ["components/monitoring"],
+            "replicas": [{"name": INJECTOR, "count": 3}],
+            "patches": [
+                {
+                    "target": {"group": "monitoring.coreos.com"},
+                    "patch": json.dumps(
+                        [{"op": "add", "path": "/metadata/labels/release", "value": "prometheus"}]
+                    ),
+                },
+                _patch(
+                    "PrometheusRule",
+                    INJECTOR,
+                    ("replace", f"{_RULE}/expr", "count(hazelcast_sidecar_open_connections) < 3"),
+                    (
+                        "replace",
+                        f"{_RULE}/annotations/summary",
+                        "Fewer than 3 replicas of the webhook run",
+                    ),
+                ),
+            ],
+        },
+    ),
     "several components": Installation(
         {
             "repair": "missed",
@@ -171,6 +206,10 @@ INSTALLATIONS = {
 WITHOUT_KUSTOMIZATION: dict[str, dict[str, Any]] = {
     "one replica each": {"webhook": {"replicas": 1}, "controller": {"replicas": 1}},
     "no quota": {"webhook": {"priorityClassName": "own"}},
+    "dashboards alone": {"monitoring": {"dashboards": True, "labels": {"release": "prometheus"}}},
+    "labels that the installation has": {
+        "monitoring": {"prometheus": True, "labels": {"app.kubernetes.io/name": "another", "n": "1e3"}}
+    },
     "no policies": {"networkPolicies": {"enabled": False}},
     "named clients": {"clientCertificates": {"enabled": True, "name": "kube-apiserver"}},
     "a name of clients, and no certificates": {"clientCertificates": {"name": "kube-apiserver"}},

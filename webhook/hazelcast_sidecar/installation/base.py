@@ -8,6 +8,9 @@ from hazelcast_sidecar.group_objects.desired_objects import discovery_role
 from hazelcast_sidecar.injection.webhook_configuration import webhook_configuration
 from hazelcast_sidecar.kube import permissions
 from hazelcast_sidecar.kube.objects import JsonObject
+from hazelcast_sidecar.monitoring.alerts import prometheus_rule
+from hazelcast_sidecar.monitoring.dashboards import dashboards_map
+from hazelcast_sidecar.monitoring.pod_monitors import pod_monitors
 from hazelcast_sidecar.names import CONTROLLER, INJECTOR, SETTINGS, SETTINGS_KEY
 
 REPAIR = f"{CONTROLLER}-repair"
@@ -54,5 +57,8 @@ def base_objects(namespace: str = INJECTOR) -> list[JsonObject]:
         permissions.binding("Role", CONTROLLER, namespace),
         permissions.role("ClusterRole", REPAIR, permissions.TO_REPAIR),
         permissions.binding("ClusterRole", REPAIR, namespace),
+        prometheus_rule(namespace),
+        *pod_monitors(namespace),
+        dashboards_map(namespace),
         webhook_configuration(namespace),
     ]

@@ -6,6 +6,7 @@ COMPONENTS: dict[str, JsonObject] = {
     "chosen-namespaces": {"chosenNamespaces": True},
     "client-certificates": {"clientCertificates": {"enabled": True}},
     "repair": {"repair": "missed"},
+    "monitoring": {"monitoring": {"prometheus": True, "dashboards": True}},
     "watch-groups": {"watchGroups": True},
     "cert-manager": {"certificates": {"source": "cert-manager"}},
 }

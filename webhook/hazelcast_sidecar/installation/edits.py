@@ -19,7 +19,17 @@ from hazelcast_sidecar.injection.webhook_configuration import (
 )
 from hazelcast_sidecar.installation.base import REPAIR
 from hazelcast_sidecar.kube.objects import JsonObject
-from hazelcast_sidecar.names import CONTROLLER, INJECTOR, SETTINGS, SETTINGS_KEY, service_names
+from hazelcast_sidecar.monitoring.alerts import OF_WEBHOOK, REPLICAS, replicas_down
+from hazelcast_sidecar.monitoring.dashboards import DASHBOARDS_MAP
+from hazelcast_sidecar.monitoring.pod_monitors import MEMBERS
+from hazelcast_sidecar.names import (
+    CONTROLLER,
+    INJECTOR,
+    INSTALLATION_LABELS,
+    SETTINGS,
+    SETTINGS_KEY,
+    service_names,
+)
 from hazelcast_sidecar.version import __version__
 
 FieldPath = tuple[str | int, ...]
@@ -37,6 +47,8 @@ class TemplateShape(Enum):
 
     NUMBER = "number"
     STRING = "string"
+    PART = "part"
+    """A part of a text."""
     BLOCK = "block"
     """A mapping or a list."""
     TEXT = "text"
@@ -111,6 +123,11 @@ def _in_namespace(form: str, values: JsonObject) -> str:
     return form % namespace
 
 
+def _with_replicas(form: str, values: JsonObject) -> str:
+    replicas: int = _at(values, "webhook.replicas")
+    return form % replicas
+
+
 _IMAGE = Expression(_image, f'include "{INJECTOR}.image" .')
 _NAMESPACE = Expression(lambda values: values[NAMESPACE_KEY], ".Release.Namespace")
 _IN_NAMESPACE = Expression(
@@ -148,6 +165,13 @@ _BY_ITS_OWN_ISSUER = Condition(
 )
 _FROM_ELSEWHERE = _is_not("certificates.source", "controller")
 _REPAIRS = _is_not("repair", "none")
+_FOR_PROMETHEUS = (("PrometheusRule", INJECTOR), ("PodMonitor", INJECTOR), ("PodMonitor", MEMBERS))
+_OWN_LABELS = " ".join(f'"{key}" "{label}"' for key, label in INSTALLATION_LABELS.items())
+_MONITORING_LABELS = Expression(
+    lambda values: {**_at(values, "monitoring.labels"), **INSTALLATION_LABELS},
+    f"merge (dict {_OWN_LABELS}) .Values.monitoring.labels",
+    TemplateShape.BLOCK,
+)
 _CLIENTS_HAVE_CERTIFICATES = _given("clientCertificates.enabled")
 
 OPTIONAL: dict[tuple[str, str], Condition] = {
@@ -161,6 +185,8 @@ OPTIONAL: dict[tuple[str, str], Condition] = {
     ),
     ("ClusterRole", REPAIR): _REPAIRS,
     ("ClusterRoleBinding", REPAIR): _REPAIRS,
+    **{identity: _given("monitoring.prometheus") for identity in _FOR_PROMETHEUS},
+    ("ConfigMap", DASHBOARDS_MAP): _given("monitoring.dashboards"),
     ("Issuer", f"{INJECTOR}-self-signed"): _BY_ITS_OWN_ISSUER,
     ("Certificate", _OWN_ISSUER): _BY_ITS_OWN_ISSUER,
     ("Issuer", _OWN_ISSUER): _BY_ITS_OWN_ISSUER,
@@ -248,6 +274,16 @@ def _of_certificates() -> Iterator[Edit]:
     yield Edit("Certificate", INJECTOR, ("spec", "issuerRef"), _ISSUER)
 
 
+def _of_monitoring() -> Iterator[Edit]:
+    for kind, name in _FOR_PROMETHEUS:
+        yield Edit(kind, name, ("metadata", "labels"), _MONITORING_LABELS)
+    rule: FieldPath = ("spec", "groups", 0, "rules", OF_WEBHOOK.index(replicas_down(REPLICAS)))
+    alert = replicas_down("%d")
+    for path, text in ((("expr",), alert.expression), (("annotations", "summary"), alert.summary)):
+        content = Expression(partial(_with_replicas, text), f'printf "{text}" (int .Values.webhook.replicas)')
+        yield Edit("PrometheusRule", INJECTOR, (*rule, *path), content)
+
+
 EDITS = (
     *_of_programs(),
     *_of_client_certificates(),
@@ -262,6 +298,7 @@ EDITS = (
         _API_SERVERS,
         _given("networkPolicies.apiServers"),
     ),
+    *_of_monitoring(),
     *_of_registration(),
 )
 """All changes, in the order in which they are made."""

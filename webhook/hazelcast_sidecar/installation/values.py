@@ -154,6 +154,32 @@ class CertificateValues(ValuesPart, frozen=True):
     ] = IssuerReference()
 
 
+class MonitoringValues(ValuesPart, frozen=True):
+    """Alerts, scraping and dashboards."""
+
+    prometheus: Annotated[
+        bool,
+        Meta(
+            description="A PrometheusRule with alerts, and PodMonitors of the injector and of members. The "
+            "Prometheus Operator, which has these kinds, must be in the cluster before."
+        ),
+    ] = False
+    labels: Annotated[
+        dict[str, str],
+        Meta(
+            description="Labels by which your Prometheus selects them, such as {release: prometheus}; those "
+            "of the installation stay."
+        ),
+    ] = {}
+    dashboards: Annotated[
+        bool,
+        Meta(
+            description="Grafana's dashboards, in a ConfigMap with the label grafana_dashboard, which the "
+            "sidecar of Grafana's chart looks for."
+        ),
+    ] = False
+
+
 def _program(name: str) -> ProgramValues:
     """Read from the Deployment what it has by default."""
     spec = written("Deployment", name)["spec"]
@@ -204,6 +230,9 @@ class Values(ValuesPart, frozen=True):
             "cluster. Behind a NetworkPolicy that does not let the controller in, a group is silent."
         ),
     ] = False
+    monitoring: Annotated[MonitoringValues, Meta(description="Alerts, scraping and dashboards.")] = (
+        MonitoringValues()
+    )
     failure_policy: Annotated[
         Literal["Fail", "Ignore"],
         Meta(

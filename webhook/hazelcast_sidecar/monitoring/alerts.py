@@ -7,12 +7,15 @@ from hazelcast_sidecar.injection.pod_decision import Reason
 from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, PODS, WORKLOADS
 from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.monitoring.member_series import series_of
-from hazelcast_sidecar.names import INJECTOR
+from hazelcast_sidecar.names import INJECTOR, INSTALLATION_LABELS
 
 REPLICAS = 2
 """Replicas of the webhook in the manifests."""
 
-_NOT_RUNNING = f"kubectl -n {INJECTOR} get pods; kubectl -n {INJECTOR} describe pods; hazelcast-sidecar check"
+_KUBECTL = f"kubectl -n {INJECTOR}"
+"""In remedies: asks in the installation's namespace, which may have another name."""
+
+_NOT_RUNNING = f"{_KUBECTL} get pods; {_KUBECTL} describe pods; hazelcast-sidecar check"
 
 _CHECK_NAMESPACE = (
     "hazelcast-sidecar check --namespace {{ $labels.namespace }}; restart what it names with "
@@ -69,6 +72,24 @@ _FAIL_OPEN = "apiserver_admission_webhook_fail_open_count"
 _DENIED = f"{Reason.INVALID}|{Reason.COLLISION}|{Reason.TOO_LARGE}|{Reason.NO_MEMBER}"
 _DENIALS = f'hazelcast_sidecar_admission_requests_total{{outcome=~"{_DENIED}"}}'
 
+
+def replicas_down(replicas: int | str) -> Alert:
+    """Make the alert on replicas of the webhook that do not run.
+
+    Args:
+        replicas: how many should; or a placeholder in a template.
+    """
+    return Alert(
+        "HazelcastSidecarWebhookReplicasDown",
+        f"count(hazelcast_sidecar_open_connections) < {replicas}",
+        "10m",
+        AlertSeverity.WARNING,
+        f"Fewer than {replicas} replicas of the webhook run",
+        "The rest answers everything, but the loss of one more may leave none.",
+        _NOT_RUNNING,
+    )
+
+
 OF_WEBHOOK = (
     Alert(
         "HazelcastSidecarWebhookDown",
@@ -81,15 +102,7 @@ OF_WEBHOOK = (
         "all others are created as ever.",
         _NOT_RUNNING,
     ),
-    Alert(
-        "HazelcastSidecarWebhookReplicasDown",
-        f"count(hazelcast_sidecar_open_connections) < {REPLICAS}",
-        "10m",
-        AlertSeverity.WARNING,
-        f"Fewer than {REPLICAS} replicas of the webhook run",
-        "The rest answers everything, but the loss of one more may leave none.",
-        _NOT_RUNNING,
-    ),
+    replicas_down(REPLICAS),
     Alert(
         "HazelcastSidecarWebhookCallsFailing",
         _grown(
@@ -129,7 +142,7 @@ OF_WEBHOOK = (
         "That is meant for a replica that has just gone. So many in a quarter of an hour have another "
         "reason, such "
         "as replicas that are too slow, or a network that loses connections; the last attempt decides.",
-        f"hazelcast-sidecar check; kubectl -n {INJECTOR} logs deployment/{INJECTOR}",
+        f"hazelcast-sidecar check; {_KUBECTL} logs deployment/{INJECTOR}",
     ),
     Alert(
         "HazelcastSidecarAdmissionSlow",
@@ -142,7 +155,7 @@ OF_WEBHOOK = (
         "Most take less than a millisecond. The API server gives up after a few seconds. Mostly the "
         "webhook lacks "
         "CPU time, because its node is full.",
-        f"kubectl -n {INJECTOR} top pods; kubectl -n {INJECTOR} get pods --output=wide",
+        f"{_KUBECTL} top pods; {_KUBECTL} get pods --output=wide",
     ),
     Alert(
         "HazelcastSidecarDenialsRising",
@@ -172,7 +185,7 @@ OF_WEBHOOK = (
         AlertSeverity.WARNING,
         "The webhook's replica {{ $labels.pod }} cannot use a new certificate",
         "It goes on with the one before, as long as that is valid.",
-        f"kubectl -n {INJECTOR} logs {{{{ $labels.pod }}}}; hazelcast-sidecar check",
+        f"{_KUBECTL} logs {{{{ $labels.pod }}}}; hazelcast-sidecar check",
     ),
 )
 
@@ -237,7 +250,7 @@ OF_BOTH = (
         AlertSeverity.WARNING,
         "{{ $labels.pod }} cannot use the changed settings",
         "It goes on with those before; a replica that starts now does not become ready.",
-        f"kubectl -n {INJECTOR} logs {{{{ $labels.pod }}}}",
+        f"{_KUBECTL} logs {{{{ $labels.pod }}}}",
     ),
     Alert(
         "HazelcastSidecarUnexpectedExceptions",
@@ -248,7 +261,7 @@ OF_BOTH = (
         "{{ $labels.pod }} has passed over something after an unexpected exception",
         "One object or request that nothing expected; everything else goes on. It is a fault of the "
         "injector.",
-        f"kubectl -n {INJECTOR} logs {{{{ $labels.pod }}}}, and report the exception",
+        f"{_KUBECTL} logs {{{{ $labels.pod }}}}, and report the exception",
     ),
 )
 
@@ -286,16 +299,36 @@ GROUPS: dict[str, tuple[Alert, ...]] = {
 """All alerts, by the name of their rule group."""
 
 
-def rule_groups() -> JsonObject:
-    """Return the alerts as a rule file has them, and as the `spec` of a PrometheusRule."""
+def rule_groups(namespace: str = INJECTOR) -> JsonObject:
+    """Return the alerts as a rule file has them, and as the `spec` of a PrometheusRule.
+
+    Args:
+        namespace: the installation's own, for what is to be typed.
+    """
     return {
         "groups": [
-            {"name": name, "rules": [_rule(alert) for alert in alerts]} for name, alerts in GROUPS.items()
+            {"name": name, "rules": [_rule(alert, namespace) for alert in alerts]}
+            for name, alerts in GROUPS.items()
         ]
     }
 
 
-def _rule(alert: Alert) -> JsonObject:
+def prometheus_rule(namespace: str = INJECTOR) -> JsonObject:
+    """Return the alerts as an object of the Prometheus Operator.
+
+    Args:
+        namespace: the installation's own.
+    """
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": INJECTOR, "namespace": namespace, "labels": INSTALLATION_LABELS},
+        "spec": rule_groups(namespace),
+    }
+
+
+def _rule(alert: Alert, namespace: str) -> JsonObject:
+    remedy = alert.remedy.replace(_KUBECTL, f"kubectl -n {namespace}")
     return {
         "alert": alert.name,
         "expr": alert.expression,
@@ -303,6 +336,6 @@ def _rule(alert: Alert) -> JsonObject:
         "labels": {"severity": alert.severity.value},
         "annotations": {
             "summary": alert.summary,
-            "description": f"{alert.meaning} What to do: {alert.remedy}",
+            "description": f"{alert.meaning} What to do: {remedy}",
         },
     }

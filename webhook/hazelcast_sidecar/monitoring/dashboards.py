@@ -1,10 +1,14 @@
 """The dashboards: one of the injector, and one of the members."""
 
-from hazelcast_sidecar.monitoring.grafana import Dashboard, Panel, Query, Variable
-from hazelcast_sidecar.monitoring.member_series import series_of
-from hazelcast_sidecar.names import INJECTOR
+import json
 
-_PROCESS = f'{{namespace="{INJECTOR}"}}'
+from hazelcast_sidecar.kube.objects import JsonObject
+from hazelcast_sidecar.monitoring.grafana import Dashboard, Panel, Query, Variable, dashboard_json
+from hazelcast_sidecar.monitoring.member_series import series_of
+from hazelcast_sidecar.names import INJECTOR, INSTALLATION_LABELS
+
+_OWN_NAMESPACE = f'namespace="{INJECTOR}"'
+_PROCESS = f"{{{_OWN_NAMESPACE}}}"
 """Tenants' members have metrics of these names, too."""
 
 _RATE = "[$__rate_interval]"
@@ -383,3 +387,33 @@ MEMBERS_DASHBOARD = Dashboard(
 
 DASHBOARDS = {"injector.json": INJECTOR_DASHBOARD, "members.json": MEMBERS_DASHBOARD}
 """By the file of each."""
+
+DASHBOARDS_MAP = "hazelcast-sidecar-dashboards"
+"""The name of the ConfigMap with the dashboards."""
+
+
+def dashboard_files(namespace: str = INJECTOR) -> dict[str, str]:
+    """Return the text of each dashboard's file, by its name.
+
+    Args:
+        namespace: the installation's own, whose processes are shown.
+    """
+    usual, own = (json.dumps(text)[1:-1] for text in (_OWN_NAMESPACE, f'namespace="{namespace}"'))
+    return {
+        name: json.dumps(dashboard_json(dashboard), indent=1).replace(usual, own) + "\n"
+        for name, dashboard in DASHBOARDS.items()
+    }
+
+
+def dashboards_map(namespace: str = INJECTOR) -> JsonObject:
+    """Return the ConfigMap that Grafana's sidecar for dashboards looks for by its label.
+
+    Args:
+        namespace: the installation's own.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": DASHBOARDS_MAP, "labels": {**INSTALLATION_LABELS, "grafana_dashboard": "1"}},
+        "data": dashboard_files(namespace),
+    }

@@ -18,8 +18,12 @@ _MEMBER_BOUNDS = {
 """Anyone who may create Pods decides what such a port answers: not too much, and no metrics of ours."""
 
 
-def pod_monitors() -> list[JsonObject]:
-    """Return the PodMonitors: of webhook and controller, and of members in all namespaces."""
+def pod_monitors(namespace: str = INJECTOR) -> list[JsonObject]:
+    """Return the PodMonitors: of webhook and controller, and of members in all namespaces.
+
+    Args:
+        namespace: the installation's own.
+    """
     of_programs = {
         "selector": {"matchLabels": {_NAME_LABEL: INJECTOR}},
         "podMetricsEndpoints": [
@@ -44,7 +48,7 @@ def pod_monitors() -> list[JsonObject]:
         ],
         **_MEMBER_BOUNDS,
     }
-    return [_pod_monitor(INJECTOR, of_programs), _pod_monitor(MEMBERS, of_members)]
+    return [_pod_monitor(INJECTOR, namespace, of_programs), _pod_monitor(MEMBERS, namespace, of_members)]
 
 
 def _kept(label: str, name: str) -> JsonObject:
@@ -53,10 +57,10 @@ def _kept(label: str, name: str) -> JsonObject:
     return {"sourceLabels": [f"__meta_kubernetes_pod_label_{discovered}"], "targetLabel": name}
 
 
-def _pod_monitor(name: str, spec: JsonObject) -> JsonObject:
+def _pod_monitor(name: str, namespace: str, spec: JsonObject) -> JsonObject:
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PodMonitor",
-        "metadata": {"name": name, "namespace": INJECTOR, "labels": INSTALLATION_LABELS},
+        "metadata": {"name": name, "namespace": namespace, "labels": INSTALLATION_LABELS},
         "spec": spec,
     }
