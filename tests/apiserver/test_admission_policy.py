@@ -409,6 +409,7 @@ def test_what_another_policy_removes_is_put_back(cluster: ControlPlane, policies
 TEAM = "team-a"
 OTHER_SETTINGS = """
 runAsUser: platform
+imagePullSecrets: [{name: mirror}, {name: other.mirror}]
 defaults:
   image: registry.example/hazelcast:5.7.0
   cluster-name: "a \\"quoted\\" 'name' \\\\ $(X) {{.}} \\u00fc"
@@ -443,6 +444,7 @@ def test_settings_are_the_webhooks(other_policies: Policies) -> None:
             owned("StatefulSet", "orders"),
             owned("Job", "import"),
             bare(containers=[app(env=ENV)]),
+            bare(imagePullSecrets=[{"name": "mine"}, {"name": "mirror"}]),
             bare(ours(group="mine", discovery="dns")),
         ):
             expected, found = other_policies.both(body, namespace)

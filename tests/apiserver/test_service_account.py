@@ -1,4 +1,4 @@
-"""The token of a Pod's ServiceAccount, which the API server adds to containers: to the application's only."""
+"""What the API server adds to a Pod of its ServiceAccount: a token, for the application, and pull secrets."""
 
 import time
 from collections.abc import Iterator
@@ -10,15 +10,26 @@ import pytest
 from hazelcast_sidecar.injection.member import TOKEN_DIRECTORY
 from tests.apiserver.conftest import found_programs
 from tests.harness.another_webhook import registered, serving
-from tests.harness.control_plane import ControlPlane
+from tests.harness.control_plane import MERGE, ControlPlane
 from tests.harness.pods import ours
 from tests.harness.shipped_manifests import ACTIVE_SECONDS, register
 from tests.harness.torn import TEARS
+from tests.harness.waiting import until
 from tests.harness.webhook_server import WebhookServer
 
 pytestmark = pytest.mark.apiserver
 
 PODS = "/api/v1/namespaces/default/pods"
+
+
+@pytest.fixture(scope="module")
+def webhook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookServer]:
+    """One of this module's own, whose settings have a pull secret."""
+    folder = tmp_path_factory.mktemp("webhook")
+    settings = folder / "settings.yaml"
+    settings.write_text("imagePullSecrets: [{name: mirror}]")
+    with WebhookServer(folder, "--settings", str(settings)) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +45,16 @@ def cluster(
         yield running
 
 
-def created(cluster: ControlPlane, annotations: dict[str, str]) -> dict[str, Any]:
+def created(cluster: ControlPlane, annotations: dict[str, str], **spec: Any) -> dict[str, Any]:
     """The spec of a Pod with these annotations, which is not stored."""
     pod = {
         "metadata": {"name": "shop", "annotations": ours(**annotations)},
-        "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
+        "spec": {"containers": [{"name": "app", "image": "shop:1"}], **spec},
     }
     answer = cluster.request("POST", f"{PODS}?dryRun=All&fieldValidation=Strict", pod)
     assert answer.code == 201, answer.message
-    spec: dict[str, Any] = answer.document["spec"]
-    return spec
+    found: dict[str, Any] = answer.document["spec"]
+    return found
 
 
 def images(cluster: ControlPlane) -> list[str]:
@@ -88,3 +99,20 @@ def test_a_member_gets_no_token_where_another_webhook_removed_its_mounts(
 
 def test_a_member_that_asks_the_api_gets_it(cluster: ControlPlane) -> None:
     assert mounts(cluster, discovery="api") == {"app": "kube", "hazelcast": "kube"}
+
+
+# --- pull secrets ------------------------------------------------------------------------------------------
+
+
+def pull_secrets(cluster: ControlPlane, **spec: Any) -> list[str]:
+    return [each["name"] for each in created(cluster, {}, **spec).get("imagePullSecrets", [])]
+
+
+def test_pull_secrets_of_the_account_and_of_the_pod_stay(cluster: ControlPlane) -> None:
+    """The API server gives a Pod those of its account only where it has none, and before any webhook."""
+    assert pull_secrets(cluster) == ["mirror"]
+    account = "/api/v1/namespaces/default/serviceaccounts/default"
+    answer = cluster.request("PATCH", account, {"imagePullSecrets": [{"name": "of-account"}]}, MERGE)
+    assert answer.code == 200, answer.message
+    until(ACTIVE_SECONDS, "both", lambda: pull_secrets(cluster) == ["of-account", "mirror"])
+    assert pull_secrets(cluster, imagePullSecrets=[{"name": "mine"}]) == ["mine", "mirror"]

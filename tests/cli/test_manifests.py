@@ -9,6 +9,7 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 import yaml
@@ -55,6 +56,27 @@ def test_uninject_gives_the_very_bytes_back(name: str, tmp_path: Path) -> None:
     assert copy.read_bytes() != Path(name).read_bytes()
     assert main(["uninject", "-f", str(copy), "--in-place"]) == 0
     assert copy.read_bytes() == Path(name).read_bytes()
+
+
+@pytest.mark.parametrize("own", ["", "imagePullSecrets: [ ]   # none", "imagePullSecrets:\n  - name: mine"])
+def test_uninject_takes_pull_secrets_out_to_the_byte(
+    own: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, manifest = tmp_path / "settings.yaml", tmp_path / "pod.yaml"
+    settings.write_text("imagePullSecrets: [{name: mirror}]")
+    text = (
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: shop\n  annotations:\n"
+        f"    sidecar.hazelcast.com/inject: 'true'\nspec:\n{indent(own, '  ')}\n"
+        "  containers: [{name: app, image: shop:1}]\n"
+    )
+    manifest.write_text(text)
+    given = ["-f", str(manifest), "--in-place"]
+    assert main(["inject", *given, "--settings", str(settings)]) == 0
+    names = [each["name"] for each in yaml.safe_load(manifest.read_text())["spec"]["imagePullSecrets"]]
+    assert names == (["mine", "mirror"] if "mine" in own else ["mirror"])
+    assert main(["uninject", *given]) == 0
+    assert manifest.read_text() == text
+    assert "imagePullSecrets" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", INJECTED)

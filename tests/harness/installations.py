@@ -41,6 +41,7 @@ _SETTINGS = {
     "defaults": {"image": "mirror.example/hazelcast:5.7.0", "port": 6000, "disruption-budget": True},
     "namespaces": {"team-a": {"memory-limit": "1Gi"}},
     "runAsUser": "platform",
+    "imagePullSecrets": [{"name": "mirror"}, {"name": "other.mirror"}],
 }
 _DIGEST = f"sha256:{'5' * 64}"
 

@@ -83,6 +83,11 @@ def test_a_changed_default_changes_it_as_the_annotation_would() -> None:
     assert recorded(pod(), Settings(run_as_user=None)) != PLAIN
 
 
+def test_pull_secrets_are_no_part_of_the_member() -> None:
+    """A member that runs has its image, so a change of them is no reason to replace it."""
+    assert recorded(pod(), Settings(image_pull_secrets=("mirror",))) == PLAIN
+
+
 lists = st.none() | st.lists(st.sampled_from([{"name": "x"}, {"name": "y"}]), max_size=2, unique_by=str)
 env = st.none() | st.lists(
     st.sampled_from(["HAZELCAST_ADDRESS", "HAZELCAST_CLUSTER_NAME", "OTHER"]), unique=True

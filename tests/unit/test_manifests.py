@@ -25,6 +25,7 @@ from tests.harness.torn import TEARS, in_any_order
 from tests.harness.workloads import template
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
+MIRRORED = DefaultSpecs(Settings(image_pull_secrets=("mirror", "other"))).of("default")
 KINDS = {
     "Deployment": "apps/v1",
     "StatefulSet": "apps/v1",
@@ -231,6 +232,28 @@ def test_what_was_injected_comes_out_again(obj: dict[str, Any]) -> None:
     assert done(after, uninject(after)) == obj
     assert uninject(obj).operations == []
     assert uninject(obj).reason == Reason.NOT_INJECTED
+
+
+@pytest.mark.parametrize(
+    ("own", "together"),
+    [
+        ({}, ["mirror", "other"]),
+        ({"imagePullSecrets": None}, ["mirror", "other"]),
+        ({"imagePullSecrets": []}, ["mirror", "other"]),
+        ({"imagePullSecrets": [{"name": "mine"}]}, ["mine", "mirror", "other"]),
+        ({"imagePullSecrets": [{"name": "other"}, {"name": "mine"}]}, ["other", "mine", "mirror"]),
+        ({"imagePullSecrets": [{"name": "other"}, {"name": "mirror"}]}, ["other", "mirror"]),
+    ],
+)
+def test_added_pull_secrets_come_out_again(own: dict[str, Any], together: list[str]) -> None:
+    obj = workload("Deployment", ours(), None, **own)
+    after = done(obj, inject(obj, MIRRORED, 65534))
+    spec = after["spec"]["template"]["spec"]
+    assert [each["name"] for each in spec["imagePullSecrets"]] == together
+    assert not renew(after, MIRRORED, 65534).changes
+    assert done(after, uninject(after)) == obj
+    without = renew(after, DEFAULTS, 65534).of(after)
+    assert without == done(obj, inject(obj, DEFAULTS, 65534))
 
 
 def test_what_is_injected_already_is_reported_and_does_not_change() -> None:

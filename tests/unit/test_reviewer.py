@@ -16,6 +16,7 @@ from tests.harness.pods import ours, pod
 from tests.harness.reviews import patched, response_in, review_of
 
 REVIEWER = Reviewer()
+MIRRORED = Reviewer(Settings(image_pull_secrets=("mirror", "other")))
 
 
 def respond(obj: Any, reviewer: Reviewer = REVIEWER, **request: Any) -> dict[str, Any]:
@@ -198,6 +199,30 @@ def test_a_patch_that_was_pushed_out_is_made_again() -> None:
         inject(pod(ours(group=f"g{number}")), reviewer)
     assert inject(pod(ours(group="g0")), reviewer) == first
     assert len(reviewer._kept) <= 1024  # noqa: SLF001 - the bound is the point
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({}, ["mirror", "other"]),
+        ({"imagePullSecrets": None}, ["mirror", "other"]),
+        ({"imagePullSecrets": []}, ["mirror", "other"]),
+        ({"imagePullSecrets": [{"name": "mine"}]}, ["mine", "mirror", "other"]),
+        ({"imagePullSecrets": [{"name": "other"}, {}]}, ["other", None, "mirror"]),
+        ({"imagePullSecrets": [{"name": "other"}, {"name": "mirror"}]}, ["other", "mirror"]),
+    ],
+)
+def test_pull_secrets_are_added_to_those_that_a_pod_has(own: dict[str, Any], expected: list[str]) -> None:
+    """One reviewer for all of them would show a patch that is kept for another Pod."""
+    injected = inject(pod(**own), MIRRORED)
+    assert [each.get("name") for each in injected["spec"]["imagePullSecrets"]] == expected
+    assert inject(injected, MIRRORED) == injected
+    assert "imagePullSecrets" not in inject(pod(annotations={}), MIRRORED)["spec"]
+
+
+def test_no_annotation_chooses_pull_secrets() -> None:
+    reviewed = MIRRORED.review_pod(json.dumps(review_of(pod(ours(**{"image-pull-secrets": "x"})))).encode())
+    assert "image-pull-secrets: no such annotation" in response_in(reviewed)["status"]["message"]
 
 
 def test_settings_reach_the_member() -> None:

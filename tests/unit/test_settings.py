@@ -15,6 +15,10 @@ defaults:
 namespaces:
   team-a: {memory-limit: 1Gi, cpu-limit: 0.5}
 runAsUser: 1000
+imagePullSecrets:
+  - name: mirror
+  - {name: other.mirror}
+  - name: mirror
 """
 
 
@@ -23,6 +27,7 @@ def test_a_file_is_settings_with_every_value_as_it_is_written() -> None:
         {"image": "r.example/hazelcast:5.7.0", "cpu-limit": "2", "metrics": "true"},
         {"team-a": {"memory-limit": "1Gi", "cpu-limit": "0.5"}},
         1000,
+        ("mirror", "other.mirror"),
     )
 
 
@@ -46,6 +51,9 @@ def test_the_user_may_be_left_to_the_platform() -> None:
         ("defaults: {port: 1, port: 2}", "port is there twice"),
         ("runAsUser: root", '"root" is neither a user from 1 to 2147483647 nor "platform"'),
         ("runAsUser: 0", '"0" is neither'),
+        ("imagePullSecrets: [mirror]", "Expected `object`, got `str` - at `$.imagePullSecrets[0]`"),
+        ("imagePullSecrets: [{names: mirror}]", "unknown field `names`"),
+        ("imagePullSecrets: [{name: A/B}]", 'imagePullSecrets: "A/B" is not the name of a Kubernetes object'),
         ("a: [", "expected the node content"),
         ("defaults: &a {image: *a}", "unconstructable recursive node"),
         ("[" * 1000, "settings: "),

@@ -9,7 +9,7 @@ later (`cel.py`).
 Sources: Kubernetes documentation, "Mutating Admission Policy" and "Validating Admission Policy".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -70,7 +70,7 @@ def policies(settings: Settings) -> list[dict[str, Any]]:
     defaults = DefaultSpecs(settings)
     found = checks(settings)
     return [
-        _object("MutatingAdmissionPolicy", _mutating({**found, **_gains(settings, defaults)})),
+        _object("MutatingAdmissionPolicy", _mutating(settings, {**found, **_gains(settings, defaults)})),
         _object("MutatingAdmissionPolicyBinding", {"policyName": INJECTOR}),
         _object("ValidatingAdmissionPolicy", _validating(found)),
         _object("ValidatingAdmissionPolicyBinding", {"policyName": INJECTOR, "validationActions": ["Deny"]}),
@@ -86,7 +86,8 @@ def _object(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _mutating(variables: dict[str, str]) -> dict[str, Any]:
+def _mutating(settings: Settings, variables: dict[str, str]) -> dict[str, Any]:
+    operations = _operations(settings.image_pull_secrets)
     return {
         "failurePolicy": "Fail",
         # Injection is idempotent: if another policy or webhook changes the Pod, ours may run again.
@@ -94,7 +95,7 @@ def _mutating(variables: dict[str, str]) -> dict[str, Any]:
         "matchConstraints": _pods(),
         "matchConditions": _conditions(f'{ANNOTATIONS}[?{source(INJECT)}].orValue("") == "true"'),
         "variables": _named(variables),
-        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": _OPERATIONS}}],
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": operations}}],
     }
 
 
@@ -266,7 +267,7 @@ def _grace_period() -> dict[str, str]:
     }
 
 
-def _operations() -> str:
+def _operations(pull_secrets: Sequence[str]) -> str:
     """Return the JSON Patch as one list: a second mutation would already see the result of the first one."""
     count = len(member.application_env(0, ""))
     label, status = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
@@ -294,6 +295,9 @@ def _operations() -> str:
   {_add('"/spec/terminationGracePeriodSeconds"', "variables.grace_seconds")}
 ])""",
     ]
+    if pull_secrets:
+        wanted = source([{"name": name} for name in pull_secrets])
+        parts.append(_appended('"/spec/imagePullSecrets"', "object.spec", "imagePullSecrets", wanted, "name"))
     return (
         "size(variables.problems) > 0 ? []\n"
         f": variables.torn ? {_restore()}\n"
@@ -362,6 +366,3 @@ def _application_variable(position: int) -> str:
     lacks = f"has(c.env) && !c.env.exists(e, e.name == {variable}.name)"
     operation = _add(f'{_ENV} + "/0"', variable)
     return f"object.spec.containers.transformList(i, c, {lacks},\n  {operation})"
-
-
-_OPERATIONS = _operations()

@@ -16,7 +16,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--settings",
         type=Path,
         metavar="FILE",
-        help="YAML file with defaults, namespaces and runAsUser (default: the shipped settings)",
+        help="YAML file with the installation's settings (default: the shipped ones)",
     )
 
 

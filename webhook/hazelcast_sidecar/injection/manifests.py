@@ -189,7 +189,8 @@ def _result(pod: Pod, decision: Decision, path: str, run_as_user: int | None, re
     """Return what a decision about a Pod makes of the object that it is in, at this path."""
     match decision:
         case Inject():
-            operations = patch.operations(decision, patch.shape_of(pod), run_as_user, record=record)
+            shape = patch.shape_of(pod, decision.spec.pull_secrets)
+            operations = patch.operations(decision, shape, run_as_user, record=record)
             if (label := patch.pointer(*LABEL)) in record.own_text:
                 # It is the group's, and stays as it was written.
                 operations = [each for each in operations if each["path"] != label]

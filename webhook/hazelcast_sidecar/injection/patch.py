@@ -1,8 +1,8 @@
 """JSON Patch operations (RFC 6902) for a decision.
 
 A Pod's patch depends on little of the Pod: which of its lists are absent, which containers set which
-variable, and its grace period. That is its `Shape`. Pods of one workload have the same shape and spec, hence
-the same patch, which a caller can cache.
+variable, its grace period, and which pull secrets it has. That is its `Shape`. Pods of one workload have the
+same shape and spec, hence the same patch, which a caller can cache.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from hazelcast_sidecar.injection.fingerprint import fingerprint as fingerprint_o
 from hazelcast_sidecar.injection.pod_decision import Inject, Restore
 from hazelcast_sidecar.injection.propagation import Copying, copied_annotation
 from hazelcast_sidecar.manifest_text.patching import Operation
-from hazelcast_sidecar.model.pod import Container, Pod
+from hazelcast_sidecar.model.pod import Container, Named, Pod
 from hazelcast_sidecar.model.status import Status, encode
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind
 from hazelcast_sidecar.names import COPIED, GROUP, STATUS
@@ -42,6 +42,8 @@ class Shape(NamedTuple):
     grace_seconds: int | None
     env: tuple[EnvShape, ...] | None
     """One for each of spec.containers; None if that is absent."""
+    pull_secrets: tuple[str, ...] | None
+    """Those of the settings that it names itself; None if it has no list of them."""
 
 
 class Record(NamedTuple):
@@ -53,8 +55,13 @@ class Record(NamedTuple):
     """The application's variables that its containers set themselves, as container/NAME."""
 
 
-def shape_of(pod: Pod) -> Shape:
-    """Return the shape of a Pod."""
+def shape_of(pod: Pod, pull_secrets: tuple[str, ...]) -> Shape:
+    """Return the shape of a Pod.
+
+    Args:
+        pod: the Pod.
+        pull_secrets: those that it is to have; others do not matter.
+    """
     spec = pod.spec
     return Shape(
         pod.metadata.labels is None,
@@ -62,7 +69,15 @@ def shape_of(pod: Pod) -> Shape:
         spec.volumes is None,
         spec.termination_grace_period_seconds,
         None if spec.containers is None else tuple([_env_shape(container) for container in spec.containers]),
+        None if spec.image_pull_secrets is None else _among(pull_secrets, spec.image_pull_secrets),
     )
+
+
+def _among(names: tuple[str, ...], elements: list[Named]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    found = {element.name for element in elements}
+    return tuple([name for name in names if name in found])
 
 
 APPLICATION_VARIABLES = frozenset(("HAZELCAST_ADDRESS", "HAZELCAST_CLUSTER_NAME"))
@@ -97,6 +112,11 @@ def operations(
         *_environment(spec, shape.env or ()),
         _member(spec, group, shape, run_as_user),
         *_appended("/spec/volumes", member.volumes(spec, group), absent=shape.volumes_absent),
+        *_appended(
+            "/spec/imagePullSecrets",
+            [{"name": name} for name in _added_secrets(spec, shape)],
+            absent=shape.pull_secrets is None,
+        ),
         *_grace_period(spec, shape),
     ]
 
@@ -150,6 +170,7 @@ def _recorded(status: Status, spec: SidecarSpec, shape: Shape, record: Record) -
         manifest=True,
         own_text=tuple(record.own_text.items()),
         own_env=record.own_env,
+        added_secrets=_added_secrets(spec, shape),
         own_grace=msgspec.UNSET if _raised_grace(spec, shape) is None else shape.grace_seconds,
     )
 
@@ -190,6 +211,16 @@ def _appended(path: str, elements: list[dict[str, Any]], *, absent: bool) -> lis
     if absent:
         return [_add(path, elements)] if elements else []
     return [_add(f"{path}/-", element) for element in elements]
+
+
+def _added_secrets(spec: SidecarSpec, shape: Shape) -> tuple[str, ...]:
+    """Return the pull secrets that a Pod lacks.
+
+    The API server has given it those of its ServiceAccount before any webhook, which it does for a Pod
+    without any, so that these are not pushed out.
+    """
+    own = shape.pull_secrets or ()
+    return tuple(name for name in spec.pull_secrets if name not in own)
 
 
 def _grace_period(spec: SidecarSpec, shape: Shape) -> list[Operation]:

@@ -29,6 +29,7 @@ _PLACES = (
     ("spec", "initContainers"),
     _CONTAINERS,
     ("spec", "volumes"),
+    ("spec", "imagePullSecrets"),
     GRACE,
 )
 _NOTHING = object()

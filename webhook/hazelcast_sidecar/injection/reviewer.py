@@ -137,7 +137,7 @@ class Reviewer:
 
     def operations(self, decision: Inject, pod: Pod) -> list[Operation]:
         """Return the patch of one Pod, as objects."""
-        return patch.operations(decision, patch.shape_of(pod), self._run_as_user)
+        return patch.operations(decision, _shape(decision, pod), self._run_as_user)
 
     def _injection(self, decision: Inject, pod: Pod) -> bytes:
         """Encode the rest of an answer with a member, after its uid."""
@@ -146,7 +146,7 @@ class Reviewer:
             decision.group,
             decision.service_account,
             decision.warnings,
-            patch.shape_of(pod),
+            _shape(decision, pod),
         )
         kept = self._kept.get(key)
         if kept is None:
@@ -156,6 +156,10 @@ class Reviewer:
             )
             self._kept.put(key, kept)
         return kept
+
+
+def _shape(decision: Inject, pod: Pod) -> patch.Shape:
+    return patch.shape_of(pod, decision.spec.pull_secrets)
 
 
 def _unread(request: AdmissionRequest[Outline], kind: str, decision: Skip | Deny) -> Reviewed:

@@ -118,6 +118,11 @@ def _image(values: JsonObject) -> str:
     return "".join((image["repository"], tag and f":{tag}", image["digest"] and f"@{image['digest']}"))
 
 
+def _settings(given: JsonObject) -> JsonObject:
+    """Leave out a key that says nothing: replicas of a version that does not know it refuse the file."""
+    return {key: value for key, value in given.items() if key != "imagePullSecrets" or value}
+
+
 def _in_namespace(form: str, values: JsonObject) -> str:
     namespace: str = values[NAMESPACE_KEY]
     return form % namespace
@@ -138,7 +143,10 @@ _DNS_NAMES = [
     for name in service_names("%s")
 ]
 _SETTINGS = Expression(
-    lambda values: yaml.safe_dump(values["settings"], sort_keys=False), ".Values.settings", TemplateShape.TEXT
+    lambda values: yaml.safe_dump(_settings(values["settings"]), sort_keys=False),
+    'ternary .Values.settings (omit .Values.settings "imagePullSecrets") '
+    "(not (empty .Values.settings.imagePullSecrets))",
+    TemplateShape.TEXT,
 )
 _CA_BUNDLE = Expression(
     lambda values: b64encode(_at(values, "certificates.caBundle").encode()).decode(),

@@ -92,6 +92,13 @@ class SettingsValues(ValuesPart, frozen=True):
         Annotated[int, Meta(ge=1, le=2**31 - 1)] | Literal["platform"],
         Meta(description="User and group of the member; `platform` leaves it open, as OpenShift wants it."),
     ] = 65534
+    image_pull_secrets: Annotated[
+        list[dict[Literal["name"], str]],
+        Meta(
+            description="Added to Pods that get a member, to pull its image with: [{name: mirror}]. You make "
+            "the Secret, in the namespace of each such Pod."
+        ),
+    ] = []
 
 
 class NetworkPolicyValues(ValuesPart, frozen=True):

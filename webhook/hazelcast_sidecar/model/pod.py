@@ -114,6 +114,7 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     """None: the API server sends null for a Pod without containers, and rejects it afterwards."""
     init_containers: list[Container] | None = None
     volumes: list[Named] | None = None
+    image_pull_secrets: list[Named] | None = None
     termination_grace_period_seconds: Int64 | None = None
     automount_service_account_token: bool | None = None
     service_account_name: str = ""

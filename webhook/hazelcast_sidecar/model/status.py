@@ -48,6 +48,8 @@ class Status(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
     """In manifests: the grace period in seconds before it was raised; None: absent; unset: not raised."""
     own_text: tuple[tuple[str, str], ...] = ()
     """In manifests: JSON pointers to overwritten values, and how they were written."""
+    added_secrets: tuple[str, ...] = ()
+    """In manifests: names of the pull secrets that were added."""
 
     @property
     def ports(self) -> Ports:

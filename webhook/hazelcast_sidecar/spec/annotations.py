@@ -28,7 +28,7 @@ from hazelcast_sidecar.spec.values import MAX_SHOWN, ValueType, did_you_mean, qu
 
 
 class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """The request of the annotations, validated; one attribute for each row of `TABLE`.
+    """The request of the annotations, validated; one attribute for each row of `TABLE`, and the last one.
 
     Attributes without a comment of their own mean what the table says. Quantities are kept as written.
     """
@@ -63,6 +63,8 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     metrics_port: int
     log_format: Literal["text", "json"]
     log_level: str
+    pull_secrets: tuple[str, ...] = ()
+    """Of the settings alone: a Pod names its own ones in its spec."""
 
     @property
     def pod_clients(self) -> bool:
@@ -308,6 +310,7 @@ class DefaultSpecs:
     def __init__(self, settings: Settings) -> None:
         problems: list[Problem] = []
         nothing = dict.fromkeys(annotation.field for annotation in TABLE)
+        nothing |= {"pull_secrets": settings.image_pull_secrets}
         shipped = _read_defaults(nothing, _SHIPPED, problems, where="default ")
         everywhere = _read_defaults(shipped, settings.defaults, problems, where="default ")
         kept = _Specs(_KEPT_SPECS, _KEPT_SPECS_BYTES)

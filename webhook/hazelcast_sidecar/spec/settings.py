@@ -8,6 +8,8 @@ Written in YAML, every key optional:
       team-a:
         memory-limit: 1Gi
     runAsUser: 65534            # of the member container; or platform, to leave it open, for OpenShift
+    imagePullSecrets:           # for Pods that get a member, beside those that they have
+      - name: mirror
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +20,7 @@ import msgspec
 import yaml
 
 from hazelcast_sidecar.errors import InvalidSettingsError, Problem
-from hazelcast_sidecar.names import SETTINGS_KEY
+from hazelcast_sidecar.names import SETTINGS_KEY, is_object_name
 from hazelcast_sidecar.untrusted import UNDECODABLE
 
 _MAX_USER = 2**31 - 1  # the API server's maximum
@@ -33,11 +35,19 @@ class Settings(msgspec.Struct, frozen=True):
         namespaces: namespace to the defaults of the Pods in it, which outrank those for all.
         run_as_user: numeric user and group of the member container; None leaves the choice to the
             platform, as OpenShift wants it.
+        image_pull_secrets: Secrets, in the namespace of each Pod, to pull the member's image with.
     """
 
     defaults: Mapping[str, str] = MappingProxyType({})
     namespaces: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     run_as_user: int | None = 65534
+    image_pull_secrets: tuple[str, ...] = ()
+
+
+class _SecretReference(msgspec.Struct, forbid_unknown_fields=True):
+    """A Secret, as a Pod refers to it."""
+
+    name: str
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -46,6 +56,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     defaults: dict[str, str] = {}
     namespaces: dict[str, dict[str, str]] = {}
     run_as_user: str = str(Settings().run_as_user)
+    image_pull_secrets: list[_SecretReference] = []
 
 
 def read(text: str) -> Settings:
@@ -61,7 +72,9 @@ def read(text: str) -> Settings:
         found = msgspec.convert(document or {}, _File)
     except (yaml.YAMLError, *UNDECODABLE) as error:
         raise InvalidSettingsError([Problem("settings", " ".join(str(error).split()))]) from error
-    return Settings(found.defaults, found.namespaces, _user(found.run_as_user))
+    return Settings(
+        found.defaults, found.namespaces, _user(found.run_as_user), _secrets(found.image_pull_secrets)
+    )
 
 
 def installed(config_map: Mapping[str, Any] | None) -> Settings:
@@ -97,3 +110,11 @@ def _user(text: str) -> int | None:
         sentence = f'"{text[:_SHOWN]}" is neither a user from 1 to {_MAX_USER} nor "platform"'
         raise InvalidSettingsError([Problem("runAsUser", sentence)])
     return int(text)
+
+
+def _secrets(references: Iterable[_SecretReference]) -> tuple[str, ...]:
+    names = dict.fromkeys(reference.name for reference in references)
+    if wrong := next((name for name in names if not is_object_name(name)), None):
+        sentence = f'"{wrong[:_SHOWN]}" is not the name of a Kubernetes object (a DNS subdomain, RFC 1123)'
+        raise InvalidSettingsError([Problem("imagePullSecrets", sentence)])
+    return tuple(names)
