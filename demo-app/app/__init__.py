@@ -1,4 +1,4 @@
-"""The demo application: the entries of a Hazelcast map over HTTP, through the member beside it.
+"""The demo application: the entries of a Hazelcast map over HTTP, through the member beside it or elsewhere.
 
 GET /                    a page: the cluster as a live picture
 GET /put?key=K&value=V   puts an entry; answers the value it replaces, or an empty body
@@ -8,11 +8,11 @@ GET /members             the cluster's members, and which of them is the one bes
 GET /readyz              200 while connected to the cluster, else 503
 GET /healthz             200 while this application is alive
 
-What the page itself asks for is in `live`, `entries` and `tally`.
+What the page itself asks for is in `live`, `entries`, `tally` and `structures`.
 
 Settings come from the environment:
 
-HAZELCAST_ADDRESS        the member, 127.0.0.1:5701 by default
+HAZELCAST_ADDRESS        the member, 127.0.0.1:5701 by default; or any member of a separate cluster
 HAZELCAST_CLUSTER_NAME   its cluster, dev by default
 HOST, PORT               where to listen; every address and port 5000 by default
 DRAIN_SECONDS            how long requests are still answered after SIGTERM; 2 by default

@@ -10,7 +10,7 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from app import entries, guide, live
+from app import entries, guide, live, structures
 from app.cluster import RETRY_PAUSE, SHUTDOWN_LIMIT, Cluster, MemberAwayError
 from app.draining import DRAINING, drain, send_elsewhere
 from app.keys import CLUSTER, SETTINGS
@@ -57,6 +57,16 @@ def application(settings: Settings) -> web.Application:
     app.router.add_get("/entry", entries.read, allow_head=False)
     app.router.add_put("/entry", entries.write)
     app.router.add_post("/tally", tally)
+    app.add_routes(
+        [
+            web.get("/counter", structures.counter, allow_head=False),
+            web.post("/counter", structures.add),
+            web.post("/queue", structures.enqueue),
+            web.delete("/queue", structures.take),
+            web.post("/topic", structures.publish),
+            web.get("/sql", structures.sql, allow_head=False),
+        ]
+    )
     return app
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from hazelcast.asyncio import HazelcastClient, Map
 from hazelcast.config import InMemoryFormat, ReconnectMode
@@ -25,9 +25,11 @@ RETRY_PAUSE, NEXT_CLIENT_PAUSE = 0.1, 0.5
 # as with a connection, or when it overtakes the value: without an end such an entry would stay wrong.
 NEAR_CACHE_SECONDS = 10.0
 
-MAP = "map"
-LATEST_WRITES = 32
-"""How many of the latest writes are kept for the page."""
+MAP, TOPIC = "map", "topic"
+LATEST_NEWS = 32
+"""How many of the latest news are kept for the page."""
+LONGEST_SAID = 600
+"""Characters; what is said in the topic may come from elsewhere."""
 
 T = TypeVar("T")
 
@@ -73,11 +75,12 @@ class Picture(NamedTuple):
     owners: list[int]
 
 
-class Write(NamedTuple):
-    """A key that was written, through this replica or another; `number` counts them."""
+class News(NamedTuple):
+    """A key that was written, or what was said in the topic, through any replica; `number` counts them."""
 
     number: int
-    key: str
+    kind: Literal["written", "said"]
+    text: str
 
 
 class Cluster:
@@ -100,7 +103,7 @@ class Cluster:
         self._members: list[tuple[object, str]] = []  # UUIDs and addresses
         self._local: int | None = None
         self._link: Link | None = None  # None while there is no connection
-        self._writes: deque[Write] = deque(maxlen=LATEST_WRITES)
+        self._news: deque[News] = deque(maxlen=LATEST_NEWS)
         self._numbers = itertools.count(1)
         self._watched = asyncio.Event()
 
@@ -143,13 +146,13 @@ class Cluster:
             [places.get(owner, -1) for owner in owners],
         )
 
-    def writes_since(self, number: int) -> list[Write]:
-        """Return the latest writes to the map from any replica, but those up to a number.
+    def news_since(self, number: int) -> list[News]:
+        """Return the latest news from any replica, but those up to a number.
 
         It knows of none before it was called for the first time: only then members are asked to tell.
         """
         self._watched.set()
-        return [write for write in self._writes if write.number > number]
+        return [news for news in self._news if news.number > number]
 
     async def stay_connected(self) -> None:
         """Connect, and connect again after each loss of the connection, until cancelled."""
@@ -167,7 +170,7 @@ class Cluster:
                     await listed.wait()
                     self._link = Link(client, await client.get_map(MAP))
                 log.info("connected to %s", self._name)
-                listening = asyncio.create_task(self._listen(self._link.entries))
+                listening = asyncio.create_task(self._listen(self._link))
                 await lost.wait()
                 self._note_trouble("the connection was lost")
             except TimeoutError:
@@ -199,14 +202,13 @@ class Cluster:
         except TimeoutError:
             raise self._away() from None
 
-    async def _listen(self, entries: Map[str, Any]) -> None:
-        """Note the writes of all replicas; apart from connecting, which a frozen member must not delay."""
+    async def _listen(self, link: Link) -> None:
+        """Note the news of all replicas; apart from connecting, which a frozen member must not delay."""
         await self._watched.wait()
-        while True:
-            with suppress(HazelcastError, OSError):
-                await entries.add_entry_listener(added_func=self._note_write, updated_func=self._note_write)
-                return
-            await asyncio.sleep(NEXT_CLIENT_PAUSE)
+        note = self._note_write
+        await _repeat(lambda: link.entries.add_entry_listener(added_func=note, updated_func=note))
+        topic = await _repeat(lambda: link.client.get_topic(TOPIC))
+        await _repeat(lambda: topic.add_listener(self._note_said))
 
     def _new_client(self) -> HazelcastClient:
         # A text cannot change, so every reader may have the same one; and a hit need not decode it.
@@ -252,7 +254,10 @@ class Cluster:
         return in_text(address) == self._settings.address or is_here(address)
 
     def _note_write(self, event: Any) -> None:  # noqa: ANN401 (of no public type)
-        self._writes.append(Write(next(self._numbers), str(event.key)))
+        self._news.append(News(next(self._numbers), "written", str(event.key)))
+
+    def _note_said(self, message: Any) -> None:  # noqa: ANN401 (of no public type)
+        self._news.append(News(next(self._numbers), "said", str(message.message)[:LONGEST_SAID]))
 
     def _note_trouble(self, trouble: str) -> None:
         if trouble != self._trouble:  # one line, however many attempts fail for the same reason
@@ -262,6 +267,14 @@ class Cluster:
     def _away(self) -> MemberAwayError:
         why = self._trouble if self._link is None else f"within {REQUEST_LIMIT:g} s"
         return MemberAwayError(f"No answer from {self._name} ({why}); try again in a few seconds.")
+
+
+async def _repeat(act: Callable[[], Awaitable[T]]) -> T:
+    """Do something until it succeeds."""
+    while True:
+        with suppress(HazelcastError, OSError):
+            return await act()
+        await asyncio.sleep(NEXT_CLIENT_PAUSE)
 
 
 def member_address(member: MemberInfo) -> Address:

@@ -1,8 +1,8 @@
 """The page, and what keeps it up to date without a reload: server-sent events.
 
 GET /events  the event `picture` at first and after each change of the cluster,
-             `away` with a sentence while no member answers, `written` for each key that a replica writes, and
-             `alive` when there was nothing else for a while
+             `away` with a sentence while no member answers, `written` for each key that a replica writes,
+             `said` for what a replica says to the topic, and `alive` when there was nothing else for a while
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from app.cluster import Cluster, MemberAwayError
+from app.cluster import Cluster, MemberAwayError, News
 from app.draining import DRAINING
 from app.keys import CLUSTER, SETTINGS
 
@@ -87,9 +87,9 @@ async def _stream(request: web.Request, response: web.StreamResponse) -> None:
     while not app[DRAINING].is_set() and request.transport:  # it has none once the page is gone
         now = _picture(cluster, replica)
         parts = [now] if now != seen else []
-        for write in cluster.writes_since(number):
-            parts.append(await _written(cluster, write.key))
-            number = write.number
+        for news in cluster.news_since(number):
+            parts.append(await _told(cluster, news))
+            number = news.number
         if not parts and loop.time() > last_sent + SIGN_OF_LIFE:
             parts.append(_event("alive", {}))
         if parts:
@@ -100,7 +100,7 @@ async def _stream(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def _latest(cluster: Cluster) -> int:
-    return max((write.number for write in cluster.writes_since(0)), default=0)
+    return max((news.number for news in cluster.news_since(0)), default=0)
 
 
 def _picture(cluster: Cluster, replica: str) -> str:
@@ -111,7 +111,10 @@ def _picture(cluster: Cluster, replica: str) -> str:
     return _event("picture", {"replica": replica, **picture._asdict()})
 
 
-async def _written(cluster: Cluster, key: str) -> str:
+async def _told(cluster: Cluster, news: News) -> str:
+    if news.kind == "said":
+        return _event("said", {"text": news.text})
+    key = news.text
     shown = {"key": key[:LONGEST_KEY_SHOWN], "whole": len(key) <= LONGEST_KEY_SHOWN}
     try:
         partition, owner = await cluster.locate(key)

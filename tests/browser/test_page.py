@@ -131,6 +131,33 @@ def test_partitions_on_their_way_for_a_screenshot(
     first.start_app()
 
 
+def test_pages_of_two_replicas_share_a_counter_a_queue_and_a_topic(
+    open_page: Open, replicas: list[Replica]
+) -> None:
+    one, other = (open_page(replica) for replica in replicas)
+    for page in (one, other):
+        is_whole(page, replicas)
+    before = number_in(one.locator("#count"))
+
+    one.get_by_role("button", name="Add one").click()
+    for page in (one, other):
+        expect(page.locator("#count")).to_have_text(f"{before + 1}")
+    one.locator("#queue").get_by_label("Text").fill("<b>sweep</b>")
+    one.locator("#queue").get_by_role("button", name="Add").click()
+    expect(said_of(one, "queue")).to_have_text("Added <b>sweep</b>; the queue has 1 text.")
+    for sentence in ("Took <b>sweep</b>; 0 texts left.", "The queue is empty. Add a text"):
+        other.locator("#queue").get_by_role("button", name="Take").click()
+        expect(said_of(other, "queue")).to_contain_text(sentence)
+    one.locator("#topic").get_by_label("Text").press("Enter")
+    expect(other.locator("#said li").first).to_contain_text(f"{replicas[0].address}: hello, all")
+    one.locator("#sql").get_by_label("Part").press("Enter")
+    expect(said_of(one, "sql")).to_contain_text("SQL is off: it needs Jet")
+
+
+def said_of(page: Page, structure: str) -> Locator:
+    return page.locator(f'[data-of="{structure}"]')
+
+
 def test_a_loss_is_counted_and_said(open_page: Open, replicas: list[Replica]) -> None:
     """Both members at once: more than an entry has backups."""
     page = open_page(replicas[0])
@@ -271,7 +298,7 @@ def test_it_fits(
         animations="disabled",
     )
     assert struct.unpack(">I", image[16:20]) == (size["width"],)
-    assert len(image) < 150_000
+    assert len(image) < 200_000
 
 
 def in_page(page: Page, module: str, script: str) -> Any:

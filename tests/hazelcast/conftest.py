@@ -277,9 +277,9 @@ def eventually() -> Eventually:
     return wait
 
 
-def connected_app(launcher: Launcher, eventually: Eventually, address: str) -> Program:
-    """Start a member and the demo application beside it, and wait until that is connected."""
-    launcher.member(address)
+def connected_app(launcher: Launcher, eventually: Eventually, address: str, **given: str) -> Program:
+    """Start a member, annotated so, and the demo application beside it, and wait until that is connected."""
+    launcher.member(address, given=given)
     app = launcher.app(address)
     eventually(lambda: app.ask("/readyz").status == 200)
     return app

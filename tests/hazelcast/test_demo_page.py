@@ -8,24 +8,28 @@ import json
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
 
+from hazelcast_sidecar.demo.java import HAZELCAST_VERSION
 from tests.harness.ports import own_network
-from tests.hazelcast.conftest import connected_app, load_app
+from tests.hazelcast.conftest import connected_app, from_maven_central, load_app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.hazelcast.conftest import Eventually, Launcher, Program
 
 pytestmark = pytest.mark.hazelcast
 
 NETWORK = own_network()
-ADDRESS, GUEST = (f"{NETWORK}.{number}" for number in (62, 63))
+ADDRESS, GUEST, BESIDES, SQL = (f"{NETWORK}.{number}" for number in (62, 63, 64, 65))
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+SQL_SHA256 = "e747be48589069d0b072d8153b75fbceb11ea00d977d56d04b64d7258d36fd85"
+"""Of the module that members need for SQL, in the same release."""
 PAGE = "0123456789abcdef"
 VALUE_BYTES, URL_BYTES = 1_048_576, 8_190
 
@@ -33,6 +37,14 @@ VALUE_BYTES, URL_BYTES = 1_048_576, 8_190
 @pytest.fixture(scope="module")
 def app(launcher: Launcher, eventually: Eventually) -> Program:
     return connected_app(launcher, eventually, ADDRESS)
+
+
+@pytest.fixture(scope="module")
+def guest(launcher: Launcher, app: Program, eventually: Eventually) -> Program:
+    """Another replica of the same cluster, as a client of a member elsewhere."""
+    guest = launcher.app(BESIDES, member=app.address)
+    eventually(lambda: guest.ask("/readyz").status == 200)
+    return guest
 
 
 @pytest.fixture
@@ -177,25 +189,108 @@ def test_a_page_of_another_site_cannot_send_a_tally() -> None:
     assert send("POST", "/tally", "{}", "text/plain")[0] == 415
 
 
+def structure(method: str, path: str, body: Any = None, address: str = ADDRESS) -> dict[str, Any]:
+    status, text = send(method, path, "" if body is None else json.dumps(body), JSON, address)
+    assert status == 200, text
+    return dict(json.loads(text))
+
+
 @pytest.mark.usefixtures("app")
-def test_the_stream_has_the_cluster_and_then_each_key_that_is_written(key: str) -> None:
+def test_a_counter_and_a_queue_are_the_same_for_all(guest: Program) -> None:
+    before = structure("GET", "/counter")["value"]
+    assert structure("POST", "/counter", 2)["value"] == before + 2
+    assert structure("POST", "/counter", -1, guest.address)["value"] == before + 1
+    assert structure("GET", "/counter")["value"] == before + 1
+
+    texts = [f"text {number}" for number in range(100)]
+    assert [structure("POST", "/queue", text)["size"] for text in texts] == [*range(1, 101)]
+    assert send("POST", "/queue", '"more"', JSON) == (
+        409,
+        "The queue has 100 texts, and takes no more: take some first\n",
+    )
+    taken = [structure("DELETE", "/queue", address=guest.address) for _ in range(101)]
+    assert [each["text"] for each in taken] == [*texts, None]
+    assert (taken[0]["size"], taken[-1]["size"]) == (99, 0)
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    ("path", "body", "kind", "status", "sentence"),
+    [
+        ("/counter", "1", "text/plain", 415, 'Expected application/json, such as 1 or "a text"'),
+        ("/counter", "[" * 100_000, JSON, 400, "This is not JSON: "),
+        ("/counter", "1001", JSON, 400, "Expected a whole number from -1000 to 1000"),
+        ("/counter", "true", JSON, 400, "Expected a whole number"),
+        ("/queue", '""', JSON, 400, "Expected a text of 1 to 500 characters, in quotes"),
+        ("/topic", json.dumps("v" * 501), JSON, 400, "Expected a text of 1 to 500 characters"),
+    ],
+)  # fmt: skip
+def test_what_a_structure_cannot_take_is_answered_with_what_it_takes(
+    path: str, body: str, kind: str, status: int, sentence: str
+) -> None:
+    found, text = send("POST", path, body, kind)
+
+    assert (found, text[: len(sentence)]) == (status, sentence)
+
+
+def test_without_jet_sql_is_answered_with_a_sentence(app: Program) -> None:
+    assert app.ask("/sql", part="v")[:2] == (
+        501,
+        "SQL is off: it needs Jet, which injected members have only where their own settings enable it.\n",
+    )
+
+
+@pytest.mark.slow
+def test_with_jet_sql_finds_entries_by_their_values(launcher: Launcher, eventually: Eventually) -> None:
+    module = from_maven_central("com.hazelcast", "hazelcast-sql", HAZELCAST_VERSION, SQL_SHA256)
+    with_sql = replace(launcher, jars=[*launcher.jars, module])
+    app = connected_app(with_sql, eventually, SQL, java_opts="-XX:TieredStopAtLevel=1 -Dhz.jet.enabled=true")
+    for key, value in (("a", "x" * 300), ("b", "it's % here"), ("c", "y")):
+        app.ask("/put", key=key, value=value)
+    eventually(lambda: app.ask("/sql", part="v").status == 200)  # the first one may take members too long
+
+    assert json.loads(app.ask("/sql", part="it's %").text)["entries"] == [["b", "it's % here"]]
+    assert json.loads(app.ask("/sql", part="x").text)["entries"] == [["a", "x" * 100]]
+    assert json.loads(app.ask("/sql", part="z").text)["entries"] == []
+
+
+@pytest.mark.usefixtures("app")
+def test_what_one_replica_says_another_hears(guest: Program) -> None:
+    with stream(guest.address) as answer, repeated(lambda: structure("POST", "/topic", "hello, all")):
+        name = ""
+        while name != "said":
+            name, said = next_event(answer)
+    assert said == {"text": f"{ADDRESS}: hello, all"}
+
+
+@contextlib.contextmanager
+def repeated(act: Callable[[], object]) -> Iterator[None]:
+    """Do something again and again: the first times may be before members are asked to tell."""
     done = threading.Event()
 
-    def put_until_seen() -> None:  # the first ones may be written before members are asked to tell
+    def repeat() -> None:
         while not done.wait(0.2):
-            send("GET", "/put?" + urlencode({"key": key * 3, "value": "v"}))
+            act()
 
-    with ThreadPoolExecutor(1) as threads, stream() as answer:
+    with ThreadPoolExecutor(1) as threads:
+        repeating = threads.submit(repeat)
+        with contextlib.ExitStack() as stack:
+            stack.callback(done.set)
+            yield
+        repeating.result()
+
+
+@pytest.mark.usefixtures("app")
+def test_the_stream_has_the_cluster_and_then_each_key_that_is_written(key: str) -> None:
+    query = urlencode({"key": key * 3, "value": "v"})
+    with stream() as answer:
         name, picture = next_event(answer)
         assert name == "picture"
         assert (picture["replica"], picture["members"]) == (ADDRESS, [f"{ADDRESS}:5701"])
         assert len(picture["owners"]) == 271
-        putting = threads.submit(put_until_seen)
-        with contextlib.ExitStack() as stack:
-            stack.callback(done.set)
+        with repeated(lambda: send("GET", f"/put?{query}")):
             while name != "written":
                 name, written = next_event(answer)
-        putting.result()
     assert (written["key"], written["whole"]) == ((key * 3)[:100], False)
     assert written["owner"] == f"{ADDRESS}:5701"
 

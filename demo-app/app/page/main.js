@@ -3,6 +3,7 @@
 import { clock, counted, element, isolated, number, prepend, shortened } from "./dom.js";
 import { Entries } from "./entries.js";
 import { Picture } from "./picture.js";
+import { Structures } from "./structures.js";
 import { Story } from "./story.js";
 import { Stream } from "./stream.js";
 import { Tally } from "./tally.js";
@@ -19,6 +20,7 @@ const entries = new Entries((partition, key) => {
   picture.mark(partition, key);
   showPlace();
 });
+const structures = new Structures();
 let replica = "";
 let members = "";
 let paused = false;
@@ -62,6 +64,8 @@ function recheckAfterChange(cluster) {
 new Stream({
   picture(cluster) {
     replica = cluster.replica;
+    if (document.body.dataset.state !== "live") structures.refresh();
+    find("title").textContent = `Hazelcast ${cluster.local === null ? "as a cluster of its own" : "beside every replica"}`;
     say("live", `Live, from replica ${replica}`);
     find("away").hidden = true;
     picture.show(cluster);
@@ -78,6 +82,9 @@ new Stream({
     const seen = find("summary");
     if (seen.textContent.match(/^\d/)) seen.textContent = `Last seen: ${seen.textContent}`;
     tell(story.seeAway(state));
+  },
+  said({ text }) {
+    structures.hear(text);
   },
   written(entry) {
     picture.flash(entry.partition);
@@ -151,6 +158,9 @@ async function run() {
 }
 
 setInterval(() => tell(story.settle(performance.now())), TICK);
-setInterval(() => picture.refresh(), 5_000);
+setInterval(() => {
+  picture.refresh();
+  if (!document.hidden && document.body.dataset.state === "live") structures.refresh(); // others add, too
+}, 5_000);
 say("connecting", "Connecting to a replica …");
 run();

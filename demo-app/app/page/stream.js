@@ -25,7 +25,7 @@ export class Stream {
       this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
     };
     let silence = setTimeout(lose, LONGEST_SILENCE);
-    for (const name of ["picture", "away", "written", "alive"]) {
+    for (const name of ["picture", "away", "written", "said", "alive"]) {
       source.addEventListener(name, (event) => {
         clearTimeout(silence);
         silence = setTimeout(lose, LONGEST_SILENCE);
