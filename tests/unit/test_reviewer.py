@@ -131,7 +131,7 @@ def test_every_code_has_a_sentence_of_its_own() -> None:
         (b"{", "not an AdmissionReview"),
         (b"\xff\xfe", "not an AdmissionReview"),
         (b"[]", "not an AdmissionReview"),
-        (b'{"a":' + b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' + b"[" * 1_000_000, "nested too deeply"),
         (json.dumps({"kind": "Pod"}).encode(), 'the body is a "Pod", not an AdmissionReview'),
         (
             json.dumps({**review_of(pod()), "apiVersion": "admission.k8s.io/v1beta1"}).encode(),
