@@ -13,10 +13,11 @@ from typing import Any
 from tests.bench.cluster import images, injector
 from tests.bench.member import allow_the_guide, annotated, by_hand
 from tests.bench.report import Report, Table, Target
-from tests.e2e.conftest import Sightings, namespace
+from tests.e2e.conftest import namespace
 from tests.e2e.http_client import Entrance, api_proxy, front_door
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.replicas import (
+    ENTRIES,
     REPLICAS,
     Outcome,
     deleted_pod,
@@ -24,8 +25,8 @@ from tests.e2e.replicas import (
     rollout_restart,
     scaling,
     settle,
-    under_traffic,
 )
+from tests.e2e.traffic import Traffic
 
 Document = dict[str, Any]
 Event = Callable[[Kubectl], None]
@@ -85,11 +86,10 @@ def went_through(event: Event, deployment: Document, kubectl: Kubectl, api: Entr
     kubectl.apply(deployment)
     settle(kubectl)
 
-    def as_far_as_it_goes(demo: Kubectl) -> None:
-        with suppress(AssertionError):  # members that form no cluster any more are a result, too
-            event(demo)
-
-    as_far_as_it_goes.__name__ = event.__name__
-    outcome = under_traffic(as_far_as_it_goes, kubectl, front_door(kubectl, "demo", api), Sightings())
+    traffic = Traffic(front_door(kubectl, "demo", api))
+    traffic.fill(ENTRIES)
+    with traffic, suppress(AssertionError):  # members that form no cluster any more are a result, too
+        event(kubectl)
+    outcome = Outcome(traffic, len(traffic.lost()))
     kubectl("delete", "deployment/demo", "--cascade=foreground", seconds=300)
     return outcome

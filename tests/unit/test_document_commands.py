@@ -27,7 +27,7 @@ RUN_BY = {
     "hazelcast-sidecar check --pre": "tests/apiserver/test_check.py::test_before_an_installation",
     "hazelcast-sidecar status .*": "tests/e2e/test_status.py::test_the_demo_is_one_cluster",
     "helm (install|upgrade) .*": (
-        "tests/apiserver/test_ways_to_install.py::test_the_chart_takes_every_command_of_the_page"
+        "tests/apiserver/test_ways_to_install.py::test_the_chart_takes_every_command_of_the_pages"
     ),
     "helm (test|rollback|uninstall) .*|kubectl (create|label|delete) namespace .*": (
         "tests/e2e/test_upgrade_by_helm.py::test_no_pod_is_refused_from_installation_to_uninstallation"
