@@ -18,8 +18,8 @@ OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
 export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test quick fuzz coverage mutants bench charts lint format manifests install-yaml certs images sbom audit \
-  uninstall e2e test-faults lock clean
+.PHONY: help demo dev test quick test-matrix fuzz coverage mutants bench charts lint format manifests install-yaml certs \
+  images sbom audit uninstall e2e test-faults lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: .venv/.dev ## Run the tests, side by side: core, server, real members, a r
 # Without what pytest does around each test for what is not here: captured logs, and tests that hang.
 quick: .venv/.dev ## Run the tests of the inner loop in seconds: unit, golden and command line
 	$(BIN)/pytest -n 2 -q -p no:logging -o faulthandler_timeout=0 -m "not slow and not heavy" --hypothesis-profile=quick tests/unit tests/golden tests/cli $(ARGS)
+
+test-matrix: .venv/.dev ## Run what depends on it on each Kubernetes and Python (ARGS='--kubernetes 1.30 --short' for some)
+	@$(BIN)/python -m tests.matrix $(ARGS)
 
 fuzz: .venv/.fuzz ## Feed the reviews mutated bodies for FUZZ_SECONDS (60); what fails is kept in build/fuzz
 	@mkdir -p build/fuzz/corpus

@@ -18,7 +18,7 @@ from tests.harness.accounts import NAME, RBAC, Account, ship
 from tests.harness.answers import Answers
 from tests.harness.audits import COMPONENT, FOUND_SECONDS, can_evict
 from tests.harness.checked_installation import Check, check_of, install
-from tests.harness.control_plane import ControlPlane, find_programs
+from tests.harness.control_plane import ControlPlane, find_programs, release_of
 from tests.harness.controller_program import LEASES, Controller, started
 from tests.harness.go_programs import UnavailableError
 from tests.harness.helm import RELEASES, Helm, find_helm
@@ -29,6 +29,14 @@ from tests.harness.shared_controller import SharedController, Sharing
 from tests.harness.shipped_manifests import ROOT, apply_strictly, register, rendered
 from tests.harness.waiting import APPEAR_SECONDS, until
 from tests.harness.webhook_server import WebhookServer
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out, before any fixture is made, a test of what the API server is too old for."""
+    for marker in item.iter_markers("since"):
+        release, what = marker.args
+        if release_of(found_programs(item.config)) < tuple(map(int, release.split("."))):
+            pytest.skip(f"{what} needs Kubernetes {release}")
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from tests.harness.torn import TEARS, in_any_order
 from tests.harness.webhook_server import WebhookServer
 from tests.harness.workload_events import POLICY_DENIAL
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.since("1.36", "injection without a webhook")]
 
 EXEMPT = "kube-system"
 

@@ -168,6 +168,7 @@ def until_missed(cluster: ControlPlane, namespace: str, owner: dict[str, Any]) -
 
 
 @pytest.mark.slow
+@pytest.mark.since("1.36", "injection without a webhook")
 def test_policies_without_a_webhook_count_as_well(
     cluster: ControlPlane, shipped: Account, namespace: str, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ once from their Go modules (`go/` beside this file) into a cache outside the rep
 
 import base64
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -35,6 +36,8 @@ from tests.harness.kept_connections import KeptConnections
 from tests.harness.ports import free_ports
 
 PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
+RELEASE = "1.36"
+"""The release of Kubernetes that the tests run on unless told otherwise."""
 MERGE = "application/merge-patch+json"
 """The content type of a merge patch."""
 READY_SECONDS = 300
@@ -63,20 +66,41 @@ def find_programs(announce: Callable[[str], None]) -> Path:
         if missing:
             raise StartError(f"KUBEBUILDER_ASSETS={assets} has no {', '.join(missing)}")
         return Path(assets)
-    version = required_version("kubernetes", "k8s.io/kubernetes")
+    return build_programs(RELEASE, announce)
+
+
+def build_programs(release: str, announce: Callable[[str], None]) -> Path:
+    """Return the folder with those of one release of Kubernetes, such as 1.36, building them if need be.
+
+    Args:
+        release: one that `go/` has a module of, `kubernetes-1.36`.
+        announce: takes one line at a time about the build.
+    """
+    module = f"kubernetes-{release}"
+    version = required_version(module, "k8s.io/kubernetes")
     component = "k8s.io/component-base/version"
     minor = version.split(".")[1]
     stamp = f"-X {component}.gitVersion={version} -X {component}.gitMajor=1 -X {component}.gitMinor={minor}"
     programs = {
         "etcd": GoProgram("etcd", "go.etcd.io/etcd/server/v3"),
-        "kubectl": GoProgram("kubernetes", "k8s.io/kubernetes/cmd/kubectl", stamp),
-        "kube-apiserver": GoProgram("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", stamp),
+        "kubectl": GoProgram(module, "k8s.io/kubernetes/cmd/kubectl", stamp),
+        "kube-apiserver": GoProgram(module, "k8s.io/kubernetes/cmd/kube-apiserver", stamp),
     }
     otherwise = (
         "no kube-apiserver: set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl "
         "(setup-envtest fetches one), or install Go to have them built once"
     )
     return built("envtest", version, programs, announce, otherwise=otherwise)
+
+
+@functools.cache
+def release_of(programs: Path) -> tuple[int, int]:
+    """Return major and minor of the kube-apiserver in a folder: (1, 36)."""
+    command = [str(programs / "kube-apiserver"), "--version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    _, _, version = said.partition(" v")
+    major, minor, *_ = version.split(".")
+    return int(major), int(minor)
 
 
 # --- running a program -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 import hazelcast_sidecar.cli
 from hazelcast_sidecar.spec.annotations import TABLE, Annotation
 from tests.harness.document_parts import agree_parts, markdown_table
+from tests.matrix import record
 
 MOST_USED = ("inject", "group", "image", "memory-limit", "clients", "backups", "network-policy", "metrics")
 
@@ -86,6 +87,7 @@ GENERATED: dict[str, dict[str, Callable[[], str]]] = {
     "docs/configuration.md": {"annotations": annotations},
     "README.md": {"most used": most_used},
     "docs/cli.md": {"commands": commands},
+    "docs/compatibility.md": {"versions": record.table},
 }
 """The parts of documents that come from the code."""
 
