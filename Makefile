@@ -9,9 +9,10 @@ define FETCH
 	[ $$status -eq 0 ] || { echo "make: Python packages could not be installed: $$(grep -m 1 -i error .venv/pip.log);" \
 	  "pip's own settings apply, such as PIP_INDEX_URL and HTTPS_PROXY; all of it is in .venv/pip.log" >&2; exit 2; }
 endef
-WEBHOOK_IMAGE ?= hazelcast-sidecar-injector:0.1.0
-DEMO_IMAGE ?= hazelcast-sidecar-demo:0.1.0
-MEMBER_IMAGE ?= hazelcast-sidecar-member:0.1.0
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' webhook/hazelcast_sidecar/version.py)
+WEBHOOK_IMAGE ?= hazelcast-sidecar-injector:$(VERSION)
+DEMO_IMAGE ?= hazelcast-sidecar-demo:$(VERSION)
+MEMBER_IMAGE ?= hazelcast-sidecar-member:$(VERSION)
 FUZZ_SECONDS ?= 60
 KUBECTL ?= kubectl
 OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
@@ -19,7 +20,7 @@ export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test quick test-matrix fuzz coverage mutants bench charts lint format manifests install-yaml certs \
-  images sbom audit uninstall e2e test-faults lock clean
+  images sbom release audit uninstall e2e test-faults lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +93,9 @@ sbom: .venv/.demo build/tools/sbom ## List the image's Python packages (CycloneD
 	  $(BIN)/pip --disable-pip-version-check --python build/sbom/runtime install --quiet --no-compile $$what || exit 1; \
 	done
 	@build/tools/sbom/bin/cyclonedx-py environment --output-reproducible --output-file build/sbom.cdx.json build/sbom/runtime
+
+release: .venv/.dev sbom ## Make all files of a release in dist/, of the commit that is checked out; publish nothing
+	@$(BIN)/python -m release --sbom build/sbom.cdx.json $(ARGS)
 
 # Strictly: of what its source knows nothing, nothing is known.
 audit: build/tools/audit ## Ask PyPI whether a package that runs has a known vulnerability
