@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import struct
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import DESKTOP, PATIENCE, PHONE, Open, Replica, Service
+from tests.harness.ports import own_network
+from tests.hazelcast.conftest import Launcher
 
 pytestmark = [pytest.mark.hazelcast, pytest.mark.browser]
 
@@ -152,6 +155,20 @@ def test_pages_of_two_replicas_share_a_counter_a_queue_and_a_topic(
     expect(other.locator("#said li").first).to_contain_text(f"{replicas[0].address}: hello, all")
     one.locator("#sql").get_by_label("Part").press("Enter")
     expect(said_of(one, "sql")).to_contain_text("SQL is off: it needs Jet")
+
+
+def test_a_page_of_a_client_of_a_cluster_elsewhere_says_so(
+    open_page: Open, replicas: list[Replica], launcher: Launcher
+) -> None:
+    # A name of a member's address, as a Service has one: no member is known by it.
+    name = str(int.from_bytes(socket.inet_aton(replicas[0].address)))
+    address = f"{own_network()}.45"
+    client = Replica(address, [], launcher, [launcher.app(address, member=name)])
+    page, beside = open_page(client), open_page(replicas[0])
+    for each, title, labels in ((page, "as a cluster of its own", 0), (beside, "beside every replica", 1)):
+        is_whole(each, replicas)
+        expect(each.get_by_role("heading", level=1)).to_have_text(f"Hazelcast {title}")
+        expect(each.get_by_text("beside this replica")).to_have_count(labels)
 
 
 def said_of(page: Page, structure: str) -> Locator:
