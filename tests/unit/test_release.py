@@ -204,5 +204,7 @@ def test_files_that_name_a_version_name_that_of_the_code(
         found += count
         if request.config.getoption("--update"):
             path.write_text(wanted, encoding="utf-8")
-        assert text == wanted, f"{path} names another version than {VERSION_FILE}: write it with --update"
+        assert path.read_text(encoding="utf-8") == wanted, (
+            f"{path} names another version than {VERSION_FILE}: write it with --update"
+        )
     assert found > 10
