@@ -12,6 +12,7 @@ import yaml
 
 from hazelcast_sidecar.injection.member import TOKEN_DIRECTORY
 from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, PODS, WORKLOADS
+from hazelcast_sidecar.names import ZONE
 from hazelcast_sidecar.spec.annotations import TABLE
 from tests.harness.control_plane import Answer, ControlPlane
 from tests.harness.pods import restricted
@@ -279,6 +280,28 @@ def test_group_is_the_workload(
     assert found["metadata"]["labels"][f"{PREFIX}group"] == group
     configuration = named(found["spec"]["volumes"], "hazelcast-config")["configMap"]
     assert configuration["name"] == f"hazelcast-{group}"
+
+
+@pytest.mark.since("1.35", "the label of a node's zone on its Pods (`backups: zone`)")
+@pytest.mark.usefixtures("webhook_configuration")
+def test_a_member_knows_the_zone_of_its_node(control_plane: ControlPlane, namespace: str) -> None:
+    """By a label that the API server puts on a Pod when it is bound; no container reads those of nodes."""
+    body = restricted(OPTED_IN | {f"{PREFIX}backups": "zone"})
+    assert create(control_plane, namespace, body).code == 201
+    node = f"node-{namespace}"
+    labelled = {"metadata": {"name": node, "labels": {ZONE: "one"}}}
+    assert control_plane.request("POST", "/api/v1/nodes", labelled).code == 201
+    binding = {"metadata": {"name": "shop"}, "target": {"apiVersion": "v1", "kind": "Node", "name": node}}
+    path = f"/api/v1/namespaces/{namespace}/pods/shop/binding"
+    bound = control_plane.request("POST", path, binding)
+    assert bound.code == 201, bound.message
+    found = stored(control_plane, namespace).document
+    assert found["metadata"]["labels"].get(ZONE) == "one"
+    read = {
+        each.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+        for each in named(found["spec"]["initContainers"], "hazelcast")["env"]
+    }
+    assert f"metadata.labels['{ZONE}']" in read
 
 
 @pytest.mark.usefixtures("webhook_configuration")
