@@ -192,7 +192,7 @@ WITH_TAGS = (
 )
 
 
-def test_files_that_name_a_version_name_that_of_the_code(
+def test_files_that_repeat_the_version_agree_with_the_code(
     checkout: Path, request: pytest.FixtureRequest
 ) -> None:
     """They are for people to copy from, or for kubectl to read as they are; the version is in version.py."""

@@ -208,7 +208,7 @@ TABLE = (
         "Where the backup of an entry is: on `any` other member, or on a member of another `node` or `zone` "
         "if the group has one. Nodes, or zones, then hold equal shares, so a member alone on its node holds "
         "more than others: spread the Pods. The same for all Pods of a group; members with different values "
-        "form no cluster.",
+        "form no cluster. `zone` needs Kubernetes 1.35, which labels Pods with the zone of their node.",
     ),
     Annotation(
         "backup-count",
