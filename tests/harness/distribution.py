@@ -16,13 +16,15 @@ FOLDERS = ("apiserver", "hazelcast", "browser", "demo", "server", "properties")
 """Those whose tests wait for real programs, or look at many examples; the longest first."""
 
 ALONE = (
+    "tests/apiserver/test_certificates.py",
     "tests/apiserver/test_controller_stress.py",
     "tests/apiserver/test_no_request_failed.py",
     "tests/apiserver/test_partition.py",
+    "tests/hazelcast/test_master.py",
     "tests/unit/test_speed.py",
     "tests/unit/test_time_of_reviews.py",
 )
-"""Files that measure loads, failovers and CPU times: they wait until nothing runs beside them."""
+"""Files that measure loads, failovers and CPU times, or provoke a race: they wait until nothing runs beside."""
 
 _CACHE = "hazelcast-sidecar/seconds"
 _LEAST_SECONDS = 0.02

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.hazelcast.conftest import Eventually, Program
 
-pytestmark = pytest.mark.hazelcast
+pytestmark = [pytest.mark.hazelcast, pytest.mark.slow]
 
 PATCH = ROOT / "member" / "patch"
 
@@ -215,7 +215,6 @@ def health(member: Program, what: str) -> str:
         return str(error.code)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("silent")
 def test_a_member_whose_claim_fails_after_it_joined_stays_in_its_cluster(
     patched_launcher: Launcher, eventually: Eventually
