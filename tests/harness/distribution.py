@@ -24,7 +24,7 @@ ALONE = (
     "tests/unit/test_speed.py",
     "tests/unit/test_time_of_reviews.py",
 )
-"""Files that measure loads, failovers and CPU times, or provoke a race: they wait until nothing runs beside."""
+"""Files that measure loads, failovers and CPU times, or provoke a race: nothing runs beside them."""
 
 _CACHE = "hazelcast-sidecar/seconds"
 _LEAST_SECONDS = 0.02

@@ -32,6 +32,9 @@ RUN_BY = {
     "helm (test|rollback|uninstall) .*|kubectl (create|label|delete) namespace .*": (
         "tests/e2e/test_upgrade_by_helm.py::test_no_pod_is_refused_from_installation_to_uninstallation"
     ),
+    r"make release|\(cd dist && sha256sum --check SHA256SUMS\)": (
+        "tests/unit/test_release.py::test_a_commit_gives_the_same_files_in_any_folder"
+    ),
     "kubectl apply -k .": "tests/apiserver/test_ways_to_install.py::test_kustomize_and_install_give_the_same",
 }
 """What runs a command: patterns of commands, and for each a test, or a function of CI."""
