@@ -20,7 +20,7 @@ from hazelcast_sidecar.monitoring.alerts import prometheus_rule
 from hazelcast_sidecar.monitoring.dashboards import dashboards_map
 from hazelcast_sidecar.monitoring.pod_monitors import pod_monitors
 from hazelcast_sidecar.names import CONTROLLER, INJECTOR, INSTALLATION_LABELS
-from manifests import chart, components, monitoring
+from manifests import chart, client_server, components, monitoring
 from manifests.yaml_text import SEPARATOR, comment, commented, dumped, made_from
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +42,8 @@ def files() -> dict[Path, str]:
         made[FOLDER / name / "kustomization.yaml"] = text
     for name, text in monitoring.files().items():
         made[FOLDER / "components" / "monitoring" / name] = text
+    for name, text in client_server.files().items():
+        made[FOLDER / "demo-client-server" / "members" / name] = text
     for name, text in chart.files(_sources()).items():
         made[FOLDER / "chart" / name] = text
     return made
