@@ -20,7 +20,7 @@ export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test quick test-matrix fuzz coverage mutants bench charts lint format manifests install-yaml certs \
-  images sbom release audit uninstall e2e test-faults lock clean
+  images client sbom release audit uninstall e2e test-faults lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,12 @@ images: ## Build the images with Docker or Podman (WEBHOOK_IMAGE, DEMO_IMAGE, ME
 	@engine=$$(command -v docker || command -v podman) || { echo "make images: needs docker or podman" >&2; exit 2; }; \
 	"$$engine" build --tag "$(WEBHOOK_IMAGE)" . && "$$engine" build --tag "$(DEMO_IMAGE)" demo-app && \
 	"$$engine" build --tag "$(MEMBER_IMAGE)" member
+
+# For an end-to-end test, which CLIENT_IMAGE tells the image.
+client: ## Build the Go client for an image into build/client; the image: `docker build build/client`
+	@mkdir -p build/client && cp demo-app/clients/go/main.go demo-app/clients/go/go.mod demo-app/clients/go/go.sum \
+	  demo-app/clients/go/Dockerfile build/client
+	cd build/client && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -o put-get .
 
 # An environment as the image has it: what runs, and neither pip nor a build tool.
 sbom: .venv/.demo build/tools/sbom ## List the image's Python packages (CycloneDX): build/sbom.cdx.json
