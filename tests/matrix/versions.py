@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def on_kubernetes(release: str, announce: Callable[[str], None], *, short: bool)
     names = _BRIEF if short else (*_BRIEF, *_MORE)
     files = [f"tests/apiserver/test_{name}.py" for name in names]
     environment = os.environ | {"KUBEBUILDER_ASSETS": str(programs)}
-    return pinned(release), run(ROOT / ".venv" / "bin" / "python", ["-n", "3", *files], environment)
+    return pinned(release), run(Path(sys.executable), ["-n", "3", *files], environment)
 
 
 def on_python(release: str) -> tuple[str, Outcome]:
