@@ -14,7 +14,6 @@ from typing import Any
 
 import jsonpatch
 import pytest
-import yaml
 
 from hazelcast_sidecar.names import INJECTOR, PREFIX
 from hazelcast_sidecar.spec.settings import Settings
@@ -31,6 +30,7 @@ from tests.harness.audits import (
     evictions,
     going,
     missed,
+    put_away,
     report,
     scheduled,
     stays_so,
@@ -63,16 +63,6 @@ def away(cluster: ControlPlane) -> Iterator[None]:
     put_away(cluster)
     yield
     assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code in (200, 404)
-
-
-def put_away(cluster: ControlPlane) -> None:
-    """Register the shipped configuration with an address where nobody listens."""
-    document = yaml.safe_load((ROOT / "manifests" / "base" / "webhook.yaml").read_text())
-    for each in document["webhooks"]:
-        each |= {"clientConfig": {"url": "https://127.0.0.1:1/"}, "failurePolicy": "Ignore"}
-    assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code in (200, 404)
-    answer = cluster.request("POST", CONFIGURATIONS, document)
-    assert answer.code == 201, answer.message
 
 
 # --- Pods --------------------------------------------------------------------------------------------------

@@ -213,17 +213,18 @@ def test_wrong_values_are_refused_by_name(
 def test_the_chart_takes_every_command_of_the_pages(
     helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pages = ("install.md", "monitoring.md")
-    text, others = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in pages)
+    pages = ("install.md", "monitoring.md", "upgrade.md")
+    text, *others = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in pages)
     (values,) = re.findall(r"^```yaml\n# values.yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     (tmp_path / "values.yaml").write_text(values)
     (tmp_path / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
     monkeypatch.chdir(tmp_path)
     found = re.findall(
-        r"^\$ helm (?:install|upgrade) injector manifests/chart (.*)$", text + others, re.MULTILINE
+        r"^\$ helm (?:install|upgrade) injector manifests/chart (.*)$", "".join([text, *others]), re.MULTILINE
     )
-    assert len(found) >= 5
+    assert len(found) >= 8
+    about_what_is_there = {"--wait", "--take-ownership", "--force-conflicts"}
     for options in found:
-        given = [option for option in shlex.split(options) if option != "--wait"]
+        given = [option for option in shlex.split(options) if option not in about_what_is_there]
         namespace = given[given.index("--namespace") + 1]
         assert helm.template(namespace, *given[2:]), options

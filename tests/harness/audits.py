@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hazelcast_sidecar.names import PREFIX
+import yaml
+
+from hazelcast_sidecar.names import INJECTOR, PREFIX
 from tests.harness.accounts import NAME, Account
 from tests.harness.audit_log import asked
 from tests.harness.control_plane import MERGE, ControlPlane
 from tests.harness.controller_program import LEASES, Controller, started
+from tests.harness.installation import CONFIGURATIONS
 from tests.harness.pods import Pod, bare, ours, with_metadata
-from tests.harness.shipped_manifests import OWN_NAMESPACE
+from tests.harness.shipped_manifests import OWN_NAMESPACE, ROOT
 from tests.harness.waiting import until
 
 FOUND_SECONDS = 180.0
@@ -86,3 +89,13 @@ def stays_so(state: Callable[[], bool]) -> None:
 
 def missed(running: Controller) -> float:
     return running.metric("missed_pods")
+
+
+def put_away(cluster: ControlPlane) -> None:
+    """Register the shipped configuration with an address where nobody listens."""
+    document = yaml.safe_load((ROOT / "manifests" / "base" / "webhook.yaml").read_text())
+    for each in document["webhooks"]:
+        each |= {"clientConfig": {"url": "https://127.0.0.1:1/"}, "failurePolicy": "Ignore"}
+    assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code in (200, 404)
+    answer = cluster.request("POST", CONFIGURATIONS, document)
+    assert answer.code == 201, answer.message
