@@ -386,7 +386,45 @@ def test_whoever_makes_the_certificates_has_the_fix() -> None:
     controller = deployment("controller.yaml")
     controller["spec"]["template"]["spec"]["containers"][0]["args"] += ["--certificates", "leave"]
     (finding,) = serving_certificate.expiry(replace(EMPTY, leaf=None, controller=controller))
-    assert finding.fix.startswith("make certs")
+    assert f"kubectl -n {OWN} create secret tls {OWN}-tls" in finding.fix
+    assert "make certs" in finding.fix
+
+
+# --- the way it was installed ------------------------------------------------------------------------------
+
+
+def by_helm(obj: Any, release: str = "injector", namespace: str = OWN) -> Any:
+    """The object as Helm makes it."""
+    annotations = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
+    obj["metadata"]["annotations"] = annotations
+    return obj
+
+
+UPGRADE = f"helm upgrade injector manifests/chart --namespace {OWN} --reuse-values"
+
+
+def test_what_is_missing_is_installed_again_the_way_it_was() -> None:
+    (finding,) = registration.registration(replace(HEALTHY, configuration=None))
+    assert finding.fix.startswith("kubectl apply -k manifests/base")
+    assert "hazelcast-sidecar install" in finding.fix
+    helped = replace(HEALTHY, configuration=None, controller=by_helm(deployment("controller.yaml")))
+    assert registration.registration(helped)[0].fix == UPGRADE
+    helped = replace(HEALTHY, configuration=by_helm(configuration()), webhook=None)
+    assert installation.deployments(helped)[0].fix == UPGRADE
+    strange = replace(HEALTHY, configuration=by_helm(configuration(), "$(x)", "y;z"), webhook=None)
+    assert "upgrade '$(x)' manifests/chart --namespace 'y;z'" in installation.deployments(strange)[0].fix
+
+
+def test_a_release_that_ignores_failures_is_told_the_value() -> None:
+    made = by_helm(configuration())
+    made["webhooks"][2]["failurePolicy"] = "Ignore"
+    made["webhooks"][1]["failurePolicy"] = "Fail"
+    changed = [
+        each
+        for each in registration.registration(replace(HEALTHY, configuration=made))
+        if each.check == "failurePolicy"
+    ]
+    assert [each.fix for each in changed] == [UPGRADE, f"{UPGRADE} --set failurePolicy=Fail"]
 
 
 # --- the dry run -------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import re
 from statistics import median
 
+from hazelcast_sidecar.checks.reinstallation import install_again
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import DryRun, Snapshot
 from hazelcast_sidecar.kube.objects import JsonObject
@@ -103,7 +104,7 @@ def _way_out(snapshot: Snapshot, tried: DryRun) -> str:
         "no endpoints available": f"{in_own} get pods; {in_own} scale deployment/{INJECTOR} --replicas=2",
         "x509: |tls: ": f"{in_own} logs deployment/{CONTROLLER}",
         "connection refused|deadline exceeded|i/o timeout|no route to host|EOF": reach,
-        'service "[^"]+" not found': "kubectl apply -k manifests/base",
+        'service "[^"]+" not found': install_again(snapshot),
         'namespaces "[^"]+" not found': "kubectl get namespaces  # choose one of them with --namespace",
         "exceeded quota": f"kubectl -n {tried.namespace} describe resourcequota",
     }

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from hazelcast_sidecar.checks.registration import client_of
+from hazelcast_sidecar.checks.reinstallation import install_again
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.errors import InvalidSettingsError
@@ -12,26 +13,27 @@ from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings, installed
 
 _AREA = Area("installation")
-_INSTALL = "kubectl apply -k manifests/base"
 _LEASE_PATIENCE = timedelta(minutes=1)
 """Added to the Lease's duration: the clock here may differ from the controller's."""
 
 
 def deployments(snapshot: Snapshot) -> list[CheckResult]:
     """Check that the webhook and the controller are available."""
-    found = [_availability("controller", CONTROLLER, snapshot.controller, snapshot.namespace)]
+    found = [_availability("controller", CONTROLLER, snapshot.controller, snapshot)]
     if not (snapshot.webhook is None and _by_url(snapshot)):
-        found.insert(0, _availability("webhook", INJECTOR, snapshot.webhook, snapshot.namespace))
+        found.insert(0, _availability("webhook", INJECTOR, snapshot.webhook, snapshot))
     return found
 
 
 def _availability(
-    check: str, name: str, deployment: JsonObject | Unread | None, namespace: str
+    check: str, name: str, deployment: JsonObject | Unread | None, snapshot: Snapshot
 ) -> CheckResult:
+    namespace = snapshot.namespace
     if isinstance(deployment, Unread):
         return _AREA.skipped(check, deployment)
     if deployment is None:
-        return _AREA.problem(check, f"the Deployment {name} does not exist in {namespace}", _INSTALL)
+        message = f"the Deployment {name} does not exist in {namespace}"
+        return _AREA.problem(check, message, install_again(snapshot))
     wanted = deployment["spec"].get("replicas", 1)
     there = deployment.get("status", {}).get("availableReplicas", 0)
     message = f"{there} of {wanted} replicas of {name} are available"
@@ -88,9 +90,10 @@ def settings(snapshot: Snapshot) -> list[CheckResult]:
         return [_AREA.skipped(check, snapshot.settings)]
     name = f"ConfigMap {SETTINGS}"
     if snapshot.settings is None:
-        return [_AREA.problem(check, f"the {name} does not exist in {snapshot.namespace}", _INSTALL)]
+        message = f"the {name} does not exist in {snapshot.namespace}"
+        return [_AREA.problem(check, message, install_again(snapshot))]
     if SETTINGS_KEY not in (snapshot.settings.get("data") or {}):
-        return [_AREA.problem(check, f"the {name} has no key {SETTINGS_KEY}", _INSTALL)]
+        return [_AREA.problem(check, f"the {name} has no key {SETTINGS_KEY}", install_again(snapshot))]
     try:
         _usable(snapshot.settings)
     except InvalidSettingsError as error:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from hazelcast_sidecar.checks.dry_run import member_of
 from hazelcast_sidecar.checks.installation import todays_settings
+from hazelcast_sidecar.checks.reinstallation import install_again
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.selected import selected
 from hazelcast_sidecar.checks.snapshot import Snapshot
@@ -51,7 +52,7 @@ def missed(snapshot: Snapshot) -> list[CheckResult]:
             if verdict := detector.missed(pod.namespace, without.pod, asked):
                 pods = _counted(without.alike)
                 message = f"{pods} without a member, for example {_named(pod)}: {verdict.sentence}"
-                found.append(_AREA.problem(check, message, _remedy(pod, verdict)))
+                found.append(_AREA.problem(check, message, _remedy(snapshot, pod, verdict)))
     return found or [_AREA.ok(check, "every Pod that asks for a member has one")]
 
 
@@ -79,7 +80,7 @@ def drifted(snapshot: Snapshot) -> list[CheckResult]:
         verdict = unless_excluded(verdict, pod.namespace, _selected(snapshot, pod.namespace, None))
         pods = _counted(len(alike))
         message = f"{pods} with an outdated member, for example {_named(pod)}: {verdict.sentence}"
-        found.append(_AREA.warning(check, message, _remedy(pod, verdict)))
+        found.append(_AREA.warning(check, message, _remedy(snapshot, pod, verdict)))
     return found or [_AREA.ok(check, "every member matches the current settings")]
 
 
@@ -115,19 +116,20 @@ _SHOW = f"kubectl get mutatingwebhookconfiguration {INJECTOR} -o yaml"
 _REGISTRATION_REMEDIES = {
     Selected.NAMESPACE_EXCLUDED: f"{_SHOW}  # its namespaceSelector; then: kubectl label namespace {{}} ...",
     Selected.POD_EXCLUDED: f"{_SHOW}  # its objectSelector; then label the Pod template",
-    Selected.NOTHING_REGISTERED: "kubectl apply -k manifests/base",
     Selected.UNKNOWN: f"{_SHOW}; kubectl get namespace {{}} --show-labels  # as a user who may",
 }
 """The fixes if the registration is why a Pod has no member."""
 
 
-def _remedy(pod: Metadata, verdict: Verdict) -> str:
+def _remedy(snapshot: Snapshot, pod: Metadata, verdict: Verdict) -> str:
     """Return the command that recreates the Pod, or opens its workload in an editor.
 
     The owner comes from the Pod's creator, with any text, and this line is pasted into a shell.
     """
     workload = workload_of(pod)
     in_namespace = f"kubectl -n {pod.namespace}"
+    if verdict.selected is Selected.NOTHING_REGISTERED:
+        return install_again(snapshot)
     if verdict.selected in _REGISTRATION_REMEDIES:
         return _REGISTRATION_REMEDIES[verdict.selected].format(pod.namespace)
     if not verdict.repairable:

@@ -58,9 +58,11 @@ def may_create(snapshot: Snapshot) -> list[CheckResult]:
         return [_AREA.skipped(check, snapshot.denied_permissions)]
     if snapshot.denied_permissions:
         message = f"you may not {', '.join(str(right) for right in snapshot.denied_permissions)}"
-        fix = "kubectl apply -k manifests/base  # as a user with the ClusterRole cluster-admin"
+        fix = (
+            "kubectl apply -k manifests/base  # or another way, as a user with the ClusterRole cluster-admin"
+        )
         return [_AREA.problem(check, message, fix)]
-    return [_AREA.ok(check, "you may create all of manifests/base")]
+    return [_AREA.ok(check, "you may create all objects of an installation")]
 
 
 def other_installation(snapshot: Snapshot) -> list[CheckResult]:

@@ -1,5 +1,6 @@
 """The permissions that the controller needs, which are exactly those of the manifests."""
 
+from hazelcast_sidecar.checks.reinstallation import install_again
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.kube import permissions
@@ -36,7 +37,7 @@ def controller_rights(snapshot: Snapshot) -> list[CheckResult]:
         return [_AREA.skipped(check, missing)]
     if not missing:
         return [_AREA.ok(check, "has all permissions that it needs")]
-    fix = "kubectl apply -k manifests/base"
-    if missing == [REPAIR]:
+    fix = install_again(snapshot)
+    if missing == [REPAIR] and fix.startswith("kubectl"):
         fix = "kubectl apply -k .  # with components: [manifests/components/repair] in kustomization.yaml"
     return [_AREA.problem(check, f"it may not {some_of([*map(str, missing)], _SHOWN)}", fix)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from hazelcast_sidecar.checks.reinstallation import install_again
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.injection.webhook_configuration import (
@@ -18,7 +19,6 @@ from hazelcast_sidecar.model.selectors import selects
 from hazelcast_sidecar.names import INJECTOR, NAMESPACE_NAME
 
 _AREA = Area("admission")
-_INSTALL = "kubectl apply -k manifests/base"
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _SHOW = f"kubectl get mutatingwebhookconfiguration {INJECTOR} -o yaml"
 
@@ -40,55 +40,58 @@ def registration(snapshot: Snapshot) -> list[CheckResult]:
         return [_AREA.skipped(check, configuration)]
     if configuration is None:
         message = f"the MutatingWebhookConfiguration {INJECTOR} does not exist: no Pod gets a member"
-        return [_AREA.problem(check, message, _INSTALL)]
+        return [_AREA.problem(check, message, install_again(snapshot))]
     webhooks = {each["name"]: each for each in configuration.get("webhooks") or []}
     found: list[CheckResult] = []
     for name, without in _WITHOUT.items():
         if name not in webhooks:
-            found.append(_AREA.problem(check, f"the webhook {name} is missing: {without}", _INSTALL))
+            message = f"the webhook {name} is missing: {without}"
+            found.append(_AREA.problem(check, message, install_again(snapshot)))
             continue
-        faults = list(_faults(webhooks[name], name, snapshot.namespace))
+        faults = list(_faults(webhooks[name], name, snapshot))
         policy = _SHIPPED[name]["failurePolicy"]
         found += faults or [_AREA.ok(check, f"{name}, failurePolicy {policy}, match conditions as shipped")]
     return found
 
 
-def _faults(webhook: JsonObject, name: str, namespace: str) -> Iterator[CheckResult]:
-    yield from _conditions(webhook, name)
+def _faults(webhook: JsonObject, name: str, snapshot: Snapshot) -> Iterator[CheckResult]:
+    again = install_again(snapshot)
+    yield from _conditions(webhook, name, again)
     if missing := sorted(_asked_about(_SHIPPED[name]) - _asked_about(webhook)):
         _, resource, operation = missing[0]
         message = f"{name} does not match every {operation} of {resource}, so some objects are skipped"
-        yield _AREA.problem("rules", message, _INSTALL)
-    if (policy := webhook.get("failurePolicy", "Fail")) != _SHIPPED[name]["failurePolicy"]:
+        yield _AREA.problem("rules", message, again)
+    if (policy := webhook.get("failurePolicy", "Fail")) != (shipped := _SHIPPED[name]["failurePolicy"]):
         about = (
             "objects are admitted without it while the webhook is unavailable"
             if policy == "Ignore"
             else _WITHOUT[name]
         )
-        yield _AREA.warning("failurePolicy", f"{name} has failurePolicy {policy}: {about}", _INSTALL)
-    for exempt in exempt_namespaces(namespace):
+        fix = install_again(snapshot, "failurePolicy=Fail") if shipped == "Fail" else again
+        yield _AREA.warning("failurePolicy", f"{name} has failurePolicy {policy}: {about}", fix)
+    for exempt in exempt_namespaces(snapshot.namespace):
         labels = {NAMESPACE_NAME: exempt}
         if selects(webhook.get("namespaceSelector") or {}, labels):
             message = f"{name} does not exempt the namespace {exempt}, which must start without it"
-            yield _AREA.warning("namespaceSelector", message, _INSTALL)
+            yield _AREA.warning("namespaceSelector", message, again)
 
 
-def _conditions(webhook: JsonObject, name: str) -> Iterator[CheckResult]:
+def _conditions(webhook: JsonObject, name: str, again: str) -> Iterator[CheckResult]:
     """Compare match conditions with those shipped; without one, unrelated requests wait for the webhook."""
     check = "match conditions"
     given, shipped = _expressions(webhook), _expressions(_SHIPPED[name])
     for condition, expression in shipped.items():
         if condition not in given:
             message = f"{name} lacks the match condition {condition}: it receives requests that it should not"
-            yield _AREA.problem(check, message, _INSTALL)
+            yield _AREA.problem(check, message, again)
         elif given.pop(condition) != expression:
             message = f"{name} has a changed match condition {condition}"
-            yield _AREA.warning(check, message, f"{_SHOW}; {_INSTALL}")
+            yield _AREA.warning(check, message, f"{_SHOW}; {again}")
     for condition in given:
         message = (
             f"{name} has the match condition {condition}, which is not shipped: some objects are skipped"
         )
-        yield _AREA.warning(check, message, f"{_SHOW}; {_INSTALL}")
+        yield _AREA.warning(check, message, f"{_SHOW}; {again}")
 
 
 def _expressions(webhook: JsonObject) -> dict[str, str]:

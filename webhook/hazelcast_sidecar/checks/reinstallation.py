@@ -1,0 +1,28 @@
+"""How an installation is applied again: in the way that it was installed, as far as its objects show it."""
+
+from shlex import quote
+
+from hazelcast_sidecar.checks.snapshot import Snapshot
+
+_RELEASE, _NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+"""Annotations that Helm puts on each object of a release."""
+_BY_KUBECTL = (
+    "kubectl apply -k manifests/base  # or as it was installed: "
+    "hazelcast-sidecar install | kubectl apply -f -"
+)
+
+
+def install_again(snapshot: Snapshot, *values: str) -> str:
+    """Return the command.
+
+    Args:
+        snapshot: of the installation.
+        values: those of the chart that must have this value, as NAME=VALUE.
+    """
+    for obj in (snapshot.configuration, snapshot.webhook, snapshot.controller, snapshot.settings):
+        found = (obj.get("metadata", {}).get("annotations") or {}) if isinstance(obj, dict) else {}
+        if _RELEASE in found and _NAMESPACE in found:
+            release, namespace = quote(found[_RELEASE]), quote(found[_NAMESPACE])
+            given = "".join(f" --set {value}" for value in values)
+            return f"helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values{given}"
+    return _BY_KUBECTL
