@@ -135,11 +135,12 @@ def _from_spec(
     for key, positions in members.items():
         yield from _without_positions(f"/spec/{key}", spec.get(key) or [], positions, was)
     yield from _without_positions("/spec/volumes", spec.get("volumes") or [], volumes, was)
-    if status is not None:
-        secrets = spec.get("imagePullSecrets") or []
-        added = _named(secrets, status.added_secrets)
-        yield from _without_positions("/spec/imagePullSecrets", secrets, added, was)
-    if status is not None and "terminationGracePeriodSeconds" in spec:
+    if status is None:
+        return
+    secrets = spec.get("imagePullSecrets") or []
+    added = _named(secrets, status.added_secrets)
+    yield from _without_positions("/spec/imagePullSecrets", secrets, added, was)
+    if "terminationGracePeriodSeconds" in spec:
         yield from _grace_period(status, was)
 
 
