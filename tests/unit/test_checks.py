@@ -400,7 +400,7 @@ def by_helm(obj: Any, release: str = "injector", namespace: str = OWN) -> Any:
     return obj
 
 
-UPGRADE = f"helm upgrade injector manifests/chart --namespace {OWN} --reuse-values"
+UPGRADE = f"helm upgrade injector manifests/chart --namespace {OWN} --reset-then-reuse-values"
 
 
 def test_what_is_missing_is_installed_again_the_way_it_was() -> None:

@@ -22,7 +22,7 @@ def install_again(snapshot: Snapshot, *values: str) -> str:
     for obj in (snapshot.configuration, snapshot.webhook, snapshot.controller, snapshot.settings):
         found = (obj.get("metadata", {}).get("annotations") or {}) if isinstance(obj, dict) else {}
         if _RELEASE in found and _NAMESPACE in found:
-            release, namespace = quote(found[_RELEASE]), quote(found[_NAMESPACE])
+            where = f"{quote(found[_RELEASE])} manifests/chart --namespace {quote(found[_NAMESPACE])}"
             given = "".join(f" --set {value}" for value in values)
-            return f"helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values{given}"
+            return f"helm upgrade {where} --reset-then-reuse-values{given}"
     return _BY_KUBECTL
