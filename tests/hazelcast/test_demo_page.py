@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.hazelcast
 
 NETWORK = own_network()
-ADDRESS, GUEST, BESIDES, SQL = (f"{NETWORK}.{number}" for number in (62, 63, 64, 65))
+ADDRESS, GUEST, BESIDES, SQL, COUNTING, *PAIR = (f"{NETWORK}.{number}" for number in range(62, 69))
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 SQL_SHA256 = "e747be48589069d0b072d8153b75fbceb11ea00d977d56d04b64d7258d36fd85"
 """Of the module that members need for SQL, in the same release."""
@@ -211,6 +211,26 @@ def test_a_counter_and_a_queue_are_the_same_for_all(guest: Program) -> None:
     taken = [structure("DELETE", "/queue", address=guest.address) for _ in range(101)]
     assert [each["text"] for each in taken] == [*texts, None]
     assert (taken[0]["size"], taken[-1]["size"]) == (99, 0)
+
+
+@pytest.mark.slow
+def test_the_counter_goes_on_without_what_a_killed_member_had_told_none(
+    launcher: Launcher, eventually: Eventually
+) -> None:
+    """What is gone depends on when members last told each other; in one run of three it mattered."""
+    first, second = PAIR
+    asked = launcher.member(first, group=PAIR)  # by the client for good, being the first
+    client = launcher.app(COUNTING, member=first)
+    eventually(lambda: client.ask("/counter").status == 200)
+    other = launcher.member(second, group=PAIR)
+    eventually(lambda: "successfully authenticated" in other.text())
+
+    structure("POST", "/counter", 5, COUNTING)
+    assert structure("GET", "/counter", address=COUNTING)["value"] == 5
+    asked.end(signal.SIGKILL)  # members tell each other once a second
+
+    eventually(lambda: client.ask("/counter").status == 200)
+    assert structure("POST", "/counter", 1, COUNTING)["value"] in {1, 6}
 
 
 @pytest.mark.usefixtures("app")
