@@ -158,6 +158,8 @@ async def _eventually(ask: Callable[[], Awaitable[T]]) -> T:
 
 # --- afterwards, with a person -----------------------------------------------------------------------------
 
+_KEYS = "k kills a replica, a adds one, q ends."
+
 
 async def _stay(screen: Screen, replicas: RunningReplicas, value: str) -> None:
     """Bring the lost replica back, as its ReplicaSet would, and do what the user asks for."""
@@ -166,12 +168,12 @@ async def _stay(screen: Screen, replicas: RunningReplicas, value: str) -> None:
     first, *_, last = sorted(replicas, key=lambda replica: replica.index)
     screen.say(f"    curl -w '\\n' '{first.url}/put?key=k&value=v'")
     screen.say(f"    curl -w '\\n' '{last.url}/get?key=k'")
-    screen.say(f"    curl '{last.url}/members'")
-    screen.say(f"Or open {first.url}/ in a browser: the cluster, live.")
-    screen.say("A put answers with the value before: the first one with nothing.", "dim")
+    screen.say(f"    curl -w '\\n' '{last.url}/members'")
+    screen.say(f"The cluster, live: {first.url}/ in a browser")
+    screen.say("A put answers the value before; the first one, nothing.", "dim")
     screen.say(f"Logs, until the end: {first.machine.folder}", "dim")
     screen.say()
-    screen.say("k kills a replica, a adds one, q ends.", "bold")
+    screen.say(_KEYS, "bold")
     with single_keys() as keys:
         async for key in keys:
             if key == "k":
@@ -180,16 +182,18 @@ async def _stay(screen: Screen, replicas: RunningReplicas, value: str) -> None:
                 await _add(screen, replicas)
             elif key == "q":
                 return
+            elif key.isprintable():
+                screen.say(_KEYS, "dim")
 
 
 async def _kill(screen: Screen, replicas: RunningReplicas, value: str) -> None:
     if len(replicas) == 1:
-        screen.say("  This is the last replica; it holds all entries. Press a first.", "yellow")
+        screen.say("  This is the last replica: press a first.", "yellow")
         return
     replica, other, *_ = replicas
     found = await _kill_and_read(screen, replicas, replica, other)
-    kept = "is still there" if found == value else f"IS NOT {value}"
-    screen.say(f"    {_KEY}={found} {kept}; {_counted(replicas)}")
+    kept = "is still there" if found == value else f"IS {found}"
+    screen.say(f"    {_KEY} {kept}; {_counted(replicas)}")
 
 
 async def _add(screen: Screen, replicas: RunningReplicas) -> None:
