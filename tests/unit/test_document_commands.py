@@ -35,7 +35,7 @@ RUN_BY = {
     r"make release|\(cd dist && sha256sum --check SHA256SUMS\)": (
         "tests/unit/test_release.py::test_a_commit_gives_the_same_files_in_any_folder"
     ),
-    "kubectl (apply|delete) -k manifests/demo-client-server.*|kubectl -n hazelcast-demo (?!port-forward|get).*": (
+    "kubectl (apply|delete) -k manifests/demo-client-server.*|kubectl -n hazelcast-demo (?!get|port).*": (
         "tests/e2e/test_topologies.py::test_entries_stay_from_one_to_the_other_and_back"
     ),
     "kubectl apply -k .": "tests/apiserver/test_ways_to_install.py::test_kustomize_and_install_give_the_same",
