@@ -20,6 +20,7 @@ def main() -> int:
     """Make them; 1 where the work tree cannot be released, or a part not made."""
     options = _options()
     try:
+        _check_is_ours(options.into)
         commit = committed(options.checkout)
         with tempfile.TemporaryDirectory() as folder:
             source, made = Path(folder) / "source", Path(folder) / "made"
@@ -38,6 +39,14 @@ def main() -> int:
     for line in _left_to_do(commit, chosen):
         _say(line)
     return 0
+
+
+def _check_is_ours(folder: Path) -> None:
+    """Refuse to replace a folder that holds something else."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "SHA256SUMS").exists():
+        raise RefusalError(
+            f"{folder} holds files that are no release: remove it, or name another with --into"
+        )
 
 
 def _left_to_do(commit: Commit, chosen: Choices) -> Iterator[str]:

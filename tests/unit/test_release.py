@@ -137,6 +137,13 @@ def test_a_recipe_has_all_that_its_image_is_built_from(clone: Path, tmp_path: Pa
     assert "set REGISTRY" in unnamed.stderr
 
 
+def test_a_folder_of_other_files_is_left_alone(clone: Path, tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "mine").touch()
+    assert "holds files that are no release" in release(clone, into=tmp_path / "made", fails=True)
+    assert (tmp_path / "made" / "mine").exists()
+
+
 def change_a_file(clone: Path) -> None:
     (clone / "README.md").write_text("changed\n", "utf-8")
 
