@@ -126,7 +126,7 @@ def losses() -> Spec:
             row.values() for row in rows("reliability.md", "what happens", "members", "acknowledged", "lost")
         )
     ]
-    return bars("Acknowledged entries that are lost, %", [*sides.values()], found)
+    return bars("Acknowledged entries that are lost, %", [*sides.values()], found, most=100)
 
 
 def share(part: str, whole: str) -> float:
@@ -134,13 +134,17 @@ def share(part: str, whole: str) -> float:
     return round(100 * numbers(part)[0] / numbers(whole)[0], 1)
 
 
-CHARTS: dict[str, Callable[[], Spec]] = {"cpu": cpu, "start": start, "growth": growth}
+CHARTS: dict[str, Callable[[], Spec]] = {"cpu": cpu, "start": start, "losses": losses, "growth": growth}
 
 
-def bars(title: str, sides: Sequence[str], found: Sequence[Bar]) -> Spec:
-    """Bars by block and side, each with its figure and, where they are known, its least and most."""
+def bars(title: str, sides: Sequence[str], found: Sequence[Bar], most: float | None = None) -> Spec:
+    """Bars by block and side, each with its figure and, where they are known, its least and most.
+
+    They end at `most`; without it each block has a scale of its own.
+    """
     y = {"field": "side", "type": "nominal", "sort": list(sides), "title": None}
-    x = {"field": "figure", "type": "quantitative", "title": None, "axis": None}
+    scale: Spec = {"domainMin": 0} if most is None else {"domain": [0, most]}
+    x = {"field": "figure", "type": "quantitative", "title": None, "axis": None, "scale": scale}
     color = {"field": "side", "scale": {"domain": list(sides), "range": list(COLORS)}, "legend": None}
     label = {"field": "figure", "type": "quantitative", "format": ",~r"}
     spread = {"x": {**x, "field": "least"}, "x2": {"field": "most"}}
@@ -159,8 +163,8 @@ def bars(title: str, sides: Sequence[str], found: Sequence[Bar]) -> Spec:
         "title": {"text": title, "anchor": "start"},
         "data": {"values": values},
         "facet": {"row": {"field": "block", "sort": blocks, "title": None, "header": header}},
-        "spec": {"layer": layers, "width": 360, "height": 20 * len(sides)},
-        "resolve": {"scale": {"x": "independent"}},
+        "spec": {"layer": layers, "width": 360, "height": {"step": 20}},
+        "resolve": {"scale": {"x": "independent", "y": "independent"}},
         "spacing": 14,
     }
 
