@@ -397,7 +397,7 @@ def test_nobody_is_told_so(cluster: ControlPlane, tmp_path: Path) -> None:
 def test_before_an_installation(check: Check) -> None:
     code, findings = check("--pre", "--injector-namespace", "elsewhere")
     assert (code, wrong(findings)) == (1, {("name", "problem")}), "one of that name is registered"
-    assert message(findings, "your permissions") == "you may create all of manifests/base"
+    assert message(findings, "your permissions") == "you may create all objects of an installation"
 
 
 def test_before_an_installation_by_a_viewer(check: Check, viewer: Path) -> None:
