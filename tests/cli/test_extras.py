@@ -103,6 +103,7 @@ def done(of_extras: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict
     }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("arguments", "printed"), WITHOUT)
 def test_what_reads_and_writes_files_needs_no_extra(
     done: dict[str, Done], arguments: list[str], printed: str

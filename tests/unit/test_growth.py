@@ -44,6 +44,7 @@ def test_a_pod_with_more_than_a_kubelet_runs_is_denied(
         assert isinstance(left.decision, Skip)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("native", ["true", "false"])
 def test_what_was_injected_does_not_count(native: str) -> None:
     """Beside as many containers and volumes as there may be, and wherever the member is."""

@@ -7,6 +7,8 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "webhook" / "hazelcast_sidecar"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -80,6 +82,7 @@ def test_the_words_of_documents_are_the_usual_ones() -> None:
     assert not found, "\n".join(found)
 
 
+@pytest.mark.heavy
 def test_the_docstrings_of_functions_begin_with_verbs() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}: {docstring.splitlines()[0]}"

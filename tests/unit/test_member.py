@@ -102,6 +102,7 @@ kill -0 $other && echo "other runs"
 """
 
 
+@pytest.mark.heavy
 def test_the_hook_returns_at_once_and_then_stops_the_jvm_alone(tmp_path: Path) -> None:
     """In whatever shell an image has; both wait at the same time."""
     for name in ("java", "other"):

@@ -129,6 +129,7 @@ def test_a_policy_injects_as_a_webhook_does(shipped: list[dict[str, Any]]) -> No
     assert both.of({}, {}) is Selected.YES
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

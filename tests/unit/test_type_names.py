@@ -5,11 +5,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import hazelcast_sidecar
 
 PACKAGE = Path(hazelcast_sidecar.__file__).parent
 
 
+@pytest.mark.heavy
 def test_no_two_public_types_have_the_same_name() -> None:
     files: defaultdict[str, list[str]] = defaultdict(list)
     for file in sorted(PACKAGE.rglob("*.py")):
