@@ -55,7 +55,7 @@ def _left_to_do(commit: Commit, chosen: Choices) -> Iterator[str]:
         yield f"No tag is on this commit: git tag v{commit.version}"
     if not chosen.registry:
         yield "No registry is chosen (pyproject.toml, tool.release.registry): images are named without one."
-    if not chosen.licence:
+    if not chosen.license:
         yield "No license is chosen (pyproject.toml, project.license, and a file LICENSE)."
 
 

@@ -47,7 +47,7 @@ class Choices(NamedTuple):
     """What the owner of the project chooses, in pyproject.toml; empty where nothing is chosen."""
 
     registry: str
-    licence: str
+    license: str
 
 
 def choices(source: Path) -> Choices:

@@ -19,7 +19,6 @@ from hazelcast_sidecar.model.status import decode
 from hazelcast_sidecar.names import CONTROLLER, INJECTOR
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
 from hazelcast_sidecar.spec.settings import Settings
-from tests.apiserver.conftest import announcer
 from tests.harness.accounts import Account
 from tests.harness.audits import (
     FOUND_SECONDS,
@@ -36,8 +35,7 @@ from tests.harness.audits import (
 )
 from tests.harness.command_line import run_here
 from tests.harness.control_plane import ControlPlane
-from tests.harness.go_programs import UnavailableError
-from tests.harness.helm import CHART, RELEASES, HelmError, find_helm
+from tests.harness.helm import CHART, Helm, HelmError
 from tests.harness.installation import CONFIGURATIONS, is_installed
 from tests.harness.kept_objects import is_as_rendered, says, wanted_by
 from tests.harness.namespaces import create_namespace, remove_pods
@@ -276,22 +274,15 @@ def test_this_version_is_applied_over_an_earlier_one_and_back(
         assert len(said.stdout.splitlines()) == len(objects)
 
 
-@pytest.mark.parametrize("release", RELEASES)
-def test_helm_takes_over_what_kubectl_applied(
-    cluster: ControlPlane, request: pytest.FixtureRequest, release: int, clean: None
-) -> None:
+def test_helm_takes_over_what_kubectl_applied(cluster: ControlPlane, helm: Helm, clean: None) -> None:
     assert clean is None
-    try:
-        helm = find_helm(release, announcer(request.config))
-    except UnavailableError as reason:
-        pytest.skip(str(reason))
     old = yaml.safe_dump_all(RECORDED[LAST]["installation"])
     cluster.kubectl("apply", "-f", "-", stdin=old)
     where = (f"--kubeconfig={cluster.kubeconfig}", f"--namespace={OWN_NAMESPACE}")
     given = ("install", "injector", str(CHART), *where)
     with pytest.raises(HelmError, match="invalid ownership metadata"):
         helm(*given)
-    helm(*given, *TAKE_OVER[release])
+    helm(*given, *TAKE_OVER[helm.release])
     configuration = cluster.request("GET", f"{CONFIGURATIONS}/{INJECTOR}").document
     assert configuration["metadata"]["annotations"]["meta.helm.sh/release-name"] == "injector"
     wanted = next(each for each in _todays() if each["kind"] == "MutatingWebhookConfiguration")

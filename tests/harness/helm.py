@@ -22,21 +22,23 @@ def find_helm(release: int, announce: Callable[[str], None]) -> "Helm":
     """Return a major release of Helm, built if need be."""
     given = os.environ.get(f"HELM{release}")
     if given:
-        return Helm(Path(given))
+        return Helm(release, Path(given))
     version = required_version(f"helm{release}", f"helm.sh/helm/v{release}")
     program = GoProgram(f"helm{release}", f"helm.sh/helm/v{release}/cmd/helm")
     otherwise = f"no Helm {release}: set HELM{release} to one, or install Go to have it built once"
-    return Helm(built("helm", version, {"helm": program}, announce, otherwise=otherwise) / "helm")
+    return Helm(release, built("helm", version, {"helm": program}, announce, otherwise=otherwise) / "helm")
 
 
 class Helm:
     """Runs one Helm.
 
     Args:
+        release: 3 or 4.
         program: its file.
     """
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, release: int, program: Path) -> None:
+        self.release = release
         self._program = program
 
     def __call__(self, *arguments: str, seconds: float = 120) -> str:

@@ -10,6 +10,7 @@ from hazelcast_sidecar.text import some_of
 
 _AREA = Area("rights")
 _SHOWN = 5
+_WITH_REPAIR = "kubectl apply -k .  # with components: [manifests/components/repair] in kustomization.yaml"
 
 CONTROLLER_RIGHTS = (
     *permissions.rights_of(permissions.IN_CLUSTER),
@@ -37,7 +38,5 @@ def controller_rights(snapshot: Snapshot) -> list[CheckResult]:
         return [_AREA.skipped(check, missing)]
     if not missing:
         return [_AREA.ok(check, "has all permissions that it needs")]
-    fix = install_again(snapshot)
-    if missing == [REPAIR] and fix.startswith("kubectl"):
-        fix = "kubectl apply -k .  # with components: [manifests/components/repair] in kustomization.yaml"
+    fix = install_again(snapshot, otherwise=_WITH_REPAIR) if missing == [REPAIR] else install_again(snapshot)
     return [_AREA.problem(check, f"it may not {some_of([*map(str, missing)], _SHOWN)}", fix)]

@@ -12,12 +12,13 @@ _BY_KUBECTL = (
 )
 
 
-def install_again(snapshot: Snapshot, *values: str) -> str:
+def install_again(snapshot: Snapshot, *values: str, otherwise: str = _BY_KUBECTL) -> str:
     """Return the command.
 
     Args:
         snapshot: of the installation.
         values: those of the chart that must have this value, as NAME=VALUE.
+        otherwise: what to do where Helm did not install it.
     """
     for obj in (snapshot.configuration, snapshot.webhook, snapshot.controller, snapshot.settings):
         found = (obj.get("metadata", {}).get("annotations") or {}) if isinstance(obj, dict) else {}
@@ -25,4 +26,4 @@ def install_again(snapshot: Snapshot, *values: str) -> str:
             where = f"{quote(found[_RELEASE])} manifests/chart --namespace {quote(found[_NAMESPACE])}"
             given = "".join(f" --set {value}" for value in values)
             return f"helm upgrade {where} --reset-then-reuse-values{given}"
-    return _BY_KUBECTL
+    return otherwise

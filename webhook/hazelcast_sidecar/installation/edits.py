@@ -123,25 +123,20 @@ def _settings(given: JsonObject) -> JsonObject:
     return {key: value for key, value in given.items() if key != "imagePullSecrets" or value}
 
 
-def _in_namespace(form: str, values: JsonObject) -> str:
-    namespace: str = values[NAMESPACE_KEY]
-    return form % namespace
+def _formatted(form: str, path: str, values: JsonObject) -> str:
+    text: str = form % _at(values, path)
+    return text
 
 
-def _with_replicas(form: str, values: JsonObject) -> str:
-    replicas: int = _at(values, "webhook.replicas")
-    return form % replicas
+def _printed(form: str, path: str, template: str) -> Expression:
+    """Return a text with a value in it, of the form that Python and Go have in common."""
+    return Expression(partial(_formatted, form, path), f'printf "{form}" {template}')
 
 
 _IMAGE = Expression(_image, f'include "{INJECTOR}.image" .')
 _NAMESPACE = Expression(lambda values: values[NAMESPACE_KEY], ".Release.Namespace")
-_IN_NAMESPACE = Expression(
-    partial(_in_namespace, f"%s/{INJECTOR}"), f'printf "%s/{INJECTOR}" .Release.Namespace'
-)
-_DNS_NAMES = [
-    Expression(partial(_in_namespace, name), f'printf "{name}" .Release.Namespace')
-    for name in service_names("%s")
-]
+_IN_NAMESPACE = _printed(f"%s/{INJECTOR}", NAMESPACE_KEY, ".Release.Namespace")
+_DNS_NAMES = [_printed(name, NAMESPACE_KEY, ".Release.Namespace") for name in service_names("%s")]
 _SETTINGS = Expression(
     lambda values: yaml.safe_dump(_settings(values["settings"]), sort_keys=False),
     'ternary .Values.settings (omit .Values.settings "imagePullSecrets") '
@@ -288,7 +283,7 @@ def _of_monitoring() -> Iterator[Edit]:
     rule: FieldPath = ("spec", "groups", 0, "rules", OF_WEBHOOK.index(replicas_down(REPLICAS)))
     alert = replicas_down("%d")
     for path, text in ((("expr",), alert.expression), (("annotations", "summary"), alert.summary)):
-        content = Expression(partial(_with_replicas, text), f'printf "{text}" (int .Values.webhook.replicas)')
+        content = _printed(text, "webhook.replicas", "(int .Values.webhook.replicas)")
         yield Edit("PrometheusRule", INJECTOR, (*rule, *path), content)
 
 
