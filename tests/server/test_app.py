@@ -9,15 +9,19 @@ from collections.abc import AsyncIterator
 from io import BytesIO
 from time import perf_counter
 from typing import Any
+from unittest import mock
 
 import aiohttp
 import pytest
 from yarl import URL
 
 from hazelcast_sidecar.injection import pod_decision
+from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.limits import MAX_REVIEW_BYTES
+from hazelcast_sidecar.runtime.admin import Readiness
 from hazelcast_sidecar.server import app
 from hazelcast_sidecar.server.app import MUTATE_PODS, MUTATE_WORKLOADS
+from hazelcast_sidecar.server.server_metrics import ServerMetrics
 from hazelcast_sidecar.version import __version__
 from tests.harness.pods import ours, pod
 from tests.harness.reviews import patched, review_of
@@ -269,6 +273,28 @@ async def test_another_expectation_is_refused(wire: Wire) -> None:
     said, body = await response(wire)
     assert said.startswith("HTTP/1.1 417 ")
     assert 'the expectation \\"magic\\" cannot be met; send none' in body
+
+
+@pytest.mark.parametrize("headers", [[], ["Expect: 100-continue"]])
+async def test_a_client_that_is_gone_before_its_handler_begins_is_no_error_of_ours(headers: list[str]) -> None:
+    """Both happen between two turns of the loop, which is why they are played here."""
+    lines: list[dict[str, Any]] = []
+
+    def log(message: str, **fields: Any) -> None:
+        lines.append({"message": message, **fields})
+
+    server = app.webhook_server(app.request_handler(Reviewer(), Readiness(set()), ServerMetrics(), log))
+    protocol = server()
+    protocol.connection_made(mock.create_autospec(asyncio.Transport))
+    await asyncio.sleep(0)
+    protocol.data_received(head(*headers))
+    await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert [(line["level"], line["sentence"]) for line in lines] == [
+        ("warning", "the body is incomplete: the client is gone")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ class Port:
         task = asyncio.ensure_future(self._answer(reader, writer))
         self._served.add(task)
         task.add_done_callback(self._served.discard)
+        # A task that is cancelled before it begins closes nothing.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"github.com/hazelcast/hazelcast-go-client"
 )
 
 func main() {
-	ctx := context.Background()
+	// The client may lose an answer when a member ends, and waits for it until its context does.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	config := hazelcast.NewConfig()
 	config.Cluster.Name = cmp.Or(os.Getenv("HAZELCAST_CLUSTER_NAME"), "dev")
 	config.Cluster.Network.SetAddresses(cmp.Or(os.Getenv("HAZELCAST_ADDRESS"), "127.0.0.1:5701"))

@@ -16,16 +16,21 @@ import (
 	"github.com/hazelcast/hazelcast-go-client/types"
 )
 
-const atOnce = 60
+const (
+	atOnce   = 60
+	patience = 4 * time.Second
+)
 
 func main() {
 	ctx := context.Background()
 	config := hazelcast.NewConfig()
 	config.Cluster.Network.SetAddresses(os.Getenv("HAZELCAST_ADDRESS"))
+	deadline := time.Hour
 	if len(os.Args) > 1 {
+		deadline = patience
 		config.Cluster.RedoOperation = true
-		config.Cluster.HeartbeatTimeout = types.Duration(4 * time.Second)
-		config.Cluster.InvocationTimeout = types.Duration(4 * time.Second)
+		config.Cluster.HeartbeatTimeout = types.Duration(patience)
+		config.Cluster.InvocationTimeout = types.Duration(patience)
 	}
 	client, err := hazelcast.StartNewClientWithConfig(ctx, config)
 	if err != nil {
@@ -44,7 +49,9 @@ func main() {
 			defer all.Done()
 			for number := first; !done.Load(); number += atOnce {
 				began := time.Now()
-				_, _ = entries.Put(ctx, strconv.Itoa(number), "v") // the time of one that fails counts all the same
+				bounded, cancel := context.WithTimeout(ctx, deadline)
+				_, _ = entries.Put(bounded, strconv.Itoa(number), "v") // the time of one that fails counts all the same
+				cancel()
 				took := time.Since(began).Milliseconds()
 				for known := longest.Load(); took > known && !longest.CompareAndSwap(known, took); {
 					known = longest.Load()

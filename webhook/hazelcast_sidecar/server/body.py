@@ -27,10 +27,14 @@ async def whole_body(request: web.BaseRequest) -> bytes:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f'the content encoding is "{encoding}"; send plain JSON'
         )
     if "Expect" in headers:
-        await _continue(request)
+        _check_expectation(headers["Expect"])
     try:
         if request.content.is_eof():
             return request.content.read_nowait()  # it came with its head, as reviews mostly do
+        if request.transport is None:  # aiohttp tells only a request that a handler has begun with
+            raise ConnectionResetError("the client is gone")
+        if "Expect" in headers and request.version == HttpVersion11:
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await _in_pieces(request)
     except (web.RequestPayloadError, ConnectionError) as error:
         error.__traceback__ = None  # the request keeps the error, which would keep what has come of the body
@@ -49,16 +53,13 @@ async def _in_pieces(request: web.BaseRequest) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _continue(request: web.BaseRequest) -> None:
-    """Answer `Expect: 100-continue`, so that the client sends its body (RFC 9110, 10.1.1).
+def _check_expectation(expectation: str) -> None:
+    """Refuse all but `100-continue`, whose client then waits to be told to send its body (RFC 9110, 10.1.1).
 
     Raises:
         ReviewError: it expects something else.
     """
-    expectation = request.headers["Expect"]
     if expectation.lower() != "100-continue":
         raise ReviewError(
             HTTPStatus.EXPECTATION_FAILED, f'the expectation "{expectation}" cannot be met; send none'
         )
-    if request.version == HttpVersion11 and not request.content.is_eof():
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
