@@ -57,6 +57,8 @@ class Port:
         try:
             yield
         finally:
+            for _ in range(10):  # until what was just accepted is served: else nobody closes it
+                await asyncio.sleep(0)
             server.close()
             for task in self._served:
                 task.cancel()
@@ -67,8 +69,6 @@ class Port:
         task = asyncio.ensure_future(self._answer(reader, writer))
         self._served.add(task)
         task.add_done_callback(self._served.discard)
-        # A task that is cancelled before it begins closes nothing.
-        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
