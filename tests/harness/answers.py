@@ -26,6 +26,8 @@ class Answers:
         self._cluster = cluster
         self._held = b""
         """How the request begins whose answer is held; empty: none."""
+        self._ends: list[StreamWriter] = []
+        """Both ends of each connection."""
         self._passed: list[bytearray] = []
         """What has come from the API server, by connection."""
         self.has_come = threading.Event()
@@ -73,11 +75,16 @@ class Answers:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for end in self._ends:
+            end.transport.abort()
+        await asyncio.gather(*(end.wait_closed() for end in self._ends), return_exceptions=True)
 
     async def _lead(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._ends.append(writer)
         target = urlsplit(self._cluster.url)
         context = ssl.create_default_context(cafile=self._cluster.ca_file)
         far_reader, far_writer = await asyncio.open_connection(target.hostname, target.port, ssl=context)
+        self._ends.append(far_writer)
         held = asyncio.Event()
         ways = [
             asyncio.create_task(self._ask(reader, far_writer, held)),
