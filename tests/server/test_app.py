@@ -276,7 +276,9 @@ async def test_another_expectation_is_refused(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("headers", [[], ["Expect: 100-continue"]])
-async def test_a_client_that_is_gone_before_its_handler_begins_is_no_error_of_ours(headers: list[str]) -> None:
+async def test_a_client_that_is_gone_before_its_handler_begins_is_no_error_of_ours(
+    headers: list[str],
+) -> None:
     """Both happen between two turns of the loop, which is why they are played here."""
     lines: list[dict[str, Any]] = []
 

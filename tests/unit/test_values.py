@@ -7,6 +7,7 @@ import pytest
 
 from hazelcast_sidecar.spec import values
 
+DEBUGGER = "-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address=*:5005"
 JVM_OPTIONS = ("--add-opens=java.base/java.lang=ALL-UNNAMED", "-XX:+UseZGC")
 
 
@@ -35,6 +36,8 @@ JVM_OPTIONS = ("--add-opens=java.base/java.lang=ALL-UNNAMED", "-XX:+UseZGC")
         (values.cluster_name_type(), 'Läden $(X) "1"', 'Läden $(X) "1"'),
         (values.java_options_type(), " -Xmx1g\n-Da.b=c,d ", ("-Xmx1g", "-Da.b=c,d")),
         (values.java_options_type(), "--add-opens=java.base/java.lang=ALL-UNNAMED -XX:+UseZGC", JVM_OPTIONS),
+        (values.java_options_type(), "-Xlog:gc*:stdout", ("-Xlog:gc*:stdout",)),
+        (values.java_options_type(), DEBUGGER, (DEBUGGER,)),
         (values.java_options_type(), "", ()),
     ],
 )
@@ -74,7 +77,14 @@ def test_valid_text_becomes_its_value(value_type: values.ValueType, text: str, v
         (values.object_name_type(), "a" * 254, "DNS subdomain"),
         (values.cluster_name_type(), "a\nb", "printable"),
         (values.cluster_name_type(), " a", "printable"),
-        (values.java_options_type(), "-Da=*", "'-Da=*'"),
+        (values.java_options_type(), "-Da=?", "'-Da=?'"),
+        (
+            values.java_options_type(),
+            "--add-opens java.base/java.lang=ALL-UNNAMED",
+            "write --add-opens=MODULE",
+        ),
+        (values.java_options_type(), '-XX:OnOutOfMemoryError="kill -9 %p"', "write -XX:+ExitOn"),
+        (values.java_options_type(), "-verbose:gc", "contains '-verbose:gc': write -Xlog:gc"),
         (values.java_options_type(), "-Da=$(HOME)", "contains '-Da=$(HOME)'"),
         (values.java_options_type(), "-Dx=1 y", "contains 'y'"),
         (values.java_options_type(), "-version", "options begin with -D, -X"),

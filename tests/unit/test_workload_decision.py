@@ -300,6 +300,11 @@ def test_what_is_in_order_does_not(spec: dict[str, Any]) -> None:
     assert warnings(obj, deepcopy(obj)) == ()
 
 
+def test_a_size_of_the_heap_outranks_its_percentage() -> None:
+    obj = deployment(None, ours(heap_percentage="80", java_opts="-Xmx300m -XX:MaxRAMPercentage=90"))
+    assert warnings(obj, deepcopy(obj)) == ()
+
+
 def test_as_many_pods_may_end_at_once_as_there_are_backups() -> None:
     for count, replicas in ((2, 8), (3, 12), (1, 7), (0, 7)):
         obj = deployment(None, ours(backup_count=str(count)), replicas=replicas)
@@ -316,6 +321,21 @@ def test_as_many_pods_may_end_at_once_as_there_are_backups() -> None:
     ("annotations", "pod", "sentence"),
     [
         (ours(heap_percentage="70"), {}, "153 MiB of 512Mi are left beside the member's heap (70 %)"),
+        (
+            ours(java_opts="-Xmx128m -XX:MaxRAMPercentage=10 -Xmx400m"),
+            {},
+            "112 MiB of 512Mi are left beside the member's heap (-Xmx400m), and it needs about 160 MiB",
+        ),
+        (
+            ours(java_opts="-XX:MaxRAMPercentage=75.5"),
+            {},
+            "125 MiB of 512Mi are left beside the member's heap",
+        ),
+        (
+            ours(java_opts="-XX:MaxHeapSize=1G"),
+            {},
+            "the member's heap (-XX:MaxHeapSize=1G) may outgrow sidecar.hazelcast.com/memory-limit (512Mi)",
+        ),
         (
             ours(),
             {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"},

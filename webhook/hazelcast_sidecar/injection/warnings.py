@@ -6,6 +6,7 @@ Each is one sentence that says what will happen and what to do instead; kubectl 
 from decimal import Decimal
 
 from hazelcast_sidecar.injection.compatibility import Membership, release_of_members, separation
+from hazelcast_sidecar.injection.heap import heap_of
 from hazelcast_sidecar.injection.rollout_advice import about_rollout
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind
@@ -26,13 +27,8 @@ ROOM_BESIDE_HEAP = 160 * 2**20
 def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
     """Return warnings about a Pod."""
     warnings = []
-    room = quantity(spec.memory_limit) * (100 - spec.heap_percentage) / 100
-    if room < ROOM_BESIDE_HEAP:
-        warnings.append(
-            f"{_mebibytes(room)} of {spec.memory_limit} are left beside the member's heap "
-            f"({spec.heap_percentage} %), and it needs about {_mebibytes(Decimal(ROOM_BESIDE_HEAP))}: raise "
-            f"{PREFIX}memory-limit or lower {PREFIX}heap-percentage"
-        )
+    if heap := _about_heap(spec):
+        warnings.append(heap)
     if spec.config is None and (release := release_of_members(spec.image)) and release < OLDEST_RELEASE:
         major, minor = release
         oldest = ".".join(map(str, OLDEST_RELEASE))
@@ -64,6 +60,24 @@ def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
             "the application has ended"
         )
     return tuple(warnings)
+
+
+def _about_heap(spec: SidecarSpec) -> str | None:
+    limit, heap = quantity(spec.memory_limit), heap_of(spec)
+    room = limit - heap.size
+    if room >= ROOM_BESIDE_HEAP:
+        return None
+    needed = _mebibytes(Decimal(ROOM_BESIDE_HEAP))
+    if room < 0:
+        return (
+            f"the member's heap ({heap.why}) may outgrow {PREFIX}memory-limit ({spec.memory_limit}), and the "
+            f"kernel then kills the member, with its entries: leave about {needed} beside it"
+        )
+    lower = f"{PREFIX}java-opts" if heap.is_option else f"{PREFIX}heap-percentage"
+    return (
+        f"{_mebibytes(room)} of {spec.memory_limit} are left beside the member's heap ({heap.why}), and it "
+        f"needs about {needed}: raise {PREFIX}memory-limit or lower {lower}"
+    )
 
 
 _TOPOLOGY_KEYS = {"node": "kubernetes.io/hostname", "zone": ZONE}

@@ -171,13 +171,13 @@ TABLE = (
         "heap-percentage",
         values.integer_type(10, 80),
         "50",
-        "Part of the memory limit that the Java heap may take.",
+        "Part of the memory limit that the Java heap may take; `-Xmx` in `java-opts` outranks it.",
     ),
     Annotation(
         "java-opts",
         values.java_options_type(),
         "",
-        "Further JVM options, behind our own.",
+        "Further JVM options, behind our own, such as `-Xlog:gc*`.",
         otherwise="none",
     ),
     Annotation(

@@ -278,16 +278,25 @@ def cluster_name_type() -> ValueType:
 
 # Options that set something. Others end the JVM (-version) or take the next word (-cp).
 _JAVA_OPTION = re.compile(
-    r"(?:-D|-X|-javaagent:|-agentlib:|-agentpath:|--[a-z-]+=)[A-Za-z0-9._:=,/+@%-]+", re.ASCII
+    r"(?:-D|-X|-javaagent:|-agentlib:|-agentpath:|--[a-z-]+=)[A-Za-z0-9._:=,/+@%*-]+", re.ASCII
 )
+# Of options that take the next word, or that have another form in this alphabet.
+_OTHER_FORMS = {
+    "--add-exports": "write --add-exports=MODULE/PACKAGE=ALL-UNNAMED",
+    "--add-modules": "write --add-modules=MODULE",
+    "--add-opens": "write --add-opens=MODULE/PACKAGE=ALL-UNNAMED",
+    "-XX:OnOutOfMemoryError": "write -XX:+ExitOnOutOfMemoryError",
+    "-server": "leave it out, as it is the default",
+    "-verbose:gc": "write -Xlog:gc",
+}
 _MAX_JAVA_OPTIONS = 4096
 
 
 def java_options_type() -> ValueType:
     """Make the type of JVM options between spaces; the value is a tuple of options.
 
-    The image's start script splits JAVA_OPTS at white space and expands globs, without any way of
-    quoting; hence the narrow alphabet.
+    The image's start script splits JAVA_OPTS at white space, without any way of quoting; hence the narrow
+    alphabet. It also expands globs; no file's name begins as an option does, so an asterisk stays one.
     """
 
     def parse(text: str) -> tuple[str, ...]:
@@ -296,9 +305,11 @@ def java_options_type() -> ValueType:
         options = tuple(text.split())
         for option in options:
             if not _JAVA_OPTION.fullmatch(option):
+                if other := _OTHER_FORMS.get(option.partition("=")[0]):
+                    raise ValueError(f"contains {option[:MAX_SHOWN]!r}: {other}")
                 raise ValueError(
                     f"contains {option[:MAX_SHOWN]!r}: options begin with -D, -X, -javaagent: or --name= and "
-                    "consist of letters, digits and ._:=,/+@%- (the image's start script has no quoting)"
+                    "consist of letters, digits and ._:=,/+@%*- (the image's start script has no quoting)"
                 )
         return options
 
