@@ -19,6 +19,16 @@ def golden(name: str) -> Pod:
     return made
 
 
+def on_nodes(*terms: list[str]) -> Pod:
+    """An affinity to nodes of these systems, by terms of which one is enough."""
+    selector = [
+        {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "In", "values": systems}]}
+        for systems in terms
+    ]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": selector}}
+    return {"nodeAffinity": required}
+
+
 # --- Pods that are injected --------------------------------------------------------------------------------
 
 ENV = [{"name": "GREETING", "value": "hello"}]
@@ -68,7 +78,12 @@ SAME = {
     "UDP on the port": bare(containers=[app(ports=[{"containerPort": 5701, "protocol": "UDP"}])]),
     "the port after": bare(containers=[app(ports=[{"containerPort": 5702}])]),
     "a metrics port that is not used": bare(containers=[app(ports=[{"containerPort": 9701}])]),
-    "own DNS": bare(dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.1"]}),
+    "own DNS": bare(
+        dnsPolicy="None",
+        dnsConfig={"nameservers": ["192.0.2.1"], "searches": ["default.svc.cluster.local"]},
+    ),
+    "nodes of two systems": bare(affinity=on_nodes(["windows"], ["linux"])),
+    "nodes of either system": bare(affinity=on_nodes(["windows", "linux"])),
     "Linux": bare(os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "linux"}),
     "host network": bare(hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"),
 }
@@ -80,6 +95,9 @@ OTHER_MEMBER = {
     "config": bare(ours(config="own.config")),
     "discovery": bare(ours(discovery="api"), serviceAccountName="shop"),
     "discovery by the default account": bare(ours(discovery="api"), hostNetwork=True, dnsPolicy="Default"),
+    "own DNS without searches, by the API": bare(
+        ours(discovery="api"), dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.1"]}
+    ),
     "port": bare(ours(port="05801")),
     "clients": bare(ours(clients="pod")),
     "clients, port": bare(ours(clients="pod", port="06000", metrics="true")),
@@ -87,6 +105,7 @@ OTHER_MEMBER = {
     "memory-limit": bare(ours(memory_limit="1Gi")),
     "memory-request": bare(ours(memory_request="268435456")),
     "heap-percentage": bare(ours(heap_percentage="60")),
+    "java-opts with an asterisk": bare(ours(java_opts="-Xlog:gc*:stdout -Xmx300m")),
     "java-opts": bare(ours(java_opts="-Da=b,%@:/+ --add-opens=java.base/java.lang=ALL-UNNAMED")),
     "native-sidecar": bare(ours(native_sidecar="false")),
     "wait": bare(ours(wait="false")),
@@ -172,7 +191,7 @@ DENIED = {
             "cpu_limit": ("99m",),
             "memory_limit": ("512m", "255Mi", "1" * 16),
             "heap_percentage": ("9", "81"),
-            "java_opts": ("-version", "-Da=$(b)", "-Da=b;", "-D", "-Da=*"),
+            "java_opts": ("-version", "-Da=$(b)", "-Da=b;", "-D", "-Da=?"),
             "native_sidecar": ("True",),
             "shutdown_timeout": ("0s", "3601", "2h", "1d", "90.5s", "-1s", "999999999h"),
             "log_format": ("xml",),
@@ -230,6 +249,13 @@ DENIED = {
         bare(ours(discovery="api"), automountServiceAccountToken=False), "automountServiceAccount"
     ),
     "DNS": denied(bare(dnsPolicy="Default"), "spec.dnsPolicy"),
+    "own DNS without searches": denied(
+        bare(dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.1"]}), "spec.dnsConfig.searches"
+    ),
+    "own DNS with empty searches": denied(
+        bare(dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.1"], "searches": []}),
+        "spec.dnsConfig.searches",
+    ),
     "DNS of the host": denied(bare(hostNetwork=True), "spec.dnsPolicy"),
     "status": denied(bare(ours() | {STATUS: "{}"}), f"{STATUS}: says that a member was injected"),
     "empty status": denied(bare(ours() | {STATUS: ""}), f"{STATUS}: says that a member was injected"),
@@ -275,6 +301,9 @@ DENIED = {
     ),
     "torn, with a budget": denied(
         annotated(torn(bare(), "status"), **{"disruption-budget": "true"}), "no workload made the Pod"
+    ),
+    "Windows nodes, by affinity": denied(
+        bare(affinity=on_nodes(["windows"], ["windows"])), "spec.affinity.nodeAffinity"
     ),
     "Windows nodes": denied(bare(nodeSelector={"kubernetes.io/os": "windows"}), "spec.nodeSelector"),
 }

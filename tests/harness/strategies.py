@@ -222,7 +222,10 @@ def specs(*, valid: bool) -> st.SearchStrategy[Document]:
         tolerations=field(some(TOLERATIONS), [], valid=valid),
         terminationGracePeriodSeconds=field(st.sampled_from(GRACE), valid=valid),
         hostNetwork=field(st.sampled_from([True, False]), valid=valid),
-        dnsPolicy=st.sampled_from([ABSENT] * 4 + ["ClusterFirst", "ClusterFirstWithHostNet", "Default"]),
+        dnsPolicy=st.sampled_from(
+            [ABSENT] * 5 + ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]
+        ),
+        dnsConfig=st.sampled_from([ABSENT, {"searches": []}, {"searches": ["default.svc.cluster.local"]}]),
         nodeSelector=field(
             st.sampled_from([{"kubernetes.io/os": "linux"}, {"kubernetes.io/os": "windows"}]), {}, valid=valid
         ),

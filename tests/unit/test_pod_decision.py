@@ -369,7 +369,7 @@ def test_a_collision_names_both_sides(obj: dict[str, Any], sentences: list[str])
         pod(automountServiceAccountToken=False),
         pod(hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"),
         pod(ours(discovery="api"), dnsPolicy="Default"),
-        pod(dnsPolicy="None"),
+        pod(dnsPolicy="None", dnsConfig={"searches": ["default.svc.cluster.local"]}),
         pod(dnsPolicy="ClusterFirst"),
     ],
 )

@@ -34,7 +34,14 @@ from hazelcast_sidecar.limits import (
     fit,
     shown,
 )
-from hazelcast_sidecar.model.pod import Container, Pod, Quantity, is_scalable, owner_kind
+from hazelcast_sidecar.model.pod import (
+    Container,
+    NodeAffinity,
+    Pod,
+    Quantity,
+    is_scalable,
+    owner_kind,
+)
 from hazelcast_sidecar.names import (
     CONFIG_VOLUME,
     CONTAINER,
@@ -202,16 +209,28 @@ _WITHOUT_DNS = Sentence(
 )
 
 
+_WITHOUT_SEARCHES = Sentence(
+    "spec.dnsConfig.searches",
+    "is empty, and members find each other by a name that a search domain completes; add "
+    f'NAMESPACE.svc. and the cluster\'s domain, or set {PREFIX}discovery to "api"',
+)
+
+
 def _without_dns(asking: Asking) -> list[Problem]:
     spec = asking.pod.spec
-    without = spec.dns_policy == "Default" or (
-        spec.host_network and spec.dns_policy not in ("ClusterFirstWithHostNet", "None")
-    )
-    if asking.spec.discovery == "api" or not without:
+    if asking.spec.discovery == "api":
         return []
-    return [_WITHOUT_DNS.about(policy="ClusterFirstWithHostNet" if spec.host_network else "ClusterFirst")]
+    if spec.dns_policy == "None":
+        return [] if spec.dns_config and spec.dns_config.searches else [_WITHOUT_SEARCHES.about()]
+    if spec.dns_policy == "Default" or (spec.host_network and spec.dns_policy != "ClusterFirstWithHostNet"):
+        return [_WITHOUT_DNS.about(policy="ClusterFirstWithHostNet" if spec.host_network else "ClusterFirst")]
+    return []
 
 
+_WITHOUT_SEARCHES_IN_CEL = where(
+    f'!({BY_API}) && {DNS_POLICY} == "None" && size(object.spec.?dnsConfig.?searches.orValue([])) == 0',
+    _WITHOUT_SEARCHES.in_cel(),
+)
 _WITHOUT_DNS_IN_CEL = where(
     f'!({BY_API}) && ({DNS_POLICY} == "Default" || '
     f'{HOST_NETWORK} && !({DNS_POLICY} in ["ClusterFirstWithHostNet", "None"]))',
@@ -243,6 +262,7 @@ def _shared_loopback(asking: Asking) -> list[Problem]:
 
 # --- the platform ------------------------------------------------------------------------------------------
 
+_OS, _WINDOWS = "kubernetes.io/os", "windows"
 _ON_WINDOWS = Sentence("{where}", f"is windows, but Hazelcast members run on Linux; remove {INJECT}")
 _HOST_PROCESS = Sentence(
     "{path}.securityContext.windowsOptions.hostProcess",
@@ -253,17 +273,40 @@ _HOST_PROCESS = Sentence(
 def _on_windows(asking: Asking) -> Iterator[Problem]:
     """Find Windows Pods: members run on Linux, and their security context is invalid on Windows."""
     spec = asking.pod.spec
-    if spec.os is not None and spec.os.name == "windows":
+    if spec.os is not None and spec.os.name == _WINDOWS:
         yield _ON_WINDOWS.about(where="spec.os.name")
-    if spec.node_selector and spec.node_selector.get("kubernetes.io/os") == "windows":
+    if spec.node_selector and spec.node_selector.get(_OS) == _WINDOWS:
         yield _ON_WINDOWS.about(where="spec.nodeSelector")
+    if spec.affinity and spec.affinity.node_affinity and _wants_windows(spec.affinity.node_affinity):
+        yield _ON_WINDOWS.about(where="spec.affinity.nodeAffinity")
 
 
+def _wants_windows(affinity: NodeAffinity) -> bool:
+    """Tell whether each way in which a node may suit the Pod asks for Windows."""
+    required = affinity.required_during_scheduling_ignored_during_execution
+    terms = (required and required.node_selector_terms) or ()
+    return bool(terms) and all(
+        any(
+            each.key == _OS and each.operator == "In" and each.values == [_WINDOWS]
+            for each in term.match_expressions or ()
+        )
+        for term in terms
+    )
+
+
+_TERMS = (
+    "object.spec.?affinity.?nodeAffinity.?requiredDuringSchedulingIgnoredDuringExecution"
+    ".?nodeSelectorTerms.orValue([])"
+)
 _ON_WINDOWS_IN_CEL = [
-    where(f'{system}.orValue("") == "windows"', _ON_WINDOWS.in_cel(where=place))
-    for place, system in {
-        "spec.os.name": "object.spec.?os.?name",
-        "spec.nodeSelector": 'object.spec.?nodeSelector[?"kubernetes.io/os"]',
+    where(condition, _ON_WINDOWS.in_cel(where=place))
+    for place, condition in {
+        "spec.os.name": f'object.spec.?os.?name.orValue("") == {source(_WINDOWS)}',
+        "spec.nodeSelector": f'object.spec.?nodeSelector[?{source(_OS)}].orValue("") == {source(_WINDOWS)}',
+        "spec.affinity.nodeAffinity": (
+            f"size({_TERMS}) > 0 && {_TERMS}.all(t, t.?matchExpressions.orValue([]).exists(e, "
+            f'e.key == {source(_OS)} && e.operator == "In" && e.?values.orValue([]) == [{source(_WINDOWS)}]))'
+        ),
     }.items()
 ]
 
@@ -410,7 +453,7 @@ RULES = (
             )
         ),
     ),
-    Rule(_without_dns, listed(_WITHOUT_DNS_IN_CEL)),
+    Rule(_without_dns, listed(_WITHOUT_SEARCHES_IN_CEL, _WITHOUT_DNS_IN_CEL)),
     Rule(
         _endless_account,
         listed(

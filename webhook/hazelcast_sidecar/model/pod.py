@@ -101,10 +101,43 @@ class PodMetadata(msgspec.Struct, gc=False, rename="camel"):
     owner_references: list[PodOwner] | None = None
 
 
-class Affinity(msgspec.Struct, gc=False, rename="camel"):
-    """The part that may keep the Pods of a workload apart."""
+class NodeRequirement(msgspec.Struct, gc=False):
+    """What a label of a node must be."""
 
+    key: str = ""
+    operator: str = ""
+    values: list[str] | None = None
+
+
+class NodeTerm(msgspec.Struct, gc=False, rename="camel"):
+    """Requirements on the labels of a node, all of which must be met."""
+
+    match_expressions: list[NodeRequirement] | None = None
+
+
+class NodeTerms(msgspec.Struct, gc=False, rename="camel"):
+    """Terms of which one must be met."""
+
+    node_selector_terms: list[NodeTerm] | None = None
+
+
+class NodeAffinity(msgspec.Struct, gc=False, rename="camel"):
+    """The nodes that a Pod may run on."""
+
+    required_during_scheduling_ignored_during_execution: NodeTerms | None = None
+
+
+class Affinity(msgspec.Struct, gc=False, rename="camel"):
+    """The nodes that a Pod may run on, and what may keep the Pods of a workload apart."""
+
+    node_affinity: NodeAffinity | None = None
     pod_anti_affinity: Given | None = None
+
+
+class DnsConfig(msgspec.Struct, gc=False):
+    """The Pod's own settings of DNS."""
+
+    searches: list[str] | None = None
 
 
 class Spec(msgspec.Struct, gc=False, rename="camel"):
@@ -119,6 +152,7 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     automount_service_account_token: bool | None = None
     service_account_name: str = ""
     dns_policy: str = ""
+    dns_config: DnsConfig | None = None
     restart_policy: str = ""
     host_network: bool | None = None
     node_selector: dict[str, str] | None = None
