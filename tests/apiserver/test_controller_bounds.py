@@ -164,12 +164,10 @@ def test_a_deletion_that_cannot_be_read_is_taken_up(cluster: ControlPlane, names
     until(PATIENCE_SECONDS, "all is there again", lambda: is_as_rendered(cluster, objects, "shop"))
 
 
-SIZES = [
-    pytest.param(60, 10, id="some"),
-    pytest.param(1000, 120, id="many", marks=pytest.mark.slow),
-]
+SIZES = [pytest.param(60, 10, id="some"), pytest.param(1000, 120, id="many")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pods", "events"), SIZES)
 def test_large_objects_stay_within_the_memory_of_the_manifest(
     cluster: ControlPlane,

@@ -368,6 +368,7 @@ async def leading(shipped: Account) -> AsyncIterator[None]:
             assert all(isinstance(each, asyncio.CancelledError) for each in ended), ended
 
 
+@pytest.mark.slow
 async def test_objects_of_groups_without_pods_go_after_a_while(
     cluster: ControlPlane,
     namespace: str,

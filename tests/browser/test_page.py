@@ -185,6 +185,7 @@ def said_of(page: Page, structure: str) -> Locator:
     return page.locator(f'[data-of="{structure}"]')
 
 
+@pytest.mark.slow
 def test_a_loss_is_counted_and_said(open_page: Open, replicas: list[Replica]) -> None:
     """Both members at once: more than an entry has backups."""
     page = open_page(replicas[0])

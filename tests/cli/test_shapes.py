@@ -14,7 +14,6 @@ SHAPES = Path(__file__).parent / "shapes"
 INJECTED = [
     "comment-at-the-end.yaml",
     "deployment-without-final-line-break.yaml",
-    "dns-none.yaml",
     "document-end.yaml",
     "empty-lists.yaml",
     "empty-values-with-anchors.yaml",
@@ -46,6 +45,7 @@ UNCHANGED = {
 REFUSED = {
     "container-by-merge-key.yaml": "is used in other places by the anchor &base; write it out there",
     "cron-job-without-group.yaml": "sidecar.hazelcast.com/group: is not set",
+    "dns-none.yaml": "spec.dnsConfig.searches: is empty",
     "helm-template-not-rendered.yaml": ":4: cannot be read: a collection cannot be a key; is it a template",
     "labels-by-alias.yaml": "spec.template.metadata.labels: is the alias *labels; write it out there",
     "mistake-in-the-second-document.yaml": ":10: cannot be read: did not find expected key",

@@ -36,6 +36,7 @@ def launcher(new_java: Path, compiler: str, tmp_path: Path) -> Iterator[Launcher
     launcher.stop()
 
 
+@pytest.mark.slow
 def test_members_that_the_dns_does_not_list_wait_and_form_no_cluster(
     launcher: Launcher, eventually: Eventually
 ) -> None:

@@ -22,12 +22,13 @@ def found(app: Program) -> int:
     return sum(app.ask("/get", key=f"k{number}").text == f"v{number}" for number in range(ENTRIES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "number", "survive"),
     [
-        pytest.param({}, 51, "some", id="any", marks=pytest.mark.slow),
+        pytest.param({}, 51, "some", id="any"),
         pytest.param({"backups": "node"}, 61, "all", id="node"),
-        pytest.param({"backup_count": "2"}, 71, "all", id="two backups", marks=pytest.mark.slow),
+        pytest.param({"backup_count": "2"}, 71, "all", id="two backups"),
     ],
 )
 def test_two_members_of_one_node_are_lost_at_once(

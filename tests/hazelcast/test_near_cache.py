@@ -13,7 +13,7 @@ import pytest
 from tests.harness.ports import own_network
 from tests.hazelcast.conftest import Eventually, Launcher, Program, load_app
 
-pytestmark = pytest.mark.hazelcast
+pytestmark = [pytest.mark.hazelcast, pytest.mark.slow]
 
 NETWORK = own_network()
 FIRST, SECOND = (f"{NETWORK}.{number}" for number in (22, 23))

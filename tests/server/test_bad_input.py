@@ -385,6 +385,7 @@ def test_many_idle_connections_cost_nobody_his_place(victim: Victim, memory_limi
     assert victim.memory() < memory_limit
 
 
+@pytest.mark.slow
 @documented(
     "more connections than places, each of which was answered",
     "of the address with the most of them the one is closed that was answered longest ago",
@@ -456,6 +457,7 @@ def answered(victim: Victim, pause: float) -> int:
     return sum(is_answered() for _ in range(REVIEWS))
 
 
+@pytest.mark.slow
 @documented(
     f"{PLACES:,} answered connections and 2,000 a second more from one address",
     "they are closed for each other; every review from another address is answered",
@@ -543,6 +545,7 @@ def test_many_such_reviews_at_once_take_no_more(victim: Victim, memory_limit: in
         assert victim.memory() < memory_limit
 
 
+@pytest.mark.slow
 @documented(
     "as many connections as there are places, each answered once after it sent 64 KB or 256 KB",
     f"buffers of {Bounds().buffer_bytes // MIB} MiB are kept for them; beyond, idle ones are closed",

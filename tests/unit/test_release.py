@@ -70,6 +70,7 @@ def choose_a_registry(clone: Path) -> None:
     git(clone, "commit", "--quiet", "--all", "--message=A registry")
 
 
+@pytest.mark.slow
 def test_a_commit_gives_the_same_files_in_any_folder(clone: Path, tmp_path: Path) -> None:
     """Another checkout of the same commit, with files of another time."""
     other = tmp_path / "elsewhere" / "other"
