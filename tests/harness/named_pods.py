@@ -62,6 +62,17 @@ SAME = {
     "Rollout": owned(
         "ReplicaSet", "web-7c5d", {"rollouts-pod-template-hash": "7c5d", "pod-template-hash": ""}
     ),
+    "DeploymentConfig": owned("ReplicationController", "orders-3", {"deploymentconfig": "orders"}),
+    "DeploymentConfig of another name": owned(
+        "ReplicationController", "orders-3", {"deploymentconfig": "order"}
+    ),
+    "Knative": owned(
+        "ReplicaSet",
+        "greeter-00007-deployment-7c5d",
+        {"pod-template-hash": "7c5d", "serving.knative.dev/service": "greeter"},
+    ),
+    "ScaledJob": owned("Job", "drain-queue-7xk2p", {"scaledjob.keda.sh/name": "drain-queue"}),
+    "ScaledJob without a name": owned("Job", "drain-queue-7xk2p", {"scaledjob.keda.sh/name": ""}),
     "ReplicaSet of its own": owned("ReplicaSet", "web-7c5d"),
     "another hash": owned("ReplicaSet", "web-7c5d", {"pod-template-hash": "5d"}),
     "StatefulSet": owned("StatefulSet", "orders-7c5d", {"pod-template-hash": "7c5d"}),
@@ -304,6 +315,9 @@ DENIED = {
     ),
     "Windows nodes, by affinity": denied(
         bare(affinity=on_nodes(["windows"], ["windows"])), "spec.affinity.nodeAffinity"
+    ),
+    "Windows nodes, by the older label": denied(
+        bare(nodeSelector={"beta.kubernetes.io/os": "windows"}), "spec.nodeSelector"
     ),
     "Windows nodes": denied(bare(nodeSelector={"kubernetes.io/os": "windows"}), "spec.nodeSelector"),
 }

@@ -37,6 +37,36 @@ def owner(kind: str, name: str, *, controller: bool = True) -> dict[str, Any]:
             {"ownerReferences": [owner("ReplicaSet", "shop-1a")], "labels": {"pod-template-hash": "2b"}},
             "shop-1a",
         ),
+        (
+            {
+                "ownerReferences": [owner("ReplicationController", "orders-3")],
+                "labels": {"deploymentconfig": "orders"},
+            },
+            "orders",
+        ),
+        (
+            {
+                "ownerReferences": [owner("ReplicaSet", "greeter-00007-deployment-5f")],
+                "labels": {"pod-template-hash": "5f", "serving.knative.dev/service": "greeter"},
+            },
+            "greeter",
+        ),
+        (
+            {
+                "ownerReferences": [owner("Job", "drain-queue-7xk2p")],
+                "labels": {"scaledjob.keda.sh/name": "drain-queue"},
+            },
+            "drain-queue",
+        ),
+        (  # the label of another one, or of nobody
+            {
+                "ownerReferences": [owner("ReplicationController", "orders-3")],
+                "labels": {"deploymentconfig": "order"},
+            },
+            "orders-3",
+        ),
+        ({"ownerReferences": [owner("Job", "a-b")], "labels": {"scaledjob.keda.sh/name": ""}}, "a-b"),
+        ({"ownerReferences": [owner("StatefulSet", "a-b")], "labels": {"deploymentconfig": "a"}}, "a-b"),
         ({"ownerReferences": [owner("StatefulSet", "db")], "name": "db-0"}, "db"),
         ({"ownerReferences": [owner("Node", "n", controller=False)], "name": "alone"}, "alone"),
         ({"name": "alone"}, "alone"),

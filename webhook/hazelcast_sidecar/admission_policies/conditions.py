@@ -11,7 +11,7 @@ from hazelcast_sidecar.cel import Code, Text, matches, source
 from hazelcast_sidecar.injection import collisions, excess, intact
 from hazelcast_sidecar.injection.pod_decision import MEMBER_IMAGES
 from hazelcast_sidecar.injection.pod_in_cel import PORTS, TYPES, listed, text_of, value_of, where
-from hazelcast_sidecar.model.pod import HASH_LABELS, NODE, WITHOUT_SCALE
+from hazelcast_sidecar.model.pod import HASH_LABELS, NAMING_LABELS, NODE, WITHOUT_SCALE
 from hazelcast_sidecar.names import (
     DISRUPTION_BUDGET,
     DNS_LABEL,
@@ -116,6 +116,12 @@ def _owners() -> str:
 def _workload() -> str:
     """Return the expression of `pod.workload_name`."""
     cases = []
+    for kind, label in NAMING_LABELS.items():
+        found = f'object.metadata.?labels[?{source(label)}].orValue("")'
+        cases.append(
+            f'o.kind == {source(kind)} && {found} != "" && o.name.startsWith({found} + "-")\n'
+            f"  ? {found}\n  : "
+        )
     for label in HASH_LABELS:
         found = f'object.metadata.?labels[?{source(label)}].orValue("")'
         cases.append(

@@ -262,7 +262,8 @@ def _shared_loopback(asking: Asking) -> list[Problem]:
 
 # --- the platform ------------------------------------------------------------------------------------------
 
-_OS, _WINDOWS = "kubernetes.io/os", "windows"
+_OS, _WINDOWS = ("kubernetes.io/os", "beta.kubernetes.io/os"), "windows"
+"""The labels of a node that say its system, and one of them."""
 _ON_WINDOWS = Sentence("{where}", f"is windows, but Hazelcast members run on Linux; remove {INJECT}")
 _HOST_PROCESS = Sentence(
     "{path}.securityContext.windowsOptions.hostProcess",
@@ -275,7 +276,7 @@ def _on_windows(asking: Asking) -> Iterator[Problem]:
     spec = asking.pod.spec
     if spec.os is not None and spec.os.name == _WINDOWS:
         yield _ON_WINDOWS.about(where="spec.os.name")
-    if spec.node_selector and spec.node_selector.get(_OS) == _WINDOWS:
+    if spec.node_selector and any(spec.node_selector.get(label) == _WINDOWS for label in _OS):
         yield _ON_WINDOWS.about(where="spec.nodeSelector")
     if spec.affinity and spec.affinity.node_affinity and _wants_windows(spec.affinity.node_affinity):
         yield _ON_WINDOWS.about(where="spec.affinity.nodeAffinity")
@@ -287,7 +288,7 @@ def _wants_windows(affinity: NodeAffinity) -> bool:
     terms = (required and required.node_selector_terms) or ()
     return bool(terms) and all(
         any(
-            each.key == _OS and each.operator == "In" and each.values == [_WINDOWS]
+            each.key in _OS and each.operator == "In" and each.values == [_WINDOWS]
             for each in term.match_expressions or ()
         )
         for term in terms
@@ -302,10 +303,13 @@ _ON_WINDOWS_IN_CEL = [
     where(condition, _ON_WINDOWS.in_cel(where=place))
     for place, condition in {
         "spec.os.name": f'object.spec.?os.?name.orValue("") == {source(_WINDOWS)}',
-        "spec.nodeSelector": f'object.spec.?nodeSelector[?{source(_OS)}].orValue("") == {source(_WINDOWS)}',
+        "spec.nodeSelector": (
+            f"{source(list(_OS))}.exists(l, object.spec.?nodeSelector[?l].orValue('') == {source(_WINDOWS)})"
+        ),
         "spec.affinity.nodeAffinity": (
             f"size({_TERMS}) > 0 && {_TERMS}.all(t, t.?matchExpressions.orValue([]).exists(e, "
-            f'e.key == {source(_OS)} && e.operator == "In" && e.?values.orValue([]) == [{source(_WINDOWS)}]))'
+            f'e.key in {source(list(_OS))} && e.operator == "In" && '
+            f"e.?values.orValue([]) == [{source(_WINDOWS)}]))"
         ),
     }.items()
 ]

@@ -225,6 +225,18 @@ HASH_LABELS = ("pod-template-hash", "rollouts-pod-template-hash")
 """Set by Deployments and by Argo Rollouts on the Pods of each ReplicaSet that they make."""
 
 
+NAMING_LABELS = {
+    "Deployment": "serving.knative.dev/service",
+    "Job": "scaledjob.keda.sh/name",
+    "ReplicaSet": "serving.knative.dev/service",
+    "ReplicationController": "deploymentconfig",
+}
+"""Labels with the name of what makes such an owner of Pods anew for each rollout, by the owner's kind.
+
+Set by Knative Serving, KEDA and OpenShift on the Pods; the owner's name begins with that name.
+"""
+
+
 def workload_name(pod: Pod) -> str:
     """Return the name of the workload that a Pod belongs to, as far as the Pod itself shows.
 
@@ -235,9 +247,13 @@ def workload_name(pod: Pod) -> str:
     owner = _controller(metadata)
     if owner is None:
         return metadata.name or metadata.generate_name.rstrip("-")
+    labels = metadata.labels or {}
+    maker = labels.get(NAMING_LABELS.get(owner.kind, ""))
+    if maker and owner.name.startswith(f"{maker}-"):
+        return maker
     if owner.kind == "ReplicaSet":
         for label in HASH_LABELS:
-            template_hash = (metadata.labels or {}).get(label)
+            template_hash = labels.get(label)
             if template_hash and owner.name.endswith(f"-{template_hash}"):
                 return owner.name.removesuffix(f"-{template_hash}")
     return owner.name
