@@ -18,7 +18,7 @@ from hazelcast_sidecar.names import COPIED, PREFIX, STATUS
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
 from tests.harness.pods import ours
-from tests.harness.workloads import deployment
+from tests.harness.workloads import deployment, template
 
 DEFAULTS = DefaultSpecs(Settings()).of("default")
 DEPLOYMENT, JOB, CRON_JOB = KINDS["apps", "Deployment"], KINDS["batch", "Job"], KINDS["batch", "CronJob"]
@@ -119,6 +119,20 @@ def test_an_injected_template_whose_annotations_were_edited_is_warned_of() -> No
     assert isinstance(decided, Skip)
     (warning,) = said(decided)
     assert warning.startswith("the member in the Pod template is outdated by its annotations")
+
+
+def test_the_group_of_a_job_whose_name_is_to_come_is_not_named() -> None:
+    obj = deployment(ours())
+    obj["metadata"] = {"generateName": "import-", "annotations": ours()}
+    found = decision(obj, kind="Job")
+    assert isinstance(found, Copy)
+    assert said(found)[0] == 'injected: each Pod gets a Hazelcast member, cluster "dev"'
+    assert "a cluster of their own" in said(found)[1]
+    obj["metadata"]["annotations"] = ours(group="all")
+    found = decision(obj, kind="Job")
+    assert isinstance(found, Copy)
+    joined, *_ = said(found)
+    assert joined == 'injected: each Pod gets a Hazelcast member, group "all", cluster "dev"'
 
 
 def test_a_cron_job_has_its_template_further_down() -> None:
@@ -297,6 +311,41 @@ def test_how_pods_come_and_go_deserves_a_word(kind: str, spec: dict[str, Any], s
 )
 def test_what_is_in_order_does_not(spec: dict[str, Any]) -> None:
     obj = deployment(None, ours(), **spec)
+    assert warnings(obj, deepcopy(obj)) == ()
+
+
+GUARANTEED = {"limits": {"cpu": "2", "memory": "2Gi"}, "requests": {"cpu": "2000m"}}
+
+
+@pytest.mark.parametrize("more", [{}, {"initContainers": [{"name": "first", "resources": GUARANTEED}]}])
+def test_a_guaranteed_pod_that_is_so_no_longer_is_told(more: dict[str, Any]) -> None:
+    containers = [{"name": "app", "resources": GUARANTEED}]
+    obj = deployment(template=template(ours(), containers=containers, **more))
+    (said,) = warnings(obj, deepcopy(obj))
+    assert said == (
+        "with the member the Pod is no longer Guaranteed but Burstable, as it requests 100m of cpu and its "
+        "limit is 2: set sidecar.hazelcast.com/cpu-request and cpu-limit to one value, or cpu-request alone "
+        "to leave it so"
+    )
+
+
+@pytest.mark.parametrize(
+    ("annotations", "spec"),
+    [
+        (ours(cpu_request="100m"), {}),
+        (ours(cpu_limit="100m"), {}),
+        (ours(), {"containers": [{"name": "app", "resources": {"limits": {"cpu": "2"}}}]}),
+        (ours(), {"containers": [{"name": "app", "resources": {**GUARANTEED, "requests": {"cpu": "1"}}}]}),
+        (ours(), {"containers": [{"name": "app", "resources": {"limits": {"cpu": "0", "memory": "1Gi"}}}]}),
+        (ours(), {"initContainers": [{"name": "first"}]}),
+        (ours(), {"resources": {"limits": {"cpu": "8", "memory": "8Gi"}}}),
+    ],
+)
+def test_another_pod_or_one_whose_request_was_chosen_is_not(
+    annotations: dict[str, str], spec: dict[str, Any]
+) -> None:
+    whole = {"containers": [{"name": "app", "resources": GUARANTEED}], **spec}
+    obj = deployment(template=template(annotations, **whole))
     assert warnings(obj, deepcopy(obj)) == ()
 
 

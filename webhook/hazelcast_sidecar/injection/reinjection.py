@@ -16,6 +16,7 @@ from hazelcast_sidecar.injection.manifests import (
     annotations_of,
     inject,
     kind_of,
+    part,
     pod_in,
     status_in,
 )
@@ -26,6 +27,7 @@ from hazelcast_sidecar.injection.uninjection import dangling, undo
 from hazelcast_sidecar.injection.workload_decision import OUTDATED_IN_TEMPLATE
 from hazelcast_sidecar.manifest_text.patching import same
 from hazelcast_sidecar.model.status import Status
+from hazelcast_sidecar.model.workload import names_its_group
 from hazelcast_sidecar.names import GROUP, STATUS
 from hazelcast_sidecar.spec.annotations import Defaults
 
@@ -121,11 +123,18 @@ _EACH_JOB = (
     "is not set: the webhook gives the Pods of each Job a group of their own, named after the Job, which no "
     "manifest can name beforehand; set the annotation, or leave this CronJob to the webhook"
 )
+_GENERATED = (
+    "is not set: the webhook names the group after the {kind}, whose name the API server generates, so no "
+    "manifest can name it beforehand; set the annotation, or leave this {kind} to the webhook"
+)
 
 
 def _bounded(obj: Object, result: Result) -> Result:
     """Reject what only the webhook can do."""
     kind = kind_of(obj)
-    if kind is None or kind.name != "CronJob" or result.injection is None or result.injection.spec.group:
+    if kind is None or result.injection is None or result.injection.spec.group:
         return result
-    return Result(Reason.INVALID, problems=[Problem(GROUP, _EACH_JOB)])
+    if names_its_group(kind, part(obj, ("metadata",)).get("name") or ""):
+        return result
+    why = _EACH_JOB if kind.name == "CronJob" else _GENERATED
+    return Result(Reason.INVALID, problems=[Problem(GROUP, why.format(kind=kind.name))])

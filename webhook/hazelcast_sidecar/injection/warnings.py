@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from hazelcast_sidecar.injection.compatibility import Membership, release_of_members, separation
 from hazelcast_sidecar.injection.heap import heap_of
+from hazelcast_sidecar.injection.quality_of_service import about_quality
 from hazelcast_sidecar.injection.rollout_advice import about_rollout
 from hazelcast_sidecar.model.pod import Pod
-from hazelcast_sidecar.model.workload import Workload, WorkloadKind
+from hazelcast_sidecar.model.workload import Workload, WorkloadKind, names_its_group
 from hazelcast_sidecar.names import PREFIX, ZONE
 from hazelcast_sidecar.spec.annotations import SidecarSpec
 from hazelcast_sidecar.spec.values import quantity
@@ -29,6 +30,8 @@ def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
     warnings = []
     if heap := _about_heap(spec):
         warnings.append(heap)
+    if quality := about_quality(pod, spec):
+        warnings.append(quality)
     if spec.config is None and (release := release_of_members(spec.image)) and release < OLDEST_RELEASE:
         major, minor = release
         oldest = ".".join(map(str, OLDEST_RELEASE))
@@ -104,7 +107,8 @@ def advise_workload(kind: WorkloadKind, workload: Workload, spec: SidecarSpec) -
         warnings.append(rollout.sentence)
     if strategy.type == "OnDelete" or kind.name == "ReplicaSet":
         warnings.append("running Pods stay unchanged until they are deleted")
-    if kind.name == "CronJob" and spec.group is None:
+    is_job = kind.name in ("Job", "CronJob")
+    if is_job and spec.group is None and not names_its_group(kind, workload.metadata.name):
         warnings.append(f"each Job's Pods form a cluster of their own; set {PREFIX}group to share one")
     return tuple(warnings)
 

@@ -37,7 +37,14 @@ from hazelcast_sidecar.injection.warnings import advise, advise_change, advise_w
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS, fit, shown
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod, workload_name
-from hazelcast_sidecar.model.workload import Template, Workload, WorkloadKind, as_pod, written_by_users
+from hazelcast_sidecar.model.workload import (
+    Template,
+    Workload,
+    WorkloadKind,
+    as_pod,
+    names_its_group,
+    written_by_users,
+)
 from hazelcast_sidecar.names import COPIED, INJECT, PREFIX, STATUS, WRITTEN_ANNOTATIONS, group_of_workload
 from hazelcast_sidecar.spec import annotations
 from hazelcast_sidecar.spec.annotations import Defaults, SidecarSpec
@@ -213,8 +220,8 @@ def _outcome(state: _State) -> str:
     """Describe what the Pods will have."""
     match state.decision:
         case Inject(spec=spec, group=group):
-            # A CronJob's Jobs have names of their own, and so have their groups.
-            named = "" if state.kind.name == "CronJob" and spec.group is None else f'group "{group}", '
+            is_known = spec.group or names_its_group(state.kind, state.workload.metadata.name)
+            named = f'group "{group}", ' if is_known else ""
             return f'injected: each Pod gets a Hazelcast member, {named}cluster "{spec.cluster_name}"'
         case Skip(reason=Reason.ALREADY_INJECTED | Reason.HAND_WRITTEN) | Restore():
             return ""

@@ -40,6 +40,18 @@ KINDS = {
 """Every kind of workload with a Pod template, by API group and name; all of version v1."""
 
 
+def names_its_group(kind: WorkloadKind, name: str) -> bool:
+    """Tell whether the group of its Pods is known from a workload, as its name is.
+
+    Each Job of a CronJob has a name of its own, and so has a workload whose name the API server generates.
+
+    Args:
+        kind: its kind.
+        name: as it was sent; empty if it is to be generated.
+    """
+    return kind.name != "CronJob" and name != ""
+
+
 class RollingUpdate(msgspec.Struct, gc=False, rename="camel"):
     """The number of Pods that a rollout may take down at a time: a number, or a percentage as text."""
 
