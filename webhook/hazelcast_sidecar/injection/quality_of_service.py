@@ -14,10 +14,10 @@ _RESOURCES = ("cpu", "memory")
 
 
 def about_quality(pod: Pod, spec: SidecarSpec) -> str | None:
-    """Return a warning where the member takes the class Guaranteed from a Pod, and nobody asked for that.
+    """Return a warning if the member takes the class Guaranteed from a Pod without having been asked to.
 
     A node under pressure evicts Pods of that class last. A request of the member in the Pod's own annotations
-    is a decision, whatever it is.
+    is a decision, even if it is the default.
     """
     given = pod.metadata.annotations or {}
     for resource in _RESOURCES:

@@ -231,7 +231,7 @@ NAMING_LABELS = {
     "ReplicaSet": "serving.knative.dev/service",
     "ReplicationController": "deploymentconfig",
 }
-"""Labels with the name of what makes such an owner of Pods anew for each rollout, by the owner's kind.
+"""Labels with the name of what creates such an owner of Pods for each rollout, by the owner's kind.
 
 Set by Knative Serving, KEDA and OpenShift on the Pods; the owner's name begins with that name.
 """

@@ -54,7 +54,7 @@ async def _in_pieces(request: web.BaseRequest) -> bytes:
 
 
 def _check_expectation(expectation: str) -> None:
-    """Refuse all but `100-continue`, whose client then waits to be told to send its body (RFC 9110, 10.1.1).
+    """Refuse all but `100-continue`, whose client then waits for an answer 100 (RFC 9110, 10.1.1).
 
     Raises:
         ReviewError: it expects something else.
