@@ -104,6 +104,7 @@ def done(of_extras: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 @pytest.mark.heavy
+@pytest.mark.heavy
 @pytest.mark.parametrize(("arguments", "printed"), WITHOUT)
 def test_what_reads_and_writes_files_needs_no_extra(
     done: dict[str, Done], arguments: list[str], printed: str
@@ -114,6 +115,7 @@ def test_what_reads_and_writes_files_needs_no_extra(
     assert printed in out
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("arguments", "extra"), NEEDING)
 def test_what_needs_an_extra_says_which(done: dict[str, Done], arguments: list[str], extra: str) -> None:
     status, _, err = done[" ".join(arguments)]

@@ -192,6 +192,7 @@ def test_an_output_that_takes_nothing_is_one_sentence(command: list[str]) -> Non
         assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.heavy
 def test_a_standard_input_that_is_closed_is_one_sentence() -> None:
     done = run("inject", "-", stdout=subprocess.PIPE, preexec_fn=lambda: os.close(0))
     assert done.returncode == 1
@@ -276,6 +277,7 @@ def test_a_difference_is_a_patch_whatever_the_file_is_called(
     assert Path(name).read_text() == before
 
 
+@pytest.mark.heavy
 def test_a_name_in_no_encoding_is_printed_as_it_is() -> None:
     name = os.fsdecode(b"\xff.yaml")
     Path(name).write_text(POD.format(name="a"))

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing
 from itertools import pairwise
 
+import pytest
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
 from hypothesis import given
@@ -20,6 +21,7 @@ def told(line: bytearray | TooLongError) -> tuple[str, bytes]:
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=12)
 
 
+@pytest.mark.heavy
 @given(lines=LINES, cuts=st.lists(st.integers(0, 500)), most=st.integers(1, 50))
 def test_a_stream_is_cut_at_its_line_ends_wherever_chunks_end(
     lines: list[bytes], cuts: list[int], most: int

@@ -190,6 +190,7 @@ def test_a_key_is_never_shown(leaf: KeyPair) -> None:
 MAKE = Path(__file__).resolve().parents[2] / "certs" / "make.py"
 
 
+@pytest.mark.heavy
 def test_the_command_makes_files_that_the_service_needs(tmp_path: Path) -> None:
     command = [sys.executable, str(MAKE), "--into", str(tmp_path / "tls")]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout

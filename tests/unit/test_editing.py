@@ -363,6 +363,7 @@ def test_objects_that_cannot_be_changed_cost_the_others_nothing(
     assert readings <= 3
 
 
+@pytest.mark.heavy
 def test_objects_that_cannot_be_changed_do_not_take_others_along_where_there_are_anchors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

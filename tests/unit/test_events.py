@@ -249,6 +249,7 @@ async def test_what_a_former_leader_wrote_is_counted_on(telling: Telling) -> Non
         assert [(each["count"], each["firstTimestamp"]) for each in successor.server.applied] == counts
 
 
+@pytest.mark.heavy
 async def test_what_was_not_written_for_longest_is_forgotten_first(
     telling: Telling, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,6 +170,7 @@ async def refused_list(writer: asyncio.StreamWriter, path: str) -> None:
     writer.write(answer(HEALTH) if path == HEALTH_PATH else answer(MEMBERS, 403))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("reply", [silent_list, closed_list, odd_list, refused_list])
 def test_without_the_list_there_is_a_size(run: Run, reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(member_client, "_LIST_SECONDS", 0.3)
@@ -273,6 +274,7 @@ async def drips(writer: asyncio.StreamWriter, _: str) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("reply", [says_nothing, drips])
 def test_what_is_slow_is_given_up(run: Run, reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(member_client, "_SECONDS", 0.3)

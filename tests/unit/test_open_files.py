@@ -28,6 +28,7 @@ after(4000, 1024, 1500)
 """
 
 
+@pytest.mark.heavy
 def test_the_limit_of_open_files_is_raised_to_what_is_needed_and_may_be_had() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True

@@ -123,6 +123,7 @@ async def test_an_object_that_another_changed_is_taken_back_with_owners_that_sti
     assert (reference["kind"], reference["name"]) == ("Pod", "shop-1"), "each Pod is its own workload"
 
 
+@pytest.mark.heavy
 async def test_of_several_claims_of_one_owner_it_is_looked_up_once(leading: Leading) -> None:
     leading.pod()
     leading.pod("shop-2", port=5800)
