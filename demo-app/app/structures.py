@@ -125,9 +125,7 @@ async def sql(request: web.Request) -> web.Response:
 
 def _why_no_sql(said: str) -> str:
     if "Jet engine is disabled" in said:
-        return (
-            "SQL is off: it needs Jet, which injected members have only where their own settings enable it.\n"
-        )
+        return "SQL is off: it needs Jet, which members have with the annotation sidecar.hazelcast.com/sql.\n"
     return f"The members do not answer this by SQL: {said.splitlines()[0][:LONGEST_TEXT]}\n"
 
 

@@ -126,6 +126,8 @@ OTHER_MEMBER = {
     "shutdown-timeout in minutes": bare(ours(shutdown_timeout="5m")),
     "shutdown-timeout in hours": bare(ours(shutdown_timeout="1h")),
     "metrics": bare(ours(metrics="true", metrics_port="9801", java_opts="-Xlog:gc")),
+    "sql": bare(ours(sql="true")),
+    "management": bare(ours(management="true", sql="false", config="mine")),
     "log-format": bare(ours(log_format="json")),
     "log-level": bare(ours(log_level="DEBUG")),
     "all switches": owned(

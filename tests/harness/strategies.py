@@ -66,6 +66,8 @@ GOOD: dict[str, list[str]] = {
     "network-policy": ["true", "false"],
     "metrics": ["true", "false"],
     "metrics-port": ["9701", "9801"],
+    "sql": ["true", "false"],
+    "management": ["true", "false"],
     "log-format": ["text", "json"],
     "log-level": ["ERROR", "DEBUG"],
 }

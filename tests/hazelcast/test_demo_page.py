@@ -256,7 +256,7 @@ def test_what_a_structure_cannot_take_is_answered_with_what_it_takes(
 def test_without_jet_sql_is_answered_with_a_sentence(app: Program) -> None:
     assert app.ask("/sql", part="v")[:2] == (
         501,
-        "SQL is off: it needs Jet, which injected members have only where their own settings enable it.\n",
+        "SQL is off: it needs Jet, which members have with the annotation sidecar.hazelcast.com/sql.\n",
     )
 
 
@@ -264,7 +264,7 @@ def test_without_jet_sql_is_answered_with_a_sentence(app: Program) -> None:
 def test_with_jet_sql_finds_entries_by_their_values(launcher: Launcher, eventually: Eventually) -> None:
     module = from_maven_central("com.hazelcast", "hazelcast-sql", HAZELCAST_VERSION, SQL_SHA256)
     with_sql = replace(launcher, jars=[*launcher.jars, module])
-    app = connected_app(with_sql, eventually, SQL, java_opts="-XX:TieredStopAtLevel=1 -Dhz.jet.enabled=true")
+    app = connected_app(with_sql, eventually, SQL, sql="true")
     for key, value in (("a", "x" * 300), ("b", "it's % here"), ("c", "y")):
         app.ask("/put", key=key, value=value)
     eventually(lambda: app.ask("/sql", part="v").status == 200)  # the first one may take members too long

@@ -62,6 +62,8 @@ def test_each_annotation_sets_its_attribute() -> None:
         network_policy="true",
         metrics="true",
         metrics_port="6009",
+        sql="true",
+        management="true",
         log_format="json",
         log_level="DEBUG",
     )
@@ -90,6 +92,8 @@ def test_each_annotation_sets_its_attribute() -> None:
         network_policy=True,
         metrics=True,
         metrics_port=6009,
+        sql=True,
+        management=True,
         log_format="json",
         log_level="DEBUG",
     )

@@ -35,6 +35,8 @@ OTHER_VALUES = {
     "backups": "node",
     "backup-count": "2",
     "metrics": "true",
+    "sql": "true",
+    "management": "true",
     "log-format": "json",
     "log-level": "DEBUG",
 }

@@ -396,6 +396,11 @@ def test_as_many_pods_may_end_at_once_as_there_are_backups() -> None:
             {},
             "members of Hazelcast 4.2 cannot read the configuration that they get, and end: set",
         ),
+        (
+            ours(sql="true", image="r.example/hazelcast:5.7.0-slim-jdk21@sha256:" + "0" * 64),
+            {},
+            "is a slim one, which has no SQL: set sidecar.hazelcast.com/image",
+        ),
         (ours(backups="node"), {}, "(maxSkew 1, topologyKey kubernetes.io/hostname)"),
         (
             ours(backups="zone"),

@@ -162,7 +162,15 @@ _IN_ONE_SENTENCE = (
 
 
 def _switches() -> list[Switch]:
-    booleans = ("native-sidecar", "wait", "metrics", "disruption-budget", "network-policy")
+    booleans = (
+        "native-sidecar",
+        "wait",
+        "metrics",
+        "sql",
+        "management",
+        "disruption-budget",
+        "network-policy",
+    )
     java_opts = text_of("java-opts")
     return [
         *(Switch(name.replace("-", "_"), value_of(name), yes=True, no=False) for name in booleans),

@@ -82,6 +82,12 @@ def minor_release(image: str) -> str:
     return ".".join(parts[:2]) if len(parts) > 1 and all(part.isdecimal() for part in parts) else ""
 
 
+def is_slim(image: str) -> bool:
+    """Tell whether an image is one of Hazelcast's without optional modules, such as that for SQL."""
+    repository, _, tag = _repository_and_tag(image)
+    return repository in _OF_HAZELCAST and "slim" in tag.split("-")
+
+
 def _repository_and_tag(image: str) -> tuple[str, str, str]:
     """Split hazelcast:5.7.0, without what is before it and without a digest, at its colon."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")

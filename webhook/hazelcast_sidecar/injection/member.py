@@ -99,6 +99,10 @@ def member_env(spec: SidecarSpec, group: str) -> dict[str, str]:
     }
     if spec.config and not spec.pod_clients:
         variables |= _WHATEVER_THE_FILE_SAYS
+    if spec.sql:
+        variables["HZ_JET_ENABLED"] = "true"
+    if spec.management:
+        variables |= _MANAGEMENT
     if spec.discovery == "dns":
         # The bare name: the Pod's DNS search list completes it with any cluster domain.
         variables["HAZELCAST_KUBERNETES_SERVICE_DNS"] = resource_name(group)
@@ -141,6 +145,12 @@ def _config_key(spec: SidecarSpec) -> str:
     if spec.is_placed and spec.config is None:
         return PLACED_POD_CONFIG_KEY if spec.pod_clients else PLACED_CONFIG_KEY
     return POD_CONFIG_KEY if spec.pod_clients else CONFIG_KEY
+
+
+_MANAGEMENT = {
+    "HZ_MANAGEMENTCENTER_CONSOLEENABLED": "true",
+    "HZ_MANAGEMENTCENTER_DATAACCESSENABLED": "true",
+}
 
 
 def _container_env(spec: SidecarSpec, group: str) -> list[dict[str, Any]]:

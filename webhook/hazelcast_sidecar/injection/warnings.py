@@ -5,7 +5,12 @@ Each is one sentence that says what will happen and what to do instead; kubectl 
 
 from decimal import Decimal
 
-from hazelcast_sidecar.injection.compatibility import Membership, release_of_members, separation
+from hazelcast_sidecar.injection.compatibility import (
+    Membership,
+    is_slim,
+    release_of_members,
+    separation,
+)
 from hazelcast_sidecar.injection.heap import heap_of
 from hazelcast_sidecar.injection.quality_of_service import about_quality
 from hazelcast_sidecar.injection.rollout_advice import about_rollout
@@ -38,6 +43,11 @@ def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
         warnings.append(
             f"members of Hazelcast {major}.{minor} cannot read the configuration that they get, and end: set "
             f"{PREFIX}image to {oldest} or newer, or {PREFIX}config to a ConfigMap of your own"
+        )
+    if spec.sql and is_slim(spec.image):
+        warnings.append(
+            f"{PREFIX}sql: the image {spec.image} is a slim one, which has no SQL: set {PREFIX}image to one "
+            "that is not"
         )
     if pod.spec.host_network:
         warnings.append(

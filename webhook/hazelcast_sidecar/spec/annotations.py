@@ -61,6 +61,8 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     network_policy: bool
     metrics: bool
     metrics_port: int
+    sql: bool
+    management: bool
     log_format: Literal["text", "json"]
     log_level: str
     pull_secrets: tuple[str, ...] = ()
@@ -240,6 +242,21 @@ TABLE = (
         "Serve the member's metrics for Prometheus.",
     ),
     Annotation("metrics-port", values.integer_type(1024, 65535), "9701", "The port of these metrics."),
+    Annotation(
+        "sql",
+        values.boolean_type(),
+        "false",
+        "Answer SQL, which needs Hazelcast's engine Jet and an image with the SQL module (not a slim one). "
+        "What reaches the member can then also have it read the files and addresses that its connectors "
+        "reach.",
+    ),
+    Annotation(
+        "management",
+        values.boolean_type(),
+        "false",
+        "Let Management Center read entries and use its console; it connects as a client does, and needs no "
+        "annotation to show figures. Its scripts stay off.",
+    ),
     Annotation("log-format", values.choice_type("text", "json"), "text", "Format of the member's log."),
     Annotation(
         "log-level",
