@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
+from tests.harness.document_commands import ROOT
+
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a command of `hazelcast-sidecar` to its end, whatever its exit status."""
@@ -30,3 +32,11 @@ def sizes_seen(namespace: str, group: str) -> list[int | None]:
     """How many members each Pod's member sees, by `status`; None of one that does not answer."""
     views = [pod["view"] for pod in group_status(namespace, group)["pods"]]
     return [view and view["health"]["clusterSize"] for view in views]
+
+
+def make_uninstall() -> str:
+    """Take the injector off the cluster; what that prints."""
+    command = ["make", "-C", str(ROOT), "uninstall"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

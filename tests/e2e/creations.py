@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hazelcast_sidecar.names import CONTAINER, INJECT
 from tests.e2e.background import Background
+from tests.e2e.kubectl import until
 
 if TYPE_CHECKING:
     from tests.e2e.http_client import Entrance
@@ -48,6 +49,34 @@ class Creations(Background):
     def since(self, moment: float) -> list[Creation]:
         """The Pods that were asked for since a moment."""
         return [each for each in list(self.made) if each.at >= moment]
+
+    def expect_members(self, seconds: float) -> float:
+        """Wait until Pods get their members; from which moment on they do, on the monotonic clock."""
+        begun = time.monotonic()
+
+        def last_has_one() -> bool:
+            found = self.since(begun)
+            return bool(found) and found[-1].has_member
+
+        until(seconds, "a Pod gets a member", last_has_one)
+        return time.monotonic()
+
+    def expect_bare(self, seconds: float) -> None:
+        """Wait until Pods get no members any more."""
+        until(seconds, "Pods are bare", lambda: self.made and not self.made[-1].has_member)
+
+    def served(self, begun: float, ended: float) -> int:
+        """How many were asked for between two moments; each has its member, and none was ever refused.
+
+        Raises:
+            AssertionError: one has none, or was refused.
+        """
+        assert self.refused == {}
+        found = [each for each in self.since(begun) if each.at < ended]
+        assert found
+        bare = sum(not each.has_member for each in found)
+        assert bare == 0, f"{bare} of {len(found)}"
+        return len(found)
 
     def summary(self) -> str:
         """All of it in a line."""

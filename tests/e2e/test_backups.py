@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hazelcast_sidecar.names import ZONE
 from tests.e2e.bystander import python
-from tests.e2e.commands import findings, group_status, sizes_seen
+from tests.e2e.commands import findings
 from tests.e2e.conftest import namespace
+from tests.e2e.groups import ENTRIES, PARTITIONS, Group
 from tests.e2e.kubectl import Kubectl, agree_on, until
 from tests.e2e.workloads import spread, with_members
 
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 MEMBERS = 4
-ENTRIES, BYTES = 5000, 100
-PARTITIONS = 271
-"""Hazelcast's default; so many entries leave none of them empty."""
-LOADER = (Path(__file__).parent / "loader.py").read_text()
 
 # Ends the member of its Pod at a given time. In a process namespace of the whole Pod no container's program
 # is the first process, which no signal from inside would end.
@@ -57,12 +52,8 @@ def place(webhook: Kubectl) -> Iterator[Kubectl]:
         yield kubectl
 
 
-class Group(NamedTuple):
-    """A group in its namespace, under its name."""
-
-    kubectl: Kubectl
-    name: str
-    members: int
+class PlacedGroup(Group):
+    """One whose Pods are evenly on the nodes, and whose members can be killed."""
 
     def start(self, manifests: list[dict[str, Any]], **given: str) -> None:
         """Have its Pods evenly on the nodes, and wait until it is one cluster."""
@@ -73,24 +64,12 @@ class Group(NamedTuple):
         agree_on(self.kubectl, f"app={self.name}", "hazelcast", self.members)
         self.settle()
 
-    def settle(self) -> None:
-        """Wait until each member sees all, and each entry has its backup."""
-        space = self.kubectl.namespace
-        until(180, "each sees all", lambda: sizes_seen(space, self.name) == [self.members] * self.members)
-        until(120, "entries are safe", lambda: group_status(space, self.name)["observations"] == [])
-
     def by_node(self) -> dict[str, list[str]]:
         """The Pods on each node."""
         found: dict[str, list[str]] = {}
         for pod in self.kubectl.read("pods", f"--selector=app={self.name}")["items"]:
             found.setdefault(pod["spec"]["nodeName"], []).append(pod["metadata"]["name"])
         return found
-
-    def load(self, pod: str, what: str) -> dict[str, Any]:
-        """Have a Pod's application `fill` the map, or `check` it; its answer."""
-        said = python(self.kubectl, pod, LOADER, "127.0.0.1:5701", what, str(ENTRIES), str(BYTES))
-        answer: dict[str, Any] = json.loads(said.splitlines()[-1])
-        return answer
 
     def kill(self, pods: list[str]) -> float:
         """End the members of some Pods by SIGKILL at the same moment; the seconds between first and last."""
@@ -116,7 +95,7 @@ def test_with_backups_on_another_node_nothing_is_lost_with_a_node(
     place: Kubectl, two_nodes: list[str], demo_manifests: list[dict[str, Any]], sightings: Sightings
 ) -> None:
     """And with either of the two, so no partition has its owner and its backup on one node."""
-    group = Group(place, "placed", MEMBERS)
+    group = PlacedGroup(place, "placed", MEMBERS)
     group.start(demo_manifests, backups="node")
     pods = group.by_node()
     assert {node: len(found) for node, found in pods.items()} == dict.fromkeys(two_nodes, MEMBERS // 2)
@@ -133,7 +112,7 @@ def test_with_backups_anywhere_some_are_lost_with_a_node(
     place: Kubectl, two_nodes: list[str], demo_manifests: list[dict[str, Any]], sightings: Sightings
 ) -> None:
     """A sixth of the partitions, on average, has owner and backup on the two that are killed."""
-    group = Group(place, "anywhere", MEMBERS)
+    group = PlacedGroup(place, "anywhere", MEMBERS)
     group.start(demo_manifests)
     group.load(group.by_node()[two_nodes[0]][0], "fill")
     left = group.lose(two_nodes[1], sightings, "backups: any")
@@ -167,7 +146,7 @@ def test_pods_without_a_zone_are_named_by_check_until_their_nodes_have_one(
     sightings: Sightings,
 ) -> None:
     """Without zones a lost member still loses nothing: Hazelcast divides the only group."""
-    group = Group(place, "zoned", 2)
+    group = PlacedGroup(place, "zoned", 2)
     group.start(demo_manifests, backups="zone")
     (message,) = unaware(place)
     assert message.startswith(f"2 Pods of the group {place.namespace}/zoned, such as zoned-")

@@ -6,13 +6,13 @@ It runs last, for it ends what the other tests use.
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.conftest import CONTROLLER, INJECTOR, INSTALL_SECONDS, ROOT
+from tests.e2e.commands import make_uninstall
+from tests.e2e.conftest import CONTROLLER, INJECTOR, INSTALL_SECONDS
 from tests.e2e.kubectl import Kubectl, KubectlError, until
 from tests.e2e.replicas import DEMO_PODS
 from tests.e2e.workloads import first_pod
@@ -94,10 +94,3 @@ def test_make_uninstall(
     make_uninstall()
     with pytest.raises(KubectlError, match="not found"):
         kubectl("get", f"namespace/{INJECTOR}")
-
-
-def make_uninstall() -> str:
-    command = ["make", "-C", str(ROOT), "uninstall"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout

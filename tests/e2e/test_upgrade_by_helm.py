@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.conftest import INJECTOR, INSTALL_SECONDS, OURS, namespace
 from tests.e2e.creations import Creations
 from tests.e2e.http_client import api_proxy
-from tests.e2e.kubectl import Kubectl, until
+from tests.e2e.kubectl import Kubectl
 from tests.harness.helm import CHART, RELEASES, Helm, find_helm
 
 if TYPE_CHECKING:
@@ -62,17 +62,6 @@ def values(images: Images, tmp_path: Path) -> Path:
     return path
 
 
-def expect_members(creations: Creations) -> None:
-    """Wait until Pods get their members."""
-    begun = time.monotonic()
-
-    def last_has_one() -> bool:
-        found = creations.since(begun)
-        return bool(found) and found[-1].has_member
-
-    until(INSTALL_SECONDS, "a Pod gets a member", last_has_one)
-
-
 def test_no_pod_is_refused_from_installation_to_uninstallation(
     helm: Helm, own_namespace: Kubectl, creations: Creations, values: Path, sightings: Sightings
 ) -> None:
@@ -87,7 +76,7 @@ def test_no_pod_is_refused_from_installation_to_uninstallation(
 
     with creations:
         step("install", "install", *given, "--set=failurePolicy=Ignore")
-        expect_members(creations)
+        creations.expect_members(INSTALL_SECONDS)
         step("upgrade to Fail", "upgrade", *given)
         shown = step("test", "test", RELEASE, f"--namespace={INJECTOR}", "--logs")
         # The API server has taken Fail up by now, so no Pod may go without a member.
@@ -97,16 +86,12 @@ def test_no_pod_is_refused_from_installation_to_uninstallation(
         step("rollback", "rollback", RELEASE, "2", *WAIT)
         members_until = time.monotonic()
         step("uninstall", "uninstall", RELEASE, *WAIT)
-        until(60, "Pods are bare", lambda: creations.made and not creations.made[-1].has_member)
+        creations.expect_bare(60)
     sightings.note(
         "Helm, from installation to uninstallation",
         f"{creations.summary()}\n{', '.join(took)}\n{shown[shown.rfind('POD LOGS') :]}",
     )
-    assert creations.refused == {}
-    served = [each for each in creations.since(members_from) if each.at < members_until]
-    assert served
-    bare = [each for each in served if not each.has_member]
-    assert bare == [], f"{len(bare)} of {len(served)}"
+    assert creations.served(members_from, members_until)
     assert "0 problems" in shown
     skipped = set(re.findall(r"^ +skipped +(\S+):", shown, re.MULTILINE))
     assert skipped == {"caBundle", "expiry"}, "it may not read Secrets, and all else"
