@@ -13,6 +13,8 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' webhook/hazelcast_s
 WEBHOOK_IMAGE ?= hazelcast-sidecar-injector:$(VERSION)
 DEMO_IMAGE ?= hazelcast-sidecar-demo:$(VERSION)
 MEMBER_IMAGE ?= hazelcast-sidecar-member:$(VERSION)
+# Their tags are commits, the older one first.
+EARLIER := $(addprefix hazelcast-sidecar-injector:,6dc3038 79743dd)
 FUZZ_SECONDS ?= 60
 KUBECTL ?= kubectl
 OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
@@ -20,7 +22,7 @@ export WEBHOOK_IMAGE DEMO_IMAGE MEMBER_IMAGE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test quick test-matrix fuzz coverage mutants bench charts lint format manifests install-yaml certs \
-  images client sbom release audit uninstall e2e test-faults lock clean
+  images client earlier sbom release audit uninstall e2e test-faults lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +91,16 @@ client: ## Build the Go client for an image into build/client; the image: `docke
 	@mkdir -p build/client && cp demo-app/clients/go/main.go demo-app/clients/go/go.mod demo-app/clients/go/go.sum \
 	  demo-app/clients/go/Dockerfile build/client
 	cd build/client && CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -o put-get .
+
+# For an end-to-end test, which EARLIER_IMAGES tells the images.
+earlier: ## Take earlier versions from the history into build/earlier; the images: `docker build build/earlier/COMMIT`
+	@for commit in $(subst hazelcast-sidecar-injector:,,$(EARLIER)); do \
+	  git cat-file -e "$$commit^{commit}" 2>/dev/null || { echo "make earlier: the history here has no commit $$commit;" \
+	    "get all of it: git fetch --unshallow" >&2; exit 2; }; \
+	  rm -rf build/earlier/$$commit && mkdir -p build/earlier/$$commit && \
+	  git archive $$commit | tar --extract --directory build/earlier/$$commit || exit 1; \
+	done
+	@echo "$(EARLIER)"
 
 # An environment as the image has it: what runs, and neither pip nor a build tool.
 sbom: .venv/.demo build/tools/sbom ## List the image's Python packages (CycloneDX): build/sbom.cdx.json

@@ -38,6 +38,9 @@ RUN_BY = {
     "kubectl (apply|delete) -k manifests/demo-client-server.*|kubectl -n hazelcast-demo (?!get|port).*": (
         "tests/e2e/test_topologies.py::test_entries_stay_from_one_to_the_other_and_back"
     ),
+    "kubectl --namespace shop rollout restart deployment/shop": (
+        "tests/e2e/test_upgrade_from_earlier_versions.py::test_groups_run_on_and_no_pod_is_refused_there_and_back"
+    ),
     "kubectl apply -k .": "tests/apiserver/test_ways_to_install.py::test_kustomize_and_install_give_the_same",
 }
 """What runs a command: patterns of commands, and for each a test, or a function of CI."""
