@@ -169,6 +169,8 @@ EVERY_ANNOTATION = OPTED_IN | {
     f"{PREFIX}network-policy": "true",
     f"{PREFIX}metrics": "true",
     f"{PREFIX}metrics-port": "9801",
+    f"{PREFIX}sql": "true",
+    f"{PREFIX}management": "true",
     f"{PREFIX}log-format": "json",
     f"{PREFIX}log-level": "DEBUG",
 }
