@@ -1,5 +1,6 @@
 """Options and fixtures of all tests."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -33,6 +34,12 @@ settings.load_profile("steady")
 def pytest_configure(config: pytest.Config) -> None:
     """Know how long tests take, for the order in which they run side by side."""
     config.pluginmanager.register(Durations(config))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what lives on until the end: it would scan thousands of tests again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
