@@ -13,8 +13,8 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' webhook/hazelcast_s
 WEBHOOK_IMAGE ?= hazelcast-sidecar-injector:$(VERSION)
 DEMO_IMAGE ?= hazelcast-sidecar-demo:$(VERSION)
 MEMBER_IMAGE ?= hazelcast-sidecar-member:$(VERSION)
-# Their tags are commits, the older one first.
-EARLIER := $(addprefix hazelcast-sidecar-injector:,6dc3038 79743dd)
+# Commits, the older one first.
+EARLIER := 6dc3038 79743dd
 FUZZ_SECONDS ?= 60
 KUBECTL ?= kubectl
 OURS := app.kubernetes.io/part-of=hazelcast-sidecar-injector
@@ -94,13 +94,13 @@ client: ## Build the Go client for an image into build/client; the image: `docke
 
 # For an end-to-end test, which EARLIER_IMAGES tells the images.
 earlier: ## Take earlier versions from the history into build/earlier; the images: `docker build build/earlier/COMMIT`
-	@for commit in $(subst hazelcast-sidecar-injector:,,$(EARLIER)); do \
+	@for commit in $(EARLIER); do \
 	  git cat-file -e "$$commit^{commit}" 2>/dev/null || { echo "make earlier: the history here has no commit $$commit;" \
 	    "get all of it: git fetch --unshallow" >&2; exit 2; }; \
 	  rm -rf build/earlier/$$commit && mkdir -p build/earlier/$$commit && \
 	  git archive $$commit | tar --extract --directory build/earlier/$$commit || exit 1; \
 	done
-	@echo "$(EARLIER)"
+	@echo "$(addprefix hazelcast-sidecar-injector:,$(EARLIER))"
 
 # An environment as the image has it: what runs, and neither pip nor a build tool.
 sbom: .venv/.demo build/tools/sbom ## List the image's Python packages (CycloneDX): build/sbom.cdx.json

@@ -9,6 +9,8 @@ import pytest
 
 from hazelcast_sidecar.cli import main
 
+pytestmark = pytest.mark.heavy
+
 PROGRAM = "hazelcast-sidecar"
 
 _BASH = r"""
@@ -61,18 +63,15 @@ def complete(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.Capt
     return completed
 
 
-@pytest.mark.heavy
 def test_commands_are_completed(complete: Complete) -> None:
     assert "uninject" in complete(f"{PROGRAM} uninj", "ect")
 
 
-@pytest.mark.heavy
 def test_options_of_a_command_are_completed(complete: Complete) -> None:
     found = complete(f"{PROGRAM} inject --in-pl", "ace")
     assert "--in-place" in found
     assert "--keep-refused" not in found
 
 
-@pytest.mark.heavy
 def test_values_of_an_option_are_completed(complete: Complete) -> None:
     assert "missed" in complete(f"{PROGRAM} controller --repair mis", "sed")

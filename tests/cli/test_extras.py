@@ -11,6 +11,8 @@ from typing import NamedTuple
 import pytest
 from packaging.requirements import Requirement
 
+pytestmark = pytest.mark.heavy
+
 PACKAGE = "hazelcast-sidecar-injector"
 
 # None in sys.modules is a module that cannot be found.
@@ -103,8 +105,6 @@ def done(of_extras: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict
     }
 
 
-@pytest.mark.heavy
-@pytest.mark.heavy
 @pytest.mark.parametrize(("arguments", "printed"), WITHOUT)
 def test_what_reads_and_writes_files_needs_no_extra(
     done: dict[str, Done], arguments: list[str], printed: str
@@ -115,7 +115,6 @@ def test_what_reads_and_writes_files_needs_no_extra(
     assert printed in out
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize(("arguments", "extra"), NEEDING)
 def test_what_needs_an_extra_says_which(done: dict[str, Done], arguments: list[str], extra: str) -> None:
     status, _, err = done[" ".join(arguments)]

@@ -7,10 +7,8 @@ import pytest
 
 from hazelcast_sidecar.injection.heap import heap_of
 from hazelcast_sidecar.injection.member import member_env
-from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
-from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.spec.values import quantity
-from tests.harness.pods import ours
+from tests.harness.specs import spec
 from tests.hazelcast.conftest import Launcher
 
 pytestmark = pytest.mark.hazelcast
@@ -32,14 +30,12 @@ ROUNDING = 4 * 2**20
     ],
 )
 def test_the_jvm_agrees(launcher: Launcher, options: str) -> None:
-    given = ours(memory_limit="1Gi", heap_percentage="40", java_opts=options)
-    spec = parse(given, DefaultSpecs(Settings()).of("default"))
-    assert isinstance(spec, SidecarSpec)
-    memory = f"-XX:MaxRAM={int(quantity(spec.memory_limit))}"
-    command = [str(launcher.java), memory, *member_env(spec, "g")["JAVA_OPTS"].split()]
+    asked = spec(memory_limit="1Gi", heap_percentage="40", java_opts=options)
+    memory = f"-XX:MaxRAM={int(quantity(asked.memory_limit))}"
+    command = [str(launcher.java), memory, *member_env(asked, "g")["JAVA_OPTS"].split()]
     flags = subprocess.run(
         [*command, "-XX:+PrintFlagsFinal", "-version"], capture_output=True, text=True, check=True
     ).stdout
     found = re.search(r"MaxHeapSize\s*=\s*(\d+)", flags)
     assert found
-    assert abs(int(found[1]) - heap_of(spec).size) <= ROUNDING
+    assert abs(int(found[1]) - heap_of(asked).size) <= ROUNDING

@@ -18,15 +18,7 @@ from hazelcast_sidecar.injection.member import (
     stop_seconds,
     volumes,
 )
-from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
-from hazelcast_sidecar.spec.settings import Settings
-from tests.harness.pods import ours
-
-
-def spec(**annotations: str) -> SidecarSpec:
-    parsed = parse(ours(**annotations), DefaultSpecs(Settings()).of("default"))
-    assert isinstance(parsed, SidecarSpec), parsed
-    return parsed
+from tests.harness.specs import spec
 
 
 def test_values_reach_the_container_literally() -> None:

@@ -13,15 +13,7 @@ from hazelcast_sidecar.injection.rollout_advice import (
     most_at_once,
 )
 from hazelcast_sidecar.model.rolling_workload import RollingWorkload
-from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
-from hazelcast_sidecar.spec.settings import Settings
-from tests.harness.pods import ours
-
-
-def spec(**given: str) -> SidecarSpec:
-    parsed = parse(ours(**given), DefaultSpecs(Settings()).of("default"))
-    assert isinstance(parsed, SidecarSpec)
-    return parsed
+from tests.harness.specs import spec
 
 
 def workload(**given: Any) -> RollingWorkload:

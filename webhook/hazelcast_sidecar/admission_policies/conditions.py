@@ -113,17 +113,22 @@ def _owners() -> str:
     return f"object.metadata.?ownerReferences.orValue([]).filter(o, {controls})"
 
 
+def _text_of_label(label: str) -> str:
+    """Return the expression of a label's text; "" if the Pod has no such label."""
+    return f'object.metadata.?labels[?{source(label)}].orValue("")'
+
+
 def _workload() -> str:
     """Return the expression of `pod.workload_name`."""
     cases = []
     for kind, label in NAMING_LABELS.items():
-        found = f'object.metadata.?labels[?{source(label)}].orValue("")'
+        found = _text_of_label(label)
         cases.append(
             f'o.kind == {source(kind)} && {found} != "" && o.name.startsWith({found} + "-")\n'
             f"  ? {found}\n  : "
         )
     for label in HASH_LABELS:
-        found = f'object.metadata.?labels[?{source(label)}].orValue("")'
+        found = _text_of_label(label)
         cases.append(
             f'o.kind == "ReplicaSet" && {found} != "" && o.name.endsWith("-" + {found})\n'
             f"  ? o.name.substring(0, size(o.name) - size({found}) - 1)\n  : "

@@ -34,14 +34,7 @@ from hazelcast_sidecar.limits import (
     fit,
     shown,
 )
-from hazelcast_sidecar.model.pod import (
-    Container,
-    NodeAffinity,
-    Pod,
-    Quantity,
-    is_scalable,
-    owner_kind,
-)
+from hazelcast_sidecar.model.pod import Container, NodeAffinity, Pod, Quantity, is_scalable, owner_kind
 from hazelcast_sidecar.names import (
     CONFIG_VOLUME,
     CONTAINER,
@@ -53,7 +46,7 @@ from hazelcast_sidecar.names import (
     TMP_VOLUME,
 )
 from hazelcast_sidecar.spec.annotations import SidecarSpec
-from hazelcast_sidecar.spec.values import quantity
+from hazelcast_sidecar.spec.values import quantity_if_any
 
 
 class Asking(NamedTuple):
@@ -262,8 +255,9 @@ def _shared_loopback(asking: Asking) -> list[Problem]:
 
 # --- the platform ------------------------------------------------------------------------------------------
 
-_OS, _WINDOWS = ("kubernetes.io/os", "beta.kubernetes.io/os"), "windows"
-"""The labels of a node that say its system, and one of them."""
+_OS = ("kubernetes.io/os", "beta.kubernetes.io/os")
+"""The labels of a node that say its system."""
+_WINDOWS = "windows"
 _ON_WINDOWS = Sentence("{where}", f"is windows, but Hazelcast members run on Linux; remove {INJECT}")
 _HOST_PROCESS = Sentence(
     "{path}.securityContext.windowsOptions.hostProcess",
@@ -347,7 +341,7 @@ def _too_small_pod(asking: Asking) -> list[Problem]:
         ("memory", spec.memory_request, spec.memory_limit),
     ):
         highest = (whole.limits or {}).get(resource)
-        if highest is not None and _is_less(highest, [_number(limit)]):
+        if highest is not None and _is_less(highest, [quantity_if_any(limit)]):
             sentence = (
                 f"{shown(str(highest))} is less than the member's own {limit}; raise it, or lower "
                 f"{PREFIX}{resource}-limit"
@@ -368,7 +362,7 @@ def _at_once(pod: Pod, spec: SidecarSpec, resource: str, member: str) -> Iterato
 
     Source: KEP-753, "Sidecar Containers", resources.
     """
-    sidecars = _number(member) if spec.native_sidecar else Decimal(0)
+    sidecars = quantity_if_any(member) if spec.native_sidecar else Decimal(0)
     for container in pod.spec.init_containers or ():
         request = _request(container, resource)
         if container.restart_policy == "Always":
@@ -376,29 +370,17 @@ def _at_once(pod: Pod, spec: SidecarSpec, resource: str, member: str) -> Iterato
         else:
             yield sidecars + request
     own = sum((_request(container, resource) for container in pod.spec.containers or ()), sidecars)
-    yield own if spec.native_sidecar else own + _number(member)
+    yield own if spec.native_sidecar else own + quantity_if_any(member)
 
 
 def _request(container: Container, resource: str) -> Decimal:
     requests = container.resources.requests if container.resources else None
-    return _number((requests or {}).get(resource, "0"))
-
-
-_UNKNOWN = Decimal("NaN")
-"""A sum with it is unknown, too; comparing it would raise, so `_is_less` asks first."""
-
-
-def _number(text: Quantity) -> Decimal:
-    """Read a quantity; signs, or more digits than anyone has memory, are for the API server to compare."""
-    try:
-        return quantity(str(text))
-    except ValueError:
-        return _UNKNOWN
+    return quantity_if_any((requests or {}).get(resource, "0"))
 
 
 def _is_less(room: Quantity, sums: Iterable[Decimal]) -> bool:
     """Tell whether some sum is known to be more than there is room for."""
-    bound = _number(room)
+    bound = quantity_if_any(room)
     return not bound.is_nan() and any(not each.is_nan() and each > bound for each in sums)
 
 

@@ -10,13 +10,21 @@ import msgspec
 
 from hazelcast_sidecar.errors import Problem
 from hazelcast_sidecar.injection import propagation
-from hazelcast_sidecar.injection.manifests import Object, as_stored, inject, kind_of, part, status_in
+from hazelcast_sidecar.injection.manifests import (
+    Object,
+    as_stored,
+    inject,
+    kind_of,
+    knows_its_group,
+    part,
+    status_in,
+)
 from hazelcast_sidecar.injection.pod_decision import SENTENCES, Inject, Reason
 from hazelcast_sidecar.injection.reinjection import before_injection, is_recorded, outdated
 from hazelcast_sidecar.injection.rollout_advice import Advice, about_readiness
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.rolling_workload import ROLLING_KINDS, RollingWorkload
-from hazelcast_sidecar.model.workload import Workload, names_its_group, written_by_users
+from hazelcast_sidecar.model.workload import Workload, written_by_users
 from hazelcast_sidecar.names import PREFIX
 from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
@@ -165,7 +173,7 @@ def _group(obj: Object, decision: Inject) -> tuple[str, str]:
     kind = kind_of(obj)
     if kind is not None and kind.name == "CronJob":
         return "the Job's name", "one for each Job"
-    if kind is not None and not names_its_group(kind, part(obj, ("metadata",)).get("name") or ""):
+    if kind is not None and not knows_its_group(obj):
         return "the workload's name", f"as the {kind.name}'s name will be"
     return "the workload's name", decision.group
 

@@ -19,7 +19,7 @@ from hazelcast_sidecar.manifest_text.patching import Operation, patched
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.status import Status
-from hazelcast_sidecar.model.workload import KINDS, Workload, WorkloadKind, as_pod
+from hazelcast_sidecar.model.workload import KINDS, Workload, WorkloadKind, as_pod, names_its_group
 from hazelcast_sidecar.names import PREFIX, STATUS
 from hazelcast_sidecar.spec.annotations import Defaults
 from hazelcast_sidecar.untrusted import UndecodableError
@@ -111,6 +111,12 @@ def kind_of(obj: Object) -> WorkloadKind | None:
     """Return the kind of workload that an object is; None for a Pod, and for anything else."""
     group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
     return KINDS.get((group, str(obj.get("kind", "")))) if version == "v1" else None
+
+
+def knows_its_group(obj: Object) -> bool:
+    """Tell whether a manifest shows the group that its Pods have without an annotation."""
+    kind = kind_of(obj)
+    return kind is None or names_its_group(kind, part(obj, ("metadata",)).get("name") or "")
 
 
 def asks(obj: Object) -> bool:

@@ -61,6 +61,11 @@ _WHATEVER_THE_FILE_SAYS = {
     "HZ_NETWORK_RESTAPI_ENDPOINTGROUPS_HEALTHCHECK_ENABLED": "true",
 }
 
+_MANAGEMENT = {
+    "HZ_MANAGEMENTCENTER_CONSOLEENABLED": "true",
+    "HZ_MANAGEMENTCENTER_DATAACCESSENABLED": "true",
+}
+
 
 PLACE_VARIABLE, _PLACE_PROPERTY = "HAZELCAST_SIDECAR_PLACE", "hazelcast.sidecar.place"
 """The node or zone that a member runs on: from the Pod to its environment, and on to its configuration."""
@@ -145,12 +150,6 @@ def _config_key(spec: SidecarSpec) -> str:
     if spec.is_placed and spec.config is None:
         return PLACED_POD_CONFIG_KEY if spec.pod_clients else PLACED_CONFIG_KEY
     return POD_CONFIG_KEY if spec.pod_clients else CONFIG_KEY
-
-
-_MANAGEMENT = {
-    "HZ_MANAGEMENTCENTER_CONSOLEENABLED": "true",
-    "HZ_MANAGEMENTCENTER_DATAACCESSENABLED": "true",
-}
 
 
 def _container_env(spec: SidecarSpec, group: str) -> list[dict[str, Any]]:

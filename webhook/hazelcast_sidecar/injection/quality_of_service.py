@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hazelcast_sidecar.model.pod import Container, Pod, Quantity
 from hazelcast_sidecar.names import PREFIX
 from hazelcast_sidecar.spec.annotations import SidecarSpec
-from hazelcast_sidecar.spec.values import quantity
+from hazelcast_sidecar.spec.values import quantity, quantity_if_any
 
 _RESOURCES = ("cpu", "memory")
 
@@ -47,10 +47,6 @@ def _requests_its_limits(container: Container) -> bool:
 
 
 def _are_equal(requests: Mapping[str, Quantity], limits: Mapping[str, Quantity], resource: str) -> bool:
-    if resource not in limits:
-        return False
-    try:
-        limit = quantity(str(limits[resource]))
-        return limit > 0 and limit == quantity(str(requests.get(resource, limits[resource])))
-    except ValueError:  # it is for the API server to refuse
-        return False
+    given = limits.get(resource, 0)
+    limit = quantity_if_any(given)
+    return limit != 0 and limit == quantity_if_any(requests.get(resource, given))

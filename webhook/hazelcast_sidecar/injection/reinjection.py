@@ -16,7 +16,7 @@ from hazelcast_sidecar.injection.manifests import (
     annotations_of,
     inject,
     kind_of,
-    part,
+    knows_its_group,
     pod_in,
     status_in,
 )
@@ -27,7 +27,6 @@ from hazelcast_sidecar.injection.uninjection import dangling, undo
 from hazelcast_sidecar.injection.workload_decision import OUTDATED_IN_TEMPLATE
 from hazelcast_sidecar.manifest_text.patching import same
 from hazelcast_sidecar.model.status import Status
-from hazelcast_sidecar.model.workload import names_its_group
 from hazelcast_sidecar.names import GROUP, STATUS
 from hazelcast_sidecar.spec.annotations import Defaults
 
@@ -132,9 +131,8 @@ _GENERATED = (
 def _bounded(obj: Object, result: Result) -> Result:
     """Reject what only the webhook can do."""
     kind = kind_of(obj)
-    if kind is None or result.injection is None or result.injection.spec.group:
-        return result
-    if names_its_group(kind, part(obj, ("metadata",)).get("name") or ""):
+    injection = result.injection
+    if kind is None or injection is None or injection.spec.group or knows_its_group(obj):
         return result
     why = _EACH_JOB if kind.name == "CronJob" else _GENERATED
     return Result(Reason.INVALID, problems=[Problem(GROUP, why.format(kind=kind.name))])

@@ -5,12 +5,7 @@ Each is one sentence that says what will happen and what to do instead; kubectl 
 
 from decimal import Decimal
 
-from hazelcast_sidecar.injection.compatibility import (
-    Membership,
-    is_slim,
-    release_of_members,
-    separation,
-)
+from hazelcast_sidecar.injection.compatibility import Membership, is_slim, release_of_members, separation
 from hazelcast_sidecar.injection.heap import heap_of
 from hazelcast_sidecar.injection.quality_of_service import about_quality
 from hazelcast_sidecar.injection.rollout_advice import about_rollout

@@ -161,6 +161,18 @@ def quantity(text: str) -> Decimal:
     return Decimal(match[1]) * scale
 
 
+def quantity_if_any(value: str | float) -> Decimal:
+    """Return a quantity as `quantity` does, or NaN for what is none of ours.
+
+    Signs, or more digits than anyone has memory, are for the API server to judge. NaN is equal to nothing,
+    and so is a sum with it; to ask whether it is less or more would raise.
+    """
+    try:
+        return quantity(str(value))
+    except ValueError:
+        return Decimal("NaN")
+
+
 def quantity_type(unit: str, low: str) -> ValueType:
     """Make the type of a resource quantity of at least `low`; the value is the text as written."""
 
