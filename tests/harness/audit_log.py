@@ -28,7 +28,8 @@ def asked(cluster: ControlPlane, user: str, offset: int = 0) -> list[Asked]:
             if not line.endswith(b"\n"):
                 break  # still being written
             event = json.loads(line)
-            if event["user"]["username"] != user or (
+            # A request that ended before it was authenticated has no user.
+            if event["user"].get("username") != user or (
                 event["verb"] == "watch" and event["stage"] == "ResponseComplete"
             ):
                 continue

@@ -10,8 +10,11 @@ import pytest
 from tests.harness.audit_log import asked
 
 
-def line(verb: str) -> bytes:
-    event = {"user": {"username": "me"}, "verb": verb, "stage": "ResponseComplete", "requestURI": "/"}
+ME = {"username": "me"}
+
+
+def line(verb: str, user: dict[str, str] = ME) -> bytes:
+    event = {"user": user, "verb": verb, "stage": "ResponseComplete", "requestURI": "/"}
     return json.dumps(event).encode() + b"\n"
 
 
@@ -31,3 +34,10 @@ def test_what_was_asked_for_since_is_read_by_whole_lines(
     log.write_bytes(line("get") + line("list") + line("patch") + line("watch")[:20])
     cluster = cast("Any", SimpleNamespace(audit_log=log))
     assert [request.verb for request in asked(cluster, "me", offset)] == verbs
+
+
+def test_a_request_that_ended_before_it_was_authenticated_is_no_users(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    log.write_bytes(line("list", {}) + line("get"))
+    cluster = cast("Any", SimpleNamespace(audit_log=log))
+    assert [request.verb for request in asked(cluster, "me")] == ["get"]
