@@ -13,7 +13,7 @@ from hazelcast_sidecar.installation.rendering import differing_edits, evaluated
 from hazelcast_sidecar.installation.values import Values
 from hazelcast_sidecar.installation.values_reader import read_values
 from hazelcast_sidecar.kube.objects import JsonObject
-from hazelcast_sidecar.names import INJECTOR, INSTALLATION_LABELS
+from hazelcast_sidecar.names import INJECT, INJECTOR, INSTALLATION_LABELS
 from manifests.yaml_text import comment, dumped, made_from
 
 ((_LABEL, _WANTED),) = CHOSEN.items()
@@ -79,6 +79,18 @@ Has the controller evict Pods that ask for a member and have none, one at a time
 make them again. `--repair=all` instead does the same for Pods whose member is not what today's settings
 would give.""",
         ("rbac.yaml",),
+    ),
+    Component(
+        "components/unlabelled-workloads",
+        VALUES["unlabelled-workloads"],
+        f"""\
+Has Pods of Deployments, StatefulSets, DaemonSets and Jobs injected by their annotation alone, also where
+their template lacks the label {INJECT}. The webhook writes the label into each template
+that is new or changes, and never causes a rollout by it. So a workload that was injected before this version
+lacks it until it rolls out for another reason; without this component its next Pod has no member.
+
+For every new Pod without the label the API server evaluates a match condition, for which it makes a copy of
+the Pod. `hazelcast-sidecar check` says which workloads lack the label; without any, leave this out.""",
     ),
     Component(
         "components/watch-groups",

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from hazelcast_sidecar.injection.member import TOKEN_DIRECTORY
-from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, PODS, WORKLOADS
+from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, OTHERS, PODS, WORKLOADS
 from hazelcast_sidecar.names import ZONE
 from hazelcast_sidecar.spec.annotations import TABLE
 from tests.harness.control_plane import Answer, ControlPlane
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.apiserver
 
 PREFIX = "sidecar.hazelcast.com/"
 OPTED_IN = {f"{PREFIX}inject": "true"}
-WEBHOOK_NAME = "pods.sidecar.hazelcast.com"
+INJECT = f"{PREFIX}inject"
+LABELLED = {INJECT: "true"}
 OWN_NAMESPACE = "hazelcast-sidecar-injector"
 KUSTOMIZATIONS = sorted(
     str(file.parent.relative_to(ROOT / "manifests"))
@@ -59,7 +60,8 @@ class Calls(NamedTuple):
 def calls(control_plane: ControlPlane, webhook: WebhookServer) -> Calls:
     """Count on both sides: a call that the webhook refused to read would be missing in its own count."""
     metrics = control_plane.kubectl("get", "--raw", "/metrics").stdout
-    sent = counted(metrics, "apiserver_admission_webhook_request_total", {"name": WEBHOOK_NAME})
+    total = "apiserver_admission_webhook_request_total"
+    sent = sum(counted(metrics, total, {"name": name}) for name in (PODS, AGAIN, DECISIVE, OTHERS))
     return Calls(sent, webhook.answered())
 
 
@@ -79,6 +81,7 @@ def test_configuration_is_stored_as_written(
         PODS: "Ignore",
         AGAIN: "Ignore",
         DECISIVE: "Fail",
+        OTHERS: "Fail",
         WORKLOADS: "Fail",
     }
 
@@ -90,7 +93,7 @@ def test_configuration_with_a_broken_match_condition_is_refused(
     """The API server compiles the expression: being accepted says that ours is right CEL."""
     broken = deepcopy(webhook_configuration)
     broken["metadata"] = {"name": "broken"}
-    broken["webhooks"][0]["matchConditions"][0]["expression"] += " && object.metadata.("
+    broken["webhooks"][1]["matchConditions"][0]["expression"] += " && object.metadata.("
     path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations?dryRun=All"
     answer = control_plane.request("POST", path, broken)
     assert answer.code == 422
@@ -238,7 +241,7 @@ def of_deployment() -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    labels = {"app": "web", "pod-template-hash": template_hash}
+    labels = {"app": "web", "pod-template-hash": template_hash, **LABELLED}
     made = restricted(OPTED_IN, generateName=f"web-{template_hash}-", ownerReferences=[owner], labels=labels)
     del made["metadata"]["name"]
     return made
@@ -313,7 +316,7 @@ def test_stored_pod_is_accepted_again_unchanged(
     namespace: str,
 ) -> None:
     """Read back and created again, as people move Pods and backups restore them."""
-    assert create(control_plane, namespace, restricted(OPTED_IN)).code == 201
+    assert create(control_plane, namespace, restricted(OPTED_IN, labels=LABELLED)).code == 201
     exported = control_plane.kubectl("-n", namespace, "get", "pod", "shop", "-o", "yaml").stdout
     injected_before = webhook.answered("injected")
     answered_before = webhook.answered()
@@ -359,6 +362,46 @@ def test_only_annotated_pods_leave_the_api_server(
 
     assert create(control_plane, namespace, restricted(OPTED_IN)).code == 201
     assert calls(control_plane, webhook) == Calls(before.sent + 1, before.answered + 1)
+
+
+OF_A_WORKLOAD = {
+    "Deployment": {"pod-template-hash": "7c9d8f6b54"},
+    "StatefulSet": {"statefulset.kubernetes.io/pod-name": "shop-0"},
+    "DaemonSet": {"pod-template-generation": "1"},
+    "Job": {"batch.kubernetes.io/job-name": "shop"},
+}
+
+
+@pytest.mark.usefixtures("webhook_configuration")
+@pytest.mark.parametrize("labels", OF_A_WORKLOAD.values(), ids=OF_A_WORKLOAD)
+def test_a_workloads_pods_are_sent_by_their_label_alone(
+    control_plane: ControlPlane, webhook: WebhookServer, namespace: str, labels: dict[str, str]
+) -> None:
+    before = calls(control_plane, webhook)
+    assert create(control_plane, namespace, restricted({}, name="plain", labels=labels)).code == 201
+    # Its template was not labelled: the audit tells of it.
+    assert create(control_plane, namespace, restricted(OPTED_IN, name="missed", labels=labels)).code == 201
+    assert calls(control_plane, webhook) == before
+    answer = create(control_plane, namespace, restricted(OPTED_IN, labels=labels | LABELLED))
+    assert [each["name"] for each in answer.document["spec"]["initContainers"]] == ["hazelcast"]
+    assert calls(control_plane, webhook) == Calls(before.sent + 1, before.answered + 1)
+
+
+@pytest.mark.usefixtures("webhook_configuration")
+def test_the_label_is_enough_and_a_wrong_one_is_told(
+    control_plane: ControlPlane, webhook: WebhookServer, namespace: str
+) -> None:
+    by_label = restricted({}, labels=LABELLED)
+    del by_label["metadata"]["annotations"]
+    answer = create(control_plane, namespace, by_label)
+    assert [each["name"] for each in answer.document["spec"]["initContainers"]] == ["hazelcast"]
+    before = calls(control_plane, webhook)
+    answer = create(control_plane, namespace, restricted(OPTED_IN, name="no", labels={INJECT: "false"}))
+    assert "initContainers" not in answer.document["spec"]
+    assert calls(control_plane, webhook) == before, "one that declines need not be sent"
+    answer = create(control_plane, namespace, restricted({}, name="wrong", labels={INJECT: "yes"}))
+    assert f'admission webhook "{PODS}" denied the request: ' in answer.message
+    assert f'{INJECT}: "yes" is none of "true", "false"' in answer.message
 
 
 @pytest.mark.usefixtures("webhook_configuration")
@@ -408,7 +451,7 @@ def test_denied_pod_shows_every_sentence(control_plane: ControlPlane, namespace:
     answer = create(control_plane, namespace, wrong)
     assert answer.code == 422
     message = answer.message
-    assert message.startswith(f'admission webhook "{WEBHOOK_NAME}" denied the request: ')
+    assert message.startswith(f'admission webhook "{OTHERS}" denied the request: ')
     assert f"{PREFIX}port" in message
     assert '"fast"' in message
     assert f"{PREFIX}discvery" in message
@@ -447,6 +490,9 @@ def test_without_the_server_only_annotated_pods_are_refused(
 ) -> None:
     """Failing closed must not stop those who never asked for a member."""
     answer = create(control_plane, namespace, restricted(OPTED_IN))
+    assert answer.code == 500
+    assert f'failed calling webhook "{OTHERS}"' in answer.message
+    answer = create(control_plane, namespace, restricted({}, labels=LABELLED))
     assert answer.code == 500
     assert f'failed calling webhook "{DECISIVE}"' in answer.message
     assert stored(control_plane, namespace).code == 404

@@ -137,7 +137,7 @@ def test_a_pod_that_the_object_selector_leaves_out_is_not_evicted(
 ) -> None:
     """And a selector that is changed while it runs counts at the next look."""
     configuration = install("")
-    for each in configuration["webhooks"][:3]:
+    for each in configuration["webhooks"][:4]:
         each["objectSelector"] = {"matchLabels": {"app": "other"}}
     assert apply_strictly(cluster, [configuration]) == []
     owner = replica_set(cluster, namespace, "shop")

@@ -181,11 +181,11 @@ def exchanged(server: WebhookServer, pair: KeyPair) -> Iterator[None]:
 def test_a_match_condition_that_was_removed(
     check: Check, cluster: ControlPlane, configured: dict[str, Any]
 ) -> None:
-    configured["webhooks"][0]["matchConditions"] = []
+    configured["webhooks"][1]["matchConditions"] = []
     replace(cluster, configured)
     code, findings = check()
     assert (code, wrong(findings)) == (1, {("match conditions", "problem")})
-    assert "pods.sidecar.hazelcast.com" in message(findings, "match conditions")
+    assert "again.pods.sidecar.hazelcast.com" in message(findings, "match conditions")
 
 
 def test_no_configuration_at_all(check: Check, cluster: ControlPlane, configured: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, PODS
+from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, OTHERS, PODS
 from hazelcast_sidecar.monitoring.alerts import OF_WEBHOOK
 from hazelcast_sidecar.names import INJECTOR, PREFIX
 from tests.harness.accounts import NAME, Account
@@ -25,8 +25,12 @@ pytestmark = pytest.mark.apiserver
 ANNOTATED = {f"{PREFIX}inject": "true"}
 
 
-def unnamed(annotations: dict[str, str] | None = None) -> Pod:
-    return with_metadata(bare(annotations or {}), name=None, generateName="shop-")
+LABELLED = {f"{PREFIX}inject": "true", "pod-template-hash": "5d4f9c"}
+"""As the template of an annotated Deployment has it."""
+
+
+def unnamed(annotations: dict[str, str] | None = None, labels: dict[str, str] | None = None) -> Pod:
+    return with_metadata(bare(annotations or {}), name=None, generateName="shop-", labels=labels or {})
 
 
 def deployment(name: str, annotations: dict[str, str]) -> dict[str, Any]:
@@ -67,9 +71,18 @@ def test_pods_that_ask_for_nothing(stranded: ControlPlane, annotations: dict[str
     assert answer.code == 201, answer.message
 
 
+@pytest.mark.parametrize("labels", [{}, LABELLED, {f"{PREFIX}inject": "false"}], ids=str)
 @pytest.mark.parametrize("annotations", [{f"{PREFIX}inject": "false"}, {f"{PREFIX}group": "shop"}], ids=str)
-def test_pods_that_decline(stranded: ControlPlane, annotations: dict[str, str]) -> None:
-    answer = create(stranded, "default", unnamed(annotations))
+def test_pods_that_decline(
+    stranded: ControlPlane, annotations: dict[str, str], labels: dict[str, str]
+) -> None:
+    answer = create(stranded, "default", unnamed(annotations, labels))
+    asks = labels == LABELLED and f"{PREFIX}inject" not in annotations
+    assert answer.code == (500 if asks else 201), answer.message
+
+
+def test_pods_of_workloads_that_were_not_labelled(stranded: ControlPlane) -> None:
+    answer = create(stranded, "default", unnamed(ANNOTATED, {"pod-template-hash": "5d4f9c"}))
     assert answer.code == 201, answer.message
 
 
@@ -115,10 +128,17 @@ def test_annotated_workloads_that_are_there_can_be_scaled_and_deleted(stranded: 
 # --- what is refused ---------------------------------------------------------------------------------------
 
 
-def test_annotated_pods_are_refused_with_a_sentence(stranded: ControlPlane) -> None:
-    answer = create(stranded, "default", unnamed(ANNOTATED))
+@pytest.mark.parametrize(
+    ("annotations", "labels", "name"),
+    [(ANNOTATED, {}, OTHERS), (ANNOTATED, LABELLED, DECISIVE), ({}, LABELLED, DECISIVE)],
+    ids=["a bare Pod", "a workload's", "by its label alone"],
+)
+def test_pods_that_ask_are_refused_with_a_sentence(
+    stranded: ControlPlane, annotations: dict[str, str], labels: dict[str, str], name: str
+) -> None:
+    answer = create(stranded, "default", unnamed(annotations, labels))
     assert answer.code == 500
-    assert f'failed calling webhook "{DECISIVE}"' in answer.message
+    assert f'failed calling webhook "{name}"' in answer.message
     assert f"{INJECTOR}.{OWN_NAMESPACE}.svc" in answer.message, "where to look"
     assert "connection refused" in answer.message
 
@@ -143,6 +163,10 @@ def test_the_api_server_counts_what_alerts_read(stranded: ControlPlane) -> None:
             "apiserver_admission_webhook_rejection_count",
             {"name": DECISIVE, "error_type": "calling_webhook_error"},
         ),
+        (
+            "apiserver_admission_webhook_rejection_count",
+            {"name": OTHERS, "error_type": "calling_webhook_error"},
+        ),
     ]
 
     def counts() -> list[float]:
@@ -151,6 +175,7 @@ def test_the_api_server_counts_what_alerts_read(stranded: ControlPlane) -> None:
         return [counted(metrics, f"{name}_total", dict(labels)) for name, labels in expected]
 
     before = counts()
+    assert create(stranded, "default", unnamed(ANNOTATED, LABELLED)).code == 500
     assert create(stranded, "default", unnamed(ANNOTATED)).code == 500
     assert counts() == [count + 1 for count in before]
     expressions = " ".join(alert.expression for alert in OF_WEBHOOK)

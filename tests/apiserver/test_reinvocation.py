@@ -21,6 +21,8 @@ from tests.harness.webhook_server import WebhookServer
 pytestmark = pytest.mark.apiserver
 
 PREFIX = "sidecar.hazelcast.com/"
+LABELLED = {f"{PREFIX}inject": "true"}
+"""As the templates of workloads that ask have it."""
 ADDED = "proxy"
 """The name of everything that the other webhook adds."""
 
@@ -85,7 +87,8 @@ def create(control_plane: ControlPlane) -> Create:
         namespace: str, annotations: dict[str, str], init_containers: list[Any], query: str = ""
     ) -> dict[str, Any]:
         spec = {"containers": [{"name": "app", "image": "shop:1"}], "initContainers": init_containers}
-        body = {"metadata": {"name": "shop", "annotations": annotations}, "spec": spec}
+        metadata = {"name": "shop", "annotations": annotations, "labels": LABELLED if annotations else {}}
+        body = {"metadata": metadata, "spec": spec}
         answer = control_plane.request("POST", f"/api/v1/namespaces/{namespace}/pods{query}", body)
         assert answer.code == 201, answer.message
         stored: dict[str, Any] = answer.document["spec"]
@@ -163,10 +166,15 @@ def torn_namespace(
         yield namespace
 
 
-def created(control_plane: ControlPlane, namespace: str, annotations: dict[str, str]) -> Answer:
+def created(
+    control_plane: ControlPlane,
+    namespace: str,
+    annotations: dict[str, str],
+    labels: dict[str, str] | None = None,
+) -> Answer:
     """What the API server says to a Pod that it does not store."""
     body = {
-        "metadata": {"name": "shop", "annotations": annotations},
+        "metadata": {"name": "shop", "annotations": annotations, "labels": labels},
         "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
     }
     return control_plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", body)
@@ -224,14 +232,14 @@ def asked_again(control_plane: ControlPlane, webhook_configuration: dict[str, An
     """Name a namespace for which the second of our webhooks is asked alone: the configuration exempts it."""
     namespace = "kube-system"
     control_plane.request("DELETE", f"/api/v1/namespaces/{namespace}/pods/shop?gracePeriodSeconds=0")
-    _, again, _, _ = deepcopy(webhook_configuration["webhooks"])
+    _, again, *_ = deepcopy(webhook_configuration["webhooks"])
     again["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
     name = "again-alone"
     answer = control_plane.request("POST", CONFIGURATIONS, {"metadata": {"name": name}, "webhooks": [again]})
     assert answer.code == 201, answer.message
     try:
         deadline = time.monotonic() + ACTIVE_SECONDS
-        while (answer := created(control_plane, namespace, ASKING)).code == 201:
+        while (answer := created(control_plane, namespace, ASKING, LABELLED)).code == 201:
             if "initContainers" in answer.document["spec"]:
                 break
             assert time.monotonic() < deadline, f"no call within {ACTIVE_SECONDS} s"
@@ -250,7 +258,7 @@ def sent(control_plane: ControlPlane, namespace: str, pod: dict[str, Any]) -> An
 def test_the_match_conditions_tell_a_torn_pod_from_an_intact_one(
     control_plane: ControlPlane, webhook: WebhookServer, asked_again: str
 ) -> None:
-    whole = created(control_plane, asked_again, ASKING)
+    whole = created(control_plane, asked_again, ASKING, LABELLED)
     pod = comparable(whole)
     asked = webhook.answered()
     assert comparable(sent(control_plane, asked_again, pod)) == pod
@@ -263,10 +271,11 @@ def test_the_match_conditions_tell_a_torn_pod_from_an_intact_one(
     for number, tear in enumerate(TEARS, 1):
         torn = deepcopy(pod)
         TEARS[tear](torn)
+        torn["metadata"].setdefault("labels", {}).update(LABELLED)  # else another webhook of ours is asked
         answer = sent(control_plane, asked_again, torn)
         assert answer.code == 201, (tear, answer.message)
         assert comparable(answer) == pod, tear
         assert webhook.answered() == asked + number, tear
-    copied = created(control_plane, asked_again, ASKING | {f"{PREFIX}status": "{}"})
+    copied = created(control_plane, asked_again, ASKING | {f"{PREFIX}status": "{}"}, LABELLED)
     assert copied.code == 422
     assert "says that a member was injected, but there is none" in copied.message

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from hazelcast_sidecar.injection.reviewer import Reviewer
+from hazelcast_sidecar.names import COPIED
 from tests.harness.control_plane import ControlPlane
+from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.shipped_manifests import ACTIVE_SECONDS, apply_strictly, wait_until_called
 from tests.harness.webhook_server import WebhookServer
 from tests.harness.workloads import deployment, template
@@ -50,6 +53,13 @@ class Kubectl:
         arguments = ["-n", self._namespace, "get", name, "-o", "json", "--show-managed-fields"]
         return dict(json.loads(self._control_plane.kubectl(*arguments).stdout))
 
+    def label_of_template(self, name: str = "deployment/shop") -> str | None:
+        """Read our label on the Pod template."""
+        spec = self.get(name)["spec"]
+        spec = spec["jobTemplate"]["spec"] if "jobTemplate" in spec else spec
+        found: str | None = spec["template"]["metadata"].get("labels", {}).get(INJECT)
+        return found
+
     def of_template(self, name: str = "deployment/shop") -> dict[str, str]:
         """Read our annotations on the Pod template."""
         spec = self.get(name)["spec"]
@@ -74,6 +84,7 @@ def test_annotating_a_deployment_rolls_it_out_changing_a_value_again_and_taking_
 
     assert 'group "shop", cluster "dev"' in kubectl.annotate(f"{INJECT}=true")
     assert kubectl.of_template() == OPTED_IN
+    assert kubectl.label_of_template() == "true"
 
     assert 'cluster "shops"' in kubectl.annotate(f"{PREFIX}cluster-name=shops")
     assert kubectl.of_template() == OPTED_IN | {f"{PREFIX}cluster-name": "shops"}
@@ -82,6 +93,7 @@ def test_annotating_a_deployment_rolls_it_out_changing_a_value_again_and_taking_
     assert "have no Hazelcast members" in said
     assert f"{PREFIX}cluster-name is set, {INJECT} is not" in said
     assert kubectl.of_template() == {}
+    assert kubectl.label_of_template() is None
 
     assert kubectl.annotate(f"{PREFIX}cluster-name-") == ""
     assert not [key for key in kubectl.get()["metadata"].get("annotations", {}) if key.startswith(PREFIX)]
@@ -106,6 +118,7 @@ def test_every_kind_of_workload_can_be_annotated(kubectl: Kubectl, kind: str) ->
     kubectl.apply({**WORKLOADS[kind], "metadata": {"name": "shop"}, "spec": spec})
     assert "each Pod gets a Hazelcast member" in kubectl.annotate(f"{INJECT}=true", name=f"{kind}/shop")
     assert kubectl.of_template(f"{kind}/shop") == OPTED_IN
+    assert kubectl.label_of_template(f"{kind}/shop") == "true"
 
 
 def job(annotations: dict[str, str], **metadata: Any) -> dict[str, Any]:
@@ -128,6 +141,7 @@ def test_a_cron_job_hands_its_annotations_to_its_jobs_pods(kubectl: Kubectl) -> 
     kubectl.apply(cron_job)
     assert "a cluster of their own" in kubectl.annotate(f"{INJECT}=true", name="cronjob/shop")
     assert kubectl.of_template("cronjob/shop") == OPTED_IN
+    assert kubectl.label_of_template("cronjob/shop") == "true"
 
 
 def test_a_job_is_annotated_when_it_is_created_and_told_that_it_is_too_late_afterwards(
@@ -135,6 +149,7 @@ def test_a_job_is_annotated_when_it_is_created_and_told_that_it_is_too_late_afte
 ) -> None:
     assert "each Pod gets a Hazelcast member" in kubectl.apply(job(OPTED_IN))
     assert kubectl.of_template("job/shop") == OPTED_IN
+    assert kubectl.label_of_template("job/shop") == "true"
     kubectl.apply(job({}, name="late"))
     said = kubectl.annotate(f"{INJECT}=true", name="job/late")
     assert said == "Warning: a Job's Pod template is immutable; delete and recreate the Job\n"
@@ -197,6 +212,77 @@ def test_a_manifest_applied_again_and_again_rolls_out_once(kubectl: Kubectl, wri
         assert after[name]["spec"] == before[name]["spec"]
         assert after[name]["metadata"]["generation"] == before[name]["metadata"]["generation"]
         assert after[name]["spec"]["template"]["metadata"]["annotations"][INJECT] == "true"
+        assert after[name]["spec"]["template"]["metadata"]["labels"][INJECT] == "true"
+
+
+def injected_before() -> list[dict[str, Any]]:
+    """Return what the manifests are as an earlier release stored them: with copies, and without the label.
+
+    A label of their own keeps the webhook from being asked about them.
+    """
+    made = []
+    for name, obj in MANIFESTS.items():
+        review = review_of(obj, kind={"group": "apps", "version": "v1", "kind": "Deployment"})
+        response = response_in(Reviewer().review_workload(json.dumps(review).encode()))
+        stored = patched({**obj, "metadata": {**obj["metadata"], "name": name}}, response)
+        stored["metadata"]["labels"] = UNASKED
+        del stored["spec"]["template"]["metadata"]["labels"][INJECT]
+        record = json.loads(stored["metadata"]["annotations"].pop(COPIED))
+        del record["label"]
+        if record:
+            stored["metadata"]["annotations"][COPIED] = json.dumps(record, separators=(",", ":"))
+        made.append(stored)
+    return made
+
+
+UNASKED = {"pod-template-hash": "5d4f9c"}
+
+
+@pytest.mark.parametrize("write", APPLIERS.values(), ids=APPLIERS)
+def test_what_was_injected_without_the_label_does_not_roll_out_for_it(kubectl: Kubectl, write: Write) -> None:
+    """Whoever writes it, and whatever is written; the next rollout that is asked for brings the label."""
+    kubectl("create", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": injected_before()})
+    created = stored(kubectl)
+    assert created.keys() == MANIFESTS.keys()
+    kubectl("label", "deployments", "--all", "pod-template-hash-")
+    items = [{**obj, "metadata": {**obj["metadata"], "name": name}} for name, obj in MANIFESTS.items()]
+    manifest = {"apiVersion": "v1", "kind": "List", "items": items}
+    write(kubectl, manifest)  # its first time, as above: a change of annotations moves the generation, too
+    before = stored(kubectl)
+    for number in range(ROUNDS):
+        write(kubectl, manifest)
+        kubectl("label", "--overwrite", "deployments", "--all", f"example.com/note={number}")
+    after = stored(kubectl)
+    for name in MANIFESTS:
+        assert after[name]["spec"] == before[name]["spec"] == created[name]["spec"]
+        assert after[name]["metadata"]["generation"] == before[name]["metadata"]["generation"]
+        assert INJECT not in after[name]["spec"]["template"]["metadata"]["labels"]
+
+    kubectl("rollout", "restart", *(f"deployment/{name}" for name in MANIFESTS))
+    restarted = stored(kubectl)
+    write(kubectl, manifest)
+    last = stored(kubectl)
+    for name in MANIFESTS:
+        assert restarted[name]["metadata"]["generation"] == after[name]["metadata"]["generation"] + 1
+        assert restarted[name]["spec"]["template"]["metadata"]["labels"][INJECT] == "true"
+        if write is not APPLIERS["replace"]:  # which takes the annotation of the restart away, and rolls out
+            assert last[name]["spec"] == restarted[name]["spec"]
+        assert last[name]["spec"]["template"]["metadata"]["labels"][INJECT] == "true"
+
+
+def test_the_label_is_taken_away_with_the_annotation_and_a_users_stays(kubectl: Kubectl) -> None:
+    kubectl.apply(deployment(None, OPTED_IN))
+    assert kubectl.label_of_template() == "true"
+    kubectl.apply(deployment(None, {}))
+    assert kubectl.label_of_template() is None
+
+    own = deployment(None, OPTED_IN)
+    own["spec"]["template"]["metadata"]["labels"] |= OPTED_IN
+    kubectl.apply(own, "--server-side", "--force-conflicts")
+    del own["spec"]["template"]["metadata"]["annotations"]
+    kubectl.apply(own, "--server-side", "--force-conflicts")
+    assert kubectl.of_template() == {}
+    assert kubectl.label_of_template() == "true"
 
 
 def stored(kubectl: Kubectl) -> dict[str, dict[str, Any]]:

@@ -196,7 +196,7 @@ INSTALLATIONS = {
                 _patch(
                     "MutatingWebhookConfiguration",
                     INJECTOR,
-                    *(("replace", f"/webhooks/{number}/failurePolicy", "Ignore") for number in (2, 3)),
+                    *(("replace", f"/webhooks/{number}/failurePolicy", "Ignore") for number in (2, 3, 4)),
                 )
             ],
         },

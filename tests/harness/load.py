@@ -127,9 +127,13 @@ class Load:
 
 
 def gated_pod(name: str) -> dict[str, Any]:
-    """A Pod that asks for a member, and that nobody would ever run."""
+    """A Pod of a workload that asks for a member, labelled as its template; nobody would ever run it."""
     return {
-        "metadata": {"name": name, "annotations": {_INJECT: "true", _GROUP: "shop"}},
+        "metadata": {
+            "name": name,
+            "labels": {_INJECT: "true", "pod-template-hash": "5d4f9c"},
+            "annotations": {_INJECT: "true", _GROUP: "shop"},
+        },
         "spec": {
             "schedulingGates": [{"name": "example.com/never"}],
             "containers": [{"name": "app", "image": "shop:1"}],

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import yaml
 
-from hazelcast_sidecar.names import GROUP, PREFIX, STATUS
+from hazelcast_sidecar.names import GROUP, INJECT, PREFIX, STATUS
 from tests.harness.pods import Pod, annotated, app, bare, changed, injected, labelled, ours, owned, torn
 
 CASES = Path(__file__).parents[1] / "golden" / "cases"
@@ -44,6 +44,9 @@ SAME = {
     "labels": bare() | {"metadata": {"name": "shop", "labels": {"app": "shop"}, "annotations": ours()}},
     "the very label": bare()
     | {"metadata": {"name": "shop", "labels": {GROUP: "shop"}, "annotations": ours()}},
+    "asked by its label": bare() | {"metadata": {"name": "shop", "labels": {INJECT: "true"}}},
+    "asked by both": bare()
+    | {"metadata": {"name": "shop", "labels": {INJECT: "true"}, "annotations": ours()}},
     "volumes": bare(volumes=[{"name": "data", "emptyDir": {}}]),
     "init containers": bare(initContainers=[app("first"), app("second", restartPolicy="Always")]),
     "environments": bare(
@@ -153,6 +156,10 @@ MIRROR = {"kubernetes.io/config.mirror": "0f0f0f"}
 LEFT = {
     "plain": bare({}),
     "declined": bare(ours(inject="false", port="fast")),
+    "declined by its label": bare()
+    | {"metadata": {"name": "shop", "labels": {INJECT: "false"}, "annotations": ours()}},
+    "declined, with the label": bare()
+    | {"metadata": {"name": "shop", "labels": {INJECT: "true"}, "annotations": ours(inject="false")}},
     "forgotten": golden("forgotten-inject"),
     "hand-written": golden("hand-written-member"),
     "hand-written by digest": bare(
@@ -187,6 +194,10 @@ DENIED = {
     "golden collision": denied(golden("denied-collision"), "port"),
     "unknown": denied(bare(ours(discvery="dns")), f"{PREFIX}discvery: no such annotation"),
     "inject": denied(bare(ours(inject="yes")), f'{PREFIX}inject: "yes" is not of its type: true or false'),
+    "label": denied(
+        bare() | {"metadata": {"name": "shop", "labels": {INJECT: "yes"}}},
+        f'{INJECT}: "yes" is not of its type: true or false',
+    ),
     "inject, empty": denied(bare(ours(inject="")), f"{PREFIX}inject"),
     "several": denied(bare(ours(port="fast", metrics="on")), "2 problems: (1) ", "; (2) ", "port", "metrics"),
     "line break": denied(bare(ours(port="1\n2")), r'"1\n2" is not'),
@@ -254,7 +265,7 @@ DENIED = {
         'spec.containers[0]: container "app" declares port 9701, which the member needs; '
         f"set {PREFIX}metrics-port",
     ),
-    "label": denied(
+    "label of another group": denied(
         bare() | {"metadata": {"name": "shop", "labels": {GROUP: "other"}, "annotations": ours()}},
         'is "other", but the member joins the group "shop"',
     ),

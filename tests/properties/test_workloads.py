@@ -28,6 +28,7 @@ from tests.harness.strategies import (
 
 REVIEWER = Reviewer()
 Kind = tuple[str, str]
+INJECT = f"{PREFIX}inject"
 
 
 def respond(kind: Kind, workload: Document, before: Document | None) -> Document:
@@ -61,6 +62,10 @@ def annotations_of(document: Document) -> dict[str, str]:
     return (document.get("metadata") or {}).get("annotations") or {}
 
 
+def labels_of(document: Document) -> dict[str, str]:
+    return dict((document.get("metadata") or {}).get("labels") or {})
+
+
 def without_our_part(kind: Kind, workload: Document) -> Document:
     """All that no copying may touch."""
     rest = deepcopy(workload)
@@ -70,7 +75,10 @@ def without_our_part(kind: Kind, workload: Document) -> Document:
     for step in TEMPLATES[kind]:
         found = found[step]
     metadata = found.get("metadata") or {}
-    found["metadata"] = {key: metadata[key] for key in metadata if key != "annotations"}
+    found["metadata"] = {key: metadata[key] for key in metadata if key not in ("annotations", "labels")}
+    labels = metadata.get("labels") or {}
+    if others := {key: labels[key] for key in labels if key != INJECT}:
+        found["metadata"]["labels"] = others
     return rest
 
 
@@ -88,7 +96,7 @@ def test_copying_twice_is_copying_once(subject: tuple[Kind, Document]) -> None:
 
 
 @given(workloads())
-def test_nothing_but_annotations_of_the_template_and_the_record_changes(
+def test_nothing_but_annotations_and_our_label_of_the_template_and_the_record_changes(
     subject: tuple[Kind, Document],
 ) -> None:
     kind, workload = subject
@@ -165,18 +173,27 @@ class History:
         """Annotations of the template that users wrote."""
         self.stored = self.sent({}, {}, {})
 
-    def sent(self, own: dict[str, str], template: dict[str, str], written: dict[str, str]) -> Document:
+    def sent(
+        self,
+        own: dict[str, str],
+        template: dict[str, str],
+        written: dict[str, str],
+        labels: dict[str, str] | None = None,
+    ) -> Document:
         path = TEMPLATES[self.kind]
         metadata = {"name": "shop", "annotations": own, "managedFields": [fields_of(path, written)]}
         return {
             "metadata": metadata,
-            **nested(path, {"metadata": {"annotations": template}, "spec": SMALL_SPEC}),
+            **nested(
+                path, {"metadata": {"annotations": template, "labels": labels or {}}, "spec": SMALL_SPEC}
+            ),
         }
 
     def edit(self, edit: Edit) -> None:
         """Write, have it reviewed, and look at what is stored."""
         own, written = dict(self.own), dict(self.written)
         template = dict(annotations_of(template_of(self.kind, self.stored)))
+        labels = labels_of(template_of(self.kind, self.stored))
         record = annotations_of(self.stored).get(COPIED)
         match edit.where:
             case "workload":
@@ -190,8 +207,9 @@ class History:
                 put(template, edit.key, text)
             case "manifest":
                 put(own, edit.key, edit.text)
-                template, record = dict(written), None
-        self.review(own, written, self.sent(own | ({COPIED: record} if record else {}), template, written))
+                template, record, labels = dict(written), None, {}
+        sent = self.sent(own | ({COPIED: record} if record else {}), template, written, labels)
+        self.review(own, written, sent)
 
     def review(self, own: dict[str, str], written: dict[str, str], sent: Document) -> bool:
         """Whether it was let through; then everything holds that should."""
@@ -202,8 +220,9 @@ class History:
         assert "patch" not in respond(self.kind, after, after)
         has = annotations_of(template_of(self.kind, after))
         assert written.items() <= has.items(), "what somebody wrote was changed or removed"
-        wanted = {**own, **written}.get(PREFIX + "inject", "false") != "false"
+        wanted = {**own, **written}.get(INJECT, "false") != "false"
         assert has == ({**own, **written} if wanted else written)
+        assert labels_of(template_of(self.kind, after)) == ({INJECT: "true"} if wanted else {})
         return True
 
 
@@ -224,7 +243,9 @@ def test_after_any_history_a_workload_can_be_as_if_never_annotated(kind: Kind, w
         history.edit(edit)
     event(f"copies at the end: {COPIED in annotations_of(history.stored)}")
     template = annotations_of(template_of(kind, history.stored))
+    labels = labels_of(template_of(kind, history.stored))
     record = {key: text for key, text in annotations_of(history.stored).items() if key == COPIED}
-    assume(history.review({}, history.written, history.sent(record, template, history.written)))
+    assume(history.review({}, history.written, history.sent(record, template, history.written, labels)))
     assert annotations_of(template_of(kind, history.stored)) == history.written
-    assert annotations_of(history.stored) == {}
+    asks = history.written.get(INJECT, "false") != "false"  # by its template, which is labelled for it
+    assert annotations_of(history.stored) == ({COPIED: '{"label":"true"}'} if asks else {})

@@ -102,7 +102,7 @@ def injected(name: str = "shop-1", namespace: str = "team-a", **changed: Any) ->
         name=name,
         namespace=namespace,
         uid=f"uid-of-{name}",
-        labels={"app": "shop", "pod-template-hash": "5d4f9c", GROUP: made.group},
+        labels={"app": "shop", "pod-template-hash": "5d4f9c", GROUP: made.group, INJECT: "true"},
         known_annotations={INJECT: "true", STATUS: encode(made)},
         owner_references=(owner(),),
     )
@@ -118,7 +118,7 @@ def pod_without_member(
 ) -> PodWithoutMember:
     """A Pod of the Deployment shop that asks for a member and has none."""
     given = ours(**annotations)
-    labels = {"pod-template-hash": "5d4f9c"}
+    labels = {"pod-template-hash": "5d4f9c", INJECT: "true"}
     pod = Metadata(
         name=name, namespace=namespace, labels=labels, known_annotations=given, owner_references=(owner(),)
     )

@@ -772,6 +772,7 @@ async def test_a_refused_eviction_is_counted_and_tried_later(
     [
         (asks_about_pods(namespaceSelector={"matchLabels": {"chosen": "yes"}}), {}),
         (asks_about_pods(objectSelector={"matchLabels": {"chosen": "yes"}}), {}),
+        (asks_about_pods(objectSelector={"matchLabels": {INJECT: "true"}}), {}),  # it would come as it was
         (asks_about_pods(), None),
         ({"webhooks": []}, {}),
         ({}, {}),

@@ -28,11 +28,11 @@ from hazelcast_sidecar.checks.results import Area, CheckResult, State, Unread
 from hazelcast_sidecar.checks.runner import BEFORE, OF_INSTALLATION, findings
 from hazelcast_sidecar.checks.snapshot import DryRun, ObjectName, Snapshot
 from hazelcast_sidecar.group_objects.desired_objects import OURS
-from hazelcast_sidecar.injection.webhook_configuration import PODS
+from hazelcast_sidecar.injection.webhook_configuration import PODS, UNLABELLED
 from hazelcast_sidecar.kube.client import Api, ApiError
 from hazelcast_sidecar.kube.objects import POD, Metadata
 from hazelcast_sidecar.kube.permissions import Right
-from hazelcast_sidecar.names import GROUP, STATUS
+from hazelcast_sidecar.names import GROUP, INJECT, STATUS
 from hazelcast_sidecar.owners import OwnerReference
 from tests.unit.snapshots import (
     AUTHORITY,
@@ -230,15 +230,27 @@ Webhooks = list[dict[str, Any]]
 
 
 def _without_condition(webhooks: Webhooks) -> None:
-    webhooks[1]["matchConditions"].pop(0)
+    webhooks[4]["matchConditions"].pop(0)
 
 
 def _with_another_condition(webhooks: Webhooks) -> None:
-    webhooks[0]["matchConditions"][0]["expression"] = "true"
+    webhooks[4]["matchConditions"][0]["expression"] = "true"
 
 
 def _with_one_more_condition(webhooks: Webhooks) -> None:
-    webhooks[0]["matchConditions"].append({"name": "mine", "expression": "false"})
+    webhooks[0]["matchConditions"] = [{"name": "mine", "expression": "false"}]
+
+
+def _without_selector(webhooks: Webhooks) -> None:
+    webhooks[0]["objectSelector"] = {}
+
+
+def _with_another_selector(webhooks: Webhooks) -> None:
+    webhooks[0]["objectSelector"] = {"matchLabels": {"tier": "front"}}
+
+
+def _without_others(webhooks: Webhooks) -> None:
+    webhooks.pop(3)
 
 
 def _without_workloads(webhooks: Webhooks) -> None:
@@ -271,6 +283,9 @@ def _without_own_exemption(webhooks: Webhooks) -> None:
         (_without_condition, State.PROBLEM, "lacks the match condition annotated-for-sidecar"),
         (_with_another_condition, State.WARNING, "a changed match condition annotated-for-sidecar"),
         (_with_one_more_condition, State.WARNING, "match condition mine"),
+        (_without_selector, State.WARNING, "pods.sidecar.hazelcast.com has a wider objectSelector"),
+        (_with_another_selector, State.WARNING, "changed objectSelector: some objects are skipped"),
+        (_without_others, State.PROBLEM, "Pods that no workload made need the label"),
         (_without_workloads, State.PROBLEM, "workloads.sidecar.hazelcast.com is missing"),
         (_without_jobs, State.PROBLEM, "CREATE of cronjobs"),
         (_with_ignore, State.WARNING, "failurePolicy Ignore: objects are admitted without it"),
@@ -298,11 +313,20 @@ def test_what_is_asked_about_more_makes_no_difference() -> None:
 def test_what_the_api_server_adds_makes_no_difference() -> None:
     def defaulted(webhooks: Webhooks) -> None:
         for each in webhooks:
-            each["objectSelector"] = {}
-            for condition in each["matchConditions"]:
+            each["objectSelector"]["matchLabels"] = None
+            for condition in each.get("matchConditions", ()):
                 condition["expression"] = condition["expression"].replace(" ", "\n   ")
 
     assert {each.state for each in registration.registration(changed_configuration(defaulted))} == {State.OK}
+
+
+def _with_unlabelled_workloads(webhooks: Webhooks) -> None:
+    webhooks[3]["objectSelector"]["matchExpressions"] = UNLABELLED
+
+
+def test_the_selector_that_a_value_makes_is_as_good_as_the_shipped_one() -> None:
+    snapshot = changed_configuration(_with_unlabelled_workloads)
+    assert {each.state for each in registration.registration(snapshot)} == {State.OK}
 
 
 def test_no_configuration() -> None:
@@ -603,6 +627,43 @@ def test_a_missed_pod_is_made_again_as_its_owner_allows(
     without.metadata.owner_references = (OwnerReference(api_version, kind, name, "uid", controller=True),)
     (finding,) = pods.missed(replace(EMPTY, without_member=[without]))
     assert finding.fix == f"kubectl -n team-a {fix}"
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "name", "fix"),
+    [
+        ("apps/v1", "ReplicaSet", "shop-5d4f9c", "rollout restart deployment/shop"),
+        ("apps/v1", "StatefulSet", "shop", "rollout restart statefulset/shop"),
+        ("batch/v1", "Job", "shop", "delete job/shop  # and create it again"),
+        (
+            "apps.kruise.io/v1alpha1",
+            "CloneSet",
+            "shop",
+            f'edit cloneset/shop  # label its Pod template {INJECT}: "true"',
+        ),
+    ],
+)
+def test_a_pod_whose_template_lacks_the_label(api_version: str, kind: str, name: str, fix: str) -> None:
+    """Evicted, it would come again as it was; written through the webhook, its template is labelled."""
+    without = pod_without_member()
+    del without.metadata.labels[INJECT]
+    without.metadata.owner_references = (OwnerReference(api_version, kind, name, "uid", controller=True),)
+    (finding,) = pods.missed(replace(EMPTY, without_member=[without]))
+    assert f'lacks the label {INJECT}: "true"' in one([finding], State.PROBLEM)
+    assert finding.fix == f"kubectl -n team-a {fix}"
+
+
+def test_a_workload_whose_next_pod_would_have_no_member() -> None:
+    pod = injected()
+    del pod.labels[INJECT]
+    (finding,) = pods.unlabelled(with_pods(EMPTY, pod))
+    assert "1 Pod with a member, for example team-a/shop-1, whose repl" in one([finding], State.PROBLEM)
+    assert finding.fix == "kubectl -n team-a rollout restart deployment/shop"
+    wide = replace(
+        with_pods(EMPTY, pod), configuration=changed_configuration(_with_unlabelled_workloads).configuration
+    )
+    assert one(pods.unlabelled(wide), State.OK).endswith("which unlabelledWorkloads injects: 1")
+    assert one(pods.unlabelled(HEALTHY), State.OK) == "every workload with members has its label"
 
 
 def test_a_pod_is_missed_by_the_settings_of_today() -> None:

@@ -69,7 +69,7 @@ def test_what_somebody_wrote_is_theirs_though_it_equals_the_copy() -> None:
 
 
 def test_the_record_names_the_copies_in_one_order_or_is_absent() -> None:
-    assert (
-        copied_annotation(plan({PORT: "1", INJECT: "true"}, {}, ())) == f'{{"{INJECT}":"true","{PORT}":"1"}}'
-    )
-    assert copied_annotation(plan({}, ON, ())) is None
+    copied = plan({PORT: "1", INJECT: "true"}, {}, ()).copied
+    assert copied_annotation(copied, labelled=False) == f'{{"{INJECT}":"true","{PORT}":"1"}}'
+    assert copied_annotation({}, labelled=True) == '{"label":"true"}'
+    assert copied_annotation(plan({}, ON, ()).copied, labelled=False) is None

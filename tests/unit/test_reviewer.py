@@ -54,11 +54,16 @@ def test_the_patch_of_a_workload_names_only_what_differs() -> None:
     kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
     review = json.dumps(review_of(workload, kind=kind)).encode()
     response = response_in(REVIEWER.review_workload(review))
-    port, record = json.loads(b64decode(response["patch"]))
+    port, label, record = json.loads(b64decode(response["patch"]))
     assert port == {
         "op": "add",
         "path": "/spec/template/metadata/annotations/sidecar.hazelcast.com~1port",
         "value": "6000",
+    }
+    assert label == {
+        "op": "add",
+        "path": "/spec/template/metadata/labels",
+        "value": {"sidecar.hazelcast.com/inject": "true"},
     }
     assert (record["op"], record["path"].rpartition("/")[0]) == ("add", "/metadata/annotations")
 

@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 
 from hazelcast_sidecar.admission_policies.policies import policies
+from hazelcast_sidecar.injection.webhook_configuration import webhook_configuration
+from hazelcast_sidecar.installation.rendering import installation_objects
+from hazelcast_sidecar.installation.values_reader import read_values
 from hazelcast_sidecar.model.selection import Selected, Selection, selection_of
 from hazelcast_sidecar.model.selectors import combined, selects
+from hazelcast_sidecar.names import INJECT
 from hazelcast_sidecar.spec.settings import Settings
 
 # --- selectors ---------------------------------------------------------------------------------------------
@@ -74,6 +78,33 @@ def test_one_webhook_that_selects_is_enough() -> None:
     assert both.of({}, {}) is Selected.POD_EXCLUDED
     assert both.of({}, None) is Selected.YES, "some Pods there are selected"
     assert webhooks({"namespaceSelector": CHOSEN}).of({}, {}) is Selected.NAMESPACE_EXCLUDED
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({}, Selected.YES),
+        ({"rollouts-pod-template-hash": "7c5d"}, Selected.YES),
+        ({"pod-template-hash": "7c5d", INJECT: "true"}, Selected.YES),
+        ({"pod-template-hash": "7c5d", INJECT: "yes"}, Selected.YES),
+        ({"pod-template-hash": "7c5d"}, Selected.UNLABELLED),
+        ({"statefulset.kubernetes.io/pod-name": "shop-0"}, Selected.UNLABELLED),
+        ({"pod-template-generation": "1"}, Selected.UNLABELLED),
+        ({"batch.kubernetes.io/job-name": "shop"}, Selected.UNLABELLED),
+        ({INJECT: "false"}, Selected.POD_EXCLUDED),
+        ({"pod-template-hash": "7c5d", INJECT: "false"}, Selected.POD_EXCLUDED),
+    ],
+)
+def test_whom_the_shipped_configuration_selects(labels: dict[str, str], expected: Selected) -> None:
+    assert selection_of(webhook_configuration()).of({}, labels) is expected
+
+
+def test_unlabelled_pods_of_workloads_are_selected_where_a_value_says_so() -> None:
+    values = read_values({"unlabelledWorkloads": True})
+    (wide,) = [o for o in installation_objects(values) if o["kind"] == "MutatingWebhookConfiguration"]
+    for labels in ({"pod-template-hash": "7c5d"}, {}, {INJECT: "true"}):
+        assert selection_of(wide).of({}, labels) is Selected.YES
+    assert selection_of(wide).of({}, {INJECT: "false"}) is Selected.POD_EXCLUDED
 
 
 def test_namespace_and_pod_must_be_selected_by_the_same_webhook() -> None:

@@ -13,8 +13,8 @@ from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Skip, said
 from hazelcast_sidecar.injection.reinjection import renew
 from hazelcast_sidecar.injection.workload_decision import Copy, WorkloadDecision, decide
 from hazelcast_sidecar.manifest_text.patching import patched
-from hazelcast_sidecar.model.workload import KINDS, LAST_APPLIED, Workload, written_by_users
-from hazelcast_sidecar.names import COPIED, PREFIX, STATUS
+from hazelcast_sidecar.model.workload import KINDS, LAST_APPLIED, Workload, WrittenByUsers, written_by_users
+from hazelcast_sidecar.names import COPIED, INJECT, PREFIX, STATUS
 from hazelcast_sidecar.spec.annotations import DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
 from tests.harness.pods import ours
@@ -27,11 +27,16 @@ LOST = "removed: the Pods have no Hazelcast members, and the entries of their cl
 
 
 def decision(
-    obj: dict[str, Any], before: dict[str, Any] | None = None, kind: str = "Deployment"
+    obj: dict[str, Any],
+    before: dict[str, Any] | None = None,
+    kind: str = "Deployment",
+    *,
+    differs: bool = False,
 ) -> WorkloadDecision:
+    """Decide; about nothing else does the template differ from the stored one, unless it is said."""
     found = next(known for known in KINDS.values() if known.name == kind)
     old = None if before is None else msgspec.convert(before, Workload)
-    return decide(found, msgspec.convert(obj, Workload), old, DEFAULTS)
+    return decide(found, msgspec.convert(obj, Workload), old, DEFAULTS, lambda: differs)
 
 
 def warnings(*args: Any, **kwargs: Any) -> tuple[str, ...]:
@@ -495,15 +500,19 @@ def test_a_copy_that_a_user_wrote_as_well_stays_when_it_is_gone_from_the_workloa
 
 
 def test_fields_of_appliers_and_updaters_are_found() -> None:
-    fields: dict[str, Any] = {
-        "f:spec": {"f:template": {"f:metadata": {"f:annotations": {".": {}, f"f:{PREFIX}port": {}}}}}
+    owned: dict[str, Any] = {
+        "f:annotations": {".": {}, f"f:{PREFIX}port": {}},
+        "f:labels": {f"f:{INJECT}": {}},
     }
+    fields: dict[str, Any] = {"f:spec": {"f:template": {"f:metadata": owned}}}
     obj = deployment()
     obj["metadata"]["managedFields"] = [{"manager": "a", "fieldsV1": fields}, {"manager": "b"}]
     obj["metadata"]["annotations"] = {
-        LAST_APPLIED: '{"spec":{"template":{"metadata":{"annotations":{"a/b":"x"}}}}}'
+        LAST_APPLIED: '{"spec":{"template":{"metadata":{"annotations":{"a/b":"x"},"labels":{"c":"y"}}}}}'
     }
-    assert written_by_users(DEPLOYMENT, msgspec.convert(obj, Workload)) >= {f"{PREFIX}port", "a/b"}
+    written = written_by_users(DEPLOYMENT, msgspec.convert(obj, Workload))
+    assert written.annotations >= {f"{PREFIX}port", "a/b"}
+    assert written.labels == {INJECT, "c"}
 
 
 @pytest.mark.parametrize(
@@ -511,4 +520,4 @@ def test_fields_of_appliers_and_updaters_are_found() -> None:
 )
 def test_a_note_that_is_not_kubectls_is_passed_over(text: str) -> None:
     obj = deployment({LAST_APPLIED: text})
-    assert written_by_users(DEPLOYMENT, msgspec.convert(obj, Workload)) == frozenset()
+    assert written_by_users(DEPLOYMENT, msgspec.convert(obj, Workload)) == WrittenByUsers()

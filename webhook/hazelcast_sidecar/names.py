@@ -8,6 +8,7 @@ PREFIX = "sidecar.hazelcast.com/"
 """The prefix of all our annotations, which no other may use."""
 
 INJECT = PREFIX + "inject"
+"""Annotation of a Pod, its template or its workload, and label of the first two: is a member wanted."""
 STATUS = PREFIX + "status"
 """Annotation on an injected Pod: what was done, as JSON. With the container it marks an injected Pod."""
 
@@ -38,8 +39,10 @@ POD_WEBHOOKS = (
     "pods.sidecar.hazelcast.com",
     "again.pods.sidecar.hazelcast.com",
     "decisive.pods.sidecar.hazelcast.com",
+    "others.pods.sidecar.hazelcast.com",
 )
-"""The webhooks of its configuration that the API server calls about a Pod, in turn until one answers."""
+"""The webhooks of its configuration for Pods: three for labelled ones, called in turn until one answers, and
+one for those that no workload with a label of its own made."""
 
 CONTROLLER = "hazelcast-sidecar-controller"
 """The name of the controller's Deployment, its ServiceAccount, its roles and its Lease."""

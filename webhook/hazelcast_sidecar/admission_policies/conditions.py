@@ -9,6 +9,8 @@ from typing import Any
 
 from hazelcast_sidecar.cel import Code, Text, matches, source
 from hazelcast_sidecar.injection import collisions, excess, intact
+from hazelcast_sidecar.injection.opt_in import ASKED as ASKED_TEXT
+from hazelcast_sidecar.injection.opt_in import DECLINED
 from hazelcast_sidecar.injection.pod_decision import MEMBER_IMAGES
 from hazelcast_sidecar.injection.pod_in_cel import PORTS, TYPES, listed, text_of, value_of, where
 from hazelcast_sidecar.model.pod import HASH_LABELS, NAMING_LABELS, NODE, WITHOUT_SCALE
@@ -27,7 +29,13 @@ from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.spec.values import MAX_SHOWN
 
 ANNOTATIONS = "object.metadata.?annotations.orValue({})"
-ASKS = f'{ANNOTATIONS}[?{source(INJECT)}].orValue("false") != "false"'
+_LABEL = f"object.metadata.?labels[?{source(INJECT)}]"
+ASKED = (
+    f"({_LABEL}.orValue({source(ASKED_TEXT)}) == {source(DECLINED)} ? {source(DECLINED)} "
+    f": {ANNOTATIONS}[?{source(INJECT)}].or({_LABEL}).orValue({source(DECLINED)}))"
+)
+"""An expression equal to `opt_in.asked`; a Pod that says nothing declines."""
+ASKS = f"{ASKED} != {source(DECLINED)}"
 _IS_NO_GROUP = f"size(variables.group) > {MAX_GROUP} || !{matches('variables.group', DNS_LABEL)}"
 CONTAINERS = "object.spec.?initContainers.orValue([]) + object.spec.?containers.orValue([])"
 
@@ -159,10 +167,13 @@ def _invalid() -> str:
     shown = f'strings.quote(size(text) > {MAX_SHOWN} ? text.substring(0, {MAX_SHOWN}) + "…" : text)'
     wrong = []
     for row in TABLE:
+        text = f"variables.annotations[?{source(row.key)}]"
+        if row.key == INJECT:
+            text += f".or({_LABEL})"
         described = row.type.description.replace("`", "")
         sentence = _joined(f"{row.key}: ", Code(shown), f" is not of its type: {described}")
         wrong.append(
-            f"?variables.annotations[?{source(row.key)}].optFlatMap(text, {row.type.admits('text')}\n"
+            f"?{text}.optFlatMap(text, {row.type.admits('text')}\n"
             f"    ? optional.none() : optional.of({sentence}))"
         )
     return f"variables.ours.filter(k, !(k in {keys})).map(k, k + {known}) + {listed(*wrong)}"

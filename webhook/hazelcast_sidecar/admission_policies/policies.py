@@ -18,6 +18,7 @@ from hazelcast_sidecar import cel
 from hazelcast_sidecar.admission_policies.cases import Switch, in_all_cases
 from hazelcast_sidecar.admission_policies.conditions import (
     ANNOTATIONS,
+    ASKED,
     ASKS,
     by_namespace,
     checks,
@@ -32,7 +33,6 @@ from hazelcast_sidecar.injection.webhook_configuration import namespace_selector
 from hazelcast_sidecar.names import (
     ANYWHERE,
     GROUP,
-    INJECT,
     INJECTOR,
     MAX_GROUP,
     MIRROR,
@@ -93,7 +93,7 @@ def _mutating(settings: Settings, variables: dict[str, str]) -> dict[str, Any]:
         # Injection is idempotent: if another policy or webhook changes the Pod, ours may run again.
         "reinvocationPolicy": "IfNeeded",
         "matchConstraints": _pods(),
-        "matchConditions": _conditions(f'{ANNOTATIONS}[?{source(INJECT)}].orValue("") == "true"'),
+        "matchConditions": _conditions(f'{ASKED} == "true"'),
         "variables": _named(variables),
         "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": operations}}],
     }
@@ -281,7 +281,7 @@ def _operations(pull_secrets: Sequence[str]) -> str:
     label, status = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
     parts = [
         f"""[
-  {_add(f'"/metadata/annotations/" + {status}', "variables.status")},
+  {_status(status)},
   has(object.metadata.labels)
     ? {_add(f'"/metadata/labels/" + {label}', "variables.group")}
     : {_add('"/metadata/labels"', f"{{{source(GROUP)}: variables.group}}")}
@@ -313,6 +313,13 @@ def _operations(pull_secrets: Sequence[str]) -> str:
     )
 
 
+def _status(key: str) -> str:
+    """Add the status annotation, also to a Pod without annotations, which asks by its label."""
+    added = _add(f'"/metadata/annotations/" + {key}', "variables.status")
+    first = _add('"/metadata/annotations"', f"{{{source(STATUS)}: variables.status}}")
+    return f"(has(object.metadata.annotations)\n    ? {added}\n    : {first})"
+
+
 def _restore() -> str:
     """Make the operations of `patch.restore_operations`."""
     label, status = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
@@ -326,7 +333,7 @@ def _restore() -> str:
     parts = [
         f"""[
   ?(!variables.is_recorded)
-    ? optional.of({_add(f'"/metadata/annotations/" + {status}', "variables.status")}) : optional.none(),
+    ? optional.of({_status(status)}) : optional.none(),
   ?({source(GROUP)} in object.metadata.?labels.orValue({{}}))
     ? optional.none() : optional.of(has(object.metadata.labels)
     ? {_add(f'"/metadata/labels/" + {label}', "variables.group")}

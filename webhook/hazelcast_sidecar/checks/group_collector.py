@@ -11,6 +11,7 @@ from hazelcast_sidecar.checks.results import Unread
 from hazelcast_sidecar.checks.snapshot import ObjectName, PodWithoutMember
 from hazelcast_sidecar.checks.workloads import ROLLING, rolling_workloads
 from hazelcast_sidecar.group_objects.desired_objects import OURS_SELECTOR
+from hazelcast_sidecar.injection.opt_in import asked
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import (
     ENDPOINT_SLICE,
@@ -104,11 +105,12 @@ class GroupCollector:
         }
 
     async def _pods(self) -> list[Metadata]:
-        """List Pods a page at a time, and keep those with annotations of ours."""
+        """List Pods a page at a time, and keep those with annotations of ours or with our label."""
         return [
             item.metadata
             async for item in each_object(self._api, POD, Partial, self._namespace, fieldSelector=RUNNING)
-            if any(key.startswith(PREFIX) for key in item.metadata.known_annotations)
+            if INJECT in item.metadata.labels
+            or any(key.startswith(PREFIX) for key in item.metadata.known_annotations)
         ]
 
     async def _running(self) -> frozenset[str]:
@@ -121,7 +123,8 @@ class GroupCollector:
         owners: defaultdict[tuple[str, OwnerReference], list[Metadata]] = defaultdict(list)
         for pod in pods:
             injected = GROUP in pod.labels and STATUS in pod.known_annotations
-            if INJECT in pod.known_annotations and not injected and not pod.deletion_timestamp:
+            asks = asked(pod.known_annotations, pod.labels) is not None
+            if asks and not injected and not pod.deletion_timestamp:
                 owners[pod.namespace, owner_of(pod)].append(pod)
         found = []
         for alike in owners.values():

@@ -8,17 +8,19 @@ from hazelcast_sidecar.checks.installation import todays_settings
 from hazelcast_sidecar.checks.reinstallation import install_again
 from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.selected import selected
-from hazelcast_sidecar.checks.snapshot import Snapshot
+from hazelcast_sidecar.checks.snapshot import ObjectName, Snapshot
 from hazelcast_sidecar.checks.workloads import workload_of
 from hazelcast_sidecar.injection.drift import (
     DriftDetector,
     Verdict,
     injected_pod,
+    not_injected,
     unless_excluded,
 )
+from hazelcast_sidecar.injection.webhook_configuration import lacks_label
 from hazelcast_sidecar.kube.objects import Metadata, owner_of
 from hazelcast_sidecar.model.selection import Selected
-from hazelcast_sidecar.names import INJECTOR
+from hazelcast_sidecar.names import INJECT, INJECTOR, STATUS
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.spec.settings import Settings
 from hazelcast_sidecar.version import __version__
@@ -84,6 +86,34 @@ def drifted(snapshot: Snapshot) -> list[CheckResult]:
     return found or [_AREA.ok(check, "every member matches the current settings")]
 
 
+def unlabelled(snapshot: Snapshot) -> list[CheckResult]:
+    """Report Pods with a member whose replacements would have none, one finding per owner."""
+    check = "label"
+    if isinstance(snapshot.pods, Unread):
+        return [_AREA.skipped(check, snapshot.pods)]
+    owners: defaultdict[tuple[str, OwnerReference], list[Metadata]] = defaultdict(list)
+    for pod in snapshot.pods:
+        if STATUS in pod.known_annotations and lacks_label(pod.labels):
+            owners[pod.namespace, owner_of(pod)].append(pod)
+    found = []
+    for alike in owners.values():
+        pod = alike[0]
+        asked = _selected(snapshot, pod.namespace, pod.labels)
+        if asked is Selected.UNLABELLED:
+            verdict = Verdict(not_injected(asked, pod.namespace), repairable=False, selected=asked)
+            message = (
+                f"{_counted(len(alike))} with a member, for example {_named(pod)}, whose replacements would "
+                f"have none: {verdict.sentence}"
+            )
+            found.append(_AREA.problem(check, message, _remedy(snapshot, pod, verdict)))
+    if owners and not found:
+        lacking = (
+            f"owners of Pods whose template lacks the label, which unlabelledWorkloads injects: {len(owners)}"
+        )
+        return [_AREA.ok(check, lacking)]
+    return found or [_AREA.ok(check, "every workload with members has its label")]
+
+
 def pod_security(snapshot: Snapshot) -> list[CheckResult]:
     """Check that the namespaces' Pod Security levels admit the member."""
     check = "Pod Security"
@@ -128,10 +158,10 @@ def _remedy(snapshot: Snapshot, pod: Metadata, verdict: Verdict) -> str:
     """
     workload = workload_of(pod)
     in_namespace = f"kubectl -n {pod.namespace}"
-    if verdict.selected is Selected.NOTHING_REGISTERED:
-        return install_again(snapshot)
-    if verdict.selected in _REGISTRATION_REMEDIES:
-        return _REGISTRATION_REMEDIES[verdict.selected].format(pod.namespace)
+    if verdict.selected is Selected.UNLABELLED:
+        return f"{in_namespace} {_labelled_by(workload)}"
+    if verdict.selected is not Selected.YES:
+        return _registered_by(snapshot, pod.namespace, verdict.selected)
     if not verdict.repairable:
         return f"{in_namespace} edit {workload.argument}"
     if workload.kind in _RESTARTABLE:
@@ -139,6 +169,22 @@ def _remedy(snapshot: Snapshot, pod: Metadata, verdict: Verdict) -> str:
     if workload.kind == "Pod":
         return f"{in_namespace} delete pod {pod.name}  # and create it again"
     return f"{in_namespace} delete pod {pod.name}"
+
+
+def _registered_by(snapshot: Snapshot, namespace: str, selected: Selected) -> str:
+    """Return the command that shows or makes a registration that selects a namespace's Pods."""
+    if selected is Selected.NOTHING_REGISTERED:
+        return install_again(snapshot)
+    return _REGISTRATION_REMEDIES[selected].format(namespace)
+
+
+def _labelled_by(workload: ObjectName) -> str:
+    """Return the command after which a workload's Pod template has the label."""
+    if workload.kind in _RESTARTABLE:
+        return f"rollout restart {workload.argument}"
+    if workload.kind == "Job":
+        return f"delete {workload.argument}  # and create it again"
+    return f'edit {workload.argument}  # label its Pod template {INJECT}: "true"'
 
 
 def _show(pod: Metadata) -> str:

@@ -9,14 +9,16 @@ from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.injection.webhook_configuration import (
     AGAIN,
     DECISIVE,
+    OF_NO_WORKLOAD,
+    OTHERS,
     PODS,
     WORKLOADS,
     exempt_namespaces,
     webhook_configuration,
 )
 from hazelcast_sidecar.kube.objects import JsonObject
-from hazelcast_sidecar.model.selectors import selects
-from hazelcast_sidecar.names import INJECTOR, NAMESPACE_NAME
+from hazelcast_sidecar.model.selectors import combined, selects
+from hazelcast_sidecar.names import INJECT, INJECTOR, NAMESPACE_NAME
 
 _AREA = Area("admission")
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
@@ -27,6 +29,7 @@ _WITHOUT = {
     PODS: "a Pod is rejected when a connection to the webhook breaks",
     AGAIN: "a Pod is rejected when a connection to the webhook breaks",
     DECISIVE: "Pods start without a member while the webhook is unavailable",
+    OTHERS: f"Pods that no workload made need the label {INJECT} beside their annotation",
     WORKLOADS: "annotations of workloads have no effect",
 }
 """The consequence if one of them is missing."""
@@ -50,13 +53,16 @@ def registration(snapshot: Snapshot) -> list[CheckResult]:
             continue
         faults = list(_faults(webhooks[name], name, snapshot))
         policy = _SHIPPED[name]["failurePolicy"]
-        found += faults or [_AREA.ok(check, f"{name}, failurePolicy {policy}, match conditions as shipped")]
+        found += faults or [
+            _AREA.ok(check, f"{name}, failurePolicy {policy}, selector and match conditions as shipped")
+        ]
     return found
 
 
 def _faults(webhook: JsonObject, name: str, snapshot: Snapshot) -> Iterator[CheckResult]:
     again = install_again(snapshot)
     yield from _conditions(webhook, name, again)
+    yield from _object_selector(webhook, name, again)
     if missing := sorted(_asked_about(_SHIPPED[name]) - _asked_about(webhook)):
         _, resource, operation = missing[0]
         message = f"{name} does not match every {operation} of {resource}, so some objects are skipped"
@@ -92,6 +98,31 @@ def _conditions(webhook: JsonObject, name: str, again: str) -> Iterator[CheckRes
             f"{name} has the match condition {condition}, which is not shipped: some objects are skipped"
         )
         yield _AREA.warning(check, message, f"{_SHOW}; {again}")
+
+
+def _object_selector(webhook: JsonObject, name: str, again: str) -> Iterator[CheckResult]:
+    """Compare the selector of labels; the value `unlabelledWorkloads` makes a wider one."""
+    check = "objectSelector"
+    given, shipped = _requirements(webhook), _requirements(_SHIPPED[name])
+    wider = shipped - {_requirement(each) for each in OF_NO_WORKLOAD}
+    if given == shipped or (name == OTHERS and given == wider):
+        return
+    if given < shipped:
+        message = (
+            f"{name} has a wider objectSelector than is shipped: Pods of others cost the API server more"
+        )
+    else:
+        message = f"{name} has a changed objectSelector: some objects are skipped"
+    yield _AREA.warning(check, message, f"{_SHOW}; {again}")
+
+
+def _requirements(webhook: JsonObject) -> frozenset[tuple[object, ...]]:
+    selector = combined(webhook.get("objectSelector") or {}, {})
+    return frozenset(map(_requirement, selector["matchExpressions"]))
+
+
+def _requirement(expression: JsonObject) -> tuple[object, ...]:
+    return expression["key"], expression["operator"], frozenset(expression.get("values") or ())
 
 
 def _expressions(webhook: JsonObject) -> dict[str, str]:

@@ -38,6 +38,7 @@ OF_INSTALLATION: tuple[Check, ...] = (
     pods.others,
     pods.missed,
     pods.drifted,
+    pods.unlabelled,
     pods.pod_security,
     group_health.objects,
     group_health.requests,

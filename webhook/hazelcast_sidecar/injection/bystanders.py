@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from hazelcast_sidecar.injection.manifests import Object, annotations_of, part
+from hazelcast_sidecar.injection.manifests import Object, annotations_of, labels_of, part
+from hazelcast_sidecar.injection.opt_in import ASKED, asked
 from hazelcast_sidecar.names import INJECT, PREFIX
 
 _MAX_STEPS = 6
@@ -18,8 +19,10 @@ def remark(obj: Object) -> str | None:
         return f"annotations of {PREFIX.rstrip('/')} have no effect on this kind of object" if own else None
     path, template = found
     where = f"{path}.metadata.annotations"
-    inside = annotations_of(template)
-    if inside.get(INJECT) == "true":
+    inside, labels = annotations_of(template), labels_of(template)
+    if labels.get(INJECT) == ASKED:
+        where = f"{path}.metadata.labels"
+    if asked(inside, labels) == ASKED:
         return f"this kind is not changed in manifests; the webhook injects its Pods, as {where} asks for it"
     if own or any(str(key).startswith(PREFIX) for key in inside):
         return (

@@ -18,6 +18,7 @@ from hazelcast_sidecar.names import (
     CONFIG_VOLUME,
     CONTAINER,
     GROUP,
+    INJECT,
     INJECTOR,
     PREFIX,
     STATUS,
@@ -44,6 +45,10 @@ _NOT_INJECTED = {
     "namespaceSelector requires, use another namespace, or remove the annotation",
     Selected.POD_EXCLUDED: "its labels exclude it from injection; add the labels that the objectSelector "
     "requires to its workload's Pod template, or remove the annotation",
+    Selected.UNLABELLED: "its workload's Pod template asks by an annotation and lacks the label "
+    f'{INJECT}: "true", by which the API server knows the Pods of workloads; `kubectl rollout restart` has '
+    "the webhook write it, and where something else than Kubernetes makes these Pods, write it into the "
+    "template",
     Selected.NOTHING_REGISTERED: "nothing is registered that would inject it: neither the "
     f"MutatingWebhookConfiguration nor the MutatingAdmissionPolicy {INJECTOR} exists for Pods; install "
     "one of them again",
@@ -155,10 +160,10 @@ class DriftDetector:
         decision = self._decision(namespace, pod)
         if _has_what_it_asks_for(pod, decision):
             return None
-        if selected is not Selected.YES:
-            return Verdict(_NOT_INJECTED[selected].format(namespace), repairable=False, selected=selected)
-        if isinstance(decision, Deny):
+        if isinstance(decision, Deny) and selected in {Selected.YES, Selected.UNLABELLED}:
             return Verdict(_REFUSED.format(in_one_sentence(decision.problems)), repairable=False)
+        if selected is not Selected.YES:
+            return Verdict(not_injected(selected, namespace), repairable=False, selected=selected)
         return Verdict(_MISSED, repairable=True)
 
     def drifted(self, injected: InjectedPod) -> Verdict | None:
@@ -187,9 +192,14 @@ def _has_what_it_asks_for(pod: Pod, decision: pod_decision.Decision) -> bool:
     return isinstance(decision, Skip | Restore) or (collides and intact.member_of(pod) is not None)
 
 
+def not_injected(selected: Selected, namespace: str) -> str:
+    """Return why the API server asks about no such Pod, and what to do."""
+    return _NOT_INJECTED[selected].format(namespace)
+
+
 def unless_excluded(verdict: Verdict, namespace: str, selected: Selected) -> Verdict:
     """Return what to say of a drifted Pod where one in its place would have no member at all."""
     if not verdict.repairable or selected in {Selected.YES, Selected.UNKNOWN}:
         return verdict
-    why = _NOT_INJECTED[selected].format(namespace)
+    why = not_injected(selected, namespace)
     return Verdict(_DRIFTED_FOR_GOOD.format(why), repairable=False, selected=selected)

@@ -25,7 +25,7 @@ from hazelcast_sidecar.injection.rollout_advice import Advice, about_readiness
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.rolling_workload import ROLLING_KINDS, RollingWorkload
 from hazelcast_sidecar.model.workload import Workload, written_by_users
-from hazelcast_sidecar.names import PREFIX
+from hazelcast_sidecar.names import INJECT, PREFIX
 from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs
 from hazelcast_sidecar.spec.settings import Settings
 
@@ -188,15 +188,23 @@ def _annotations(obj: Object) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield the annotations that count, those of the Pod or its template first."""
     kind = kind_of(obj)
     if kind is None:
-        yield "Pod", _ours(msgspec.convert(obj, Pod).metadata.annotations or {})
+        metadata = msgspec.convert(obj, Pod).metadata
+        yield "Pod", _ours(metadata.annotations or {})
+        yield "label of the Pod", _label(metadata.labels)
         return
     workload = msgspec.convert(obj, Workload)
     of_template = workload.template.annotations if workload.template else {}
     own = workload.metadata.annotations or {}
-    planned = propagation.plan(own, of_template, written_by_users(kind, workload))
+    label = workload.template.labels.get(INJECT) if workload.template else None
+    planned = propagation.plan(own, of_template, written_by_users(kind, workload).annotations, label)
     copied = planned.copied
     yield "Pod template", _ours({k: v for k, v in planned.annotations.items() if k not in copied})
     yield kind.name, _ours(copied)
+    yield "label of the Pod template", _label({} if label is None else {INJECT: label})
+
+
+def _label(labels: Mapping[str, str] | None) -> dict[str, str]:
+    return {"inject": labels[INJECT]} if labels and INJECT in labels else {}
 
 
 def _ours(annotations: Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.model.workload import KINDS, Workload, WorkloadKind, as_pod, names_its_group
-from hazelcast_sidecar.names import PREFIX, STATUS
+from hazelcast_sidecar.names import INJECT, PREFIX, STATUS
 from hazelcast_sidecar.spec.annotations import Defaults
 from hazelcast_sidecar.untrusted import UndecodableError
 
@@ -120,12 +120,14 @@ def knows_its_group(obj: Object) -> bool:
 
 
 def asks(obj: Object) -> bool:
-    """Tell whether an object or its Pod template has an annotation of ours, wherever it would count."""
+    """Tell whether an object or its Pod template has an annotation of ours or our label, where it counts."""
     kind = kind_of(obj)
     places = (
         [obj] if kind is None else [obj, *(part(obj, kind.template[:end]) for end in (2, len(kind.template)))]
     )
-    return any(str(key).startswith(PREFIX) for place in places for key in annotations_of(place))
+    return any(str(key).startswith(PREFIX) for place in places for key in annotations_of(place)) or (
+        INJECT in labels_of(pod_in(obj))
+    )
 
 
 def as_stored(obj: Any) -> Any:  # noqa: ANN401 - JSON
@@ -233,18 +235,19 @@ def _inject_workload(
     run_as_user: int | None,
     record: Record,
 ) -> Result:
-    decided, of_pods = workload_decision.decide_with_pods(kind, workload, None, defaults)
+    # Nothing is labelled: the Pods of a manifest have their member already.
+    decided, of_pods = workload_decision.decide_with_pods(kind, workload, None, defaults, lambda: False)
     if isinstance(decided, Deny):
         return Result(decided.reason, problems=decided.problems)
     template, path = workload.template, patch.pointer(*kind.template)
     copied: list[Operation] = []
     if isinstance(decided, Copy):
-        copied = patch.copy_operations(kind, workload, decided.copying)
+        copied = patch.copy_operations(kind, workload, decided.copying, decided.labelling)
     result = Result(decided.reason)
     if of_pods is not None:
         result = _result(of_pods.pod, of_pods.decision, path, run_as_user, record)
     elif template is not None:  # which may ask by itself
-        pod = as_pod(kind, workload, template, template.annotations)
+        pod = as_pod(kind, workload, template, template.annotations, template.labels)
         result = _inject_pod(pod, path, defaults, run_as_user, record)
     return result._replace(
         operations=[*copied, *result.operations], warnings=decided.warnings, outcome=decided.outcome
@@ -274,6 +277,11 @@ def status_in(obj: Object) -> Status | None:
 def annotations_of(obj: Object) -> dict[str, str]:
     """Return the annotations of an object, or of a Pod template; empty if it has no mapping of them."""
     return dict(part(obj, ("metadata", "annotations")))
+
+
+def labels_of(obj: Object) -> dict[str, str]:
+    """Return the labels of an object, or of a Pod template; empty if it has no mapping of them."""
+    return dict(part(obj, ("metadata", "labels")))
 
 
 def part(obj: Object, path: Sequence[str]) -> Object:

@@ -6,6 +6,7 @@ Only whether it asks for a member is read: an object that does not ask is admitt
 import msgspec
 
 from hazelcast_sidecar.errors import Problem
+from hazelcast_sidecar.injection.opt_in import DECLINED, asked
 from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Skip
 from hazelcast_sidecar.limits import MAX_VALUES
 from hazelcast_sidecar.model.admission_review import AdmissionRequest
@@ -19,10 +20,17 @@ class _Annotations(msgspec.Struct, gc=False, rename={"inject": INJECT, "copied":
     copied: str | None = None
 
 
+class _Labels(msgspec.Struct, gc=False, rename={"inject": INJECT}):
+    """The label that decides, too."""
+
+    inject: str | None = None
+
+
 class _Metadata(msgspec.Struct, gc=False, rename="camel"):
     name: str = ""
     generate_name: str = ""
     annotations: _Annotations | None = None
+    labels: _Labels | None = None
     deletion_timestamp: str | None = None
 
 
@@ -55,9 +63,9 @@ class Outline(msgspec.Struct, gc=False):
         return self.metadata.name or f"{self.metadata.generate_name}*"
 
     @property
-    def inject(self) -> str | None:
-        """Return its own annotation."""
-        return self.metadata.annotations.inject if self.metadata.annotations else None
+    def asked(self) -> str | None:
+        """Return by what it asks or declines itself."""
+        return asked(*_texts(self.metadata))
 
     @property
     def has_members(self) -> bool:
@@ -65,10 +73,19 @@ class Outline(msgspec.Struct, gc=False):
         job = self.spec.job_template.spec if self.spec.job_template else None
         template = job.template if job else self.spec.template
         own = self.metadata.annotations or _Annotations()
-        of_pods = (template.metadata if template else None) or _Metadata()
-        inject = (of_pods.annotations or _Annotations()).inject
+        inject = asked(*_texts((template.metadata if template else None) or _Metadata()))
         inject = own.inject if inject is None else inject  # the template's counts, as in `propagation.plan`
-        return inject not in (None, "false") or own.copied is not None
+        return inject not in (None, DECLINED) or own.copied is not None
+
+
+def _texts(metadata: _Metadata) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the annotation and the label that decide, as `opt_in` reads them."""
+    by_annotation = metadata.annotations.inject if metadata.annotations else None
+    by_label = metadata.labels.inject if metadata.labels else None
+    return (
+        {} if by_annotation is None else {INJECT: by_annotation},
+        {} if by_label is None else {INJECT: by_label},
+    )
 
 
 _PROBLEM = Problem(
@@ -83,9 +100,9 @@ def decide_pod(request: AdmissionRequest[Outline]) -> Skip | Deny:
     pod = request.object
     if pod is None or request.sub_resource or request.operation != "CREATE":
         return Skip(Reason.NOT_A_CREATION)
-    if pod.inject is None:
+    if pod.asked is None:
         return Skip(Reason.NOT_REQUESTED)
-    return Skip(Reason.DECLINED) if pod.inject == "false" else Deny(Reason.TOO_LARGE, [_PROBLEM])
+    return Skip(Reason.DECLINED) if pod.asked == DECLINED else Deny(Reason.TOO_LARGE, [_PROBLEM])
 
 
 def decide_workload(request: AdmissionRequest[Outline]) -> Skip | Deny:

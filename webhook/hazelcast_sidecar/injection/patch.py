@@ -14,8 +14,9 @@ from hazelcast_sidecar.injection import member
 from hazelcast_sidecar.injection.fingerprint import fingerprint as fingerprint_of
 from hazelcast_sidecar.injection.pod_decision import Inject, Restore
 from hazelcast_sidecar.injection.propagation import Copying, copied_annotation
+from hazelcast_sidecar.injection.template_label import Labelling, with_label
 from hazelcast_sidecar.manifest_text.patching import Operation
-from hazelcast_sidecar.model.pod import Container, Named, Pod
+from hazelcast_sidecar.model.pod import Container, Named, Pod, PodMetadata
 from hazelcast_sidecar.model.status import Status, encode
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind
 from hazelcast_sidecar.names import COPIED, GROUP, STATUS
@@ -36,6 +37,8 @@ class EnvShape(NamedTuple):
 class Shape(NamedTuple):
     """Everything that a patch depends on apart from the spec and the group; hashable."""
 
+    annotations_absent: bool
+    """As of a Pod that asks by its label alone; empty counts as absent."""
     labels_absent: bool
     init_containers_absent: bool
     volumes_absent: bool
@@ -64,6 +67,7 @@ def shape_of(pod: Pod, pull_secrets: tuple[str, ...]) -> Shape:
     """
     spec = pod.spec
     return Shape(
+        not pod.metadata.annotations,
         pod.metadata.labels is None,
         spec.init_containers is None,
         spec.volumes is None,
@@ -130,7 +134,13 @@ def _metadata(
     if record is not None:
         status = _recorded(status, decision.spec, shape, record)
     label = _label(group, absent=shape.labels_absent)
-    return [_add(pointer("metadata", "annotations", STATUS), encode(status)), label]
+    return [_status(status, absent=shape.annotations_absent), label]
+
+
+def _status(status: Status, *, absent: bool) -> Operation:
+    if absent:
+        return _add("/metadata/annotations", {STATUS: encode(status)})
+    return _add(pointer("metadata", "annotations", STATUS), encode(status))
 
 
 def _label(group: str, *, absent: bool) -> Operation:
@@ -252,7 +262,7 @@ def restore_operations(decision: Restore, pod: Pod, run_as_user: int | None) -> 
     restored: list[Operation] = []
     if missing.status:
         status = status_of(injection, fingerprint_of(spec, run_as_user))
-        restored.append(_add(pointer("metadata", "annotations", STATUS), encode(status)))
+        restored.append(_status(status, absent=not pod.metadata.annotations))
     if missing.label:
         restored.append(_label(group, absent=pod.metadata.labels is None))
     volumes = [volume for volume in member.volumes(spec, group) if volume["name"] in missing.volumes]
@@ -280,26 +290,31 @@ def _restored_lists(decision: Restore, path: str, wanted: Mapping[str, Any]) -> 
     yield from _appended(f"{path}/volumeMounts", lost, absent=container.volume_mounts is None)
 
 
-def copy_operations(kind: WorkloadKind, workload: Workload, copying: Copying) -> list[Operation]:
-    """Return the operations that copy annotations onto a template, and record that on the workload."""
+def copy_operations(
+    kind: WorkloadKind, workload: Workload, copying: Copying, labelling: Labelling
+) -> list[Operation]:
+    """Return the operations that write on a template, and record that on the workload."""
     template = workload.template
-    assert template is not None  # noqa: S101 - nothing is copied otherwise
+    assert template is not None  # noqa: S101 - nothing is written otherwise
     path = pointer(*kind.template, "metadata")
-    if template.metadata is None:
-        onto = [_add(path, {"annotations": copying.annotations})]
-    elif template.metadata.annotations is None:
-        onto = [_add(f"{path}/annotations", copying.annotations)]
-    else:
-        onto = _difference(f"{path}/annotations", template.annotations, copying.annotations)
-    own = workload.metadata.annotations or {}
-    recorded = {key: value for key, value in own.items() if key != COPIED}
-    if (text := copied_annotation(copying)) is not None:
+    metadata = template.metadata or PodMetadata()
+    labels = with_label(template.labels, labelling.label)
+    own = workload.metadata.annotations
+    recorded = {key: value for key, value in (own or {}).items() if key != COPIED}
+    if (text := copied_annotation(copying.copied, labelled=labelling.is_ours)) is not None:
         recorded[COPIED] = text
-    return [*onto, *_difference("/metadata/annotations", own, recorded)]
+    return [
+        *([_add(path, {})] if template.metadata is None else []),
+        *_difference(f"{path}/annotations", metadata.annotations, copying.annotations),
+        *_difference(f"{path}/labels", metadata.labels, labels),
+        *_difference("/metadata/annotations", own, recorded),
+    ]
 
 
-def _difference(path: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[Operation]:
+def _difference(path: str, before: Mapping[str, str] | None, after: Mapping[str, str]) -> list[Operation]:
     """Return the operations that turn one mapping of texts into the other; only differences are named."""
+    if before is None:
+        return [_add(path, {**after})] if after else []
     removed = [{"op": "remove", "path": path + pointer(key)} for key in before if key not in after]
     changed = [(key, value) for key, value in after.items() if before.get(key) != value]
     return [*removed, *(_add(path + pointer(key), value) for key, value in changed)]

@@ -1,5 +1,7 @@
 """The decision about a Pod: inject, restore, skip or deny, with a reason code and a sentence.
 
+"inject" is what `opt_in` reads from the annotation and the label of that name.
+
 | operation | inject    | status | member in the Pod        | other annotations | decision                  |
 |-----------|-----------|--------|--------------------------|-------------------|---------------------------|
 | not CREATE| any       | any    | any                      | any               | skip NOT_A_CREATION       |
@@ -36,6 +38,7 @@ from hazelcast_sidecar.injection import intact
 from hazelcast_sidecar.injection.collisions import collisions, foreign_group
 from hazelcast_sidecar.injection.excess import excess
 from hazelcast_sidecar.injection.intact import Member, Missing
+from hazelcast_sidecar.injection.opt_in import DECLINED, asked
 from hazelcast_sidecar.injection.warnings import advise
 from hazelcast_sidecar.limits import shown
 from hazelcast_sidecar.model import status
@@ -73,6 +76,7 @@ class Reason(StrEnum):
     COLLISION = "collision"
     TOO_LARGE = "too-large"
     COPIED = "annotations-copied"
+    LABELLED = "template-labelled"
     UNCHANGED = "unchanged"
     NO_WORSE = "no-worse"
     NOT_A_WRITE = "not-a-write"
@@ -88,8 +92,8 @@ SENTENCES = {
     Reason.INJECTED: "a Hazelcast member was injected",
     Reason.RESTORED: "removed parts of the Hazelcast member were restored",
     Reason.NOT_A_CREATION: "members are injected when a Pod is created",
-    Reason.NOT_REQUESTED: f"the Pod has no annotation {INJECT}",
-    Reason.DECLINED: f'the annotation {INJECT} is "false"',
+    Reason.NOT_REQUESTED: f"the Pod has no annotation or label {INJECT}",
+    Reason.DECLINED: f'the annotation or the label {INJECT} is "false"',
     Reason.ALREADY_INJECTED: "the Pod has its member already",
     Reason.HAND_WRITTEN: "the Pod has a Hazelcast member of its own",
     Reason.MIRROR: "a mirror Pod only represents a static Pod",
@@ -98,6 +102,7 @@ SENTENCES = {
     Reason.COLLISION: "the Pod conflicts with the member container",
     Reason.TOO_LARGE: "the object has too many elements for a member",
     Reason.COPIED: "annotations of the workload were copied onto its Pod template",
+    Reason.LABELLED: "the Pod template was labelled, so that the API server asks about its Pods",
     Reason.UNCHANGED: "the Pod template is as it should be",
     Reason.NO_WORSE: "the Pod template was invalid before, too",
     Reason.NOT_A_WRITE: "annotations are copied when a workload is created or updated",
@@ -186,7 +191,7 @@ def decide(pod: Pod, operation: str, defaults: Defaults) -> Decision:  # noqa: P
     given = pod.metadata.annotations or {}
     if STATUS in given:
         return _review_again(pod, given, defaults)
-    if (skip := _not_asked(given)) is not None:
+    if (skip := _not_asked(pod, given)) is not None:
         return skip
     if too_many := excess(pod):
         return Deny(Reason.TOO_LARGE, too_many)
@@ -206,11 +211,12 @@ def decide(pod: Pod, operation: str, defaults: Defaults) -> Decision:  # noqa: P
     return Inject(spec, group, _service_account(pod, spec), warnings)
 
 
-def _not_asked(given: Mapping[str, str]) -> Skip | None:
+def _not_asked(pod: Pod, given: Mapping[str, str]) -> Skip | None:
     """Return why a Pod with these annotations gets no member in any case; None if it may get one."""
-    if INJECT not in given:
+    text = asked(given, pod.metadata.labels)
+    if text is None:
         return Skip(Reason.NOT_REQUESTED, forgotten(given))
-    if given[INJECT] == "false":
+    if text == DECLINED:
         return Skip(Reason.DECLINED)
     if MIRROR in given:
         return Skip(Reason.MIRROR, (_MIRROR_WARNING,))
@@ -228,6 +234,8 @@ def _read_spec(pod: Pod, given: Mapping[str, str], defaults: Defaults) -> Sideca
 
     A default holds for Pods of every kind; a budget that blocks evictions for ever must not come of it.
     """
+    if INJECT not in given:  # then the label asks, and its value may be as wrong as the annotation's
+        given = {**given, INJECT: asked(given, pod.metadata.labels) or DECLINED}
     spec = annotations.parse(given, defaults)
     if (
         isinstance(spec, SidecarSpec)
@@ -251,7 +259,7 @@ def _review_again(pod: Pod, given: Mapping[str, str], defaults: Defaults) -> Dec
     member = intact.member_of(pod)
     if member is None and MIRROR not in given:
         return Deny(Reason.NO_MEMBER, [_problem(intact.NO_MEMBER)])
-    if (skip := _not_asked(given)) is not None:
+    if (skip := _not_asked(pod, given)) is not None:
         return skip
     assert member is not None  # noqa: S101 - a mirror Pod, skipped just before, or denied
     found = _read_status(given[STATUS])

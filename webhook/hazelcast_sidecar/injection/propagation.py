@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from hazelcast_sidecar.injection.opt_in import ASKED, DECLINED, asked
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS
 from hazelcast_sidecar.names import COPIED, INJECT, PREFIX, WRITTEN_ANNOTATIONS
 from hazelcast_sidecar.untrusted import UndecodableError, decoder
@@ -35,7 +36,12 @@ class Copying(NamedTuple):
     """Keys that the workload and its template both have, with different values; the template's counts."""
 
 
-def plan(own: Mapping[str, str], template: Mapping[str, str], written: Collection[str]) -> Copying:
+def plan(
+    own: Mapping[str, str],
+    template: Mapping[str, str],
+    written: Collection[str],
+    label: str | None = None,
+) -> Copying:
     """Plan the annotations of a template.
 
     Without `inject`, or with "false", nothing is copied: other annotations alone would only cause a rollout.
@@ -44,11 +50,13 @@ def plan(own: Mapping[str, str], template: Mapping[str, str], written: Collectio
         own: annotations of the workload.
         template: annotations of its Pod template.
         written: those of the template that users wrote, as far as known.
+        label: a user's own label `inject` of the template.
     """
     before = copied_before(own)
     kept = {key: value for key, value in template.items() if key in written or before.get(key) != value}
     offered = {key: value for key, value in own.items() if _is_ours(key)}
-    wanted = kept.get(INJECT, offered.get(INJECT, "false")) != "false"
+    asking = kept if INJECT in kept or label is not None else offered
+    wanted = (asked(asking, {} if label is None else {INJECT: label}) or DECLINED) != DECLINED
     # A copy stays recorded though a user wrote it too: kubectl's record of what it applied can name what was
     # not there when it was copied, and deciding twice would forget it.
     again = {key: value for key, value in kept.items() if before.get(key) == value == offered.get(key)}
@@ -57,19 +65,37 @@ def plan(own: Mapping[str, str], template: Mapping[str, str], written: Collectio
     return Copying(kept | copied, copied, contradictions)
 
 
-def copied_annotation(copying: Copying) -> str | None:
-    """Encode the annotation that records the copies; None if there are none."""
-    return msgspec.json.encode(copying.copied, order="sorted").decode() if copying.copied else None
+_LABEL = "label"
+"""The key in the record for the template's label, if the webhook wrote it; no annotation has this name."""
+
+
+def copied_annotation(copied: Mapping[str, str], *, labelled: bool) -> str | None:
+    """Encode the annotation that records what the webhook wrote on a template; None if that is nothing.
+
+    Args:
+        copied: the copies.
+        labelled: whether it wrote the label.
+    """
+    record = {**copied, _LABEL: ASKED} if labelled else copied
+    return msgspec.json.encode(record, order="sorted").decode() if record else None
 
 
 def copied_before(own: Mapping[str, str]) -> dict[str, str]:
     """Return the former copies with their values, as recorded on the workload."""
-    try:
-        found = _decode(own.get(COPIED, "{}"))
-    except UndecodableError:
-        return {}  # edited by hand; former copies then count as written by users
     # Anyone can write the annotation, but it must not remove others' annotations.
-    return {key: value for key, value in found.items() if _is_ours(key)}
+    return {key: value for key, value in _record(own).items() if _is_ours(key)}
+
+
+def labelled_before(own: Mapping[str, str]) -> bool:
+    """Tell whether the webhook wrote the template's label, as recorded on the workload."""
+    return _record(own).get(_LABEL) == ASKED
+
+
+def _record(own: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return _decode(own.get(COPIED, "{}"))
+    except UndecodableError:
+        return {}  # edited by hand; what was written before then counts as written by users
 
 
 def _is_ours(key: str) -> bool:

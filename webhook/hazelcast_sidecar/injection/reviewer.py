@@ -6,13 +6,13 @@ No I/O, no clock: the webhook, the command line and the tests run these very fun
 import binascii
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hazelcast_sidecar.cache import Cache
 from hazelcast_sidecar.errors import Problem, ReviewError, in_one_sentence
-from hazelcast_sidecar.injection import oversized, patch, pod_decision, workload_decision
+from hazelcast_sidecar.injection import oversized, patch, pod_decision, template_label, workload_decision
 from hazelcast_sidecar.injection.oversized import Outline
 from hazelcast_sidecar.injection.patch import Shape
 from hazelcast_sidecar.injection.pod_decision import Decision, Deny, Inject, Reason, Restore, Skip, said
@@ -22,7 +22,7 @@ from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.model import admission_review
 from hazelcast_sidecar.model.admission_review import AdmissionRequest, AdmissionReview, GroupVersionKind
 from hazelcast_sidecar.model.pod import Pod
-from hazelcast_sidecar.model.workload import KINDS, Workload
+from hazelcast_sidecar.model.workload import KINDS, Workload, WorkloadKind
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec
 from hazelcast_sidecar.spec.settings import Settings
 
@@ -58,6 +58,7 @@ class Reviewer:
     def __init__(self, settings: Settings | None = None) -> None:
         self._decode_pod = msgspec.json.Decoder(AdmissionReview[Pod]).decode
         self._decode_workload = msgspec.json.Decoder(AdmissionReview[Workload]).decode
+        self._decode_whole = msgspec.json.Decoder(AdmissionReview[dict[str, Any]]).decode
         self._decode_outline = msgspec.json.Decoder(AdmissionReview[Outline]).decode
         self.use(settings or Settings())
 
@@ -119,12 +120,14 @@ class Reviewer:
             decision: WorkloadDecision = Skip(Reason.NOT_A_WRITE)
         else:
             defaults = self._defaults.of(request.namespace)
-            decision = workload_decision.decide(kind, workload, request.old_object, defaults)
+            decision = workload_decision.decide(
+                kind, workload, request.old_object, defaults, lambda: self._differs(kind, body)
+            )
         name = workload.display_name if workload else ""
         match decision:
-            case Copy(copying=copying, reason=reason):
+            case Copy(copying=copying, labelling=labelling, reason=reason):
                 assert workload is not None  # noqa: S101 - there is nothing to copy otherwise
-                operations = patch.copy_operations(kind, workload, copying)
+                operations = patch.copy_operations(kind, workload, copying, labelling)
                 rest = admission_review.allowed(_audit(reason), said(decision), _encoded(operations))
             case Skip(reason=reason):
                 rest = admission_review.allowed(_audit(reason), said(decision))
@@ -134,6 +137,18 @@ class Reviewer:
         return Reviewed(
             answer, request.uid, kind.name, request.namespace, name, decision, bool(request.dry_run)
         )
+
+    def _differs(self, kind: WorkloadKind, body: bytes) -> bool:
+        """Tell whether the Pod template in a review is another one than is stored.
+
+        Only this reads whole templates: of the workloads that ask, those that were never labelled.
+        """
+        request = admission_review.read(body, self._decode_whole, _check_workload)
+        if request.object is None or request.old_object is None:
+            return True
+        if kind.name == "Job":
+            return False  # its template is immutable
+        return template_label.differs(kind, request.object, request.old_object)
 
     def operations(self, decision: Inject, pod: Pod) -> list[Operation]:
         """Return the patch of one Pod, as objects."""

@@ -25,15 +25,16 @@ from hazelcast_sidecar.injection.manifests import (
     under,
 )
 from hazelcast_sidecar.injection.member import application_env, env_vars
+from hazelcast_sidecar.injection.opt_in import ASKED
 from hazelcast_sidecar.injection.patch import APPLICATION_VARIABLES, pointer
 from hazelcast_sidecar.injection.pod_decision import Reason
-from hazelcast_sidecar.injection.propagation import copied_before
+from hazelcast_sidecar.injection.propagation import copied_before, labelled_before
 from hazelcast_sidecar.injection.record import own_variables, restored, texts
 from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.model.pod import Container, Pod
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.model.workload import Workload
-from hazelcast_sidecar.names import CONTAINER, COPIED, GROUP, STATUS
+from hazelcast_sidecar.names import CONTAINER, COPIED, GROUP, INJECT, STATUS
 
 
 def uninject(obj: Object) -> Result:
@@ -57,11 +58,12 @@ def undo(obj: Object) -> Result:
         return Result(Reason.INVALID, problems=[malformed(error)])
     status = status_in(obj)
     if kind is None:
-        operations = list(_from_pod(obj, {}, status))
+        operations = list(_from_pod(obj, {}, set(), status))
     else:
         copied = copied_before(annotations_of(obj))
+        labels = {INJECT} if labelled_before(annotations_of(obj)) else set()
         template = part(obj, kind.template)
-        operations = under(pointer(*kind.template), _from_pod(template, copied, status))
+        operations = under(pointer(*kind.template), _from_pod(template, copied, labels, status))
         if COPIED in annotations_of(obj):
             operations += _without("/metadata/annotations", annotations_of(obj), {COPIED}, {})
     warnings = list(_untold(pod_in(obj), status))
@@ -109,7 +111,9 @@ def _untold(pod: Object, status: Status | None) -> Iterator[str]:
     yield f"{why}: {stays} may be the Pod's own and stays; remove it by hand if it is not"
 
 
-def _from_pod(pod: Object, copied: Mapping[str, str], status: Status | None) -> Iterator[Operation]:
+def _from_pod(
+    pod: Object, copied: Mapping[str, str], labels: Collection[str], status: Status | None
+) -> Iterator[Operation]:
     """Yield operations on a Pod or a Pod template; the last elements of lists first, so that indexes hold.
 
     Without a member and its volumes, whose status another Pod's may be, only the metadata is ours.
@@ -120,7 +124,7 @@ def _from_pod(pod: Object, copied: Mapping[str, str], status: Status | None) -> 
     if STATUS in annotations:
         yield from _from_spec(part(pod, ("spec",)), pod, status, was)
         copies.add(STATUS)
-    yield from _metadata(part(pod, ("metadata",)), copies, status, was)
+    yield from _metadata(part(pod, ("metadata",)), copies, labels, status, was)
 
 
 def _from_spec(
@@ -145,13 +149,26 @@ def _from_spec(
 
 
 def _metadata(
-    metadata: Object, copies: set[str], status: Status | None, was: Mapping[str, str]
+    metadata: Object,
+    copies: set[str],
+    written: Collection[str],
+    status: Status | None,
+    was: Mapping[str, str],
 ) -> Iterator[Operation]:
-    """Yield the operations on a Pod template's metadata, which is removed if it did not exist."""
+    """Yield the operations on a Pod template's metadata, which is removed if it did not exist.
+
+    Args:
+        metadata: of the template.
+        copies: annotations to remove.
+        written: labels that the webhook recorded as its own.
+        status: what its status annotation says.
+        was: what that records of texts.
+    """
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     own_label = pointer("metadata", "labels", GROUP) in was
     ours = STATUS in copies and GROUP in labels and (status is None or labels[GROUP] == status.group)
     added = {GROUP} if ours and not own_label else set()
+    added |= {key for key in written if labels.get(key) == ASKED}
     gone = {"labels": added, "annotations": copies}
     kept = any(f"/metadata/{key}" in was for key in gone)
     if (

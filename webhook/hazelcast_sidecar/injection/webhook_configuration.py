@@ -4,34 +4,72 @@
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import partial
 
 from hazelcast_sidecar.injection import intact
+from hazelcast_sidecar.injection.opt_in import ASKED, DECLINED
 from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.names import INJECT, INJECTOR, MIRROR, NAMESPACE_NAME, POD_WEBHOOKS, PREFIX, STATUS
 
 _Path = tuple[str | int, ...]
 """Of a part of an object: keys and positions."""
 
-PODS, AGAIN, DECISIVE = POD_WEBHOOKS
+PODS, AGAIN, DECISIVE, OTHERS = POD_WEBHOOKS
 WORKLOADS = "workloads.sidecar.hazelcast.com"
 
 CHOSEN = {f"{PREFIX}injection": "enabled"}
 """The label of namespaces that are chosen, where injection is not for all of them."""
 
-_ASKS_FOR_A_MEMBER = (
-    f"has(object.metadata.annotations) && object.metadata.annotations.exists(k, k.startsWith('{PREFIX}'))"
+_LABELLED: list[JsonObject] = [
+    {"key": INJECT, "operator": "Exists"},
+    {"key": INJECT, "operator": "NotIn", "values": [DECLINED]},
+]
+"""Selects Pods with the label, also one with a wrong value, which is denied with a sentence."""
+
+UNLABELLED: list[JsonObject] = [{"key": INJECT, "operator": "DoesNotExist"}]
+"""Selects Pods without the label."""
+
+_OF_A_WORKLOAD = (
+    "pod-template-hash",
+    "statefulset.kubernetes.io/pod-name",
+    "pod-template-generation",
+    "batch.kubernetes.io/job-name",
 )
-_STILL_WITHOUT = (
-    f"(object.metadata.?annotations[?'{INJECT}'].orValue('false') != 'false' || "
-    f"object.metadata.?annotations[?'{STATUS}'].hasValue()) && "
-    f"!object.metadata.?annotations[?'{MIRROR}'].hasValue() && "
-    f"!({intact.IS_INTACT})"
-)
+"""Labels of the Pods that Deployments, StatefulSets, DaemonSets and Jobs make."""
+
+OF_NO_WORKLOAD: list[JsonObject] = [{"key": key, "operator": "DoesNotExist"} for key in _OF_A_WORKLOAD]
+"""Expressions of a selector that leaves out the Pods of these, whose templates `WORKLOADS` has labelled."""
+
+
+def lacks_label(pod: Mapping[str, str]) -> bool:
+    """Tell by a Pod's labels whether a workload made it whose template was never labelled."""
+    return INJECT not in pod and not pod.keys().isdisjoint(_OF_A_WORKLOAD)
+
+
+_OF_NO_DEPLOYMENT: list[JsonObject] = [{"key": "pod-template-hash", "operator": "DoesNotExist"}]
+
+
+def _still_without(otherwise: str) -> str:
+    """Return the condition on a Pod that has no member, or not all of it, and asks by its annotation.
+
+    Args:
+        otherwise: the text of an annotation that it lacks.
+    """
+    return (
+        f"(object.metadata.?annotations[?'{INJECT}'].orValue('{otherwise}') != '{DECLINED}' || "
+        f"object.metadata.?annotations[?'{STATUS}'].hasValue()) && "
+        f"!object.metadata.?annotations[?'{MIRROR}'].hasValue() && "
+        f"!({intact.IS_INTACT})"
+    )
+
+
 _ASKS_SOMEWHERE = (
     "[object, oldObject].exists(o, o != null && [o.metadata.?annotations, "
-    "o.spec.?template.?metadata.?annotations, o.spec.?jobTemplate.?metadata.?annotations, "
-    "o.spec.?jobTemplate.?spec.?template.?metadata.?annotations"
+    "o.spec.?template.?metadata.?annotations, o.spec.?template.?metadata.?labels, "
+    "o.spec.?jobTemplate.?metadata.?annotations, "
+    "o.spec.?jobTemplate.?spec.?template.?metadata.?annotations, "
+    "o.spec.?jobTemplate.?spec.?template.?metadata.?labels"
     f"].exists(a, a.orValue({{}}).exists(k, k.startsWith('{PREFIX}'))))"
 )
 _COUNTS_ITSELF = (
@@ -41,8 +79,10 @@ _COUNTS_ITSELF = (
 )
 
 REASONS: dict[_Path, str] = {
-    ("webhooks", 0, "matchConditions"): (
-        "Only Pods that ask for a sidecar leave the API server, so no others can be locked out."
+    ("webhooks", 0, "objectSelector"): (
+        "Only Pods with the label leave the API server, so no others can be locked out, and it compares "
+        "labels before anything else: others cost it nothing. The last webhook below writes the label on "
+        "the templates of workloads that ask."
     ),
     ("webhooks", 0, "failurePolicy"): (
         "The API server asks once and not again, so a connection that breaks when a replica is lost would "
@@ -58,15 +98,20 @@ REASONS: dict[_Path, str] = {
     ("webhooks", 1): (
         "A Pod that was not injected is sent again, on another connection: it may lead to another replica."
     ),
-    ("webhooks", 1, "matchConditions", 1): (
+    ("webhooks", 1, "matchConditions", 0): (
         "Also one whose member, or part of it, another webhook removed (injection/intact.py)."
     ),
     ("webhooks", 2): "The third attempt decides.",
-    ("webhooks", 3): "An annotation on a workload itself counts too: it is copied onto the Pod template.",
-    ("webhooks", 3, "matchConditions", 0): (
+    ("webhooks", 3): (
+        "Pods without the label that none of the known workloads made need no more than the annotation. They "
+        "are asked about once, as each match condition costs the API server a copy of every such Pod."
+    ),
+    ("webhooks", 4): "An annotation on a workload itself counts too: it is copied onto the Pod template.",
+    ("webhooks", 4, "objectSelector"): "A Deployment's ReplicaSets, which are not for anyone to change.",
+    ("webhooks", 4, "matchConditions", 0): (
         "On the workload or on its Pod template; also those that are being opted out."
     ),
-    ("webhooks", 3, "matchConditions", 1): (
+    ("webhooks", 4, "matchConditions", 1): (
         "What a Deployment or a CronJob makes has their annotations, but is not for anyone to change. What "
         "is being deleted must lose its finalizers also while no webhook runs."
     ),
@@ -110,8 +155,9 @@ def webhook_configuration(namespace: str = INJECTOR, chosen: Mapping[str, str] |
         namespace: the installation's own.
         chosen: labels of the namespaces that are injected; None: all are.
     """
-    asks = {"annotated-for-sidecar": _ASKS_FOR_A_MEMBER}
-    asks_again = {**asks, "still-without-a-member": _STILL_WITHOUT}
+    again = {"still-without-a-member": _still_without(ASKED)}
+    other = {"still-without-a-member": _still_without(DECLINED)}
+    others = [*UNLABELLED, *OF_NO_WORKLOAD]
     workload = {"annotated-for-sidecar": _ASKS_SOMEWHERE, "counts-itself": _COUNTS_ITSELF}
     webhook = partial(_webhook, namespace, chosen)
     return {
@@ -119,10 +165,13 @@ def webhook_configuration(namespace: str = INJECTOR, chosen: Mapping[str, str] |
         "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": INJECTOR},
         "webhooks": [
-            webhook(PODS, "/mutate/pods", [pod_rule()], asks, "Ignore", 3),
-            webhook(AGAIN, "/mutate/pods", [pod_rule()], asks_again, "Ignore", 3),
-            webhook(DECISIVE, "/mutate/pods", [pod_rule()], asks_again, "Fail", 5),
-            webhook(WORKLOADS, "/mutate/workloads", _workload_rules(), workload, "Fail", 5),
+            webhook(PODS, "/mutate/pods", [pod_rule()], _LABELLED, {}, "Ignore", 3),
+            webhook(AGAIN, "/mutate/pods", [pod_rule()], _LABELLED, again, "Ignore", 3),
+            webhook(DECISIVE, "/mutate/pods", [pod_rule()], _LABELLED, again, "Fail", 5),
+            webhook(OTHERS, "/mutate/pods", [pod_rule()], others, other, "Fail", 5),
+            webhook(
+                WORKLOADS, "/mutate/workloads", _workload_rules(), _OF_NO_DEPLOYMENT, workload, "Fail", 5
+            ),
         ],
     }
 
@@ -133,21 +182,28 @@ def _webhook(  # noqa: PLR0913, PLR0917 - what configurations differ in, and the
     name: str,
     path: str,
     rules: list[JsonObject],
+    selected: list[JsonObject],
     conditions: Mapping[str, str],
     failure_policy: str,
     seconds: int,
 ) -> JsonObject:
-    return {
+    made: JsonObject = {
         "name": name,
         "admissionReviewVersions": ["v1"],
         "clientConfig": {"service": {"name": INJECTOR, "namespace": namespace, "path": path, "port": 443}},
         "rules": rules,
         "matchPolicy": "Equivalent",
-        "matchConditions": [
+    }
+    if conditions:
+        made["matchConditions"] = [
             {"name": condition, "expression": expression} for condition, expression in conditions.items()
-        ],
+        ]
+    return {
+        **made,
         "failurePolicy": failure_policy,
         "namespaceSelector": namespace_selector(namespace, chosen),
+        # Of its own: YAML would refer from one selector to another.
+        "objectSelector": {"matchExpressions": deepcopy(selected)},
         "sideEffects": "None",
         "reinvocationPolicy": "IfNeeded",
         "timeoutSeconds": seconds,

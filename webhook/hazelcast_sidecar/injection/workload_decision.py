@@ -14,25 +14,29 @@ corrected.
 | either    | any                                  | denied      | any                   | deny, as the Pods |
 | UPDATE    | a Job                                | not denied  | lacks what it copies  | skip IMMUTABLE    |
 | either    | any                                  | not denied  | lacks what it copies  | copy              |
+| either    | any                                  | not denied  | lacks the label only  | copy LABELLED     |
 | either    | any                                  | have members| as it should be       | skip UNCHANGED    |
 | either    | any                                  | skipped     | as it should be       | skip, as the Pods |
 
 "Either" is CREATE or UPDATE, "neither" anything else, and that row is in `reviewer.py`. What its Pods
-get is decided by the table of `pod_decision.py`. A template also lacks what it copies where it has more.
+get is decided by the table of `pod_decision.py`, and which label the template should have by that of
+`template_label.py`. A template also lacks what it copies where it has more.
 (*) For nothing that would not have denied the Pods of the workload as it is stored.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from hazelcast_sidecar.errors import Problem
-from hazelcast_sidecar.injection import pod_decision, propagation
+from hazelcast_sidecar.injection import pod_decision, propagation, template_label
 from hazelcast_sidecar.injection.compatibility import membership_of
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
+from hazelcast_sidecar.injection.opt_in import DECLINED, asked
 from hazelcast_sidecar.injection.pod_decision import Decision, Deny, Inject, Reason, Restore, Skip
 from hazelcast_sidecar.injection.propagation import Copying
+from hazelcast_sidecar.injection.template_label import Labelling
 from hazelcast_sidecar.injection.warnings import advise, advise_change, advise_workload
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS, fit, shown
 from hazelcast_sidecar.model import status
@@ -41,6 +45,7 @@ from hazelcast_sidecar.model.workload import (
     Template,
     Workload,
     WorkloadKind,
+    WrittenByUsers,
     as_pod,
     names_its_group,
     written_by_users,
@@ -51,9 +56,10 @@ from hazelcast_sidecar.spec.annotations import Defaults, SidecarSpec
 
 
 class Copy(NamedTuple):
-    """The annotations of the Pod template change, and with them the annotation that records the copies."""
+    """The metadata of the Pod template changes, and with it the annotation that records what was written."""
 
     copying: Copying
+    labelling: Labelling
     warnings: tuple[str, ...] = ()
     outcome: str = ""
     """As in `Skip`."""
@@ -70,6 +76,7 @@ class _State(NamedTuple):
     workload: Workload
     template: Template
     copying: Copying
+    labelling: Labelling
     pod: Pod
     """The Pod that it would create."""
     decision: Decision
@@ -98,14 +105,22 @@ class WithPods(NamedTuple):
 
 
 def decide(
-    kind: WorkloadKind, workload: Workload, before: Workload | None, defaults: Defaults
+    kind: WorkloadKind,
+    workload: Workload,
+    before: Workload | None,
+    defaults: Defaults,
+    differs: Callable[[], bool],
 ) -> WorkloadDecision:
     """Decide about one workload; arguments as in `decide_with_pods`."""
-    return decide_with_pods(kind, workload, before, defaults).decision
+    return decide_with_pods(kind, workload, before, defaults, differs).decision
 
 
 def decide_with_pods(
-    kind: WorkloadKind, workload: Workload, before: Workload | None, defaults: Defaults
+    kind: WorkloadKind,
+    workload: Workload,
+    before: Workload | None,
+    defaults: Defaults,
+    differs: Callable[[], bool],
 ) -> WithPods:
     """Decide about one workload that is created or updated, and about its Pods.
 
@@ -114,11 +129,12 @@ def decide_with_pods(
         workload: as it was sent; not modified.
         before: as it is stored; None if it is created.
         defaults: the defaults of its namespace.
+        differs: tells whether its Pod template, but for annotations and our label, is not the stored one.
     """
-    now = _state(kind, workload, defaults)
+    now = _state(kind, workload, before, defaults, differs)
     if isinstance(now, Reason):
         return WithPods(Skip(now, tuple(_without_effect(kind, workload))), None)
-    stored = _state(kind, before, defaults) if before is not None else None
+    stored = _state(kind, before, before, defaults, _never) if before is not None else None
     then = stored if isinstance(stored, _State) else None
     decision = _decide(now, then, is_update=before is not None)
     return WithPods(decision, OfPods(now.pod, now.decision))
@@ -131,13 +147,25 @@ def _decide(now: _State, then: _State | None, *, is_update: bool) -> WorkloadDec
     if _changes(now):
         if now.kind.name == "Job" and is_update:
             return Skip(Reason.IMMUTABLE, ("a Job's Pod template is immutable; delete and recreate the Job",))
-        return Copy(now.copying, _warnings(now, then), _news(now, then))
+        copies = now.copying.annotations != now.template.annotations
+        reason = Reason.COPIED if copies else Reason.LABELLED
+        return Copy(now.copying, now.labelling, _warnings(now, then), _news(now, then), reason)
     of_pods = isinstance(now.decision, Inject | Restore)  # about the Pods, and not about the workload
     reason = Reason.UNCHANGED if of_pods else now.decision.reason
     return Skip(reason, _warnings(now, then), _news(now, then))
 
 
-def _state(kind: WorkloadKind, workload: Workload, defaults: Defaults) -> _State | Reason:
+def _never() -> bool:
+    return False
+
+
+def _state(
+    kind: WorkloadKind,
+    workload: Workload,
+    before: Workload | None,
+    defaults: Defaults,
+    differs: Callable[[], bool],
+) -> _State | Reason:
     """Find out what follows from a workload, or why there is nothing to decide about it."""
     template = workload.template
     if workload.metadata.deletion_timestamp:
@@ -148,13 +176,39 @@ def _state(kind: WorkloadKind, workload: Workload, defaults: Defaults) -> _State
         return Reason.CONTROLLED
     own = workload.metadata.annotations or {}
     # Who wrote what matters only if something was copied before.
-    written = written_by_users(kind, workload) if COPIED in own else ()
-    copied = propagation.plan(own, template.annotations, written)
-    pod = as_pod(kind, workload, template, copied.annotations)
+    written = written_by_users(kind, workload) if COPIED in own else WrittenByUsers()
+    label, recorded = template.labels.get(INJECT), propagation.labelled_before(own)
+    labelled = INJECT in written.labels
+    users = template_label.users_label(label, recorded=recorded, written=labelled)
+    copied = propagation.plan(own, template.annotations, written.annotations, users)
+    labelling = template_label.plan(
+        label,
+        recorded=recorded,
+        written=labelled,
+        asks=(asked(copied.annotations, None) or DECLINED) != DECLINED,
+        changes_anyway=lambda: _changes_anyway(copied, before, differs),
+    )
+    pod = as_pod(kind, workload, template, copied.annotations, _labels(template, labelling))
     decision = pod_decision.decide(pod, "CREATE", defaults)
     if copied.copied and not isinstance(decision, Deny) and not fit(copied.annotations, MAX_ANNOTATIONS):
         decision = Deny(Reason.TOO_LARGE, [_TOO_LARGE])
-    return _State(kind, workload, template, copied, pod, decision, _is_outdated(pod, decision, defaults))
+    outdated = _is_outdated(pod, decision, defaults)
+    return _State(kind, workload, template, copied, labelling, pod, decision, outdated)
+
+
+def _changes_anyway(copying: Copying, before: Workload | None, differs: Callable[[], bool]) -> bool:
+    """Tell whether a template without the label will be another one than the stored template."""
+    stored = before.template if before is not None else None
+    if stored is None:
+        return differs()
+    return INJECT in stored.labels or copying.annotations != stored.annotations or differs()
+
+
+def _labels(template: Template, labelling: Labelling) -> dict[str, str] | None:
+    """Return the labels that a template will have."""
+    if labelling.label == template.labels.get(INJECT):
+        return template.metadata.labels if template.metadata else None
+    return template_label.with_label(template.labels, labelling.label)
 
 
 _TOO_LARGE = Problem(
@@ -182,9 +236,13 @@ def _is_outdated(pod: Pod, decision: Decision, defaults: Defaults) -> bool:
 
 
 def _changes(state: _State) -> bool:
-    """Tell whether the template, or the annotation that records the copies, must change."""
-    copied = propagation.copied_annotation(state.copying)
-    return state.copying.annotations != state.template.annotations or state.own.get(COPIED) != copied
+    """Tell whether the template, or the annotation that records what was written, must change."""
+    record = propagation.copied_annotation(state.copying.copied, labelled=state.labelling.is_ours)
+    return (
+        state.copying.annotations != state.template.annotations
+        or state.labelling.label != state.template.labels.get(INJECT)
+        or state.own.get(COPIED) != record
+    )
 
 
 def _denial(now: _State, denial: Deny, then: _State | None) -> WorkloadDecision:

@@ -7,6 +7,7 @@ COMPONENTS: dict[str, JsonObject] = {
     "client-certificates": {"clientCertificates": {"enabled": True}},
     "repair": {"repair": "missed"},
     "monitoring": {"monitoring": {"prometheus": True, "dashboards": True}},
+    "unlabelled-workloads": {"unlabelledWorkloads": True},
     "watch-groups": {"watchGroups": True},
     "cert-manager": {"certificates": {"source": "cert-manager"}},
 }

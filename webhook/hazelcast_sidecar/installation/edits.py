@@ -14,6 +14,9 @@ import yaml
 
 from hazelcast_sidecar.injection.webhook_configuration import (
     CHOSEN,
+    OF_NO_WORKLOAD,
+    OTHERS,
+    UNLABELLED,
     chosen_expressions,
     webhook_configuration,
 )
@@ -133,6 +136,10 @@ def _printed(form: str, path: str, template: str) -> Expression:
     return Expression(partial(_formatted, form, path), f'printf "{form}" {template}')
 
 
+def _lines(content: object) -> str:
+    return yaml.safe_dump(content, sort_keys=False).removesuffix("\n")
+
+
 _IMAGE = Expression(_image, f'include "{INJECTOR}.image" .')
 _NAMESPACE = Expression(lambda values: values[NAMESPACE_KEY], ".Release.Namespace")
 _IN_NAMESPACE = _printed(f"%s/{INJECTOR}", NAMESPACE_KEY, ".Release.Namespace")
@@ -151,6 +158,12 @@ _CA_BUNDLE = Expression(
 _API_SERVERS = Expression(
     lambda values: [{"ipBlock": {"cidr": each}} for each in _at(values, "networkPolicies.apiServers")],
     "{{- range .Values.networkPolicies.apiServers }}\n- ipBlock:\n    cidr: {{ . | quote }}\n{{- end }}",
+    TemplateShape.LINES,
+)
+_UNLABELLED_PODS = Expression(
+    lambda values: [*UNLABELLED, *([] if _at(values, "unlabelledWorkloads") else OF_NO_WORKLOAD)],
+    f"{_lines(UNLABELLED)}\n{{{{- if not .Values.unlabelledWorkloads }}}}\n{_lines(OF_NO_WORKLOAD)}\n"
+    "{{- end }}",
     TemplateShape.LINES,
 )
 _OWN_ISSUER = f"{INJECTOR}-ca"
@@ -262,6 +275,9 @@ def _of_registration() -> Iterator[Edit]:
     for number, webhook in enumerate(webhook_configuration()["webhooks"]):
         place: FieldPath = ("webhooks", number)
         yield Edit(kind, INJECTOR, (*place, "clientConfig", "caBundle"), _CA_BUNDLE, own)
+        if webhook["name"] == OTHERS:
+            selected = (*place, "objectSelector", "matchExpressions")
+            yield Edit(kind, INJECTOR, selected, _UNLABELLED_PODS)
         if webhook["failurePolicy"] == "Fail":
             yield Edit(kind, INJECTOR, (*place, "failurePolicy"), _value("failurePolicy"))
         for expression in chosen_expressions(CHOSEN):

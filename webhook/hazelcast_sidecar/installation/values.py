@@ -223,6 +223,15 @@ class Values(ValuesPart, frozen=True):
             "all others then cost the API server nothing."
         ),
     ] = False
+    unlabelled_workloads: Annotated[
+        bool,
+        Meta(
+            description="Inject annotated Pods of workloads also where their Pod template lacks the label "
+            "sidecar.hazelcast.com/inject: those that were injected before this version wrote it. Every new "
+            "Pod without the label then costs the API server a little; `hazelcast-sidecar check` says when "
+            "none is left."
+        ),
+    ] = False
     repair: Annotated[
         Literal["none", "missed", "all"],
         Meta(

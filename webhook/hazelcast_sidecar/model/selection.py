@@ -10,8 +10,10 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from hazelcast_sidecar.model.selectors import Selector, combined, selects
+from hazelcast_sidecar.names import INJECT
 
 _Object = Mapping[str, Any]
+_ASKED = "true"
 
 
 class Selected(StrEnum):
@@ -20,6 +22,8 @@ class Selected(StrEnum):
     YES = "yes"
     NAMESPACE_EXCLUDED = "namespace excluded"
     POD_EXCLUDED = "Pod excluded"
+    UNLABELLED = "Pod unlabelled"
+    """It would be, with the label `inject`, which its workload's template lacks."""
     NOTHING_REGISTERED = "nothing registered"
     UNKNOWN = "unknown"
     """The labels of its namespace are not known, or what is registered."""
@@ -51,9 +55,12 @@ class Selection(NamedTuple):
         here = [each for each in self.registered if selects(each.namespaces, namespace)]
         if not here:
             return Selected.NAMESPACE_EXCLUDED
-        if pod is not None and not any(selects(each.objects, pod) for each in here):
-            return Selected.POD_EXCLUDED
-        return Selected.YES
+        if pod is None or any(selects(each.objects, pod) for each in here):
+            return Selected.YES
+        labelled = {**pod, INJECT: _ASKED}
+        if INJECT not in pod and any(selects(each.objects, labelled) for each in here):
+            return Selected.UNLABELLED
+        return Selected.POD_EXCLUDED
 
 
 def selection_of(

@@ -3,7 +3,6 @@
 Source: Kubernetes API reference, apps/v1 and batch/v1.
 """
 
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -76,6 +75,11 @@ class Template(msgspec.Struct, gc=False):
         """Return its annotations; empty if it has none."""
         return (self.metadata.annotations if self.metadata else None) or {}
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return its labels; empty if it has none."""
+        return (self.metadata.labels if self.metadata else None) or {}
+
 
 class _JobSpec(msgspec.Struct, gc=False):
     template: Template | None = None
@@ -97,18 +101,19 @@ class WorkloadSpec(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _Managed(msgspec.Struct, gc=False, rename=lambda name: f"f:{name}"):
-    """A part of the fields that one manager owns, on the way to the template's annotations.
+    """A part of the fields that one manager owns, on the way to the template's annotations and labels.
 
     The API server writes only objects there; other values are rejected.
     """
 
 
 class _Leaf(msgspec.Struct, gc=False):
-    """One annotation that the manager owns."""
+    """One annotation or label that the manager owns."""
 
 
 class _ManagedMetadata(_Managed, gc=False):
     annotations: dict[str, _Leaf] | None = None
+    labels: dict[str, _Leaf] | None = None
 
 
 class _ManagedTemplate(_Managed, gc=False):
@@ -136,15 +141,14 @@ class _ManagedFields(msgspec.Struct, gc=False, rename={"fields": "fieldsV1"}):
     fields: _ManagedObject | None = None
 
     @property
-    def annotations(self) -> Iterable[str]:
-        """Return the annotations of the Pod template that the manager owns."""
+    def of_template(self) -> _ManagedMetadata:
+        """Return what the manager owns of the Pod template's metadata."""
         spec = self.fields.spec if self.fields else None
         if spec is None:
-            return ()
+            return _ManagedMetadata()
         job = spec.job_template.spec if spec.job_template else None
         template = job.template if job else spec.template
-        metadata = template.metadata if template else None
-        return (metadata.annotations if metadata else None) or ()
+        return (template.metadata if template else None) or _ManagedMetadata()
 
 
 class WorkloadMetadata(PodMetadata, gc=False, rename="camel"):
@@ -188,34 +192,50 @@ class Workload(msgspec.Struct, gc=False):
         return controller_of(self.metadata.owner_references) is not None
 
 
-def as_pod(kind: WorkloadKind, workload: Workload, template: Template, annotations: dict[str, str]) -> Pod:
-    """Return the Pod that a workload will create from its template, with these annotations."""
+def as_pod(
+    kind: WorkloadKind,
+    workload: Workload,
+    template: Template,
+    annotations: dict[str, str],
+    labels: dict[str, str] | None,
+) -> Pod:
+    """Return the Pod that a workload will create from its template, with this metadata."""
     own = workload.metadata
     owner = PodOwner(kind.name, own.name or own.generate_name.rstrip("-"), controller=True)
-    labels = template.metadata.labels if template.metadata else None
     metadata = PodMetadata(
         generate_name=f"{own.name}-", annotations=annotations, labels=labels, owner_references=[owner]
     )
     return Pod(metadata, template.spec)
 
 
-def written_by_users(kind: WorkloadKind, workload: Workload) -> frozenset[str]:
-    """Return the annotations of the Pod template that users wrote there, and would miss.
+class WrittenByUsers(NamedTuple):
+    """The annotations and labels of a Pod template that users wrote."""
+
+    annotations: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
+
+
+def written_by_users(kind: WorkloadKind, workload: Workload) -> WrittenByUsers:
+    """Return the annotations and labels of the Pod template that users wrote there, and would miss.
 
     What a webhook adds has no such owner; the fields of server-side apply and of updates are in
     `managedFields`, those of client-side apply in an annotation of kubectl.
     Source: Kubernetes documentation, "Server-Side Apply", field management.
     """
-    path = (*kind.template, "metadata", "annotations")
-    written: set[str] = set()
+    annotations: set[str] = set()
+    labels: set[str] = set()
     for entry in workload.metadata.managed_fields or ():
-        written.update(key.removeprefix("f:") for key in entry.annotations)
+        owned = entry.of_template
+        annotations.update(key.removeprefix("f:") for key in owned.annotations or ())
+        labels.update(key.removeprefix("f:") for key in owned.labels or ())
     applied = (workload.metadata.annotations or {}).get(LAST_APPLIED)
     if applied is not None:
         # Only kubectl should write it, yet anyone can.
         with suppress(UndecodableError):
-            written.update(_at(_decode_applied(applied), path))
-    return frozenset(written)
+            metadata = _at(_decode_applied(applied), (*kind.template, "metadata"))
+            annotations.update(_at(metadata, ("annotations",)))
+            labels.update(_at(metadata, ("labels",)))
+    return WrittenByUsers(frozenset(annotations), frozenset(labels))
 
 
 _decode_applied = decoder(dict[str, Any], MAX_ANNOTATIONS)  # the API server takes no longer one

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from hazelcast_sidecar.injection.pod_decision import Reason
-from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, PODS, WORKLOADS
+from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, OTHERS, PODS, WORKLOADS
 from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.monitoring.member_series import series_of
 from hazelcast_sidecar.names import INJECTOR, INSTALLATION_LABELS
@@ -108,7 +108,7 @@ OF_WEBHOOK = (
         _grown(
             _of_api_server(
                 "apiserver_admission_webhook_rejection_count",
-                (DECISIVE, WORKLOADS),
+                (DECISIVE, OTHERS, WORKLOADS),
                 ', error_type="calling_webhook_error"',
             ),
             "10m",
@@ -124,7 +124,7 @@ OF_WEBHOOK = (
     ),
     Alert(
         "HazelcastSidecarFailOpen",
-        _grown(_of_api_server(_FAIL_OPEN, (DECISIVE, WORKLOADS)), "10m") + " > 0",
+        _grown(_of_api_server(_FAIL_OPEN, (DECISIVE, OTHERS, WORKLOADS)), "10m") + " > 0",
         "0s",
         AlertSeverity.CRITICAL,
         "The API server admits annotated objects without an answer from {{ $labels.name }}",

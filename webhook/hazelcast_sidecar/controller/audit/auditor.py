@@ -18,10 +18,11 @@ from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods, selector_of
 from hazelcast_sidecar.injection.drift import DriftDetector, as_created, unless_excluded
+from hazelcast_sidecar.injection.opt_in import asked
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError
 from hazelcast_sidecar.kube.objects import POD, RUNNING, Metadata, Partial, owner_of
 from hazelcast_sidecar.model.pod import Pod
-from hazelcast_sidecar.names import GROUP, INJECT
+from hazelcast_sidecar.names import GROUP
 from hazelcast_sidecar.runtime.log import LogLine
 from hazelcast_sidecar.spec.settings import Settings
 
@@ -150,5 +151,9 @@ class Auditor:
 
 
 def _asking(pods: Iterable[Metadata]) -> list[Metadata]:
-    """Return Pods with our annotation that are not terminating; nothing else of a page is kept."""
-    return [pod for pod in pods if INJECT in pod.known_annotations and not pod.deletion_timestamp]
+    """Return Pods that ask, or decline, and are not terminating; nothing else of a page is kept."""
+    return [
+        pod
+        for pod in pods
+        if asked(pod.known_annotations, pod.labels) is not None and not pod.deletion_timestamp
+    ]

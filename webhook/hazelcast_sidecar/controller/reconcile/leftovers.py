@@ -15,11 +15,12 @@ from hazelcast_sidecar.controller.shared.backoff import run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
+from hazelcast_sidecar.injection.opt_in import asked
 from hazelcast_sidecar.kube.client import FIELD_MANAGER, Api
 from hazelcast_sidecar.kube.objects import KEPT_KINDS, POD, Kind, Metadata, Partial
 from hazelcast_sidecar.model.pod import workload_name
 from hazelcast_sidecar.model.workload import KINDS, Workload, WorkloadMetadata, as_pod
-from hazelcast_sidecar.names import GROUP, INJECT, group_of_workload
+from hazelcast_sidecar.names import GROUP, group_of_workload
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
@@ -162,7 +163,7 @@ class Leftovers:
         if found is None or found.metadata.uid != owner.uid:
             return False
         template = found.template
-        if template is None or INJECT not in template.annotations:
+        if template is None or asked(template.annotations, template.labels) is None:
             return False
-        pod = as_pod(workload_kind, found, template, template.annotations)
+        pod = as_pod(workload_kind, found, template, template.annotations, template.labels)
         return key.group == template.annotations.get(GROUP, group_of_workload(workload_name(pod)))

@@ -11,11 +11,12 @@ import msgspec
 from hazelcast_sidecar.controller.shared.sampled_log import SampledLog
 from hazelcast_sidecar.group_objects.claims import is_mirror, why_unusable
 from hazelcast_sidecar.injection.drift import InjectedPod, as_injected
+from hazelcast_sidecar.injection.opt_in import asked
 from hazelcast_sidecar.kube.objects import Metadata, owner_of
 from hazelcast_sidecar.limits import shown
 from hazelcast_sidecar.model import status
 from hazelcast_sidecar.model.pod import HASH_LABELS
-from hazelcast_sidecar.names import INJECT, STATUS
+from hazelcast_sidecar.names import STATUS
 from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 from hazelcast_sidecar.untrusted import UndecodableError
@@ -106,7 +107,8 @@ class WatchedPods:
         found = self._read(item)
         if found is None:
             self._forget(item.uid)
-            if INJECT in item.known_annotations and STATUS not in item.known_annotations:
+            asks = asked(item.known_annotations, item.labels) is not None
+            if asks and STATUS not in item.known_annotations:
                 self.unrecorded[item.uid] = item
             return
         self.unrecorded.pop(item.uid, None)
