@@ -2,7 +2,8 @@
 
 All sides share the machine: the API server, etcd, the clients and the webhook. The sides take turns, each
 alone registered in its turn. `static` answers every review with the same bytes: no webhook costs the API
-server less. Pods wait behind a scheduling gate, and are removed after each turn.
+server less. Pods wait behind a scheduling gate, and are removed after each turn. Deployments without an
+annotation are written, too: what that costs beside no webhook.
 """
 
 import base64
@@ -14,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from hazelcast_sidecar.names import INJECT
 from tests.bench import reviews
 from tests.bench.report import Report, Table, Target
 from tests.bench.servers import (
@@ -43,7 +45,12 @@ from tests.harness.procfs import cpu_seconds
 
 NONE, POLICY = "none", "policy"
 PLAIN, ELSEWHERE = "ours, Pods not annotated", "ours, namespace not chosen"
-SIDES = (NONE, ELSEWHERE, PLAIN, OURS, STATIC, DIRECT, POLICY)
+BARE = "ours, bare Pods not annotated"
+WRITES, WRITES_OURS = "none, Deployments written", "ours, Deployments not annotated written"
+SIDES = (NONE, ELSEWHERE, PLAIN, BARE, OURS, STATIC, DIRECT, POLICY, WRITES, WRITES_OURS)
+REGISTERED = {WRITES: NONE} | dict.fromkeys((ELSEWHERE, PLAIN, BARE, WRITES_OURS), OURS)
+"""What is registered, where the side is not called after it."""
+CLIENTS = 16
 ROUNDS, CREATED = 5, 1200
 RATE = 200
 NAMESPACES = "/api/v1/namespaces"
@@ -76,19 +83,21 @@ class Bench:
 
     def turn(self, side: str, count: int, rate: int = 0) -> Seen:
         """Create Pods with one side registered, and remove them and it."""
-        pods = pods_in("default" if side == ELSEWHERE else CHOSEN)
         with self.registered(side):
-            seen = self.create(pods, annotated=side not in (NONE, PLAIN, ELSEWHERE), count=count, rate=rate)
+            if side in (WRITES, WRITES_OURS):
+                return self.send(f"{DEPLOYMENTS}/{_deployment('CLIENT')}", WRITTEN, count, "-update")
+            pods = pods_in("default" if side == ELSEWHERE else CHOSEN)
+            body = gated(annotated=side not in (NONE, PLAIN, BARE, ELSEWHERE), made=side != BARE)
+            seen = self.send(pods, body, count, "-rate", str(rate))
         self.cluster.request("DELETE", f"{pods}?gracePeriodSeconds=0")
         return seen
 
-    def create(self, pods: str, *, annotated: bool, count: int, rate: int) -> Seen:
-        """Let the clients create Pods in a namespace."""
-        body = self.folder / ("annotated.json" if annotated else "plain.json")
-        body.write_text(json.dumps(gated(annotated=annotated)))
-        command = [PROGRAMS / "create", "-url", self.cluster.url + pods, "-ca", self.cluster.ca_file]
-        command += ["-token", self.cluster.token, "-body", body]
-        options = ["-count", str(count), "-rate", str(rate)]
+    def send(self, path: str, body: dict[str, Any], count: int, *options: str) -> Seen:
+        """Let the clients send so many requests."""
+        file = self.folder / "body.json"
+        file.write_text(json.dumps(body))
+        command = [PROGRAMS / "create", "-url", self.cluster.url + path, "-ca", self.cluster.ca_file]
+        command += ["-token", self.cluster.token, "-body", file, "-count", count, "-clients", CLIENTS]
         before = cpu_seconds(self.cluster.apiserver_pid)
         done = subprocess.run([*map(str, command), *options], check=False, capture_output=True, timeout=300)
         if done.returncode:
@@ -126,13 +135,14 @@ class Bench:
         return total(lambda line: line.startswith(f"{HISTOGRAM}_count")), total(soon.search)
 
     def _objects(self, side: str) -> list[dict[str, Any]]:
-        if side == NONE:
+        registered = REGISTERED.get(side, side)
+        if registered == NONE:
             return []
         if side == POLICY:
             command = [str(Path(sys.executable).parent / "hazelcast-sidecar"), "policy"]
             text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             return list(yaml.safe_load_all(text))
-        server = self.servers[OURS if side in (PLAIN, ELSEWHERE) else side]
+        server = self.servers[registered]
         rendered = self.cluster.kubectl("kustomize", str(self._manifests(side))).stdout
         configuration = next(
             document
@@ -177,14 +187,41 @@ def pods_in(namespace: str) -> str:
     return f"{NAMESPACES}/{namespace}/pods"
 
 
-def gated(*, annotated: bool) -> dict[str, Any]:
-    """The typical Pod behind a gate."""
-    made = reviews.pod("typical")
-    made["spec"]["schedulingGates"] = [{"name": "example.com/never"}]
-    if not annotated:
-        notes = made["metadata"]["annotations"]
-        made["metadata"]["annotations"] = {key: notes[key] for key in notes if "hazelcast" not in key}
-    return made
+DEPLOYMENTS = f"/apis/apps/v1/namespaces/{CHOSEN}/deployments"
+WRITTEN = {"metadata": {"annotations": {"example.com/written": "NUMBER"}}}
+
+
+def _deployment(client: int | str) -> str:
+    return f"checkout-{client}"
+
+
+def deployments() -> Iterator[dict[str, Any]]:
+    """A Deployment for each client, with the typical Pod as its template."""
+    pod = gated(annotated=False, made=False)
+    for client in range(CLIENTS):
+        template = {"metadata": {"labels": pod["metadata"]["labels"]}, "spec": pod["spec"]}
+        spec = {"replicas": 0, "selector": {"matchLabels": pod["metadata"]["labels"]}, "template": template}
+        yield {"metadata": {"name": _deployment(client)}, "spec": spec}
+
+
+def gated(*, annotated: bool, made: bool = True) -> dict[str, Any]:
+    """The typical Pod behind a gate.
+
+    Args:
+        annotated: whether it asks for a member, and so has the label from its template.
+        made: whether a Deployment made it.
+    """
+    pod = reviews.pod("typical")
+    metadata = pod["metadata"]
+    pod["spec"]["schedulingGates"] = [{"name": "example.com/never"}]
+    if annotated:
+        metadata["labels"][INJECT] = "true"
+    else:
+        notes = metadata["annotations"]
+        metadata["annotations"] = {key: notes[key] for key in notes if "hazelcast" not in key}
+    if not made:
+        del metadata["ownerReferences"], metadata["labels"]["pod-template-hash"]
+    return pod
 
 
 def measure(*, quick: bool) -> Report:
@@ -196,6 +233,8 @@ def measure(*, quick: bool) -> Report:
         cluster = stack.enter_context(ControlPlane(programs))
         labels = {"sidecar.hazelcast.com/injection": "enabled"}
         cluster.request("POST", NAMESPACES, {"metadata": {"name": CHOSEN, "labels": labels}})
+        for deployment in deployments():
+            cluster.request("POST", DEPLOYMENTS, deployment)
         certificate = make_certificate(folder)
         servers = dict(_servers(stack, folder, certificate))
         bench = Bench(cluster, servers, certificate, folder)
@@ -233,24 +272,36 @@ def _servers(
 def _report(seen: dict[str, list[Seen]], steady: Seen, soon: float) -> Report:
     rates = {side: statistics.median(turn.rate for turn in turns) for side, turns in seen.items()}
     cpu = {side: statistics.median(turn.cpu for turn in turns) for side, turns in seen.items()}
-    rows = [
-        (
-            side,
-            rates[side],
-            rates[side] / rates[NONE],
-            cpu[side] * 1e6,
-            statistics.median(turn.p50 for turn in turns) * 1e3,
-            statistics.median(turn.p99 for turn in turns) * 1e3,
-        )
-        for side, turns in seen.items()
-    ]
+    columns = ("webhook", "{}/s", "to none", "API server's CPU µs", "to none", "p50 ms", "p99 ms")
+
+    def rows(none: str, sides: Iterable[str]) -> list[tuple[str | float, ...]]:
+        return [
+            (
+                side,
+                rates[side],
+                rates[side] / rates[none],
+                cpu[side] * 1e6,
+                cpu[side] / cpu[none],
+                statistics.median(turn.p50 for turn in seen[side]) * 1e3,
+                statistics.median(turn.p99 for turn in seen[side]) * 1e3,
+            )
+            for side in sides
+        ]
+
+    writes = (WRITES, WRITES_OURS)
+    size = len(json.dumps(gated(annotated=True))) / 1024
     return Report(
         "apiserver",
         [
             Table(
-                f"creations of a Pod of {len(json.dumps(gated(annotated=True))) / 1024:.1f} KiB, 16 clients",
-                ("webhook", "Pods/s", "to none", "API server's CPU µs", "p50 ms", "p99 ms"),
-                rows,
+                f"creations of a Pod of {size:.1f} KiB, {CLIENTS} clients",
+                tuple(column.format("Pods") for column in columns),
+                rows(NONE, [side for side in SIDES if side not in writes]),
+            ),
+            Table(
+                f"writes of a Deployment of that Pod, {CLIENTS} clients",
+                tuple(column.format("writes") for column in columns),
+                rows(WRITES, writes),
             ),
             Table(
                 f"annotated Pods at {RATE} a second, ours",
@@ -259,13 +310,21 @@ def _report(seen: dict[str, list[Seen]], steady: Seen, soon: float) -> Report:
             ),
         ],
         [
-            Target("Pods/s, not annotated, to none", rates[PLAIN] / rates[NONE], 0.97, at_least=True),
-            Target(
-                "Pods/s, namespace not chosen, to none", rates[ELSEWHERE] / rates[NONE], 0.97, at_least=True
-            ),
-            Target("Pods/s, ours to static", rates[OURS] / rates[STATIC], 0.95, at_least=True),
+            _beside_none("Pods/s, not annotated", PLAIN, NONE, rates, 0.97, at_least=True),
+            _beside_none("CPU, not annotated", PLAIN, NONE, cpu, 1.03, at_least=False),
+            _beside_none("Pods/s, namespace not chosen", ELSEWHERE, NONE, rates, 0.97, at_least=True),
+            _beside_none("Pods/s, bare, not annotated", BARE, NONE, rates, 0.75, at_least=True),
+            _beside_none("CPU, bare, not annotated", BARE, NONE, cpu, 1.35, at_least=False),
+            _beside_none("writes/s, not annotated", WRITES_OURS, WRITES, rates, 0.97, at_least=True),
+            Target("Pods/s, ours to static", rates[OURS] / rates[STATIC], 0.98, at_least=True),
             Target("Pods/s, ours to direct", rates[OURS] / rates[DIRECT], 1.1, at_least=True),
             Target(f"share of admissions within 5 ms at {RATE} a second", soon, 0.99, at_least=True),
         ],
         {"turns": {side: [turn._asdict() for turn in turns] for side, turns in seen.items()}},
     )
+
+
+def _beside_none(
+    what: str, side: str, none: str, found: dict[str, float], limit: float, *, at_least: bool
+) -> Target:
+    return Target(f"{what}, to none", found[side] / found[none], limit, at_least=at_least)

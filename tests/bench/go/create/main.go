@@ -1,5 +1,6 @@
 // Command create makes Pods in one API server, over one kept connection for each client, and prints what it saw as
-// JSON. With -rate it starts that many a second, however long the others take; without it, as many as it can.
+// JSON. With -rate it starts that many a second, however long the others take; without it, as many as it can. With
+// -update it patches objects instead, each client one of its own, with another number each time.
 package main
 
 import (
@@ -14,6 +15,8 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -29,6 +32,7 @@ type Seen struct {
 type target struct {
 	url, token string
 	body       []byte
+	update     bool
 	tls        *tls.Config
 }
 
@@ -40,8 +44,10 @@ func main() {
 	clients := flag.Int("clients", 16, "with a connection each")
 	count := flag.Int("count", 1000, "Pods to create in all")
 	rate := flag.Int("rate", 0, "Pods a second to start; 0: as many as the clients can")
+	update := flag.Bool("update", false, "patch the object CLIENT of the url, a number, with the body, in which NUMBER is one")
 	flag.Parse()
-	seen, err := run(*url, *authority, *token, *body, *clients, *count, *rate)
+	goal := target{url: *url, token: *token, update: *update}
+	seen, err := run(goal, *authority, *body, *clients, *count, *rate)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -51,7 +57,7 @@ func main() {
 	}
 }
 
-func run(url, authority, token, file string, clients, count, rate int) (Seen, error) {
+func run(goal target, authority, file string, clients, count, rate int) (Seen, error) {
 	pem, err := os.ReadFile(authority)
 	if err != nil {
 		return Seen{}, err
@@ -62,7 +68,7 @@ func run(url, authority, token, file string, clients, count, rate int) (Seen, er
 	if err != nil {
 		return Seen{}, err
 	}
-	goal := target{url, token, body, &tls.Config{RootCAs: roots}}
+	goal.body, goal.tls = body, &tls.Config{RootCAs: roots}
 	// Each start has its moment; a client that comes late to it counts the delay as well.
 	moments := make(chan time.Time)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -87,7 +93,7 @@ func run(url, authority, token, file string, clients, count, rate int) (Seen, er
 	var group sync.WaitGroup
 	for index := range clients {
 		group.Go(func() {
-			times[index], errs[index] = goal.create(moments, rate > 0)
+			times[index], errs[index] = goal.of(index).create(moments, rate > 0)
 			if errs[index] != nil {
 				cancel()
 			}
@@ -106,6 +112,12 @@ func run(url, authority, token, file string, clients, count, rate int) (Seen, er
 	return Seen{len(all), seconds, at(0.5), at(0.99)}, nil
 }
 
+// of returns the target of one client.
+func (t target) of(client int) target {
+	t.url = strings.ReplaceAll(t.url, "CLIENT", strconv.Itoa(client))
+	return t
+}
+
 func (t target) create(moments <-chan time.Time, fromTheMoment bool) ([]time.Duration, error) {
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: t.tls, ForceAttemptHTTP2: true}}
 	defer client.CloseIdleConnections()
@@ -114,7 +126,7 @@ func (t target) create(moments <-chan time.Time, fromTheMoment bool) ([]time.Dur
 		if !fromTheMoment {
 			moment = time.Now()
 		}
-		if err := t.post(&client); err != nil {
+		if err := t.send(&client); err != nil {
 			return nil, err
 		}
 		times = append(times, time.Since(moment))
@@ -122,20 +134,26 @@ func (t target) create(moments <-chan time.Time, fromTheMoment bool) ([]time.Dur
 	return times, nil
 }
 
-func (t target) post(client *http.Client) error {
-	request, err := http.NewRequest(http.MethodPost, t.url, bytes.NewReader(t.body))
+func (t target) send(client *http.Client) error {
+	method, kind, body, wanted := http.MethodPost, "application/json", t.body, http.StatusCreated
+	if t.update {
+		number := strconv.AppendInt(nil, time.Now().UnixNano(), 10)
+		body = bytes.ReplaceAll(t.body, []byte("NUMBER"), number)
+		method, kind, wanted = http.MethodPatch, "application/merge-patch+json", http.StatusOK
+	}
+	request, err := http.NewRequest(method, t.url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	request.Header.Set("Authorization", "Bearer "+t.token)
-	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Content-Type", kind)
 	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusCreated {
+	if err == nil && response.StatusCode != wanted {
 		err = fmt.Errorf("status %d: %s", response.StatusCode, answer[:min(len(answer), 300)])
 	}
 	return err
