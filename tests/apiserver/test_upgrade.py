@@ -76,7 +76,7 @@ DIVIDED = (
 @pytest.fixture
 def namespaces(cluster: ControlPlane) -> Iterator[dict[str, str]]:
     """A namespace for each version, with the Pods that it injected and the objects of two of their groups."""
-    put_away(cluster)
+    put_away(cluster, "unlabelled-workloads")
     made = {version: create_namespace(cluster, {}) for version in RECORDED}
     for version, namespace in made.items():
         _as_recorded(cluster, namespace, RECORDED[version])
@@ -278,8 +278,8 @@ def test_this_version_is_applied_over_an_earlier_one_and_back(
 
 def test_helm_takes_over_what_kubectl_applied(cluster: ControlPlane, helm: Helm, clean: None) -> None:
     assert clean is None
-    old = yaml.safe_dump_all(RECORDED[LAST]["installation"])
-    cluster.kubectl("apply", "-f", "-", stdin=old)
+    for applied in (RECORDED[LAST]["installation"], _todays()):
+        cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(applied))
     where = (f"--kubeconfig={cluster.kubeconfig}", f"--namespace={OWN_NAMESPACE}")
     given = ("install", "injector", str(CHART), *where)
     with pytest.raises(HelmError, match="invalid ownership metadata"):

@@ -1,21 +1,21 @@
 """What tests of the audit and of repair share: a controller that audits often, Pods as a kubelet has them."""
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hazelcast_sidecar.names import INJECTOR, PREFIX
 from tests.harness.accounts import NAME, Account
 from tests.harness.audit_log import asked
+from tests.harness.command_line import run_here
 from tests.harness.control_plane import MERGE, ControlPlane
 from tests.harness.controller_program import LEASES, Controller, started
 from tests.harness.installation import CONFIGURATIONS
 from tests.harness.pods import Pod, bare, ours, with_metadata
-from tests.harness.shipped_manifests import OWN_NAMESPACE, ROOT
+from tests.harness.shipped_manifests import OWN_NAMESPACE
 from tests.harness.waiting import until
 
 FOUND_SECONDS = 180.0
@@ -91,9 +91,11 @@ def missed(running: Controller) -> float:
     return running.metric("missed_pods")
 
 
-def put_away(cluster: ControlPlane) -> None:
-    """Register the shipped configuration with an address where nobody listens."""
-    document = yaml.safe_load((ROOT / "manifests" / "base" / "webhook.yaml").read_text())
+def put_away(cluster: ControlPlane, *components: str) -> None:
+    """Register the shipped configuration, or that of components, with an address where no one listens."""
+    options = [f"--component={component}" for component in components]
+    objects = json.loads(run_here("install", *options, "--output=json").stdout)["items"]
+    document = next(each for each in objects if each["kind"] == "MutatingWebhookConfiguration")
     for each in document["webhooks"]:
         each |= {"clientConfig": {"url": "https://127.0.0.1:1/"}, "failurePolicy": "Ignore"}
     assert cluster.request("DELETE", f"{CONFIGURATIONS}/{INJECTOR}").code in (200, 404)
