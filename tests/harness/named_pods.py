@@ -198,6 +198,9 @@ DENIED = {
         bare() | {"metadata": {"name": "shop", "labels": {INJECT: "yes"}}},
         f'{INJECT}: "yes" is not of its type: true or false',
     ),
+    "label, empty": denied(
+        bare() | {"metadata": {"name": "shop", "labels": {INJECT: ""}}}, f"{PREFIX}inject"
+    ),
     "inject, empty": denied(bare(ours(inject="")), f"{PREFIX}inject"),
     "several": denied(bare(ours(port="fast", metrics="on")), "2 problems: (1) ", "; (2) ", "port", "metrics"),
     "line break": denied(bare(ours(port="1\n2")), r'"1\n2" is not'),

@@ -17,6 +17,7 @@ from tests.properties.oracle import expanded
 
 REVIEWER = Reviewer()
 DEPLOYMENT = {"group": "apps", "version": "v1", "kind": "Deployment"}
+LABELLED = {"app": "shop", PREFIX + "inject": "true"}
 
 HOSTILE = {
     "double quote": 'a"b',
@@ -194,10 +195,10 @@ def check_value_of_workload(name: str, case: str, text: str) -> None:
         return
     assert response["allowed"], response
     assert after["spec"]["template"]["metadata"].pop("annotations") == own
-    assert json.loads(after["metadata"]["annotations"].pop(PREFIX + "copied")) == own
+    assert json.loads(after["metadata"]["annotations"].pop(PREFIX + "copied")) == own | {"label": "true"}
     assert after == {
         "metadata": {"name": "shop", "annotations": own},
-        "spec": {"template": {"metadata": {"labels": {"app": "shop"}}, "spec": pod({})["spec"]}},
+        "spec": {"template": {"metadata": {"labels": LABELLED}, "spec": pod({})["spec"]}},
     }
     assert all(warning.isprintable() for warning in response.get("warnings", []))
 

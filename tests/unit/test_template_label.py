@@ -69,6 +69,8 @@ def with_image(workload: Workload, image: str) -> Workload:
         ("false", "true", "false"),
         ("true", "false", "false"),
         (None, "yes", "yes"),
+        (None, "", ""),
+        ("", "true", ""),
         ("true", "yes", "true"),
     ],
 )

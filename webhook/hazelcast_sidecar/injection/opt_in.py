@@ -23,3 +23,13 @@ def asked(annotations: Mapping[str, str] | None, labels: Mapping[str, str] | Non
     if by_annotation is None or by_label == DECLINED:
         return by_label
     return by_annotation
+
+
+def asks(annotations: Mapping[str, str] | None, labels: Mapping[str, str] | None) -> bool:
+    """Tell whether a Pod, or a Pod template, asks; so does a wrong value, the empty one too, to be denied.
+
+    Args:
+        annotations: its annotations, if it has any.
+        labels: its labels, if it has any.
+    """
+    return asked(annotations, labels) not in {None, DECLINED}

@@ -235,7 +235,7 @@ def _read_spec(pod: Pod, given: Mapping[str, str], defaults: Defaults) -> Sideca
     A default holds for Pods of every kind; a budget that blocks evictions for ever must not come of it.
     """
     if INJECT not in given:  # then the label asks, and its value may be as wrong as the annotation's
-        given = {**given, INJECT: asked(given, pod.metadata.labels) or DECLINED}
+        given = {**given, INJECT: (pod.metadata.labels or {})[INJECT]}
     spec = annotations.parse(given, defaults)
     if (
         isinstance(spec, SidecarSpec)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hazelcast_sidecar.injection.opt_in import ASKED, DECLINED, asked
+from hazelcast_sidecar.injection.opt_in import ASKED, asks
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS
 from hazelcast_sidecar.names import COPIED, INJECT, PREFIX, WRITTEN_ANNOTATIONS
 from hazelcast_sidecar.untrusted import UndecodableError, decoder
@@ -56,7 +56,7 @@ def plan(
     kept = {key: value for key, value in template.items() if key in written or before.get(key) != value}
     offered = {key: value for key, value in own.items() if _is_ours(key)}
     asking = kept if INJECT in kept or label is not None else offered
-    wanted = (asked(asking, {} if label is None else {INJECT: label}) or DECLINED) != DECLINED
+    wanted = asks(asking, None if label is None else {INJECT: label})
     # A copy stays recorded though a user wrote it too: kubectl's record of what it applied can name what was
     # not there when it was copied, and deciding twice would forget it.
     again = {key: value for key, value in kept.items() if before.get(key) == value == offered.get(key)}

@@ -33,7 +33,7 @@ from hazelcast_sidecar.errors import Problem
 from hazelcast_sidecar.injection import pod_decision, propagation, template_label
 from hazelcast_sidecar.injection.compatibility import membership_of
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
-from hazelcast_sidecar.injection.opt_in import DECLINED, asked
+from hazelcast_sidecar.injection.opt_in import asks
 from hazelcast_sidecar.injection.pod_decision import Decision, Deny, Inject, Reason, Restore, Skip
 from hazelcast_sidecar.injection.propagation import Copying
 from hazelcast_sidecar.injection.template_label import Labelling
@@ -185,7 +185,7 @@ def _state(
         label,
         recorded=recorded,
         written=labelled,
-        asks=(asked(copied.annotations, None) or DECLINED) != DECLINED,
+        asks=asks(copied.annotations, None),
         changes_anyway=lambda: _changes_anyway(copied, before, differs),
     )
     pod = as_pod(kind, workload, template, copied.annotations, _labels(template, labelling))
