@@ -44,11 +44,18 @@ from tests.harness.control_plane import ControlPlane, find_programs
 from tests.harness.procfs import cpu_seconds
 
 NONE, POLICY = "none", "policy"
-PLAIN, ELSEWHERE = "ours, Pods not annotated", "ours, namespace not chosen"
+ELSEWHERE = "ours, namespace not chosen"
+PLAIN = {
+    "ours, Pods not annotated, of a Deployment": ("ReplicaSet", {"pod-template-hash": "7c9d8f6b54"}),
+    "ours, of a StatefulSet": ("StatefulSet", {"statefulset.kubernetes.io/pod-name": "checkout-0"}),
+    "ours, of a DaemonSet": ("DaemonSet", {"pod-template-generation": "1"}),
+    "ours, of a Job": ("Job", {"batch.kubernetes.io/job-name": "checkout"}),
+}
+"""Sides with Pods that do not ask: who made them, and the label by which that is known."""
 BARE = "ours, bare Pods not annotated"
 WRITES, WRITES_OURS = "none, Deployments written", "ours, Deployments not annotated written"
-SIDES = (NONE, ELSEWHERE, PLAIN, BARE, OURS, STATIC, DIRECT, POLICY, WRITES, WRITES_OURS)
-REGISTERED = {WRITES: NONE} | dict.fromkeys((ELSEWHERE, PLAIN, BARE, WRITES_OURS), OURS)
+SIDES = (NONE, ELSEWHERE, *PLAIN, BARE, OURS, STATIC, DIRECT, POLICY, WRITES, WRITES_OURS)
+REGISTERED = {WRITES: NONE} | dict.fromkeys((ELSEWHERE, *PLAIN, BARE, WRITES_OURS), OURS)
 """What is registered, where the side is not called after it."""
 CLIENTS = 16
 ROUNDS, CREATED = 5, 1200
@@ -87,8 +94,7 @@ class Bench:
             if side in (WRITES, WRITES_OURS):
                 return self.send(f"{DEPLOYMENTS}/{_deployment('CLIENT')}", WRITTEN, count, "-update")
             pods = pods_in("default" if side == ELSEWHERE else CHOSEN)
-            body = gated(annotated=side not in (NONE, PLAIN, BARE, ELSEWHERE), made=side != BARE)
-            seen = self.send(pods, body, count, "-rate", str(rate))
+            seen = self.send(pods, body_of(side), count, "-rate", str(rate))
         self.cluster.request("DELETE", f"{pods}?gracePeriodSeconds=0")
         return seen
 
@@ -197,19 +203,32 @@ def _deployment(client: int | str) -> str:
 
 def deployments() -> Iterator[dict[str, Any]]:
     """A Deployment for each client, with the typical Pod as its template."""
-    pod = gated(annotated=False, made=False)
+    pod = body_of(BARE)
     for client in range(CLIENTS):
         template = {"metadata": {"labels": pod["metadata"]["labels"]}, "spec": pod["spec"]}
         spec = {"replicas": 0, "selector": {"matchLabels": pod["metadata"]["labels"]}, "template": template}
         yield {"metadata": {"name": _deployment(client)}, "spec": spec}
 
 
-def gated(*, annotated: bool, made: bool = True) -> dict[str, Any]:
-    """The typical Pod behind a gate.
+def body_of(side: str) -> dict[str, Any]:
+    """The Pod that a side creates."""
+    pod = gated(annotated=side not in (NONE, ELSEWHERE, *PLAIN, BARE))
+    metadata = pod["metadata"]
+    if side == BARE:
+        del metadata["ownerReferences"], metadata["labels"]["pod-template-hash"]
+    elif side in PLAIN:
+        kind, labels = PLAIN[side]
+        del metadata["labels"]["pod-template-hash"]
+        metadata["labels"] |= labels
+        metadata["ownerReferences"][0] |= {"kind": kind}
+    return pod
+
+
+def gated(*, annotated: bool) -> dict[str, Any]:
+    """The typical Pod of a Deployment behind a gate.
 
     Args:
         annotated: whether it asks for a member, and so has the label from its template.
-        made: whether a Deployment made it.
     """
     pod = reviews.pod("typical")
     metadata = pod["metadata"]
@@ -219,8 +238,6 @@ def gated(*, annotated: bool, made: bool = True) -> dict[str, Any]:
     else:
         notes = metadata["annotations"]
         metadata["annotations"] = {key: notes[key] for key in notes if "hazelcast" not in key}
-    if not made:
-        del metadata["ownerReferences"], metadata["labels"]["pod-template-hash"]
     return pod
 
 
@@ -310,8 +327,14 @@ def _report(seen: dict[str, list[Seen]], steady: Seen, soon: float) -> Report:
             ),
         ],
         [
-            _beside_none("Pods/s, not annotated", PLAIN, NONE, rates, 0.97, at_least=True),
-            _beside_none("CPU, not annotated", PLAIN, NONE, cpu, 1.03, at_least=False),
+            *(
+                target
+                for side in PLAIN
+                for target in (
+                    _beside_none(f"Pods/s, {side}", side, NONE, rates, 0.97, at_least=True),
+                    _beside_none(f"CPU, {side}", side, NONE, cpu, 1.03, at_least=False),
+                )
+            ),
             _beside_none("Pods/s, namespace not chosen", ELSEWHERE, NONE, rates, 0.97, at_least=True),
             _beside_none("Pods/s, bare, not annotated", BARE, NONE, rates, 0.75, at_least=True),
             _beside_none("CPU, bare, not annotated", BARE, NONE, cpu, 1.35, at_least=False),
