@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hazelcast_sidecar.names import PREFIX
+from hazelcast_sidecar.names import INJECT, PREFIX
 from tests.harness.checked_installation import (
     RBAC,
     VIEW,
@@ -60,8 +60,9 @@ def deployed(cluster: ControlPlane, namespace: str, replicas: int = 10) -> None:
     workload(cluster, namespace, "Deployment", "shop")
     patch(cluster, namespace, "deployment/shop", {"spec": {"replicas": replicas}})
     owner = replica_set(cluster, namespace, f"shop-{HASH}")
+    labels = {"pod-template-hash": HASH, INJECT: "true"}
     for number in range(3):
-        create_pod(cluster, namespace, f"shop-{number}", "shop", owner, {"pod-template-hash": HASH})
+        create_pod(cluster, namespace, f"shop-{number}", "shop", owner, labels)
     for obj in wanted(namespace, "shop", "dns").values():
         assert apply_strictly(cluster, [obj]) == []
 
