@@ -107,11 +107,20 @@ class _TakenError(Exception):
 
 
 class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
-    """The library's lock, with a bound on the time of its requests (its own is five minutes), and an end."""
+    """The library's lock, with a bound on the time of its requests (its own is five minutes), and an end.
+
+    A leader renews it without reading it first, which would be a request for each renewal: the version that
+    its last renewal was answered with is enough, as another's write is a conflict then.
+    Source: client-go, `LeaderElector.tryAcquireOrRenew`, the fast path.
+    """
 
     is_ours = False
     """Whether it was acquired. A leader that finds it taken has lost it: the library would go on trying until
     the renewal deadline, and two would lead."""
+    lease_reference: Any
+    """As it was read or answered last."""
+    _is_known = False
+    """Whether `lease_reference` is what our last renewal was answered with."""
 
     async def release(self) -> None:
         """Release the Lease, if it is ours: without a holder any replica can take it.
@@ -141,6 +150,8 @@ class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
         return True
 
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
+        if self.is_ours and self._is_known:
+            return True, self.election_record(self.lease_reference)
         async with asyncio.timeout(_REQUEST_SECONDS):
             found: tuple[bool, Any] = await super().get(name, namespace)
         is_there, record = found
@@ -159,5 +170,16 @@ class _Lease(LeaseLock):  # type: ignore[misc] # the library has no types
         return True
 
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
-        async with asyncio.timeout(_REQUEST_SECONDS):
-            return bool(await super().update(name, namespace, updated_record))
+        self._is_known = False
+        self.lease_reference.spec = self.update_lease(updated_record, self.lease_reference.spec)
+        try:
+            async with asyncio.timeout(_REQUEST_SECONDS):
+                self.lease_reference = await self.api_instance.replace_namespaced_lease(
+                    name, namespace, self.lease_reference
+                )
+        except ApiException:
+            if self.is_ours:
+                await self.get(name, namespace)  # whether it is taken; else it is tried again
+            return False
+        self._is_known = True
+        return True
