@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from hazelcast_sidecar.injection.fingerprint import fingerprint
+from hazelcast_sidecar.injection.webhook_configuration import OTHERS, UNLABELLED
 from hazelcast_sidecar.model.status import decode
 from hazelcast_sidecar.names import STATUS
 from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
@@ -63,7 +64,7 @@ def versions(webhook_manifests: Documents) -> Versions:
     if len(images) != 2:
         pytest.skip("EARLIER_IMAGES names no images of the two earlier versions (`make earlier` makes them)")
     early, last = images
-    return Versions(installation(early), installation(last), webhook_manifests)
+    return Versions(installation(early), installation(last), with_unlabelled_workloads(webhook_manifests))
 
 
 def installation(image: str) -> Documents:
@@ -76,6 +77,16 @@ def installation(image: str) -> Documents:
         if document["kind"] == "Namespace":
             document["metadata"]["labels"][OURS] = "yes"
     return documents
+
+
+def with_unlabelled_workloads(installed: Documents) -> Documents:
+    """The same with the component of that name: the templates of earlier versions have no label."""
+    found = copy.deepcopy(installed)
+    for document in found:
+        for webhook in document.get("webhooks", ()):
+            if webhook["name"] == OTHERS:
+                webhook["objectSelector"]["matchExpressions"] = UNLABELLED
+    return found
 
 
 @pytest.fixture
