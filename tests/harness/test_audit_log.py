@@ -9,7 +9,6 @@ import pytest
 
 from tests.harness.audit_log import asked
 
-
 ME = {"username": "me"}
 
 
