@@ -174,6 +174,7 @@ EVERY_ANNOTATION = OPTED_IN | {
     f"{PREFIX}metrics-port": "9801",
     f"{PREFIX}sql": "true",
     f"{PREFIX}management": "true",
+    f"{PREFIX}license-secret": "licence",
     f"{PREFIX}log-format": "json",
     f"{PREFIX}log-level": "DEBUG",
 }

@@ -131,6 +131,7 @@ OTHER_MEMBER = {
     "metrics": bare(ours(metrics="true", metrics_port="9801", java_opts="-Xlog:gc")),
     "sql": bare(ours(sql="true")),
     "management": bare(ours(management="true", sql="false", config="mine")),
+    "license-secret": bare(ours(license_secret="licence", backups="node")),  # noqa: S106 - the name of one
     "log-format": bare(ours(log_format="json")),
     "log-level": bare(ours(log_level="DEBUG")),
     "all switches": owned(

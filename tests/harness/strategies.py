@@ -68,6 +68,7 @@ GOOD: dict[str, list[str]] = {
     "metrics-port": ["9701", "9801"],
     "sql": ["true", "false"],
     "management": ["true", "false"],
+    "license-secret": ["licence", "a.b"],
     "log-format": ["text", "json"],
     "log-level": ["ERROR", "DEBUG"],
 }

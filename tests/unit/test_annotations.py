@@ -64,6 +64,7 @@ def test_each_annotation_sets_its_attribute() -> None:
         metrics_port="6009",
         sql="true",
         management="true",
+        license_secret="licence",  # noqa: S106 - the name of one
         log_format="json",
         log_level="DEBUG",
     )
@@ -94,6 +95,7 @@ def test_each_annotation_sets_its_attribute() -> None:
         metrics_port=6009,
         sql=True,
         management=True,
+        license_secret="licence",  # noqa: S106 - the name of one
         log_format="json",
         log_level="DEBUG",
     )

@@ -37,6 +37,7 @@ OTHER_VALUES = {
     "metrics": "true",
     "sql": "true",
     "management": "true",
+    "license-secret": "licence",
     "log-format": "json",
     "log-level": "DEBUG",
 }

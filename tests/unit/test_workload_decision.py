@@ -406,6 +406,11 @@ def test_as_many_pods_may_end_at_once_as_there_are_backups() -> None:
             {},
             "is a slim one, which has no SQL: set sidecar.hazelcast.com/image",
         ),
+        (
+            ours(image="mirror.example/hazelcast-enterprise:5.7.0"),
+            {},
+            "end without a licence: set sidecar.hazelcast.com/license-secret to a Secret",
+        ),
         (ours(backups="node"), {}, "(maxSkew 1, topologyKey kubernetes.io/hostname)"),
         (
             ours(backups="zone"),

@@ -71,7 +71,8 @@ def release_of_members(image: str) -> tuple[int, int] | None:
     return int(major), int(minor)
 
 
-_OF_HAZELCAST = ("hazelcast", "hazelcast-enterprise")
+_ENTERPRISE = "hazelcast-enterprise"
+_OF_HAZELCAST = ("hazelcast", _ENTERPRISE)
 """Names of repositories whose tags are releases of Hazelcast, also in a mirror."""
 
 
@@ -80,6 +81,11 @@ def minor_release(image: str) -> str:
     _, _, tag = _repository_and_tag(image)
     parts = tag.partition("-")[0].split(".")
     return ".".join(parts[:2]) if len(parts) > 1 and all(part.isdecimal() for part in parts) else ""
+
+
+def needs_licence(image: str) -> bool:
+    """Tell whether an image is of Hazelcast Enterprise, whose members end without a licence."""
+    return _repository_and_tag(image)[0] == _ENTERPRISE
 
 
 def is_slim(image: str) -> bool:

@@ -8,6 +8,7 @@ from hazelcast_sidecar.names import (
     CONFIG_VOLUME,
     CONTAINER,
     GROUP,
+    LICENSE_KEY,
     PLACED_CONFIG_KEY,
     PLACED_POD_CONFIG_KEY,
     POD_CONFIG_KEY,
@@ -153,7 +154,10 @@ def _config_key(spec: SidecarSpec) -> str:
 
 
 def _container_env(spec: SidecarSpec, group: str) -> list[dict[str, Any]]:
-    variables = env_vars(member_env(spec, group))
+    variables: list[dict[str, Any]] = env_vars(member_env(spec, group))
+    if spec.license_secret is not None:
+        key = {"name": spec.license_secret, "key": LICENSE_KEY}
+        variables.append({"name": "HZ_LICENSEKEY", "valueFrom": {"secretKeyRef": key}})
     if not spec.is_placed:
         return variables
     place = {

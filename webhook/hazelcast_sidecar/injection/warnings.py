@@ -5,13 +5,19 @@ Each is one sentence that says what will happen and what to do instead; kubectl 
 
 from decimal import Decimal
 
-from hazelcast_sidecar.injection.compatibility import Membership, is_slim, release_of_members, separation
+from hazelcast_sidecar.injection.compatibility import (
+    Membership,
+    is_slim,
+    needs_licence,
+    release_of_members,
+    separation,
+)
 from hazelcast_sidecar.injection.heap import heap_of
 from hazelcast_sidecar.injection.quality_of_service import about_quality
 from hazelcast_sidecar.injection.rollout_advice import about_rollout
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind, names_its_group
-from hazelcast_sidecar.names import PREFIX, ZONE
+from hazelcast_sidecar.names import LICENSE_KEY, PREFIX, ZONE
 from hazelcast_sidecar.spec.annotations import SidecarSpec
 from hazelcast_sidecar.spec.values import quantity
 
@@ -43,6 +49,11 @@ def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
         warnings.append(
             f"{PREFIX}sql: the image {spec.image} is a slim one, which has no SQL: set {PREFIX}image to one "
             "that is not"
+        )
+    if needs_licence(spec.image) and spec.license_secret is None and spec.config is None:
+        warnings.append(
+            f"members of the image {spec.image} end without a licence: set {PREFIX}license-secret to a "
+            f"Secret with the key {LICENSE_KEY}"
         )
     if pod.spec.host_network:
         warnings.append(

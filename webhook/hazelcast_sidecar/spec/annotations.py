@@ -14,6 +14,7 @@ from hazelcast_sidecar.limits import AND_MORE, MAX_PROBLEMS
 from hazelcast_sidecar.names import (
     ANYWHERE,
     CONFIG_KEY,
+    LICENSE_KEY,
     MAX_PORT,
     POD_CLIENTS,
     POD_CONFIG_KEY,
@@ -63,6 +64,8 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     metrics_port: int
     sql: bool
     management: bool
+    license_secret: str | None
+    """None: no licence."""
     log_format: Literal["text", "json"]
     log_level: str
     pull_secrets: tuple[str, ...] = ()
@@ -256,6 +259,14 @@ TABLE = (
         "false",
         "Let Management Center read entries and use its console; it connects as a client does, and needs no "
         "annotation to show figures. Its scripts stay off.",
+    ),
+    Annotation(
+        "license-secret",
+        values.object_name_type(),
+        None,
+        f"A Secret in the Pod's namespace whose key `{LICENSE_KEY}` is the licence of Hazelcast Enterprise, "
+        "for an image of that edition.",
+        otherwise="none",
     ),
     Annotation("log-format", values.choice_type("text", "json"), "text", "Format of the member's log."),
     Annotation(
