@@ -154,6 +154,7 @@ EVERY_ANNOTATION = OPTED_IN | {
     f"{PREFIX}cluster-name": "orders cluster",
     f"{PREFIX}image": "registry.example:5000/hazelcast/hazelcast:5.7.0-slim",
     f"{PREFIX}config": "own-config",
+    f"{PREFIX}extensions": "jars",
     f"{PREFIX}discovery": "api",
     f"{PREFIX}port": "5801",
     f"{PREFIX}clients": "pod",
@@ -181,7 +182,8 @@ EVERY_ANNOTATION = OPTED_IN | {
 
 
 def of_workload(made: dict[str, Any]) -> dict[str, Any]:
-    """The Pod as one of a StatefulSet, for which a budget works."""
+    """The Pod as one of a StatefulSet, for which a budget works, with a volume that holds extensions."""
+    made["spec"]["volumes"] = [{"name": "jars", "emptyDir": {}}]
     owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "orders", "uid": "1", "controller": True}
     made["metadata"]["ownerReferences"] = [owner]
     return made

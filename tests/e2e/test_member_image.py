@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.http_client import api_proxy, replica
 from tests.e2e.kubectl import agree_on
+from tests.e2e.member_process import maps_the_cache
 from tests.e2e.workloads import with_members
 
 if TYPE_CHECKING:
@@ -19,18 +20,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 REPLICAS = 5
-CACHE = "/opt/aot/member.aot"
 PATCH = "/opt/aot/patch/hazelcast-patch.jar"
 CLUSTER = "com.hazelcast.internal.cluster.impl.ClusterServiceImpl"
 CLASSES = "/tmp/classes.log"  # noqa: S108 (in the container)
 LOG_CLASSES = f"-Xlog:class+load:file={CLASSES}"
-
-
-def maps_the_cache(kubectl: Kubectl, pod: str) -> bool:
-    """Whether the JVM has the cache in its memory; as the first process it gets the container's signals."""
-    inside = ("exec", pod, "--container=hazelcast", "--", "cat")
-    assert kubectl(*inside, "/proc/1/comm").strip() == "java"
-    return CACHE in kubectl(*inside, "/proc/1/maps")
 
 
 def class_path(kubectl: Kubectl, pod: str) -> list[str]:

@@ -107,6 +107,7 @@ OTHER_MEMBER = {
     "cluster-name": bare(ours(cluster_name='Käse "$(X)" \\ $ 日本 {{x}} \U0001f600')),
     "image": bare(ours(image="registry.example:5000/a/hazelcast:5.7@sha256:" + "0" * 64)),
     "config": bare(ours(config="own.config")),
+    "extensions": bare(ours(extensions="jars"), volumes=[{"name": "jars", "emptyDir": {}}]),
     "discovery": bare(ours(discovery="api"), serviceAccountName="shop"),
     "discovery by the default account": bare(ours(discovery="api"), hostNetwork=True, dnsPolicy="Default"),
     "own DNS without searches, by the API": bare(
@@ -250,6 +251,10 @@ DENIED = {
         ),
         'spec.volumes[0]: is named "hazelcast-config"',
         'spec.volumes[1]: is named "hazelcast-tmp"',
+    ),
+    "extensions": denied(
+        bare(ours(extensions="jars"), volumes=[{"name": "other", "emptyDir": {}}]),
+        f'spec.volumes: has no "jars", in which {PREFIX}extensions expects jars',
     ),
     "port": denied(
         bare(initContainers=[app("first", ports=[{"containerPort": 5701}])]),

@@ -48,6 +48,7 @@ GOOD: dict[str, list[str]] = {
     "cluster-name": ["orders", "Läden $(HOME) \"1\" '2'", "$$(X) ${Y} `z`", "é" * 128],
     "image": ["r.example:5000/hazelcast/hazelcast:5.7.0-slim", "hazelcast@sha256:" + "0" * 64],
     "config": ["own", "a.b-1"],
+    "extensions": ["jars"],
     "discovery": ["dns", "api"],
     "port": ["5701", "6000", "65533"],
     "clients": ["any", "pod"],

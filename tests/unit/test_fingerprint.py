@@ -20,6 +20,7 @@ OTHER_VALUES = {
     "cluster-name": "prod",
     "image": "r.example/hz:1",
     "config": "mine",
+    "extensions": "jars",
     "discovery": "api",
     "port": "6000",
     "clients": "pod",
@@ -65,7 +66,8 @@ def test_the_table_is_covered() -> None:
 
 @pytest.mark.parametrize(("name", "value"), OTHER_VALUES.items())
 def test_an_annotation_that_changes_the_pod_changes_it(name: str, value: str) -> None:
-    assert recorded(pod(ours(**{name: value}))) != PLAIN
+    volumes = [{"name": "jars", "emptyDir": {}}]
+    assert recorded(pod(ours(**{name: value}), volumes=volumes)) != PLAIN
 
 
 @pytest.mark.parametrize(("name", "value"), WITHOUT_EFFECT.items())

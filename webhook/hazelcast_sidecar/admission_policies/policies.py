@@ -178,6 +178,7 @@ def _switches() -> list[Switch]:
         Switch("clients", CLIENTS_IN_POD, POD_CLIENTS, "any"),
         Switch("log_format", f'{text_of("log-format")} == "json"', "json", "text"),
         Switch("config", _is_given("config"), Unknown(text_of("config")), None),
+        Switch("extensions", _is_given("extensions"), Unknown(text_of("extensions")), None),
         Switch("license_secret", _is_given("license-secret"), Unknown(text_of("license-secret")), None),
         Switch("java_opts", f'{java_opts} != ""', (Unknown(java_opts),), ()),
         Switch("backups", f'{text_of("backups")} == "node"', "node", ANYWHERE),

@@ -22,6 +22,7 @@ from hazelcast_sidecar.injection.pod_in_cel import (
     Sentence,
     listed,
     of_containers,
+    text_of,
     value_of,
     where,
 )
@@ -116,6 +117,25 @@ _TAKEN_VOLUMES_IN_CEL = (
     f"{_TAKEN_VOLUME.in_cel(index=Unknown('i', text=False), name=Unknown('v.name'))}))"
 )
 
+
+_ABSENT_VOLUME = Sentence(
+    "spec.volumes",
+    f'has no "{{name}}", in which {PREFIX}extensions expects jars; add that volume, or remove the annotation',
+)
+
+
+def _absent_volume(asking: Asking) -> list[Problem]:
+    """Find extensions that are in no volume: the API server's words would name the member's mount."""
+    wanted = asking.spec.extensions
+    if wanted is None or any(volume.name == wanted for volume in asking.pod.spec.volumes or ()):
+        return []
+    return [_ABSENT_VOLUME.about(name=wanted)]
+
+
+_ABSENT_VOLUME_IN_CEL = where(
+    f'"extensions" in variables.texts && !{VOLUMES}.exists(v, v.name == {text_of("extensions")})',
+    _ABSENT_VOLUME.in_cel(name=Unknown(text_of("extensions"))),
+)
 
 # --- ports -------------------------------------------------------------------------------------------------
 
@@ -422,6 +442,7 @@ def _no_room_for_the_record(asking: Asking) -> list[Problem]:
 RULES = (
     Rule(_taken_names, of_containers(f"c.name == {source(CONTAINER)}", _TAKEN_NAME.in_cel(path=PATH))),
     Rule(_taken_volumes, _TAKEN_VOLUMES_IN_CEL),
+    Rule(_absent_volume, listed(_ABSENT_VOLUME_IN_CEL)),
     Rule(
         _taken_ports,
         " +\n".join(

@@ -257,6 +257,9 @@ def stop_seconds(own_grace: int) -> int:
 
 TMP_DIRECTORY = "/tmp"  # noqa: S108 - in the container, a volume of its own
 
+EXTENSIONS_DIRECTORY = "/opt/hazelcast/bin/user-lib"
+"""Where the image's start script looks for further jars; they come last, so a cache of the others holds."""
+
 TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where tokens are, and no token
 """Where Kubernetes mounts the ServiceAccount token into each container without another mount there."""
 
@@ -270,6 +273,8 @@ def _mounts(spec: SidecarSpec) -> list[dict[str, Any]]:
         {"name": CONFIG_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True},
         {"name": TMP_VOLUME, "mountPath": TMP_DIRECTORY},
     ]
+    if spec.extensions is not None:
+        mounts.append({"name": spec.extensions, "mountPath": EXTENSIONS_DIRECTORY, "readOnly": True})
     if spec.discovery == "dns":
         # The application's permissions are not the member's, whose port has no password. The API server adds
         # its token after webhooks, too, but not over an existing mount.

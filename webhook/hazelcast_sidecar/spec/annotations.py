@@ -41,6 +41,8 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     image: str
     config: str | None
     """None: the ConfigMap of the group."""
+    extensions: str | None
+    """None: no classes but the image's."""
     discovery: Literal["dns", "api"]
     port: int
     clients: Literal["any", "pod"]
@@ -127,12 +129,20 @@ TABLE = (
     Annotation("image", values.image_type(), "hazelcast/hazelcast:5.7.0", "The member's container image."),
     Annotation(
         "config",
-        values.object_name_type(),
+        values.object_name_type("ConfigMap"),
         None,
         f"A ConfigMap of your own with the key `{CONFIG_KEY}` (for `clients: {POD_CLIENTS}`, "
         f"`{POD_CONFIG_KEY}` with an `advanced-network`). Name, port, discovery and health checks come "
         "from these annotations all the same; settings under `properties` in the file outrank them.",
         otherwise="the group's ConfigMap",
+    ),
+    Annotation(
+        "extensions",
+        values.volume_name_type(),
+        None,
+        "A volume of the Pod with jars, of any type: the member has them, read-only, at the end of its class "
+        "path. It starts before other init containers, so none of these can fill the volume.",
+        otherwise="none",
     ),
     Annotation(
         "discovery",
@@ -262,7 +272,7 @@ TABLE = (
     ),
     Annotation(
         "license-secret",
-        values.object_name_type(),
+        values.object_name_type("Secret"),
         None,
         f"A Secret in the Pod's namespace whose key `{LICENSE_KEY}` is the licence of Hazelcast Enterprise, "
         "for an image of that edition.",

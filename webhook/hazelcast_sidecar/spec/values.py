@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from hazelcast_sidecar import cel
-from hazelcast_sidecar.names import DNS_LABEL, MAX_GROUP, MAX_SUBDOMAIN, is_group, is_object_name
+from hazelcast_sidecar.names import DNS_LABEL, MAX_GROUP, MAX_LABEL, MAX_SUBDOMAIN, is_group, is_object_name
 
 MAX_SHOWN = 64
 """Characters of a wrong value that a message repeats."""
@@ -216,8 +216,8 @@ def group_type() -> ValueType:
     )
 
 
-def object_name_type() -> ValueType:
-    """Make the type of an object name: a DNS subdomain (RFC 1123)."""
+def object_name_type(kind: str) -> ValueType:
+    """Make the type of the name of an object of this kind: a DNS subdomain (RFC 1123)."""
 
     def parse(text: str) -> str:
         if not is_object_name(text):
@@ -226,9 +226,24 @@ def object_name_type() -> ValueType:
 
     subdomain = re.compile(rf"{DNS_LABEL.pattern}(?:\.{DNS_LABEL.pattern})*", re.ASCII)
     return ValueType(
-        "name of a ConfigMap in the Pod's namespace",
+        f"name of a {kind} in the Pod's namespace",
         parse,
         lambda text: f"size({text}) <= {MAX_SUBDOMAIN} && {cel.matches(text, subdomain)}",
+    )
+
+
+def volume_name_type() -> ValueType:
+    """Make the type of the name of a Pod's volume: a DNS label (RFC 1123)."""
+
+    def parse(text: str) -> str:
+        if len(text) > MAX_LABEL or not DNS_LABEL.fullmatch(text):
+            raise ValueError("is not the name of a volume (a DNS label, RFC 1123)")
+        return text
+
+    return ValueType(
+        "name of a volume of the Pod",
+        parse,
+        lambda text: f"size({text}) <= {MAX_LABEL} && {cel.matches(text, DNS_LABEL)}",
     )
 
 
