@@ -146,6 +146,24 @@ def test_each_thing_is_there_once_and_ours_is_intact(
     assert all(ADDED in names(container["env"]) for container in containers)
 
 
+def istio(pod: dict[str, Any]) -> None:
+    """Change a Pod as Istio does, which moves its containers to the front where they are not."""
+    others = [each for each in pod["spec"].get("initContainers", []) if "istio" not in each["name"]]
+    proxy = {"name": "istio-proxy", "image": "istio/proxyv2:1.30.0", "restartPolicy": "Always"}
+    pod["spec"]["initContainers"] = [{"name": "istio-init", "image": proxy["image"]}, proxy, *others]
+    if missing(pod["spec"]["containers"]):
+        pod["spec"]["containers"].append({"name": ADDED, "image": "proxy:1"})
+
+
+def test_the_member_starts_behind_the_proxy_of_a_mesh(
+    meshed_namespace: str, other: OtherWebhook, create: Create
+) -> None:
+    other.change = istio
+    asking = {f"{PREFIX}inject": "true"}
+    spec = create(meshed_namespace, asking, [{"name": "migrate", "image": "shop:1"}])
+    assert names(spec["initContainers"]) == ["istio-init", "istio-proxy", "hazelcast", "migrate"]
+
+
 # --- another webhook that removes parts of the member ------------------------------------------------------
 
 SEEN = "example.com/seen"

@@ -107,6 +107,15 @@ OTHER_MEMBER = {
     "cluster-name": bare(ours(cluster_name='Käse "$(X)" \\ $ 日本 {{x}} \U0001f600')),
     "image": bare(ours(image="registry.example:5000/a/hazelcast:5.7@sha256:" + "0" * 64)),
     "config": bare(ours(config="own.config")),
+    "behind the proxies of meshes": bare(
+        initContainers=[
+            app("istio-init"),
+            app("istio-proxy"),
+            app("migrate"),
+            app("linkerd-proxy"),
+            app("last"),
+        ]
+    ),
     "extensions": bare(ours(extensions="jars"), volumes=[{"name": "jars", "emptyDir": {}}]),
     "discovery": bare(ours(discovery="api"), serviceAccountName="shop"),
     "discovery by the default account": bare(ours(discovery="api"), hostNetwork=True, dnsPolicy="Default"),

@@ -955,6 +955,21 @@ def test_a_policy_that_names_the_members_port() -> None:
     assert one(networks.policies(replace(HEALTHY, policies=[named, numbered])), State.OK)
 
 
+def test_members_behind_the_proxy_of_a_mesh_are_named_once_for_each_group() -> None:
+    pods = [injected("shop-1"), injected("shop-2")]
+    for pod in pods:
+        pod.labels["security.istio.io/tlsMode"] = "istio"
+    found = networks.meshes(replace(HEALTHY, pods=pods))
+    assert one(found, State.WARNING) == "Istio's proxy is between the members of the group team-a/shop"
+    key = "traffic.sidecar.istio.io/exclude{}Ports"
+    assert found[0].fix.endswith(
+        f'  # annotate their template with {key.format("Inbound")}: "5701" and {key.format("Outbound")}: "5701"'
+    )
+    for pod in pods:
+        pod.known_annotations |= dict.fromkeys((key.format("Inbound"), key.format("Outbound")), "5701")
+    assert one(networks.meshes(replace(HEALTHY, pods=pods)), State.OK)
+
+
 def _to_dns(spec: dict[str, Any]) -> dict[str, Any]:
     """The same egress rules, and one for the DNS."""
     if "egress" not in spec and "Egress" not in spec.get("policyTypes", []):

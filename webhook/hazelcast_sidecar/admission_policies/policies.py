@@ -30,6 +30,7 @@ from hazelcast_sidecar.injection.patch import DEFAULT_GRACE_SECONDS, status_of
 from hazelcast_sidecar.injection.pod_decision import Inject
 from hazelcast_sidecar.injection.pod_in_cel import CLIENTS_IN_POD, text_of, value_of
 from hazelcast_sidecar.injection.webhook_configuration import namespace_selector, pod_rule
+from hazelcast_sidecar.model.service_mesh import PROXIES
 from hazelcast_sidecar.names import (
     ANYWHERE,
     GROUP,
@@ -295,7 +296,7 @@ def _operations(pull_secrets: Sequence[str]) -> str:
   !({value_of("native-sidecar")})
     ? {_add('"/spec/containers/-"', "variables.member")}
     : has(object.spec.initContainers)
-    ? {_add('"/spec/initContainers/0"', "variables.member")}
+    ? {_add(f'"/spec/initContainers/" + string({_BEHIND_PROXIES})', "variables.member")}
     : {_add('"/spec/initContainers"', "[variables.member]")}
 ]""",
         f"""(has(object.spec.volumes)
@@ -313,6 +314,13 @@ def _operations(pull_secrets: Sequence[str]) -> str:
         f": variables.torn ? {_restore()}\n"
         ": variables.hand_written ? [] : " + " +\n".join(parts)
     )
+
+
+_BEHIND_PROXIES = (
+    "([0] + object.spec.initContainers.transformList(i, c, "
+    f"c.name in {source(sorted(PROXIES))}, i + 1)).max()"
+)
+"""The place of `patch.Shape`."""
 
 
 def _status(key: str) -> str:

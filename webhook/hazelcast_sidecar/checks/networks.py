@@ -1,4 +1,4 @@
-"""NetworkPolicies that separate the members of a group, or keep them from asking for each other."""
+"""NetworkPolicies and service meshes between the members of a group, or between them and discovery."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
@@ -9,6 +9,7 @@ from hazelcast_sidecar.checks.results import Area, CheckResult, Unread
 from hazelcast_sidecar.checks.snapshot import Snapshot
 from hazelcast_sidecar.kube.objects import JsonObject, Metadata
 from hazelcast_sidecar.model.network_policy import Direction, IsPeer, TargetPort, closing, is_in, is_pod
+from hazelcast_sidecar.model.service_mesh import missing_ports
 from hazelcast_sidecar.names import GROUP, PORT_NAME
 from hazelcast_sidecar.text import some_of
 
@@ -57,6 +58,27 @@ def policies(snapshot: Snapshot) -> list[CheckResult]:
             for needs in (_each_other(group, snapshot.namespaces), _discovery(group, snapshot.namespaces)):
                 found += _first_closed(group, there, needs)
     return found or [_AREA.ok(_CHECK, "none separates members of a group, or keeps them from discovery")]
+
+
+def meshes(snapshot: Snapshot) -> list[CheckResult]:
+    """Check that the proxies of service meshes leave the ports of members alone."""
+    check = "service meshes"
+    if unread := _AREA.unread(check, snapshot.pods):
+        return unread
+    assert not isinstance(snapshot.pods, Unread)  # noqa: S101 - looked at just before
+    found: list[CheckResult] = []
+    for group in groups_of(snapshot.pods):
+        show = f"kubectl -n {group.namespace} get pods -l {GROUP}={group.name} -o yaml"
+        with _AREA.passing_over(check, f"the Pods of the group {group}", show, found):
+            lacks = {
+                lack.mesh.name: lack
+                for pod, status in zip(group.pods, group.statuses, strict=True)
+                for lack in missing_ports(pod.labels, pod.known_annotations, (), status.ports)
+            }
+            for name, lack in lacks.items():
+                message = f"{name}'s proxy is between the members of the group {group}"
+                found.append(_AREA.warning(check, message, f"{show}  # annotate their template with {lack}"))
+    return found or [_AREA.ok(check, "none is between members of a group")]
 
 
 def _first_closed(group: Group, there: list[JsonObject], needs: Iterable[_Need]) -> Iterator[CheckResult]:

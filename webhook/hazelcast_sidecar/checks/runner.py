@@ -45,6 +45,7 @@ OF_INSTALLATION: tuple[Check, ...] = (
     group_health.services,
     group_health.zones,
     networks.policies,
+    networks.meshes,
     evictions.budgets,
     disruptions.autoscalers,
     disruptions.rollouts,

@@ -17,6 +17,7 @@ from hazelcast_sidecar.injection.propagation import Copying, copied_annotation
 from hazelcast_sidecar.injection.template_label import Labelling, with_label
 from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.model.pod import Container, Named, Pod, PodMetadata
+from hazelcast_sidecar.model.service_mesh import PROXIES
 from hazelcast_sidecar.model.status import Status, encode
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind
 from hazelcast_sidecar.names import COPIED, GROUP, STATUS
@@ -40,7 +41,8 @@ class Shape(NamedTuple):
     annotations_absent: bool
     """As of a Pod that asks by its label alone; empty counts as absent."""
     labels_absent: bool
-    init_containers_absent: bool
+    member_at: int | None
+    """Where a native sidecar goes among the init containers; None if there are none."""
     volumes_absent: bool
     grace_seconds: int | None
     env: tuple[EnvShape, ...] | None
@@ -69,7 +71,7 @@ def shape_of(pod: Pod, pull_secrets: tuple[str, ...]) -> Shape:
     return Shape(
         not pod.metadata.annotations,
         pod.metadata.labels is None,
-        spec.init_containers is None,
+        None if spec.init_containers is None else _behind_proxies(spec.init_containers),
         spec.volumes is None,
         spec.termination_grace_period_seconds,
         None if spec.containers is None else tuple([_env_shape(container) for container in spec.containers]),
@@ -82,6 +84,19 @@ def _among(names: tuple[str, ...], elements: list[Named]) -> tuple[str, ...]:
         return ()
     found = {element.name for element in elements}
     return tuple([name for name in names if name in found])
+
+
+def _behind_proxies(init_containers: list[Container]) -> int:
+    """Return the first place, but for the proxy of a service mesh.
+
+    The member is started before and stopped after everything else, so that init containers can use it too; it
+    needs the network itself, which such a proxy may carry.
+    """
+    place = 0
+    for index, container in enumerate(init_containers):
+        if container.name in PROXIES:
+            place = index + 1
+    return place
 
 
 APPLICATION_VARIABLES = frozenset(("HAZELCAST_ADDRESS", "HAZELCAST_CLUSTER_NAME"))
@@ -210,10 +225,9 @@ def _member(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | None
             if shape.env is None
             else _add("/spec/containers/-", container)
         )
-    if shape.init_containers_absent:
+    if shape.member_at is None:
         return _add("/spec/initContainers", [container])
-    # First: started before and stopped after everything else, so that init containers can use it too.
-    return _add("/spec/initContainers/0", container)
+    return _add(f"/spec/initContainers/{shape.member_at}", container)
 
 
 def _appended(path: str, elements: list[dict[str, Any]], *, absent: bool) -> list[Operation]:

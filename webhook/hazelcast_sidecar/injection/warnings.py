@@ -3,6 +3,7 @@
 Each is one sentence that says what will happen and what to do instead; kubectl shows it.
 """
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from hazelcast_sidecar.injection.compatibility import (
@@ -16,6 +17,7 @@ from hazelcast_sidecar.injection.heap import heap_of
 from hazelcast_sidecar.injection.quality_of_service import about_quality
 from hazelcast_sidecar.injection.rollout_advice import about_rollout
 from hazelcast_sidecar.model.pod import Pod
+from hazelcast_sidecar.model.service_mesh import missing_ports
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind, names_its_group
 from hazelcast_sidecar.names import LICENSE_KEY, PREFIX, ZONE
 from hazelcast_sidecar.spec.annotations import SidecarSpec
@@ -60,6 +62,7 @@ def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
             f"hostNetwork: the member takes port {spec.port} of the node, so a node runs one such Pod, and "
             "anyone who reaches the node reaches the cluster's entries"
         )
+    warnings += _about_meshes(pod, spec)
     if spec.is_placed and not _is_spread(pod):
         key = _TOPOLOGY_KEYS[spec.backups]
         warnings.append(
@@ -79,6 +82,16 @@ def advise(pod: Pod, spec: SidecarSpec) -> tuple[str, ...]:
             "the application has ended"
         )
     return tuple(warnings)
+
+
+def _about_meshes(pod: Pod, spec: SidecarSpec) -> Iterator[str]:
+    metadata = pod.metadata
+    containers = [container.name for container in pod.containers]
+    for lack in missing_ports(metadata.labels or {}, metadata.annotations or {}, containers, spec.ports):
+        yield (
+            f"{lack.mesh.name}'s proxy is between members unless it leaves their ports alone: annotate "
+            f"the Pods with {lack}"
+        )
 
 
 def _about_heap(spec: SidecarSpec) -> str | None:

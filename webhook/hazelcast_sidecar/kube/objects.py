@@ -8,7 +8,13 @@ import msgspec
 from hazelcast_sidecar.names import PREFIX
 from hazelcast_sidecar.owners import OwnerReference, controller_of
 
-_KNOWN = (PREFIX, "openshift.io/")
+_KNOWN = (
+    PREFIX,
+    "openshift.io/",
+    # Ports that a service mesh leaves alone, see `model/service_mesh.py`.
+    "traffic.sidecar.istio.io/exclude",
+    "config.linkerd.io/skip-",
+)
 
 JsonObject = dict[str, Any]
 """An object as the API has it, or another JSON object."""
@@ -30,7 +36,7 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
     resource_version: str = ""
     labels: dict[str, str] = {}
     known_annotations: dict[str, str] = msgspec.field(default_factory=dict, name="annotations")
-    """Only our own: with the others a list of ten thousand Pods would be mostly text."""
+    """Only those that are read: with the others a list of ten thousand Pods would be mostly text."""
     owner_references: tuple[OwnerReference, ...] = ()
     creation_timestamp: datetime | None = None
     deletion_timestamp: str | None = None

@@ -1,0 +1,110 @@
+"""Service meshes whose proxies share a member's Pod, and the ports that they leave alone.
+
+A proxy takes what members say to each other for calls of a Service that it does not know. Each mesh has two
+annotations for ports that bypass it, one for each direction.
+Sources: Istio documentation, "Resource Annotations" and "Resource Labels"; Linkerd documentation, "Proxy
+Configuration".
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
+
+from hazelcast_sidecar.names import Ports
+
+
+class Mesh(NamedTuple):
+    """A mesh with a proxy in each Pod."""
+
+    name: str
+    proxy: str
+    """The container."""
+    request: tuple[str, frozenset[str]]
+    """A label or annotation by which a Pod asks for the proxy, and its values."""
+    label: str
+    """What Pods with the proxy have."""
+    inbound: str
+    """The annotation with the ports that the proxy does not receive for the Pod."""
+    outbound: str
+    """That with the ports of others to which the Pod connects by itself."""
+
+
+MESHES = (
+    Mesh(
+        "Istio",
+        "istio-proxy",
+        ("sidecar.istio.io/inject", frozenset(("true",))),
+        "security.istio.io/tlsMode",
+        "traffic.sidecar.istio.io/excludeInboundPorts",
+        "traffic.sidecar.istio.io/excludeOutboundPorts",
+    ),
+    Mesh(
+        "Linkerd",
+        "linkerd-proxy",
+        ("linkerd.io/inject", frozenset(("enabled", "ingress"))),
+        "linkerd.io/control-plane-ns",
+        "config.linkerd.io/skip-inbound-ports",
+        "config.linkerd.io/skip-outbound-ports",
+    ),
+)
+
+PROXIES = frozenset(mesh.proxy for mesh in MESHES)
+"""Names of containers that carry the traffic of a Pod."""
+
+
+class Missing(NamedTuple):
+    """Ports that a mesh does not leave alone."""
+
+    mesh: Mesh
+    annotations: dict[str, str]
+    """What the Pod needs, with the ports that it lists already."""
+
+    def __str__(self) -> str:
+        """Show the annotations."""
+        return " and ".join(f'{key}: "{text}"' for key, text in self.annotations.items())
+
+
+def missing_ports(
+    labels: Mapping[str, str], annotations: Mapping[str, str], containers: Collection[str], ports: Ports
+) -> Iterator[Missing]:
+    """Yield what a Pod lacks for its member, for each mesh that it is in.
+
+    Args:
+        labels: of the Pod.
+        annotations: of the Pod.
+        containers: names of its containers, as far as they are known.
+        ports: of its member.
+    """
+    for mesh in MESHES:
+        key, values = mesh.request
+        asked = annotations.get(key) in values or labels.get(key) in values
+        if not (asked or mesh.label in labels or mesh.proxy in containers):
+            continue
+        wanted = {mesh.inbound: {ports.members, ports.probes}, mesh.outbound: {ports.members}}
+        needed = {
+            key: text
+            for key, numbers in wanted.items()
+            if (text := _with_ports(annotations.get(key, ""), numbers)) is not None
+        }
+        if needed:
+            yield Missing(mesh, needed)
+
+
+_MAX_LIST = 256
+"""Characters of a list of ports that is read; what is longer is not judged."""
+
+
+def _with_ports(listed: str, wanted: Collection[int]) -> str | None:
+    """Return a list of ports with those that it lacks; None if it has all, or cannot be judged."""
+    if len(listed) > _MAX_LIST:
+        return None
+    parts = [part.strip() for part in listed.split(",") if part.strip()]
+    lacking = [port for port in sorted(wanted) if not any(_holds(part, port) for part in parts)]
+    return ",".join([*parts, *map(str, lacking)]) if lacking else None
+
+
+def _holds(part: str, port: int) -> bool:
+    """Tell whether a port, a range such as 5701-5703, or a text that is neither may mean this port."""
+    first, _, last = part.partition("-")
+    if not (part.isascii() and first.isdecimal() and (last or first).isdecimal()):
+        return True
+    return int(first) <= port <= int(last or first)
