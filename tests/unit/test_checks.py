@@ -962,11 +962,10 @@ def test_members_behind_the_proxy_of_a_mesh_are_named_once_for_each_group() -> N
     found = networks.meshes(replace(HEALTHY, pods=pods))
     assert one(found, State.WARNING) == "Istio's proxy is between the members of the group team-a/shop"
     key = "traffic.sidecar.istio.io/exclude{}Ports"
-    assert found[0].fix.endswith(
-        f'  # annotate their template with {key.format("Inbound")}: "5701" and {key.format("Outbound")}: "5701"'
-    )
+    inbound, outbound = key.format("Inbound"), key.format("Outbound")
+    assert found[0].fix.endswith(f'  # annotate their template with {inbound}: "5701" and {outbound}: "5701"')
     for pod in pods:
-        pod.known_annotations |= dict.fromkeys((key.format("Inbound"), key.format("Outbound")), "5701")
+        pod.known_annotations |= dict.fromkeys((inbound, outbound), "5701")
     assert one(networks.meshes(replace(HEALTHY, pods=pods)), State.OK)
 
 
