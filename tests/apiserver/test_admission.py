@@ -156,6 +156,7 @@ EVERY_ANNOTATION = OPTED_IN | {
     f"{PREFIX}config": "own-config",
     f"{PREFIX}extensions": "jars",
     f"{PREFIX}discovery": "api",
+    f"{PREFIX}ip-family": "ipv6",
     f"{PREFIX}port": "5801",
     f"{PREFIX}clients": "pod",
     f"{PREFIX}cpu-request": "0.25",

@@ -13,7 +13,7 @@ from tests.harness.strategies import PREFIX, Document, pods, valid_annotations
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.slow, pytest.mark.usefixtures("webhook_configuration")]
 
-OURS = 'admission webhook "pods.sidecar.hazelcast.com" denied the request: Pod shop'
+OURS = 'pods.sidecar.hazelcast.com" denied the request: Pod shop'
 
 
 def dry_run(control_plane: ControlPlane, pod: Document) -> Answer:

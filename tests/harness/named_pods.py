@@ -122,6 +122,7 @@ OTHER_MEMBER = {
     "own DNS without searches, by the API": bare(
         ours(discovery="api"), dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.1"]}
     ),
+    "ip-family": bare(ours(ip_family="ipv6", java_opts="-Da=b")),
     "port": bare(ours(port="05801")),
     "clients": bare(ours(clients="pod")),
     "clients, port": bare(ours(clients="pod", port="06000", metrics="true")),

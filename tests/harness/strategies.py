@@ -50,6 +50,7 @@ GOOD: dict[str, list[str]] = {
     "config": ["own", "a.b-1"],
     "extensions": ["jars"],
     "discovery": ["dns", "api"],
+    "ip-family": ["ipv4", "ipv6"],
     "port": ["5701", "6000", "65533"],
     "clients": ["any", "pod"],
     "cpu-request": ["1m", "0.05", "100m"],

@@ -167,8 +167,8 @@ class Launcher:
             self.java,
             self.jars,
             env,
-            # With an address for each endpoint, the member finds out its own by itself.
-            address=None if spec.pod_clients else address,
+            # With an address for each endpoint, or in a network of its own, it finds out its own by itself.
+            address=None if spec.pod_clients or address in self.within else address,
             hosts_file=hosts,
             memory_limit=512 << 20,
         )

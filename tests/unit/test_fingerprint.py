@@ -22,6 +22,7 @@ OTHER_VALUES = {
     "config": "mine",
     "extensions": "jars",
     "discovery": "api",
+    "ip-family": "ipv6",
     "port": "6000",
     "clients": "pod",
     "cpu-request": "200m",

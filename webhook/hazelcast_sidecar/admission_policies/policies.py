@@ -35,6 +35,7 @@ from hazelcast_sidecar.names import (
     ANYWHERE,
     GROUP,
     INJECTOR,
+    IPV6,
     MAX_GROUP,
     MIRROR,
     POD_CLIENTS,
@@ -176,6 +177,7 @@ def _switches() -> list[Switch]:
     return [
         *(Switch(name.replace("-", "_"), value_of(name), yes=True, no=False) for name in booleans),
         Switch("discovery", f'{text_of("discovery")} == "api"', "api", "dns"),
+        Switch("ip_family", f"{text_of('ip-family')} == {source(IPV6)}", IPV6, "ipv4"),
         Switch("clients", CLIENTS_IN_POD, POD_CLIENTS, "any"),
         Switch("log_format", f'{text_of("log-format")} == "json"', "json", "text"),
         Switch("config", _is_given("config"), Unknown(text_of("config")), None),

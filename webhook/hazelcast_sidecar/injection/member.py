@@ -8,6 +8,7 @@ from hazelcast_sidecar.names import (
     CONFIG_VOLUME,
     CONTAINER,
     GROUP,
+    IPV6,
     LICENSE_KEY,
     PLACED_CONFIG_KEY,
     PLACED_POD_CONFIG_KEY,
@@ -49,6 +50,13 @@ _JVM_OPTIONS = (
     # Here and not in the file, which outranks what the user adds: a member that is always alone needs no
     # wait.
     f"-Dhazelcast.wait.seconds.before.join={DNS_SECONDS}",
+)
+
+_IPV6_OPTIONS = (
+    # The image asks the JVM for IPv4 alone, and Hazelcast passes over other addresses by itself.
+    "-Djava.net.preferIPv4Stack=false",
+    "-Djava.net.preferIPv6Addresses=true",
+    "-Dhazelcast.prefer.ipv4.stack=false",
 )
 
 
@@ -179,6 +187,8 @@ def _java_options(spec: SidecarSpec) -> list[str]:
         *_JVM_OPTIONS,
         f"-Dhazelcast.graceful.shutdown.max.wait={spec.shutdown_timeout}",
     ]
+    if spec.ip_family == IPV6:
+        options += _IPV6_OPTIONS
     if spec.config is None:
         # Comparing our own file with Hazelcast's schema takes half a second of each start.
         options.append("-Dhazelcast.config.schema.validation.enabled=false")

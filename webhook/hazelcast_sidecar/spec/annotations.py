@@ -14,6 +14,7 @@ from hazelcast_sidecar.limits import AND_MORE, MAX_PROBLEMS
 from hazelcast_sidecar.names import (
     ANYWHERE,
     CONFIG_KEY,
+    IPV6,
     LICENSE_KEY,
     MAX_PORT,
     POD_CLIENTS,
@@ -44,6 +45,7 @@ class SidecarSpec(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     extensions: str | None
     """None: no classes but the image's."""
     discovery: Literal["dns", "api"]
+    ip_family: Literal["ipv4", "ipv6"]
     port: int
     clients: Literal["any", "pod"]
     cpu_request: str
@@ -150,6 +152,13 @@ TABLE = (
         "dns",
         "How members find each other: by the headless Service's DNS records, which needs no rights, or by "
         "the Kubernetes API, for which the Pod's ServiceAccount needs to list Pods.",
+    ),
+    Annotation(
+        "ip-family",
+        values.choice_type("ipv4", IPV6),
+        "ipv4",
+        "The cluster's first address family: that of the Pods' addresses that members find each other by. "
+        "Clients find the member at 127.0.0.1 with either.",
     ),
     Annotation(
         "port", values.integer_type(1024, MAX_PORT), "5701", "The port of the member and its clients."
