@@ -99,14 +99,6 @@ SAME = {
     "nodes of two systems": bare(affinity=on_nodes(["windows"], ["linux"])),
     "nodes of either system": bare(affinity=on_nodes(["windows", "linux"])),
     "Linux": bare(os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "linux"}),
-    "host network": bare(hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"),
-}
-
-OTHER_MEMBER = {
-    "every-annotation": golden("every-annotation"),
-    "cluster-name": bare(ours(cluster_name='Käse "$(X)" \\ $ 日本 {{x}} \U0001f600')),
-    "image": bare(ours(image="registry.example:5000/a/hazelcast:5.7@sha256:" + "0" * 64)),
-    "config": bare(ours(config="own.config")),
     "behind the proxies of meshes": bare(
         initContainers=[
             app("istio-init"),
@@ -116,6 +108,14 @@ OTHER_MEMBER = {
             app("last"),
         ]
     ),
+    "host network": bare(hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"),
+}
+
+OTHER_MEMBER = {
+    "every-annotation": golden("every-annotation"),
+    "cluster-name": bare(ours(cluster_name='Käse "$(X)" \\ $ 日本 {{x}} \U0001f600')),
+    "image": bare(ours(image="registry.example:5000/a/hazelcast:5.7@sha256:" + "0" * 64)),
+    "config": bare(ours(config="own.config")),
     "extensions": bare(ours(extensions="jars"), volumes=[{"name": "jars", "emptyDir": {}}]),
     "discovery": bare(ours(discovery="api"), serviceAccountName="shop"),
     "discovery by the default account": bare(ours(discovery="api"), hostNetwork=True, dnsPolicy="Default"),
