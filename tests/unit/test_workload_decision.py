@@ -206,6 +206,15 @@ def test_a_budget_that_would_block_evictions_is_denied_at_once(kind: str, denied
         assert str(found.problems[0]).startswith(f'{PREFIX}disruption-budget: is "true", but a {kind} made')
 
 
+@pytest.mark.parametrize(("name", "denied"), [("jars", False), ("other", True)])
+def test_extensions_may_be_in_a_volume_that_a_stateful_set_adds(name: str, denied: bool) -> None:  # noqa: FBT001
+    claims = [{"metadata": {"name": name}, "spec": {}}]
+    found = decision(
+        deployment(None, ours(extensions="jars"), volumeClaimTemplates=claims), kind="StatefulSet"
+    )
+    assert isinstance(found, Deny) is denied
+
+
 def test_a_template_that_lost_parts_of_its_member_stays_and_is_warned_of() -> None:
     injected = json.loads(
         json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", **deployment(None, ours())})

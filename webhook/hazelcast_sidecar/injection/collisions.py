@@ -127,7 +127,7 @@ _ABSENT_VOLUME = Sentence(
 def _absent_volume(asking: Asking) -> list[Problem]:
     """Find extensions that are in no volume: the API server's words would name the member's mount."""
     wanted = asking.spec.extensions
-    if wanted is None or any(volume.name == wanted for volume in asking.pod.spec.volumes or ()):
+    if wanted is None or wanted in asking.pod.volume_names:
         return []
     return [_ABSENT_VOLUME.about(name=wanted)]
 

@@ -89,7 +89,7 @@ def blanked(pod: Pod, member: Member) -> Pod:
         spec.init_containers = containers
     else:
         spec.containers = containers
-    return Pod(pod.metadata, spec)
+    return msgspec.structs.replace(pod, spec=spec)
 
 
 class Missing(NamedTuple):

@@ -175,6 +175,11 @@ class Pod(msgspec.Struct, gc=False):
         """Return init containers and containers."""
         return [*(self.spec.init_containers or ()), *(self.spec.containers or ())]
 
+    @property
+    def volume_names(self) -> set[str]:
+        """Return the names of all volumes that its containers may mount."""
+        return {volume.name for volume in self.spec.volumes or ()}
+
     def path_at(self, index: int) -> str:
         """Return the JSON path of the container that `containers` has at this index."""
         before = len(self.spec.init_containers or ())

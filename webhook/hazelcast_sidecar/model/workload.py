@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS
-from hazelcast_sidecar.model.pod import Int64, Pod, PodMetadata, PodOwner, Spec
+from hazelcast_sidecar.model.pod import Int64, Named, Pod, PodMetadata, PodOwner, Spec
 from hazelcast_sidecar.owners import controller_of
 from hazelcast_sidecar.untrusted import UndecodableError, decoder
 
@@ -81,6 +81,22 @@ class Template(msgspec.Struct, gc=False):
         return (self.metadata.labels if self.metadata else None) or {}
 
 
+class PlannedPod(Pod, gc=False):
+    """A Pod that a workload will create."""
+
+    claims: tuple[str, ...] = ()
+    """Volumes that a StatefulSet adds to its template's."""
+
+    @property
+    def volume_names(self) -> set[str]:
+        """Return the names of all volumes that its containers may mount."""
+        return {volume.name for volume in self.spec.volumes or ()} | {*self.claims}
+
+
+class _ClaimTemplate(msgspec.Struct, gc=False):
+    metadata: Named | None = None
+
+
 class _JobSpec(msgspec.Struct, gc=False):
     template: Template | None = None
 
@@ -98,6 +114,7 @@ class WorkloadSpec(msgspec.Struct, gc=False, rename="camel"):
     update_strategy: Strategy | None = None
     template: Template | None = None
     job_template: _JobTemplate | None = None
+    volume_claim_templates: list[_ClaimTemplate] | None = None
 
 
 class _Managed(msgspec.Struct, gc=False, rename=lambda name: f"f:{name}"):
@@ -198,14 +215,15 @@ def as_pod(
     template: Template,
     annotations: dict[str, str],
     labels: dict[str, str] | None,
-) -> Pod:
+) -> PlannedPod:
     """Return the Pod that a workload will create from its template, with this metadata."""
     own = workload.metadata
     owner = PodOwner(kind.name, own.name or own.generate_name.rstrip("-"), controller=True)
     metadata = PodMetadata(
         generate_name=f"{own.name}-", annotations=annotations, labels=labels, owner_references=[owner]
     )
-    return Pod(metadata, template.spec)
+    claims = [each.metadata for each in workload.spec.volume_claim_templates or () if each.metadata]
+    return PlannedPod(metadata, template.spec, tuple(claim.name for claim in claims))
 
 
 class WrittenByUsers(NamedTuple):
