@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hazelcast_sidecar.names import PREFIX
+from hazelcast_sidecar.names import INJECT, PREFIX
 from tests.harness.accounts import NAME, Account
 from tests.harness.audit_log import asked
 from tests.harness.control_plane import ControlPlane
@@ -93,10 +93,11 @@ def create(
     name: str,
     spec: dict[str, Any],
     owner: dict[str, Any] | None = None,
+    labels: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Create a workload, and return the reference to it that what it makes would have."""
     version, plural = WORKLOADS[kind]
-    metadata: dict[str, Any] = {"name": name}
+    metadata: dict[str, Any] = {"name": name, "labels": labels or {}}
     if owner:
         metadata["ownerReferences"] = [owner | {"controller": True}]
     path = f"/apis/{version}/namespaces/{namespace}/{plural}"
@@ -111,11 +112,11 @@ def create(
 
 
 def deployment(
-    cluster: ControlPlane, namespace: str, name: str = "shop"
+    cluster: ControlPlane, namespace: str, name: str = "shop", labels: dict[str, str] | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Create a Deployment and its ReplicaSet."""
+    """Create a Deployment and its ReplicaSet, with these labels."""
     made = create(cluster, namespace, "Deployment", name, WORKLOAD)
-    return made, create(cluster, namespace, "ReplicaSet", f"{name}-6d4b75cb6d", WORKLOAD, made)
+    return made, create(cluster, namespace, "ReplicaSet", f"{name}-6d4b75cb6d", WORKLOAD, made, labels)
 
 
 def about(event: dict[str, Any]) -> dict[str, Any]:
@@ -124,6 +125,45 @@ def about(event: dict[str, Any]) -> dict[str, Any]:
 
 
 # --- what is told, and of whom -----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("controller")
+def test_limits_of_a_namespace_that_refuse_a_member_are_told_where_people_look(
+    cluster: ControlPlane, namespace: str
+) -> None:
+    """Of workloads that ask alone: the label of their Pods is their ReplicaSets', too."""
+    api = f"/api/v1/namespaces/{namespace}"
+    limit = {"type": "Container", "max": {"cpu": "1"}}
+    ranged = {"metadata": {"name": "small"}, "spec": {"limits": [limit]}}
+    assert cluster.request("POST", f"{api}/limitranges", ranged).code == 201
+    member = {"name": "hazelcast", "image": "a:1", "resources": {"limits": {"cpu": "2"}}}
+    pod = {"metadata": {"name": "shop"}, "spec": {"containers": [member]}}
+    refused: list[str] = []
+
+    def is_refused() -> bool:
+        answer = cluster.request("POST", f"{api}/pods?dryRun=All", pod)
+        refused[:] = [answer.message] if answer.code == 403 else []
+        return bool(refused)
+
+    until(APPEAR_SECONDS, "the API server knows the LimitRange", is_refused)
+    asking, other = (
+        deployment(cluster, namespace, name, labels)
+        for name, labels in (("asking", {INJECT: "true"}), ("other", {}))
+    )
+
+    def is_told() -> bool:
+        for _, replicas in (other, asking):
+            failed_create(cluster, namespace, replicas, f"Error creating: {refused[0]}")
+        time.sleep(SETTLE_SECONDS)
+        return bool(told(cluster, namespace, "Refused"))
+
+    until(TELL_SECONDS, "it is told that Pods are refused", is_told)
+    (event,) = told(cluster, namespace, "Refused")
+    assert about(event) == asking[0]
+    assert event["message"] == (
+        f"a LimitRange refuses Pods with their member, whose part is set by {PREFIX}cpu-limit: "
+        "maximum cpu usage per Container is 1, but limit is 2"
+    )
 
 
 def test_an_injected_deployment_says_so_once_for_all_its_pods(

@@ -233,7 +233,7 @@ async def test_a_workload_is_warned_of_what_we_denied_alone(
     denials = Denials(cast("Api", Events()), cast("Recorder", recorder), seen.metrics, seen.log)
     await denials._watch()  # noqa: SLF001 - once
     owner = OwnerReference("apps/v1", "ReplicaSet", "shop-1", "uid-1")
-    expected = (("ns", owner, "Denied", told), {"pod": None, "warning": True})
+    expected = (("ns", owner, "Denied", told), {"pod": None, "warning": True, "asking": False})
     assert said == ([expected] if told else [])
     assert denials._version == "8"  # noqa: SLF001
     assert seen.lines == []

@@ -1,4 +1,4 @@
-"""Denials of Pods by the webhook or the admission policy, reported on their workloads.
+"""Denials of Pods, by the webhook, the policy or limits that count the member, reported on their workloads.
 
 Kubernetes records a denial as FailedCreate on the ReplicaSet; the Deployment only reports a lack of progress.
 Workloads that create Pods without a ReplicaSet have the Event already.
@@ -8,6 +8,7 @@ import re
 
 import msgspec
 
+from hazelcast_sidecar.controller.events.limits_of_namespaces import about_limits
 from hazelcast_sidecar.controller.events.recorder import Recorder
 from hazelcast_sidecar.controller.shared.controller_metrics import ControllerMetrics, Where
 from hazelcast_sidecar.controller.shared.reflector import Watcher
@@ -18,6 +19,8 @@ from hazelcast_sidecar.owners import OwnerReference
 from hazelcast_sidecar.runtime.log import LogLine
 
 _FAILED_CREATE = "reason=FailedCreate,involvedObject.kind=ReplicaSet"
+_MAX_READ = 4096
+"""Characters of a message that are read; Kubernetes writes at most 1024."""
 _DENIED = re.compile(
     rf'admission webhook "(?:{"|".join(map(re.escape, POD_WEBHOOKS))})" denied the request: '
     rf"|ValidatingAdmissionPolicy '{INJECTOR}' with binding '{INJECTOR}' denied request: "
@@ -70,11 +73,17 @@ class Denials(Watcher):
             self._version = item.metadata.resource_version
 
     def _tell(self, item: _FailedCreate) -> None:
-        denied = _DENIED.search(item.message)
-        if denied is None:
-            return
-        sentence = item.message[denied.end() :]
+        message = item.message[:_MAX_READ]
+        if (denied := _DENIED.search(message)) is not None:
+            self._tell_of(item, "Denied", message[denied.end() :], asking=False)
+        elif (sentence := about_limits(message)) is not None:
+            # It says nothing about whose Pods these are.
+            self._tell_of(item, "Refused", sentence, asking=True)
+
+    def _tell_of(self, item: _FailedCreate, reason: str, sentence: str, *, asking: bool) -> None:
         about = item.involved_object
         owner = OwnerReference(about.api_version, about.kind, about.name, about.uid)
         # Anyone who may create Events can name any object; a denied Pod does not exist.
-        self._recorder.tell(item.metadata.namespace, owner, "Denied", sentence, pod=None, warning=True)
+        self._recorder.tell(
+            item.metadata.namespace, owner, reason, sentence, pod=None, warning=True, asking=asking
+        )

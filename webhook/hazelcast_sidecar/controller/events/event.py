@@ -32,6 +32,8 @@ class EventNotice(NamedTuple):
     warning: bool
     pod: OwnerReference | None = None
     """One of the Pods, as the API server has it: the object of the Event if the owner does not exist."""
+    asking: bool = False
+    """Whether it is true only of Pods that ask for a member."""
 
 
 class EventSeries(msgspec.Struct, gc=False):

@@ -82,6 +82,7 @@ class Recorder:
         *,
         pod: OwnerReference | None,
         warning: bool = False,
+        asking: bool = False,
     ) -> None:
         """Record an Event on the workload of an owner, soon; this neither waits nor raises.
 
@@ -96,8 +97,9 @@ class Recorder:
             sentence: what happened, and what to do about it.
             pod: the object of the Event if the owner does not exist; None: then it is not written.
             warning: whether something is wrong.
+            asking: whether it is true only of Pods that ask for a member, which their owner's label says.
         """
-        news = EventNotice(namespace, owner, reason, cut(sentence), warning, pod)
+        news = EventNotice(namespace, owner, reason, cut(sentence), warning, pod, asking)
         if self._is_full(news) or (pod is None and not can_be(owner)):
             self._metrics.events["dropped"].inc()
             return
@@ -169,7 +171,7 @@ class Recorder:
         if not known:
             await asyncio.sleep(self._bucket.take())
         subject = await self.subjects.find(news.namespace, news.owner, news.pod)
-        if subject is None:
+        if subject is None or (news.asking and not self.subjects.asks(news.namespace, news.owner)):
             self._metrics.events["unconfirmed"].inc()
             return
         if not can_be(subject):

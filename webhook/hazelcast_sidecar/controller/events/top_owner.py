@@ -12,7 +12,7 @@ import msgspec
 
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import Kind
-from hazelcast_sidecar.names import is_object_name
+from hazelcast_sidecar.names import INJECT, is_object_name
 from hazelcast_sidecar.owners import OwnerReference, controller_of
 
 _MAX_KNOWN = 4096
@@ -46,6 +46,8 @@ class Owner(NamedTuple):
     reference: OwnerReference
     maker: OwnerReference | None
     """Its own controller reference; not confirmed."""
+    asks: bool
+    """Whether it has the label of Pods that ask for a member, as a ReplicaSet has those of its template."""
 
 
 class TopOwners:
@@ -89,9 +91,14 @@ class TopOwners:
         if found is None or found.metadata.uid != claimed.uid:
             return None
         maker = controller_of(found.metadata.owner_references)
-        if maker is None or not is_well_formed(maker):
-            return Owner(_plain(claimed), None)
-        return Owner(_plain(claimed), _plain(maker))
+        if maker is not None:
+            maker = _plain(maker) if is_well_formed(maker) else None
+        return Owner(_plain(claimed), maker, found.metadata.labels.get(INJECT, "false") != "false")
+
+    def asks(self, namespace: str, claimed: OwnerReference) -> bool:
+        """Tell whether an owner that was looked up has the label of Pods that ask for a member."""
+        owner = self._known.get((namespace, claimed))
+        return owner is not None and owner.asks
 
     def is_known(self, namespace: str, claimed: OwnerReference) -> bool:
         """Tell whether `find` needs no request."""
