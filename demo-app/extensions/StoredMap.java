@@ -6,26 +6,27 @@ import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 
 /**
- * Keeps a map's entries in a table of PostgreSQL, so that they outlive all members; an entry is read when it is
+ * Keeps maps' entries in a table of PostgreSQL, so that they outlive all members; an entry is read when it is
  * first asked for. The property `url` says where: jdbc:postgresql://HOST/DATABASE?user=USER.
  *
  * <p>It connects for each operation; a pool of connections makes it faster.
  */
 public final class StoredMap implements MapStore<String, String>, MapLoaderLifecycleSupport {
     private String url;
+    private String map;
 
     @Override
     public void init(HazelcastInstance member, Properties properties, String map) {
         url = properties.getProperty("url");
+        this.map = map;
         // The lock, as PostgreSQL may fail where two members create one table at the same time.
         run("""
                 SELECT pg_advisory_xact_lock(5701);
-                CREATE TABLE IF NOT EXISTS entries (key text PRIMARY KEY, value text NOT NULL)""", List.of());
+                CREATE TABLE IF NOT EXISTS entries (map text, key text, value text NOT NULL, PRIMARY KEY (map, key))""");
     }
 
     @Override
@@ -38,8 +39,8 @@ public final class StoredMap implements MapStore<String, String>, MapLoaderLifec
 
     @Override
     public void store(String key, String value) {
-        run("INSERT INTO entries VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                List.of(key, value));
+        run("INSERT INTO entries VALUES (?, ?, ?) ON CONFLICT (map, key) DO UPDATE SET value = excluded.value",
+                map, key, value);
     }
 
     @Override
@@ -49,7 +50,7 @@ public final class StoredMap implements MapStore<String, String>, MapLoaderLifec
 
     @Override
     public void delete(String key) {
-        run("DELETE FROM entries WHERE key = ?", List.of(key));
+        run("DELETE FROM entries WHERE map = ? AND key = ?", map, key);
     }
 
     @Override
@@ -67,8 +68,9 @@ public final class StoredMap implements MapStore<String, String>, MapLoaderLifec
     @Override
     public String load(String key) {
         try (var connection = connect();
-                var statement = connection.prepareStatement("SELECT value FROM entries WHERE key = ?")) {
-            statement.setString(1, key);
+                var statement = connection.prepareStatement("SELECT value FROM entries WHERE map = ? AND key = ?")) {
+            statement.setString(1, map);
+            statement.setString(2, key);
             var rows = statement.executeQuery();
             return rows.next() ? rows.getString(1) : null;
         } catch (SQLException problem) {
@@ -82,10 +84,10 @@ public final class StoredMap implements MapStore<String, String>, MapLoaderLifec
         return null;
     }
 
-    private void run(String sql, List<String> values) {
+    private void run(String sql, String... values) {
         try (var connection = connect(); var statement = connection.prepareStatement(sql)) {
-            for (int index = 0; index < values.size(); index++) {
-                statement.setString(index + 1, values.get(index));
+            for (int index = 0; index < values.length; index++) {
+                statement.setString(index + 1, values[index]);
             }
             statement.execute();
         } catch (SQLException problem) {

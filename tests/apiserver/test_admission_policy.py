@@ -180,7 +180,12 @@ def with_fingerprint_of(one: Pod, other: Pod) -> Pod:
 
 @pytest.mark.parametrize(
     "annotations",
-    [{"discovery": "api"}, {"clients": "pod", "metrics": "true"}, {"native_sidecar": "false"}],
+    [
+        {"discovery": "api"},
+        {"clients": "pod", "metrics": "true"},
+        {"native_sidecar": "false"},
+        {"extensions": "jars"},
+    ],
     ids=str,
 )
 @pytest.mark.parametrize(
@@ -189,7 +194,7 @@ def with_fingerprint_of(one: Pod, other: Pod) -> Pod:
 def test_several_parts_of_other_members_are_put_back(
     policies: Policies, annotations: dict[str, str], tears: tuple[str, ...]
 ) -> None:
-    body = torn(bare(ours(**annotations)), *tears)
+    body = torn(bare(ours(**annotations), volumes=[{"name": "jars", "emptyDir": {}}]), *tears)
     expected, found = policies.both(body)
     assert found.code == 201, found.message
     assert expected is not None

@@ -153,6 +153,7 @@ VOLUMES = [
     {"name": "vault-secrets", "emptyDir": {"medium": "Memory"}},
     {"name": "kube-api-access-x", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
     {"name": "hazelcast", "configMap": {"name": "hazelcast"}},
+    {"name": "jars", "image": {"reference": "r.example/jars:1"}},
     {"name": "hazelcast-tmp", "emptyDir": {}},
 ]
 TOLERATIONS = [{"operator": "Exists"}, {"key": "a", "operator": "Equal", "value": "b", "effect": "NoExecute"}]

@@ -13,6 +13,7 @@ from tests.harness.pods import ours, pod
 from tests.harness.specs import spec
 
 INBOUND, OUTBOUND = (f"traffic.sidecar.istio.io/exclude{way}Ports" for way in ("Inbound", "Outbound"))
+RECEIVED = "traffic.sidecar.istio.io/includeInboundPorts"
 ALONE = ports_of(5701, pod_clients=False)
 THREE = ports_of(5701, pod_clients=True)
 
@@ -21,6 +22,7 @@ THREE = ports_of(5701, pod_clients=True)
     ("labels", "annotations", "containers", "mesh"),
     [
         ({"sidecar.istio.io/inject": "true"}, {}, (), "Istio"),
+        ({"sidecar.istio.io/inject": "false"}, {"sidecar.istio.io/inject": "true"}, (), None),
         ({"security.istio.io/tlsMode": "istio"}, {}, (), "Istio"),
         ({}, {}, ("app", "istio-proxy"), "Istio"),
         ({}, {"linkerd.io/inject": "enabled"}, (), "Linkerd"),
@@ -44,10 +46,22 @@ def test_a_pod_is_in_a_mesh_that_it_asks_for_or_whose_proxy_it_has(
         ({INBOUND: "9090", OUTBOUND: "5701"}, ALONE, {INBOUND: "9090,5701"}),
         ({INBOUND: " 9090 , 5702", OUTBOUND: "5702"}, THREE, {INBOUND: "9090,5702,5703"}),
         ({INBOUND: "5701", OUTBOUND: "5000-6000"}, ALONE, {}),
+        ({RECEIVED: "8080", OUTBOUND: "5701"}, ALONE, {}),
+        ({RECEIVED: "8080,5701", OUTBOUND: "5701"}, ALONE, {INBOUND: "5701"}),
         ({INBOUND: "*", OUTBOUND: "٥٧٠٢"}, ALONE, {}),
         ({INBOUND: "5700-5699", OUTBOUND: "5701" * 65}, ALONE, {INBOUND: "5700-5699,5701"}),
     ],
-    ids=["none", "three ports", "another port", "two of three", "a range", "texts", "an endless text"],
+    ids=[
+        "none",
+        "three ports",
+        "another port",
+        "two of three",
+        "a range",
+        "not received",
+        "received",
+        "texts",
+        "an endless text",
+    ],
 )
 def test_what_is_listed_stays_and_what_is_missing_is_added(
     given: dict[str, str], ports: Any, needed: dict[str, str]

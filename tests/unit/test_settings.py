@@ -80,6 +80,10 @@ def test_a_namespace_outranks_what_holds_for_all() -> None:
         (Settings({"memory": "1Gi"}), ['default memory: no such annotation (did you mean "memory-limit"?)']),
         (Settings({"inject": "true"}), ["default inject: it cannot have a default; annotate each workload"]),
         (
+            Settings({"extensions": "jars"}),
+            ["default extensions: it cannot have a default; annotate each workload"],
+        ),
+        (
             Settings({"cpu-request": "4"}),
             [f"{PREFIX}cpu-request: 4 is more than the limit of 2 ({PREFIX}cpu-limit)"],
         ),

@@ -215,6 +215,16 @@ def test_extensions_may_be_in_a_volume_that_a_stateful_set_adds(name: str, denie
     assert isinstance(found, Deny) is denied
 
 
+def test_a_claim_that_is_named_as_a_volume_of_the_member_is_denied() -> None:
+    claims = [{"metadata": {"name": "data"}}, {"metadata": {"name": "hazelcast-tmp"}}]
+    found = decision(deployment(None, ours(), volumeClaimTemplates=claims), kind="StatefulSet")
+    assert isinstance(found, Deny)
+    assert str(found.problems[0]).endswith(
+        'spec.volumes: gets "hazelcast-tmp" of the volumeClaimTemplates, as a volume of the member is named; '
+        "rename it"
+    )
+
+
 def test_a_template_that_lost_parts_of_its_member_stays_and_is_warned_of() -> None:
     injected = json.loads(
         json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", **deployment(None, ours())})

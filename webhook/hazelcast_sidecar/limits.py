@@ -57,6 +57,10 @@ def has_too_many_values(body: bytes) -> bool:
     return _TOO_MANY_VALUES.match(body) is not None
 
 
+MAX_PORT_LIST = 256
+"""Characters of a list of ports that is read; what is longer is not judged."""
+
+
 def fit(annotations: Mapping[str, str], size: int) -> bool:
     """Tell whether annotations have up to this size in bytes, keys included."""
     letters = sum(map(len, annotations)) + sum(map(len, annotations.values()))

@@ -74,11 +74,20 @@ PLACED_CONFIG_KEY, PLACED_POD_CONFIG_KEY = "hazelcast-placed.yaml", "hazelcast-p
 """The same two for members that keep backups away from where the entries are (annotation `backups`)."""
 IPV6 = "ipv6"
 """Value of the annotation `ip-family`: members have IPv6 addresses."""
+ISTIO_PORTS = (
+    "traffic.sidecar.istio.io/excludeInboundPorts",
+    "traffic.sidecar.istio.io/excludeOutboundPorts",
+    "traffic.sidecar.istio.io/includeInboundPorts",
+)
+LINKERD_PORTS = ("config.linkerd.io/skip-inbound-ports", "config.linkerd.io/skip-outbound-ports", "")
+MESH_PORTS = frozenset((*ISTIO_PORTS, *LINKERD_PORTS))
+"""Annotations with ports that a mesh leaves alone: of the Pod, of others; last, the only ones it takes."""
 LICENSE_KEY = "license-key"
 """The key of a Secret with a licence, as Hazelcast's own operator has it."""
 SECURITY_KEY = "java.security"
 """The JVM's security properties, beside the configuration."""
 TMP_VOLUME = "hazelcast-tmp"
+MEMBER_VOLUMES = (CONFIG_VOLUME, TMP_VOLUME)
 
 ANYWHERE = "any"
 """Value of the annotation `backups`: on any other member."""

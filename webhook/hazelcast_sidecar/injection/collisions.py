@@ -42,6 +42,7 @@ from hazelcast_sidecar.names import (
     DISRUPTION_BUDGET,
     GROUP,
     INJECT,
+    MEMBER_VOLUMES,
     PREFIX,
     STATUS,
     TMP_VOLUME,
@@ -103,14 +104,21 @@ def _taken_names(asking: Asking) -> Iterator[Problem]:
 
 _TAKEN_VOLUME = Sentence("spec.volumes[{index}]", 'is named "{name}", as a volume of the member; rename it')
 
+_TAKEN_CLAIM = Sentence(
+    "spec.volumes", 'gets "{name}" of the volumeClaimTemplates, as a volume of the member is named; rename it'
+)
+
 
 def _taken_volumes(asking: Asking) -> Iterator[Problem]:
     for index, volume in enumerate(asking.pod.spec.volumes or ()):
         if volume.name == CONFIG_VOLUME or volume.name == TMP_VOLUME:  # noqa: PLR1714 - no tuple on the hot path
             yield _TAKEN_VOLUME.about(index=index, name=volume.name)
+    for name in asking.pod.claim_names:
+        if name in MEMBER_VOLUMES:
+            yield _TAKEN_CLAIM.about(name=name)
 
 
-_VOLUME_NAMES = source([CONFIG_VOLUME, TMP_VOLUME])
+_VOLUME_NAMES = source([*MEMBER_VOLUMES])
 _TAKEN_VOLUMES_IN_CEL = (
     # The volumes of a Pod that was injected are the member's own.
     f"(variables.torn ? [] : {VOLUMES}.transformList(i, v, v.name in {_VOLUME_NAMES}, "
@@ -127,9 +135,10 @@ _ABSENT_VOLUME = Sentence(
 def _absent_volume(asking: Asking) -> list[Problem]:
     """Find extensions that are in no volume: the API server's words would name the member's mount."""
     wanted = asking.spec.extensions
-    if wanted is None or wanted in asking.pod.volume_names:
+    if wanted is None or wanted in asking.pod.claim_names:
         return []
-    return [_ABSENT_VOLUME.about(name=wanted)]
+    found = any(volume.name == wanted for volume in asking.pod.spec.volumes or ())
+    return [] if found else [_ABSENT_VOLUME.about(name=wanted)]
 
 
 _ABSENT_VOLUME_IN_CEL = where(

@@ -8,7 +8,7 @@ from hazelcast_sidecar.errors import Problem
 from hazelcast_sidecar.injection import intact
 from hazelcast_sidecar.injection.pod_in_cel import VOLUMES, Sentence, listed, where
 from hazelcast_sidecar.model.pod import Pod
-from hazelcast_sidecar.names import INJECT
+from hazelcast_sidecar.names import INJECT, MEMBER_VOLUMES
 
 MAX_CONTAINERS = 1000
 """Maximal containers and init containers of a Pod that gets a member, apart from the member.
@@ -41,7 +41,7 @@ def excess(pod: Pod) -> list[Problem]:
     if containers <= MAX_CONTAINERS and volumes <= MAX_VOLUMES:
         return []
     containers -= intact.member_of(pod) is not None
-    volumes -= len({volume.name for volume in spec.volumes or ()} & {*intact.VOLUMES})
+    volumes -= len({volume.name for volume in spec.volumes or ()} & {*MEMBER_VOLUMES})
     found = []
     if containers > MAX_CONTAINERS:
         found.append(_CONTAINERS.about(count=f"{containers:,}"))
@@ -51,7 +51,7 @@ def excess(pod: Pod) -> list[Problem]:
 
 
 _CONTAINERS_IN_CEL = "size(variables.containers) - size(variables.members)"
-_VOLUMES_IN_CEL = f"size({VOLUMES}.filter(v, !(v.name in {source([*intact.VOLUMES])})))"
+_VOLUMES_IN_CEL = f"size({VOLUMES}.filter(v, !(v.name in {source([*MEMBER_VOLUMES])})))"
 
 IN_CEL = listed(
     where(

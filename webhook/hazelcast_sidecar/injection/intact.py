@@ -12,9 +12,15 @@ import msgspec
 from hazelcast_sidecar.cel import source
 from hazelcast_sidecar.injection.member import TMP_DIRECTORY, TOKEN_DIRECTORY
 from hazelcast_sidecar.model.pod import Container, Named, Pod
-from hazelcast_sidecar.names import CONFIG_DIRECTORY, CONFIG_VOLUME, CONTAINER, GROUP, STATUS, TMP_VOLUME
-
-VOLUMES = (CONFIG_VOLUME, TMP_VOLUME)
+from hazelcast_sidecar.names import (
+    CONFIG_DIRECTORY,
+    CONFIG_VOLUME,
+    CONTAINER,
+    GROUP,
+    MEMBER_VOLUMES,
+    STATUS,
+    TMP_VOLUME,
+)
 
 DIRECTORIES = (CONFIG_DIRECTORY, TMP_DIRECTORY)
 """The mount paths of every member; see also `TOKEN_DIRECTORY`."""
@@ -82,7 +88,7 @@ def _reads_our_configuration(container: Container) -> bool:
 def blanked(pod: Pod, member: Member) -> Pod:
     """Return an injected Pod with blanks in place of its member and volumes, so that paths stay valid."""
     spec = msgspec.structs.replace(pod.spec)
-    spec.volumes = [Named() if volume.name in VOLUMES else volume for volume in pod.spec.volumes or ()]
+    spec.volumes = [Named() if volume.name in MEMBER_VOLUMES else volume for volume in pod.spec.volumes or ()]
     containers = list((spec.init_containers if member.is_init_container else spec.containers) or ())
     containers[member.position] = Container()
     if member.is_init_container:
@@ -142,7 +148,7 @@ def missing(pod: Pod, member: Member, discovery: Literal["dns", "api"]) -> Missi
         status=STATUS not in (pod.metadata.annotations or {}),
         label=GROUP not in (pod.metadata.labels or {}),
         restart_policy=member.is_init_container and container.restart_policy != "Always",
-        volumes=tuple(name for name in VOLUMES if name not in volumes),
+        volumes=tuple(name for name in MEMBER_VOLUMES if name not in volumes),
         directories=tuple(directories),
         variables=tuple(name for name in wanted if name not in variables),
     )
@@ -168,7 +174,7 @@ IS_MEMBER = (
 
 IS_INTACT = (
     f"{RECORDED}.contains('\"group\":\"' + {LABEL} + '\"') && "
-    f"{source(list(VOLUMES))}.all(n, object.spec.?volumes.orValue([]).exists(v, v.name == n)) && "
+    f"{source(list(MEMBER_VOLUMES))}.all(n, object.spec.?volumes.orValue([]).exists(v, v.name == n)) && "
     f'({_INIT_CONTAINERS}.filter(c, c.?restartPolicy.orValue("") == "Always") + {_CONTAINERS})'
     f".exists(c, c.name == {source(CONTAINER)} && "
     f"{source(list(DIRECTORIES))}.all(p, c.?volumeMounts.orValue([]).exists(m, m.mountPath == p)) && "

@@ -295,12 +295,12 @@ def _restored_lists(decision: Restore, path: str, wanted: Mapping[str, Any]) -> 
         variables = [variable for variable in wanted["env"] if variable["name"] not in names]
         yield from _appended(f"{path}/env", variables, absent=container.env is None)
     positions = {mount.mount_path: index for index, mount in enumerate(container.volume_mounts or ())}
-    mounts = [mount for mount in wanted["volumeMounts"] if mount["mountPath"] in decision.missing.directories]
-    for mount in mounts:
+    for mount in wanted["volumeMounts"]:
         # While our mount was missing, the API server may have mounted its token there.
-        if (position := positions.get(mount["mountPath"])) is not None:
+        position = positions.get(mount["mountPath"])
+        if position is not None and mount["mountPath"] in decision.missing.directories:
             yield {"op": "replace", "path": f"{path}/volumeMounts/{position}", "value": mount}
-    lost = [mount for mount in mounts if mount["mountPath"] not in positions]
+    lost = [mount for mount in wanted["volumeMounts"] if mount["mountPath"] not in positions]
     yield from _appended(f"{path}/volumeMounts", lost, absent=container.volume_mounts is None)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from hazelcast_sidecar.errors import Problem
-from hazelcast_sidecar.injection.intact import VOLUMES, is_member
+from hazelcast_sidecar.injection.intact import is_member
 from hazelcast_sidecar.injection.manifests import (
     Object,
     Result,
@@ -34,7 +34,7 @@ from hazelcast_sidecar.manifest_text.patching import Operation
 from hazelcast_sidecar.model.pod import Container, Pod
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.model.workload import Workload
-from hazelcast_sidecar.names import CONTAINER, COPIED, GROUP, INJECT, STATUS
+from hazelcast_sidecar.names import CONTAINER, COPIED, GROUP, INJECT, MEMBER_VOLUMES, STATUS
 
 
 def uninject(obj: Object) -> Result:
@@ -89,7 +89,7 @@ def dangling(obj: Object, after: Object) -> list[Problem]:
 def _volumes_in(obj: Object) -> set[str]:
     """Return the member's volumes that an object has."""
     volumes = part(pod_in(obj), ("spec",)).get("volumes") or ()
-    return {volume.get("name") for volume in volumes} & {*VOLUMES}
+    return {volume.get("name") for volume in volumes} & {*MEMBER_VOLUMES}
 
 
 def _untold(pod: Object, status: Status | None) -> Iterator[str]:
@@ -131,7 +131,7 @@ def _from_spec(
     spec: Object, pod: Object, status: Status | None, was: Mapping[str, str]
 ) -> Iterator[Operation]:
     members = {key: _members(spec.get(key)) for key in ("initContainers", "containers")}
-    volumes = _named(spec.get("volumes"), VOLUMES)
+    volumes = _named(spec.get("volumes"), MEMBER_VOLUMES)
     if not any((*members.values(), volumes)):
         return
     if status is not None and status.reversible:

@@ -13,7 +13,7 @@ from hazelcast_sidecar.errors import InvalidSettingsError, Problem
 from hazelcast_sidecar.installation.values import Values, ValuesPart
 from hazelcast_sidecar.kube.objects import JsonObject
 from hazelcast_sidecar.spec import settings
-from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs
+from hazelcast_sidecar.spec.annotations import TABLE, WITHOUT_DEFAULT, DefaultSpecs
 
 
 def _merged(values: JsonObject, others: JsonObject) -> JsonObject:
@@ -109,7 +109,7 @@ def values_schema() -> JsonObject:
         "properties": {
             row.name: {"description": row.meaning, "type": ["string", "integer", "boolean"]}
             for row in TABLE
-            if row.name != "inject"
+            if row.name not in WITHOUT_DEFAULT
         },
     }
     definitions["Annotations"] = annotations

@@ -5,16 +5,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hazelcast_sidecar.names import PREFIX
+from hazelcast_sidecar.limits import MAX_PORT_LIST
+from hazelcast_sidecar.names import MESH_PORTS, PREFIX
 from hazelcast_sidecar.owners import OwnerReference, controller_of
 
-_KNOWN = (
-    PREFIX,
-    "openshift.io/",
-    # Ports that a service mesh leaves alone, see `model/service_mesh.py`.
-    "traffic.sidecar.istio.io/exclude",
-    "config.linkerd.io/skip-",
-)
+_KNOWN = (PREFIX, "openshift.io/")
 
 JsonObject = dict[str, Any]
 """An object as the API has it, or another JSON object."""
@@ -49,7 +44,7 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
         """
         known = self.known_annotations
         if known:
-            known = {key: text for key, text in known.items() if key.startswith(_KNOWN)}
+            known = {key: text for key, text in known.items() if _is_read(key, text)}
             self.known_annotations = known
         texts = (*self.labels, *self.labels.values(), *known, *known.values())
         if len(self.labels) > _MAX_LABELS or sum(map(len, texts)) > _MAX_TEXT:
@@ -61,6 +56,10 @@ class Metadata(msgspec.Struct, gc=False, rename="camel"):
             self.owner_references = tuple(first[:_MAX_OWNERS])
         if any(map(_is_too_long, self.owner_references)):
             raise ValueError("an owner reference is longer than that of any object")
+
+
+def _is_read(key: str, text: str) -> bool:
+    return key.startswith(_KNOWN) or (key in MESH_PORTS and len(text) <= MAX_PORT_LIST)
 
 
 def _is_too_long(owner: OwnerReference) -> bool:

@@ -176,9 +176,9 @@ class Pod(msgspec.Struct, gc=False):
         return [*(self.spec.init_containers or ()), *(self.spec.containers or ())]
 
     @property
-    def volume_names(self) -> set[str]:
-        """Return the names of all volumes that its containers may mount."""
-        return {volume.name for volume in self.spec.volumes or ()}
+    def claim_names(self) -> tuple[str, ...]:
+        """Return the names of volumes that its workload adds to those of the spec."""
+        return ()
 
     def path_at(self, index: int) -> str:
         """Return the JSON path of the container that `containers` has at this index."""

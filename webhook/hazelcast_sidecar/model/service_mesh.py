@@ -9,7 +9,8 @@ Configuration".
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from hazelcast_sidecar.names import Ports
+from hazelcast_sidecar.limits import MAX_PORT_LIST
+from hazelcast_sidecar.names import ISTIO_PORTS, LINKERD_PORTS, Ports
 
 
 class Mesh(NamedTuple):
@@ -26,6 +27,8 @@ class Mesh(NamedTuple):
     """The annotation with the ports that the proxy does not receive for the Pod."""
     outbound: str
     """That with the ports of others to which the Pod connects by itself."""
+    received: str
+    """That with the only ports that it receives; empty if there is none."""
 
 
 MESHES = (
@@ -34,16 +37,14 @@ MESHES = (
         "istio-proxy",
         ("sidecar.istio.io/inject", frozenset(("true",))),
         "security.istio.io/tlsMode",
-        "traffic.sidecar.istio.io/excludeInboundPorts",
-        "traffic.sidecar.istio.io/excludeOutboundPorts",
+        *ISTIO_PORTS,
     ),
     Mesh(
         "Linkerd",
         "linkerd-proxy",
         ("linkerd.io/inject", frozenset(("enabled", "ingress"))),
         "linkerd.io/control-plane-ns",
-        "config.linkerd.io/skip-inbound-ports",
-        "config.linkerd.io/skip-outbound-ports",
+        *LINKERD_PORTS,
     ),
 )
 
@@ -76,10 +77,14 @@ def missing_ports(
     """
     for mesh in MESHES:
         key, values = mesh.request
-        asked = annotations.get(key) in values or labels.get(key) in values
+        asked = labels.get(key, annotations.get(key)) in values
         if not (asked or mesh.label in labels or mesh.proxy in containers):
             continue
-        wanted = {mesh.inbound: {ports.members, ports.probes}, mesh.outbound: {ports.members}}
+        only = _parts(annotations.get(mesh.received, "*"))
+        received = {
+            port for port in (ports.members, ports.probes) if any(_holds(part, port) for part in only)
+        }
+        wanted = {mesh.inbound: received, mesh.outbound: {ports.members}}
         needed = {
             key: text
             for key, numbers in wanted.items()
@@ -89,17 +94,17 @@ def missing_ports(
             yield Missing(mesh, needed)
 
 
-_MAX_LIST = 256
-"""Characters of a list of ports that is read; what is longer is not judged."""
-
-
 def _with_ports(listed: str, wanted: Collection[int]) -> str | None:
     """Return a list of ports with those that it lacks; None if it has all, or cannot be judged."""
-    if len(listed) > _MAX_LIST:
+    if len(listed) > MAX_PORT_LIST:
         return None
-    parts = [part.strip() for part in listed.split(",") if part.strip()]
+    parts = _parts(listed)
     lacking = [port for port in sorted(wanted) if not any(_holds(part, port) for part in parts)]
     return ",".join([*parts, *map(str, lacking)]) if lacking else None
+
+
+def _parts(listed: str) -> list[str]:
+    return [part.strip() for part in listed[:MAX_PORT_LIST].split(",") if part.strip()]
 
 
 def _holds(part: str, port: int) -> bool:

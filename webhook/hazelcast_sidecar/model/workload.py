@@ -85,12 +85,11 @@ class PlannedPod(Pod, gc=False):
     """A Pod that a workload will create."""
 
     claims: tuple[str, ...] = ()
-    """Volumes that a StatefulSet adds to its template's."""
 
     @property
-    def volume_names(self) -> set[str]:
-        """Return the names of all volumes that its containers may mount."""
-        return {volume.name for volume in self.spec.volumes or ()} | {*self.claims}
+    def claim_names(self) -> tuple[str, ...]:
+        """Return the names of volumes that a StatefulSet adds to its template's."""
+        return self.claims
 
 
 class _ClaimTemplate(msgspec.Struct, gc=False):

@@ -143,7 +143,7 @@ TABLE = (
         values.volume_name_type(),
         None,
         "A volume of the Pod with jars, of any type: the member has them, read-only, at the end of its class "
-        "path. It starts before other init containers, so none of these can fill the volume.",
+        "path. A native sidecar starts before the Pod's init containers, so these cannot fill the volume.",
         otherwise="none",
     ),
     Annotation(
@@ -300,6 +300,9 @@ _SHIPPED = {annotation.name: annotation.default for annotation in TABLE if annot
 
 _BY_NAME = {annotation.name: annotation for annotation in TABLE}
 
+WITHOUT_DEFAULT = ("inject", "extensions")
+"""Annotations that settings give no default: what Pods ask for, and a volume that they have themselves."""
+
 NAMES = frozenset(_BY_NAME)
 """Every annotation's name, without the prefix."""
 
@@ -387,8 +390,11 @@ def _read_defaults(
     defaults = dict(under)
     for name, text in overrides.items():
         _read(name, text, defaults, found, prefix=where)
-    if defaults["inject"]:
-        found.append(Problem(f"{where}inject", "it cannot have a default; annotate each workload"))
+    found += [
+        Problem(f"{where}{name}", "it cannot have a default; annotate each workload")
+        for name in WITHOUT_DEFAULT
+        if defaults[name]
+    ]
     problems += found or _contradictions(SidecarSpec(**_completed(defaults)))
     return defaults
 

@@ -16,7 +16,15 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from hazelcast_sidecar import cel
-from hazelcast_sidecar.names import DNS_LABEL, MAX_GROUP, MAX_LABEL, MAX_SUBDOMAIN, is_group, is_object_name
+from hazelcast_sidecar.names import (
+    DNS_LABEL,
+    MAX_GROUP,
+    MAX_LABEL,
+    MAX_SUBDOMAIN,
+    MEMBER_VOLUMES,
+    is_group,
+    is_object_name,
+)
 
 MAX_SHOWN = 64
 """Characters of a wrong value that a message repeats."""
@@ -236,14 +244,17 @@ def volume_name_type() -> ValueType:
     """Make the type of the name of a Pod's volume: a DNS label (RFC 1123)."""
 
     def parse(text: str) -> str:
-        if len(text) > MAX_LABEL or not DNS_LABEL.fullmatch(text):
-            raise ValueError("is not the name of a volume (a DNS label, RFC 1123)")
+        if len(text) > MAX_LABEL or not DNS_LABEL.fullmatch(text) or text in MEMBER_VOLUMES:
+            raise ValueError("is not the name of a volume of the Pod's own (a DNS label, RFC 1123)")
         return text
 
     return ValueType(
         "name of a volume of the Pod",
         parse,
-        lambda text: f"size({text}) <= {MAX_LABEL} && {cel.matches(text, DNS_LABEL)}",
+        lambda text: (
+            f"size({text}) <= {MAX_LABEL} && {cel.matches(text, DNS_LABEL)} && "
+            f"!({text} in {cel.source([*MEMBER_VOLUMES])})"
+        ),
     )
 
 
