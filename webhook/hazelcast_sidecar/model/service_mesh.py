@@ -52,7 +52,7 @@ PROXIES = frozenset(mesh.proxy for mesh in MESHES)
 """Names of containers that carry the traffic of a Pod."""
 
 
-class Missing(NamedTuple):
+class LackingPorts(NamedTuple):
     """Ports that a mesh does not leave alone."""
 
     mesh: Mesh
@@ -66,7 +66,7 @@ class Missing(NamedTuple):
 
 def missing_ports(
     labels: Mapping[str, str], annotations: Mapping[str, str], containers: Collection[str], ports: Ports
-) -> Iterator[Missing]:
+) -> Iterator[LackingPorts]:
     """Yield what a Pod lacks for its member, for each mesh that it is in.
 
     Args:
@@ -91,7 +91,7 @@ def missing_ports(
             if (text := _with_ports(annotations.get(key, ""), numbers)) is not None
         }
         if needed:
-            yield Missing(mesh, needed)
+            yield LackingPorts(mesh, needed)
 
 
 def _with_ports(listed: str, wanted: Collection[int]) -> str | None:
