@@ -5,6 +5,7 @@ It compares CPU times, so the file runs alone: tests/harness/distribution.py.
 
 import gc
 from collections.abc import Iterator
+from statistics import median
 from time import process_time
 
 import pytest
@@ -20,7 +21,8 @@ REVIEWER = Reviewer()
 SIZES = (240_000, pytest.param(3_500_000, marks=pytest.mark.slow))
 """Bytes; twice the second is about the largest review."""
 
-FACTOR = 2.5
+FACTOR = 3.0
+"""Twice as much, and what caches of a processor that others share no longer hold; four times is quadratic."""
 LEAST_SECONDS = 0.02
 """What takes less is not compared: the first review that is long enough to be counted takes a step."""
 
@@ -67,12 +69,15 @@ def _said(reviewed: Reviewed) -> list[str]:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("shape", TIMED, ids=lambda shape: shape.what)
 @pytest.mark.usefixtures("no_garbage_collection")
-def test_twice_as_much_takes_at_most_two_and_a_half_times_as_long(shape: Shape, size: int) -> None:
+def test_twice_as_much_takes_at_most_three_times_as_long(shape: Shape, size: int) -> None:
     """And is answered in a few lines, however much it is."""
     once, twice = shape.build(size), shape.build(2 * size)
-    fastest = seconds(shape, once), seconds(shape, twice)
-    for _ in range(PATIENCE):
-        if fastest[1] <= FACTOR * max(fastest[0], LEAST_SECONDS):
+    pairs: list[tuple[float, float]] = []
+    for _ in range(1 + PATIENCE):
+        pairs.append((seconds(shape, once), seconds(shape, twice)))
+        shortest, longest = (min(times) for times in zip(*pairs, strict=True))
+        if longest <= FACTOR * max(shortest, LEAST_SECONDS):
             return
-        fastest = min(fastest[0], seconds(shape, once)), min(fastest[1], seconds(shape, twice))
-    pytest.fail(f"{fastest[0]:.4f} s, and {fastest[1]:.4f} s for twice as much")
+    # A machine that others share is slower for seconds at a time, and then for both of a pair.
+    ratio = median(longer / max(shorter, LEAST_SECONDS) for shorter, longer in pairs)
+    assert ratio <= FACTOR, f"{shortest:.4f} s, and {longest:.4f} s for twice as much; {ratio:.2f} in pairs"
