@@ -151,14 +151,12 @@ def test_limits_of_a_namespace_that_refuse_a_member_are_told_where_people_look(
         for name, labels in (("asking", {INJECT: "true"}), ("other", {}))
     )
 
-    def is_told() -> bool:
-        for _, replicas in (other, asking):
-            failed_create(cluster, namespace, replicas, f"Error creating: {refused[0]}")
-        time.sleep(SETTLE_SECONDS)
-        return bool(told(cluster, namespace, "Refused"))
-
-    until(TELL_SECONDS, "it is told that Pods are refused", is_told)
-    (event,) = told(cluster, namespace, "Refused")
+    message = f"Error creating: {refused[0]}"
+    failed_create(cluster, namespace, other[1], message)
+    event = deny_until_told(cluster, namespace, asking[1], message, "Refused")
+    failed_create(cluster, namespace, other[1], message)
+    time.sleep(SETTLE_SECONDS)
+    assert len(told(cluster, namespace)) == 1
     assert about(event) == asking[0]
     assert event["message"] == (
         f"a LimitRange refuses Pods with their member, whose part is set by {PREFIX}cpu-limit: "

@@ -43,7 +43,7 @@ def wait_until_told(
 
 
 def deny_until_told(
-    cluster: ControlPlane, namespace: str, owner: dict[str, Any], message: str
+    cluster: ControlPlane, namespace: str, owner: dict[str, Any], message: str, reason: str = "Denied"
 ) -> dict[str, Any]:
     """Deny a Pod again and again, as a real ReplicaSet's is, until one Event of ours says so: return that.
 
@@ -53,10 +53,10 @@ def deny_until_told(
     def is_told() -> bool:
         failed_create(cluster, namespace, owner, message)
         time.sleep(SETTLE_SECONDS)
-        return bool(told(cluster, namespace, "Denied"))
+        return bool(told(cluster, namespace, reason))
 
-    until(TELL_SECONDS, "it is told that Pods are denied", is_told)
-    (event,) = told(cluster, namespace, "Denied")
+    until(TELL_SECONDS, f"it is told that Pods are refused: {reason}", is_told)
+    (event,) = told(cluster, namespace, reason)
     return event
 
 

@@ -11,6 +11,8 @@ from tests.hazelcast.conftest import ROOT
 
 CLIENTS = ROOT / "demo-app" / "clients"
 """The smallest client of each language, and which version of Hazelcast's it has."""
+PATIENCE = 300
+"""Seconds; the first time packages are downloaded and built."""
 
 
 def build_node(program: Path) -> list[str]:
@@ -32,6 +34,12 @@ def build_go(program: Path) -> list[str]:
 def run_java(program: Path) -> list[str]:
     """Return the command that compiles and runs a program."""
     return ["java", "-cp", os.pathsep.join(map(str, member_jars())), str(program)]
+
+
+def run_client(command: list[str], address: str) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, with nothing but the address of its member."""
+    env = {**os.environ, "HAZELCAST_ADDRESS": f"{address}:5701"}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 Builder = Callable[[Path], list[str]]

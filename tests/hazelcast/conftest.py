@@ -26,9 +26,7 @@ from hazelcast_sidecar.demo.member_program import hosts_text, java_command, memb
 from hazelcast_sidecar.group_objects.desired_objects import CONFIGURATIONS, JAVA_SECURITY
 from hazelcast_sidecar.injection.member import container
 from hazelcast_sidecar.names import CONFIG_DIRECTORY, SECURITY_KEY, resource_name
-from hazelcast_sidecar.spec.annotations import DefaultSpecs, SidecarSpec, parse
-from hazelcast_sidecar.spec.settings import Settings
-from tests.harness.pods import ours
+from tests.harness.specs import spec
 from tests.properties.oracle import expanded
 
 ROOT = Path(__file__).parents[2]
@@ -151,14 +149,10 @@ class Launcher:
         """
         hosts = self.publish([address] if group is None else group, to=address)
         annotations = {"java_opts": "-XX:TieredStopAtLevel=1", **(given or {})}
-        spec = parse(
-            ours(**annotations, **({"config": "own"} if config else {})),
-            DefaultSpecs(Settings()).of("default"),
-        )
-        assert isinstance(spec, SidecarSpec), spec
+        asked = spec(**annotations, **({"config": "own"} if config else {}))
         for key, text in MOUNTED.items():
             (self.folder / key).write_text(text)
-        env = as_the_kubelet_expands(container(spec, "demo", None)["env"], place)
+        env = as_the_kubelet_expands(container(asked, "demo", None)["env"], place)
         for name in ("HAZELCAST_CONFIG", "JAVA_OPTS"):
             env[name] = env[name].replace(CONFIG_DIRECTORY, str(self.folder))
         if config:
@@ -168,7 +162,7 @@ class Launcher:
             self.jars,
             env,
             # With an address for each endpoint, or in a network of its own, it finds out its own by itself.
-            address=None if spec.pod_clients or address in self.within else address,
+            address=None if asked.pod_clients or address in self.within else address,
             hosts_file=hosts,
             memory_limit=512 << 20,
         )
@@ -285,6 +279,13 @@ def eventually() -> Eventually:
         pytest.fail(f"not within {seconds} s; the last answer was {answer!r}")
 
     return wait
+
+
+def lone_member(launcher: Launcher, eventually: Eventually, address: str, **given: str) -> Program:
+    """Start a member, annotated so, and wait until it is a cluster by itself."""
+    member = launcher.member(address, given=given)
+    eventually(lambda: "Members {size:1" in member.text())
+    return member
 
 
 def connected_app(launcher: Launcher, eventually: Eventually, address: str, **given: str) -> Program:

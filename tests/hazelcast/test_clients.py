@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness.locks import only_one
 from tests.harness.ports import free_ports, own_network
-from tests.hazelcast.client_programs import BUILDERS, CLIENTS
+from tests.hazelcast.client_programs import BUILDERS, CLIENTS, PATIENCE
 from tests.hazelcast.conftest import connected_app
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ LANGUAGES = [*PROGRAMS]
 MOST_LINES = 40
 NETWORK = own_network()
 ADDRESS = f"{NETWORK}.72"
-PATIENCE = 300
-"""Seconds; the first time packages are downloaded and built."""
 
 
 @dataclass(frozen=True)

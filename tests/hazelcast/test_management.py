@@ -1,15 +1,13 @@
 """What Management Center, which connects as a client does, may do with a member."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.harness.ports import own_network
-from tests.hazelcast.client_programs import run_java
-from tests.hazelcast.conftest import Eventually, Launcher
+from tests.hazelcast.client_programs import run_client, run_java
+from tests.hazelcast.conftest import Eventually, Launcher, lone_member
 
 pytestmark = [
     pytest.mark.hazelcast,
@@ -31,10 +29,9 @@ NETWORK = own_network()
 def test_the_console_is_open_where_it_is_asked_for(
     launcher: Launcher, eventually: Eventually, number: int, given: dict[str, str], answer: str
 ) -> None:
-    member = launcher.member(f"{NETWORK}.{number}", given=given)
-    eventually(lambda: "Members {size:1" in member.text())
+    member = lone_member(launcher, eventually, f"{NETWORK}.{number}", **given)
 
-    env = {**os.environ, "HAZELCAST_ADDRESS": f"{member.address}:5701"}
-    done = subprocess.run(run_java(CONSOLE), env=env, capture_output=True, text=True, check=True)
+    done = run_client(run_java(CONSOLE), member.address)
 
+    assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == answer

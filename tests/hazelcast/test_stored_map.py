@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-import yaml
 
 from hazelcast_sidecar.demo.java import find_java, member_jars
 from hazelcast_sidecar.names import CONFIG_KEY
+from tests.harness.extensions import make_jar, with_map_store
 from tests.harness.ports import own_network
-from tests.hazelcast.conftest import MOUNTED, ROOT, Eventually, Launcher, Program, from_maven_central
+from tests.hazelcast.conftest import ROOT, Eventually, Launcher, Program, from_maven_central
 
 DATABASES = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 """Where Debian installs PostgreSQL, by its version."""
@@ -31,8 +31,6 @@ NETWORK = own_network()
 EXTENSION = ROOT / "demo-app" / "extensions" / "StoredMap.java"
 DRIVER = ("org.postgresql", "postgresql", "42.7.4")
 DRIVER_SHA256 = "188976721ead8e8627eb6d8389d500dccc0c9bebd885268a3047180274a6031e"
-OLDEST_JAVA = "17"
-"""Of the images that are supported."""
 ENTRIES = {f"key-{number}": f"value {number}" for number in range(20)}
 
 
@@ -79,20 +77,7 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
     """Start members with the jars at the end of their class path, as the image's start script has them."""
     jars = tmp_path_factory.mktemp("jars")
     shutil.copy(from_maven_central(*DRIVER, DRIVER_SHA256), jars)
-    path = ":".join(map(str, member_jars()))
-    classes = tmp_path_factory.mktemp("classes")
-    javac: list[str | Path] = [
-        "javac",
-        "--release",
-        OLDEST_JAVA,
-        "-cp",
-        path,
-        "-d",
-        classes,
-        EXTENSION,
-    ]
-    subprocess.run(javac, check=True)
-    subprocess.run(["jar", "--create", "--file", jars / "stored-map.jar", "-C", classes, "."], check=True)
+    make_jar(EXTENSION, jars / "stored-map.jar", tmp_path_factory.mktemp("classes"))
     launcher = Launcher(
         tmp_path_factory.mktemp("programs"), find_java(), [*member_jars(), *sorted(jars.iterdir())]
     )
@@ -103,12 +88,8 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 @pytest.fixture(scope="module")
 def config(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the group's own configuration with a map of ours, as docs/own-classes.md has it."""
-    document = yaml.safe_load(MOUNTED[CONFIG_KEY])
-    document["hazelcast"]["map"]["map"] = {
-        "map-store": {"enabled": True, "class-name": "StoredMap", "properties": {"url": database}}
-    }
     file = tmp_path_factory.mktemp("config") / CONFIG_KEY
-    file.write_text(yaml.safe_dump(document))
+    file.write_text(with_map_store("StoredMap", url=database))
     return file
 
 

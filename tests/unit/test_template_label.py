@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from hazelcast_sidecar.injection.opt_in import asked
 from hazelcast_sidecar.injection.pod_decision import Reason
 from hazelcast_sidecar.injection.propagation import copied_annotation
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.injection.template_label import Labelling, plan, users_label
 from hazelcast_sidecar.injection.uninjection import uninject
+from hazelcast_sidecar.model.opt_in import asked
 from hazelcast_sidecar.names import COPIED, INJECT
 from tests.harness.pods import ours
 from tests.harness.reviews import patched, response_in, review_of

@@ -79,9 +79,9 @@ ISTIO_PORTS = (
     "traffic.sidecar.istio.io/excludeOutboundPorts",
     "traffic.sidecar.istio.io/includeInboundPorts",
 )
-LINKERD_PORTS = ("config.linkerd.io/skip-inbound-ports", "config.linkerd.io/skip-outbound-ports", "")
+LINKERD_PORTS = ("config.linkerd.io/skip-inbound-ports", "config.linkerd.io/skip-outbound-ports")
 MESH_PORTS = frozenset((*ISTIO_PORTS, *LINKERD_PORTS))
-"""Annotations with ports that a mesh leaves alone: of the Pod, of others; last, the only ones it takes."""
+"""Annotations with ports that a mesh leaves alone: of the Pod, of others; Istio's last: all that it takes."""
 LICENSE_KEY = "license-key"
 """The key of a Secret with a licence, as Hazelcast's own operator has it."""
 SECURITY_KEY = "java.security"

@@ -9,10 +9,10 @@ from typing import Any
 
 from hazelcast_sidecar.cel import Code, Text, matches, source
 from hazelcast_sidecar.injection import collisions, excess, intact
-from hazelcast_sidecar.injection.opt_in import ASKED as ASKED_TEXT
-from hazelcast_sidecar.injection.opt_in import DECLINED
 from hazelcast_sidecar.injection.pod_decision import MEMBER_IMAGES
 from hazelcast_sidecar.injection.pod_in_cel import PORTS, TYPES, listed, text_of, value_of, where
+from hazelcast_sidecar.model.opt_in import ASKED as ASKED_TEXT
+from hazelcast_sidecar.model.opt_in import DECLINED
 from hazelcast_sidecar.model.pod import HASH_LABELS, NAMING_LABELS, NODE, WITHOUT_SCALE
 from hazelcast_sidecar.names import (
     DISRUPTION_BUDGET,

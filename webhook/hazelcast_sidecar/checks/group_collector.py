@@ -11,7 +11,6 @@ from hazelcast_sidecar.checks.results import Unread
 from hazelcast_sidecar.checks.snapshot import ObjectName, PodWithoutMember
 from hazelcast_sidecar.checks.workloads import ROLLING, rolling_workloads
 from hazelcast_sidecar.group_objects.desired_objects import OURS_SELECTOR
-from hazelcast_sidecar.injection.opt_in import asked
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import (
     ENDPOINT_SLICE,
@@ -25,6 +24,7 @@ from hazelcast_sidecar.kube.objects import (
     owner_of,
 )
 from hazelcast_sidecar.model.disruption import Autoscaler, DisruptionBudget
+from hazelcast_sidecar.model.opt_in import asked
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.model.rolling_workload import RollingWorkload
 from hazelcast_sidecar.names import GROUP, INJECT, PREFIX, SERVICE_NAME, STATUS

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hazelcast_sidecar.injection.manifests import Object, annotations_of, labels_of, part
-from hazelcast_sidecar.injection.opt_in import ASKED, asked
+from hazelcast_sidecar.model.opt_in import ASKED, asked
 from hazelcast_sidecar.names import INJECT, PREFIX
 
 _MAX_STEPS = 6

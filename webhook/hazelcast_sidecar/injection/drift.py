@@ -15,14 +15,13 @@ from hazelcast_sidecar.model.pod import Pod, PodMetadata, PodOwner, Spec, worklo
 from hazelcast_sidecar.model.selection import Selected
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import (
-    CONFIG_VOLUME,
     CONTAINER,
     GROUP,
     INJECT,
     INJECTOR,
+    MEMBER_VOLUMES,
     PREFIX,
     STATUS,
-    TMP_VOLUME,
     group_of_workload,
 )
 from hazelcast_sidecar.owners import controller_of
@@ -119,7 +118,7 @@ def as_sent(pod: Metadata, spec: Spec) -> Pod:
     sent.metadata.labels = {key: text for key, text in pod.labels.items() if key != GROUP}
     sent.spec.init_containers = [c for c in spec.init_containers or () if c.name != CONTAINER]
     sent.spec.containers = [c for c in spec.containers or () if c.name != CONTAINER]
-    sent.spec.volumes = [v for v in spec.volumes or () if v.name not in (CONFIG_VOLUME, TMP_VOLUME)]
+    sent.spec.volumes = [v for v in spec.volumes or () if v.name not in MEMBER_VOLUMES]
     return sent
 
 

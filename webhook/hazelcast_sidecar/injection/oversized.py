@@ -6,10 +6,10 @@ Only whether it asks for a member is read: an object that does not ask is admitt
 import msgspec
 
 from hazelcast_sidecar.errors import Problem
-from hazelcast_sidecar.injection.opt_in import DECLINED, asked
 from hazelcast_sidecar.injection.pod_decision import Deny, Reason, Skip
 from hazelcast_sidecar.limits import MAX_VALUES
 from hazelcast_sidecar.model.admission_review import AdmissionRequest
+from hazelcast_sidecar.model.opt_in import DECLINED, asked
 from hazelcast_sidecar.names import COPIED, INJECT
 
 

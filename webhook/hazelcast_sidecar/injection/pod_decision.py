@@ -38,10 +38,10 @@ from hazelcast_sidecar.injection import intact
 from hazelcast_sidecar.injection.collisions import collisions, foreign_group
 from hazelcast_sidecar.injection.excess import excess
 from hazelcast_sidecar.injection.intact import Member, Missing
-from hazelcast_sidecar.injection.opt_in import DECLINED, asked
 from hazelcast_sidecar.injection.warnings import advise
 from hazelcast_sidecar.limits import shown
 from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.opt_in import DECLINED, asked
 from hazelcast_sidecar.model.pod import Pod, is_controlled, is_scalable, workload_name
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.names import (

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from hazelcast_sidecar.injection.opt_in import ASKED, asks
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS
+from hazelcast_sidecar.model.opt_in import ASKED, asks
 from hazelcast_sidecar.names import COPIED, INJECT, PREFIX, WRITTEN_ANNOTATIONS
 from hazelcast_sidecar.untrusted import UndecodableError, decoder
 

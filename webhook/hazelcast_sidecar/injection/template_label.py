@@ -20,7 +20,7 @@ it out.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from hazelcast_sidecar.injection.opt_in import ASKED
+from hazelcast_sidecar.model.opt_in import ASKED
 from hazelcast_sidecar.model.workload import WorkloadKind
 from hazelcast_sidecar.names import INJECT
 

@@ -25,12 +25,12 @@ from hazelcast_sidecar.injection.manifests import (
     under,
 )
 from hazelcast_sidecar.injection.member import application_env, env_vars
-from hazelcast_sidecar.injection.opt_in import ASKED
 from hazelcast_sidecar.injection.patch import APPLICATION_VARIABLES, pointer
 from hazelcast_sidecar.injection.pod_decision import Reason
 from hazelcast_sidecar.injection.propagation import copied_before, labelled_before
 from hazelcast_sidecar.injection.record import own_variables, restored, texts
 from hazelcast_sidecar.manifest_text.patching import Operation
+from hazelcast_sidecar.model.opt_in import ASKED
 from hazelcast_sidecar.model.pod import Container, Pod
 from hazelcast_sidecar.model.status import Status
 from hazelcast_sidecar.model.workload import Workload

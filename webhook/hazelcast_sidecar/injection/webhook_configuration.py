@@ -8,8 +8,8 @@ from copy import deepcopy
 from functools import partial
 
 from hazelcast_sidecar.injection import intact
-from hazelcast_sidecar.injection.opt_in import ASKED, DECLINED
 from hazelcast_sidecar.kube.objects import JsonObject
+from hazelcast_sidecar.model.opt_in import ASKED, DECLINED
 from hazelcast_sidecar.names import INJECT, INJECTOR, MIRROR, NAMESPACE_NAME, POD_WEBHOOKS, PREFIX, STATUS
 
 _Path = tuple[str | int, ...]

@@ -33,13 +33,13 @@ from hazelcast_sidecar.errors import Problem
 from hazelcast_sidecar.injection import pod_decision, propagation, template_label
 from hazelcast_sidecar.injection.compatibility import membership_of
 from hazelcast_sidecar.injection.fingerprint import UNKNOWN, fingerprint
-from hazelcast_sidecar.injection.opt_in import asks
 from hazelcast_sidecar.injection.pod_decision import Decision, Deny, Inject, Reason, Restore, Skip
 from hazelcast_sidecar.injection.propagation import Copying
 from hazelcast_sidecar.injection.template_label import Labelling
 from hazelcast_sidecar.injection.warnings import advise, advise_change, advise_workload
 from hazelcast_sidecar.limits import MAX_ANNOTATIONS, fit, shown
 from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.opt_in import asks
 from hazelcast_sidecar.model.pod import Pod, workload_name
 from hazelcast_sidecar.model.workload import (
     Template,

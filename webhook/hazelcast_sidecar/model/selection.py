@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from hazelcast_sidecar.model.opt_in import ASKED
 from hazelcast_sidecar.model.selectors import Selector, combined, selects
 from hazelcast_sidecar.names import INJECT
 
 _Object = Mapping[str, Any]
-_ASKED = "true"
 
 
 class Selected(StrEnum):
@@ -57,7 +57,7 @@ class Selection(NamedTuple):
             return Selected.NAMESPACE_EXCLUDED
         if pod is None or any(selects(each.objects, pod) for each in here):
             return Selected.YES
-        labelled = {**pod, INJECT: _ASKED}
+        labelled = {**pod, INJECT: ASKED}
         if INJECT not in pod and any(selects(each.objects, labelled) for each in here):
             return Selected.UNLABELLED
         return Selected.POD_EXCLUDED

@@ -27,8 +27,8 @@ class Mesh(NamedTuple):
     """The annotation with the ports that the proxy does not receive for the Pod."""
     outbound: str
     """That with the ports of others to which the Pod connects by itself."""
-    received: str
-    """That with the only ports that it receives; empty if there is none."""
+    received: str = ""
+    """That with the only ports that it receives, if there is one."""
 
 
 MESHES = (

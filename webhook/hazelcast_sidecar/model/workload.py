@@ -84,12 +84,7 @@ class Template(msgspec.Struct, gc=False):
 class PlannedPod(Pod, gc=False):
     """A Pod that a workload will create."""
 
-    claims: tuple[str, ...] = ()
-
-    @property
-    def claim_names(self) -> tuple[str, ...]:
-        """Return the names of volumes that a StatefulSet adds to its template's."""
-        return self.claims
+    claim_names: tuple[str, ...] = ()
 
 
 class _ClaimTemplate(msgspec.Struct, gc=False):

@@ -18,9 +18,9 @@ from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods, selector_of
 from hazelcast_sidecar.injection.drift import DriftDetector, as_created, unless_excluded
-from hazelcast_sidecar.injection.opt_in import asked
 from hazelcast_sidecar.kube.client import CONNECTION_ERRORS, Api, ApiError
 from hazelcast_sidecar.kube.objects import POD, RUNNING, Metadata, Partial, owner_of
+from hazelcast_sidecar.model.opt_in import asked
 from hazelcast_sidecar.model.pod import Pod
 from hazelcast_sidecar.names import GROUP
 from hazelcast_sidecar.runtime.log import LogLine

@@ -12,7 +12,8 @@ import msgspec
 
 from hazelcast_sidecar.kube.client import Api
 from hazelcast_sidecar.kube.objects import Kind
-from hazelcast_sidecar.names import INJECT, is_object_name
+from hazelcast_sidecar.model.opt_in import asks
+from hazelcast_sidecar.names import is_object_name
 from hazelcast_sidecar.owners import OwnerReference, controller_of
 
 _MAX_KNOWN = 4096
@@ -93,7 +94,7 @@ class TopOwners:
         maker = controller_of(found.metadata.owner_references)
         if maker is not None:
             maker = _plain(maker) if is_well_formed(maker) else None
-        return Owner(_plain(claimed), maker, found.metadata.labels.get(INJECT, "false") != "false")
+        return Owner(_plain(claimed), maker, asks(None, found.metadata.labels))
 
     def asks(self, namespace: str, claimed: OwnerReference) -> bool:
         """Tell whether an owner that was looked up has the label of Pods that ask for a member."""

@@ -15,9 +15,9 @@ from hazelcast_sidecar.controller.shared.backoff import run_periodically
 from hazelcast_sidecar.controller.shared.controller_metrics import Where
 from hazelcast_sidecar.controller.shared.faults import Faults
 from hazelcast_sidecar.controller.shared.watched_pods import WatchedPods
-from hazelcast_sidecar.injection.opt_in import asked
 from hazelcast_sidecar.kube.client import FIELD_MANAGER, Api
 from hazelcast_sidecar.kube.objects import KEPT_KINDS, POD, Kind, Metadata, Partial
+from hazelcast_sidecar.model.opt_in import asked
 from hazelcast_sidecar.model.pod import workload_name
 from hazelcast_sidecar.model.workload import KINDS, Workload, WorkloadMetadata, as_pod
 from hazelcast_sidecar.names import GROUP, group_of_workload

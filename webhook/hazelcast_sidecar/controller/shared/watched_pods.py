@@ -11,10 +11,10 @@ import msgspec
 from hazelcast_sidecar.controller.shared.sampled_log import SampledLog
 from hazelcast_sidecar.group_objects.claims import is_mirror, why_unusable
 from hazelcast_sidecar.injection.drift import InjectedPod, as_injected
-from hazelcast_sidecar.injection.opt_in import asked
 from hazelcast_sidecar.kube.objects import Metadata, owner_of
 from hazelcast_sidecar.limits import shown
 from hazelcast_sidecar.model import status
+from hazelcast_sidecar.model.opt_in import asked
 from hazelcast_sidecar.model.pod import HASH_LABELS
 from hazelcast_sidecar.names import STATUS
 from hazelcast_sidecar.owners import OwnerReference
