@@ -103,6 +103,10 @@ class Pods:
         if seen.application_ready is None and any(s.name == "app" and s.ready for s in statuses):
             seen.application_ready = now
 
+    def names(self, workload: str) -> list[str]:
+        """The Pods of a workload so far."""
+        return [name for name in list(self.seen) if name.startswith(f"{workload}-")]
+
     def of(self, workload: str, replicas: int, seconds: float = 300) -> list[str]:
         """Wait until the application of each replica is ready; the Pods' names.
 
@@ -111,7 +115,7 @@ class Pods:
         """
         end = time.monotonic() + seconds
         while True:
-            names = [name for name in list(self.seen) if name.startswith(f"{workload}-")]
+            names = self.names(workload)
             if len(names) == replicas and all(self.seen[name].application_ready for name in names):
                 return names
             assert time.monotonic() < end, f"{workload}: {replicas} ready Pods not within {seconds:g} s"

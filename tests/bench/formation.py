@@ -4,10 +4,12 @@ A member that finds nobody founds a cluster, and logs a list of one. So in each 
 have logged one; a second founder is a split, also where a merge heals it later. Merges are counted beside it.
 """
 
+import json
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,17 +17,21 @@ from tests.bench.cluster import Line, Pods, first_list, images, injector, log
 from tests.bench.member import Document, annotated, named, spread
 from tests.bench.report import Report, Table, Target
 from tests.e2e.conftest import namespace
-from tests.e2e.kubectl import until
+from tests.e2e.kubectl import Kubectl, KubectlError
 
 REPLICAS = 10
 APART_SECONDS = 15.0
 ROUNDS = {"together": 20, "apart": 10}
 TITLES = {"together": "at once", "apart": f"0 to {APART_SECONDS:g} s apart"}
-MERGE_SECONDS = 180
+WHOLE_SECONDS = 300
 """Until a cluster that split has merged, and the merges can be counted."""
 
 LOGS = Path(__file__).parents[2] / "build" / "bench" / "formation"
 MERGED = re.compile(r"is MERGED$")
+FORGETS = re.compile(r"Cannot set master address to null because node is already joined")
+"""A member is where that of an unpatched 5.6.0 or 5.7.0 forgets its master (docs/decisions/0024)."""
+REFUSES = re.compile(r"is not known master: null")
+"""And it did: it takes no list of its cluster."""
 # In the application's place: what ends at once when it is told to.
 IDLE = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit()); signal.pause()"
 
@@ -37,8 +43,19 @@ class Round:
     founders: int
     """Members that founded a cluster; more than one is a split."""
     merges: int
-    seconds: float
-    """From the last Pod scheduled to the last member's list of all."""
+    forgetting: int
+    """Members that were where an unpatched one forgets its master."""
+    refusing: int
+    """Members that knew no master and refused lists."""
+    seconds: float | None
+    """From the last Pod scheduled to the last member's list of all; None: some never had it."""
+    safe_seconds: float | None
+    """Until each member says that it is one of all, and that their cluster is safe; None: never."""
+
+    @property
+    def is_one_cluster(self) -> bool:
+        """Tell whether it was one from the beginning."""
+        return self.founders == 1 and not self.merges and not self.refusing and self.seconds is not None
 
 
 def measure(*, quick: bool) -> Report:
@@ -61,24 +78,33 @@ def _report(rounds: dict[str, list[Round]]) -> Report:
     rows = [
         (
             TITLES[kind],
-            f"{sum(one.founders == 1 for one in seen)} of {len(seen)}",
+            f"{sum(one.is_one_cluster for one in seen)} of {len(seen)}",
             sum(one.merges for one in seen),
-            spread([one.seconds for one in seen]),
+            sum(one.forgetting for one in seen),
+            spread([one.seconds for one in seen if one.seconds is not None]),
         )
         for kind, seen in rounds.items()
     ]
-    columns = (f"{REPLICAS} replicas, started", "one cluster", "merges", "seconds until all know all")
+    columns = (
+        f"{REPLICAS} replicas, started",
+        "one cluster",
+        "merges",
+        "masters that would have been forgotten",
+        "seconds until all know all",
+    )
     everything = [one for seen in rounds.values() for one in seen]
     targets = [
         Target("most founders of a round", max(one.founders for one in everything), 1),
         Target("merges", sum(one.merges for one in everything), 0),
+        Target("members that know no master", sum(one.refusing for one in everything), 0),
+        Target("rounds that were never one cluster", sum(one.safe_seconds is None for one in everything), 0),
     ]
     details = {kind: [asdict(one) for one in seen] for kind, seen in rounds.items()}
     return Report("formation", [Table("members of the fast image", columns, rows)], targets, details)
 
 
 def form(pods: Pods, deployment: Document, starts: Sequence[float]) -> Round:
-    """Start replicas at these seconds, wait until they are one cluster, take them away again."""
+    """Start replicas at these seconds, wait until they are one safe cluster, take them away again."""
     name = deployment["metadata"]["name"]
     begun = time.monotonic()
     for number, start in enumerate(starts, 1):
@@ -86,24 +112,51 @@ def form(pods: Pods, deployment: Document, starts: Sequence[float]) -> Round:
             time.sleep(max(0.0, begun + start - time.monotonic()))
             deployment["spec"]["replicas"] = number
             pods.kubectl.apply(deployment)
-    names = pods.of(name, len(starts))
-
-    def all_know_all() -> list[float] | None:
-        found = [first_list(log(pods.kubectl, pod), len(starts)) for pod in names]
-        return [seen for seen in found if seen] if all(found) else None
-
-    known = until(MERGE_SECONDS, f"{name}: each member logs {len(starts)}", all_know_all)
-    logs = [log(pods.kubectl, pod) for pod in names]
+    with suppress(AssertionError):  # a member that is never ready is a result, too
+        pods.of(name, len(starts), seconds=WHOLE_SECONDS)
+    names = pods.names(name)
     scheduled = max(pods.seen[pod].scheduled or 0 for pod in names)
-    founders = sum(first_list(lines, 1) is not None for lines in logs)
-    if founders > 1:
+    safe = safe_at(pods.kubectl, names)
+    logs = [log(pods.kubectl, pod) for pod in names]
+    lists = [at for lines in logs if (at := first_list(lines, len(starts)))]
+    one = Round(
+        founders=sum(first_list(lines, 1) is not None for lines in logs),
+        merges=sum(any(said(lines, MERGED)) for lines in logs),
+        forgetting=sum(any(said(lines, FORGETS)) for lines in logs),
+        refusing=sum(any(said(lines, REFUSES)) for lines in logs),
+        seconds=max(lists) - scheduled if len(lists) == len(starts) else None,
+        safe_seconds=safe - scheduled if safe else None,
+    )
+    if not one.is_one_cluster or one.forgetting:
         keep(name, logs)
     pods.remove(name)
-    return Round(
-        founders=founders,
-        merges=sum(bool(MERGED.search(line.text)) for lines in logs for line in lines),
-        seconds=max(known) - scheduled,
-    )
+    return one
+
+
+def safe_at(kubectl: Kubectl, pods: Sequence[str]) -> float | None:
+    """Wait until each member says that its cluster has them all and is safe; when, in seconds since 1970."""
+    end = time.monotonic() + WHOLE_SECONDS
+    waiting = list(pods)
+    while waiting and time.monotonic() < end:
+        waiting = [pod for pod in waiting if not is_safe(kubectl, pod, len(pods))]
+        if waiting:
+            time.sleep(1)
+    return None if waiting else time.time()
+
+
+def is_safe(kubectl: Kubectl, pod: str, size: int) -> bool:
+    """Whether a member says that its cluster has this many members and is safe."""
+    path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{pod}:5701/proxy/hazelcast/health"
+    try:
+        health = json.loads(kubectl("get", f"--raw={path}"))
+    except (KubectlError, ValueError):
+        return False
+    return bool(health["clusterSafe"]) and int(health["clusterSize"]) == size
+
+
+def said(lines: Sequence[Line], what: re.Pattern[str]) -> Iterator[str]:
+    """Those lines of a log that have this in them."""
+    return (line.text for line in lines if what.search(line.text))
 
 
 def keep(name: str, logs: Sequence[Sequence[Line]]) -> None:
