@@ -15,7 +15,7 @@ from hazelcast_sidecar.injection.webhook_configuration import AGAIN, DECISIVE, O
 from hazelcast_sidecar.names import ZONE
 from hazelcast_sidecar.spec.annotations import TABLE
 from tests.harness.control_plane import Answer, ControlPlane
-from tests.harness.pods import restricted
+from tests.harness.pods import restricted, with_account
 from tests.harness.prometheus_text import counted
 from tests.harness.shipped_manifests import ROOT, apply_strictly, rendered
 from tests.harness.webhook_server import WebhookServer
@@ -36,7 +36,7 @@ KUSTOMIZATIONS = sorted(
 def create(control_plane: ControlPlane, namespace: str, body: dict[str, Any], query: str = "") -> Answer:
     """Create a Pod, with unknown fields refused."""
     path = f"/api/v1/namespaces/{namespace}/pods?fieldValidation=Strict{query}"
-    return control_plane.request("POST", path, body)
+    return control_plane.request("POST", path, with_account(body))
 
 
 def stored(control_plane: ControlPlane, namespace: str, name: str = "shop") -> Answer:

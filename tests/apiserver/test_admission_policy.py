@@ -20,7 +20,7 @@ from hazelcast_sidecar.spec import settings
 from tests.harness.control_plane import Answer, ControlPlane
 from tests.harness.named_pods import DENIED, ENV, LEFT, OTHER_MEMBER, SAME
 from tests.harness.namespaces import create_namespace
-from tests.harness.pods import Pod, annotated, app, bare, injected, ours, owned, torn
+from tests.harness.pods import Pod, annotated, app, bare, injected, ours, owned, torn, with_account
 from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.shipped_manifests import ACTIVE_SECONDS, apply_strictly, rendered
 from tests.harness.torn import TEARS, in_any_order
@@ -63,7 +63,7 @@ class Policies:
     def create(self, body: Pod, namespace: str = "default", query: str = "&dryRun=All") -> Answer:
         """Create a Pod where the policies hold, without storing it unless told."""
         path = f"/api/v1/namespaces/{namespace}/pods?fieldValidation=Strict{query}"
-        return self._cluster.request("POST", path, body)
+        return self._cluster.request("POST", path, with_account(body))
 
     def by_webhook(self, body: Pod, namespace: str = "default") -> Pod | None:
         """The Pod that the webhook's patch leaves, as an API server would store it; None where it denies."""
@@ -82,7 +82,7 @@ class Policies:
 
 def with_defaults(body: Pod) -> Pod:
     """A Pod as the API server sends it: what is empty is absent."""
-    sent = deepcopy(body)
+    sent = deepcopy(with_account(body))
     for holder in (sent["metadata"], sent["spec"], *sent["spec"]["containers"]):
         for key in [key for key, value in holder.items() if value in ([], {}) and key != "annotations"]:
             del holder[key]

@@ -14,8 +14,9 @@ import pytest
 from tests.harness.another_webhook import CONFIGURATIONS, OtherWebhook, registered, serving
 from tests.harness.control_plane import Answer, ControlPlane
 from tests.harness.namespaces import create_namespace
+from tests.harness.pods import with_account
 from tests.harness.shipped_manifests import ACTIVE_SECONDS
-from tests.harness.torn import TEARS, in_any_order
+from tests.harness.torn import TEARS, TEARS_BY_API, in_any_order
 from tests.harness.webhook_server import WebhookServer
 
 pytestmark = pytest.mark.apiserver
@@ -195,25 +196,37 @@ def created(
         "metadata": {"name": "shop", "annotations": annotations, "labels": labels},
         "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
     }
-    return control_plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", body)
+    path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
+    return control_plane.request("POST", path, with_account(body))
 
 
 ASKING = {f"{PREFIX}inject": "true"}
+ASKING_BY_API = ASKING | {f"{PREFIX}discovery": "api"}
+TORN = {
+    **{what: (ASKING, tear) for what, tear in TEARS.items()},
+    **{f"{what}, by API": (ASKING_BY_API, tear) for what, tear in TEARS_BY_API.items()},
+}
+"""Annotations of a Pod, and what it loses."""
 
 
-@pytest.mark.parametrize("tear", TEARS)
+@pytest.mark.parametrize(("annotations", "tear"), TORN.values(), ids=TORN)
 def test_what_another_webhook_removes_is_put_back(
-    control_plane: ControlPlane, webhook: WebhookServer, torn_namespace: str, other: OtherWebhook, tear: str
+    control_plane: ControlPlane,
+    webhook: WebhookServer,
+    torn_namespace: str,
+    other: OtherWebhook,
+    annotations: dict[str, str],
+    tear: Callable[[Any], None],
 ) -> None:
     def change(pod: dict[str, Any]) -> None:
         if any(each["name"] == "hazelcast" for each in pod["spec"].get("initContainers", [])):
-            TEARS[tear](pod)
+            tear(pod)
 
-    whole = created(control_plane, create_namespace(control_plane, {}), ASKING)
+    whole = created(control_plane, create_namespace(control_plane, {}), annotations)
     assert whole.code == 201, whole.message
     restored = webhook.answered("restored")
     other.change = change
-    answer = created(control_plane, torn_namespace, ASKING)
+    answer = created(control_plane, torn_namespace, annotations)
     assert answer.code == 201, answer.message
     assert comparable(answer) == comparable(whole)
     assert webhook.answered("restored") == restored + 1
@@ -276,24 +289,28 @@ def sent(control_plane: ControlPlane, namespace: str, pod: dict[str, Any]) -> An
 def test_the_match_conditions_tell_a_torn_pod_from_an_intact_one(
     control_plane: ControlPlane, webhook: WebhookServer, asked_again: str
 ) -> None:
-    whole = created(control_plane, asked_again, ASKING, LABELLED)
-    pod = comparable(whole)
+    pod, by_api = (
+        comparable(created(control_plane, asked_again, annotations, LABELLED))
+        for annotations in (ASKING, ASKING_BY_API)
+    )
     asked = webhook.answered()
-    assert comparable(sent(control_plane, asked_again, pod)) == pod
+    for each in (pod, by_api):
+        assert comparable(sent(control_plane, asked_again, each)) == each
     mirror = deepcopy(pod)
     mirror["metadata"]["annotations"]["kubernetes.io/config.mirror"] = "0f0f0f"
     mirror["spec"]["nodeName"] = "node-a"
     TEARS["label"](mirror)
     assert sent(control_plane, asked_again, mirror).code == 201
     assert webhook.answered() == asked, "it was asked about an intact Pod, or a mirror Pod"
-    for number, tear in enumerate(TEARS, 1):
-        torn = deepcopy(pod)
-        TEARS[tear](torn)
+    for number, (what, (annotations, tear)) in enumerate(TORN.items(), 1):
+        whole = by_api if annotations is ASKING_BY_API else pod
+        torn = deepcopy(whole)
+        tear(torn)
         torn["metadata"].setdefault("labels", {}).update(LABELLED)  # else another webhook of ours is asked
         answer = sent(control_plane, asked_again, torn)
-        assert answer.code == 201, (tear, answer.message)
-        assert comparable(answer) == pod, tear
-        assert webhook.answered() == asked + number, tear
+        assert answer.code == 201, (what, answer.message)
+        assert comparable(answer) == whole, what
+        assert webhook.answered() == asked + number, what
     copied = created(control_plane, asked_again, ASKING | {f"{PREFIX}status": "{}"}, LABELLED)
     assert copied.code == 422
     assert "says that a member was injected, but there is none" in copied.message

@@ -94,11 +94,18 @@ def test_a_member_gets_no_token_where_another_webhook_removed_its_mounts(
         while "changed:1" not in images(cluster):
             assert time.monotonic() < deadline, f"no call within {ACTIVE_SECONDS} s"
         assert mounts(cluster) == {"app": "kube", "hazelcast": "hazelcast-tmp"}
-        assert mounts(cluster, discovery="api") == {"app": "kube", "hazelcast": "kube"}
+        assert mounts(cluster, discovery="api") == {"app": "kube", "hazelcast": "hazelcast-api-access"}
 
 
-def test_a_member_that_asks_the_api_gets_it(cluster: ControlPlane) -> None:
-    assert mounts(cluster, discovery="api") == {"app": "kube", "hazelcast": "kube"}
+def test_a_member_that_asks_the_api_has_a_token_of_its_own(cluster: ControlPlane) -> None:
+    """So it has one, too, where the Pod, or its ServiceAccount, mounts none."""
+    assert mounts(cluster, discovery="api") == {"app": "kube", "hazelcast": "hazelcast-api-access"}
+    without = created(cluster, {"discovery": "api"}, automountServiceAccountToken=False)
+    assert "volumeMounts" not in without["containers"][0]
+    volume = next(each for each in without["volumes"] if each["name"] == "hazelcast-api-access")
+    with_token = created(cluster, {})
+    own = next(each for each in with_token["volumes"] if each["name"].startswith("kube-api-access-"))
+    assert volume["projected"] == own["projected"], "as the API server's own"
 
 
 # --- pull secrets ------------------------------------------------------------------------------------------

@@ -221,7 +221,10 @@ def expect_garbage_collected(
 def test_discovery_by_the_kubernetes_api_forms_a_cluster_of_its_own(
     demo: Kubectl, webhook: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
 ) -> None:
-    """It has what the RoleBinding of its group gives and no more, and never meets the demo's members."""
+    """It has what the RoleBinding of its group gives and no more, and never meets the demo's members.
+
+    Neither the Pod nor its ServiceAccount mounts a token.
+    """
     name, given = "demo-api", {f"{PREFIX}inject": "true", f"{PREFIX}discovery": "api"}
     deployment = copy.deepcopy(find(demo_manifests, "Deployment", "demo"))
     labels = {"app.kubernetes.io/name": name}
@@ -229,8 +232,14 @@ def test_discovery_by_the_kubernetes_api_forms_a_cluster_of_its_own(
     deployment["spec"]["selector"]["matchLabels"] = labels
     template = deployment["spec"]["template"]
     template["metadata"] = {"labels": labels, "annotations": given}
-    template["spec"].update(serviceAccountName=name, automountServiceAccountToken=True)
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": DEMO}}
+    template["spec"].pop("automountServiceAccountToken", None)
+    template["spec"]["serviceAccountName"] = name
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": name, "namespace": DEMO},
+        "automountServiceAccountToken": False,
+    }
     demo.apply(account)
     started = time.monotonic()
     demo.apply(deployment)

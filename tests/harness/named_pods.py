@@ -29,6 +29,12 @@ def on_nodes(*terms: list[str]) -> Pod:
     return {"nodeAffinity": required}
 
 
+def of_openshift(user: int | None) -> Pod:
+    """As its constraints leave it, with the user that they assign."""
+    made = app(securityContext={} if user is None else {"runAsUser": user})
+    return bare(ours() | {"openshift.io/scc": "restricted-v2"}, containers=[made])
+
+
 # --- Pods that are injected --------------------------------------------------------------------------------
 
 ENV = [{"name": "GREETING", "value": "hello"}]
@@ -109,6 +115,10 @@ SAME = {
         ]
     ),
     "host network": bare(hostNetwork=True, dnsPolicy="ClusterFirstWithHostNet"),
+    "of OpenShift": of_openshift(1000680000),
+    "of OpenShift, no user": of_openshift(None),
+    "of OpenShift, root": of_openshift(0),
+    "a user without OpenShift": bare(containers=[app(securityContext={"runAsUser": 1000})]),
 }
 
 OTHER_MEMBER = {
@@ -118,6 +128,7 @@ OTHER_MEMBER = {
     "config": bare(ours(config="own.config")),
     "extensions": bare(ours(extensions="jars"), volumes=[{"name": "jars", "emptyDir": {}}]),
     "discovery": bare(ours(discovery="api"), serviceAccountName="shop"),
+    "discovery without a token of the Pod's": bare(ours(discovery="api"), automountServiceAccountToken=False),
     "discovery by the default account": bare(ours(discovery="api"), hostNetwork=True, dnsPolicy="Default"),
     "own DNS without searches, by the API": bare(
         ours(discovery="api"), dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.1"]}
@@ -287,9 +298,6 @@ DENIED = {
     "label of another group": denied(
         bare() | {"metadata": {"name": "shop", "labels": {GROUP: "other"}, "annotations": ours()}},
         'is "other", but the member joins the group "shop"',
-    ),
-    "token": denied(
-        bare(ours(discovery="api"), automountServiceAccountToken=False), "automountServiceAccount"
     ),
     "DNS": denied(bare(dnsPolicy="Default"), "spec.dnsPolicy"),
     "own DNS without searches": denied(

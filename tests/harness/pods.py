@@ -64,6 +64,15 @@ def owned(
     return made
 
 
+def with_account(pod: Pod) -> Pod:
+    """The Pod with the name of its ServiceAccount, as all webhooks see it.
+
+    The API server's plugin sets it before them. It is off in most tests, as it wants accounts; a Pod without
+    a name may have no token there.
+    """
+    return {**pod, "spec": {"serviceAccountName": "default"} | pod["spec"]}
+
+
 def restricted(annotations: dict[str, str], **metadata: Any) -> Pod:
     """Make a Pod that passes `restricted` as it is, so that what is refused is refused for what was added."""
     container = {

@@ -237,7 +237,7 @@ def specs(*, valid: bool) -> st.SearchStrategy[Document]:
         ),
         os=st.sampled_from([ABSENT] * 6 + [{"name": "linux"}, {"name": "windows"}]),
         resources=rarely,
-        automountServiceAccountToken=field(st.sampled_from([True, False]), valid=valid),
+        automountServiceAccountToken=st.sampled_from([ABSENT, True, False]),
         restartPolicy=st.sampled_from([ABSENT, "Always", "Never", "OnFailure"]),
         serviceAccountName=st.sampled_from([ABSENT, "shop"]),
         securityContext=field(st.sampled_from([{"runAsUser": 1000}, {"fsGroup": 0}]), {}, valid=valid),

@@ -75,7 +75,7 @@ def _volumes(pod: Document) -> None:
         del pod["spec"]["volumes"]
 
 
-VOLUMES = ("hazelcast-config", "hazelcast-tmp")
+VOLUMES = ("hazelcast-config", "hazelcast-tmp", "hazelcast-api-access")
 
 TEARS: dict[str, Callable[[Any], None]] = {
     "restartPolicy": _field("restartPolicy"),
@@ -94,6 +94,12 @@ TEARS: dict[str, Callable[[Any], None]] = {
     "status": _metadata("annotations", STATUS),
 }
 """What leaves the Pod recognizable, each for itself."""
+
+TEARS_BY_API: dict[str, Callable[[Any], None]] = {
+    "the access to the API": _volume("hazelcast-api-access"),
+    "the token": _token,
+}
+"""What is more of a Pod whose member asks the Kubernetes API."""
 
 
 def in_any_order(pod: Document) -> Document:

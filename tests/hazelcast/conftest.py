@@ -24,7 +24,7 @@ import pytest
 from hazelcast_sidecar.demo.java import HAZELCAST_VERSION, find_java, member_jars, parse_major_version
 from hazelcast_sidecar.demo.member_program import hosts_text, java_command, member_environment
 from hazelcast_sidecar.group_objects.desired_objects import CONFIGURATIONS, JAVA_SECURITY
-from hazelcast_sidecar.injection.member import container
+from hazelcast_sidecar.injection.member import ADDRESS_VARIABLE, PLACE_VARIABLE, container
 from hazelcast_sidecar.names import CONFIG_DIRECTORY, SECURITY_KEY, resource_name
 from tests.harness.specs import spec
 from tests.properties.oracle import expanded
@@ -152,7 +152,7 @@ class Launcher:
         asked = spec(**annotations, **({"config": "own"} if config else {}))
         for key, text in MOUNTED.items():
             (self.folder / key).write_text(text)
-        env = as_the_kubelet_expands(container(asked, "demo", None)["env"], place)
+        env = as_the_kubelet_expands(container(asked, "demo", None)["env"], address, place)
         for name in ("HAZELCAST_CONFIG", "JAVA_OPTS"):
             env[name] = env[name].replace(CONFIG_DIRECTORY, str(self.folder))
         if config:
@@ -161,8 +161,7 @@ class Launcher:
             self.java,
             self.jars,
             env,
-            # With an address for each endpoint, or in a network of its own, it finds out its own by itself.
-            address=None if asked.pod_clients or address in self.within else address,
+            shares_network=address not in self.within and not asked.pod_clients,
             hosts_file=hosts,
             memory_limit=512 << 20,
         )
@@ -201,9 +200,10 @@ class Launcher:
         return program
 
 
-def as_the_kubelet_expands(variables: list[dict[str, Any]], place: str) -> dict[str, str]:
+def as_the_kubelet_expands(variables: list[dict[str, Any]], address: str, place: str) -> dict[str, str]:
     """Give a container's environment as its process sees it, with what the downward API would put there."""
-    values = {each["name"]: each.get("value", place) for each in variables}
+    of_pod = {ADDRESS_VARIABLE: address, PLACE_VARIABLE: place}
+    values = {each["name"]: each.get("value") or of_pod.get(each["name"], "") for each in variables}
     return {name: expanded(text, values) for name, text in values.items()}
 
 

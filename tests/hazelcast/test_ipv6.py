@@ -1,26 +1,16 @@
-"""Members in Pods with nothing but IPv6, and 127.0.0.1: two network namespaces with a cable."""
+"""Members in Pods with nothing but IPv6, and 127.0.0.1."""
 
-import os
-import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from hazelcast_sidecar.demo.java import find_java, member_jars
+from tests.harness.pod_networks import NEEDS, listening, pod_networks
 from tests.hazelcast.conftest import Eventually, Launcher
 
-pytestmark = [
-    pytest.mark.hazelcast,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0 or shutil.which("ip") is None,
-        reason="needs Linux, root and the command ip",
-    ),
-]
+pytestmark = [pytest.mark.hazelcast, pytest.mark.slow, NEEDS]
 
 FIRST, SECOND = ADDRESSES = ("fd57:1::1", "fd57:1::2")
 
@@ -28,31 +18,10 @@ FIRST, SECOND = ADDRESSES = ("fd57:1::1", "fd57:1::2")
 @pytest.fixture(scope="module")
 def pods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
     """Start each member in its network."""
-    namespaces = {address: f"ipv6-{os.getpid()}-{number}" for number, address in enumerate(ADDRESSES)}
-    with ExitStack() as stack:
-        for name in namespaces.values():
-            ip("netns", "add", name)
-            stack.callback(ip, "netns", "delete", name)
-        one, other = namespaces.values()
-        ip("-n", one, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", other)
-        for address, name in namespaces.items():
-            ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", name, "address", "add", f"{address}/64", "dev", "eth0", "nodad")
-            ip("-n", name, "link", "set", "eth0", "up")
-        for name in namespaces.values():
-            deadline = time.monotonic() + 30
-            while "LOWER_UP" not in ip("-n", name, "link", "show", "eth0"):
-                assert time.monotonic() < deadline, "the cable is not plugged in"
-        within: dict[str, tuple[str, ...]] = {
-            address: ("ip", "netns", "exec", name) for address, name in namespaces.items()
-        }
+    with pod_networks(*(f"{address}/64" for address in ADDRESSES)) as within:
         launcher = Launcher(tmp_path_factory.mktemp("programs"), find_java(), member_jars(), within)
-        stack.callback(launcher.stop)
         yield launcher
-
-
-def ip(*words: str) -> str:
-    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+        launcher.stop()
 
 
 def answers(pods: Launcher, url: str) -> bool:
@@ -81,13 +50,6 @@ def test_clients_of_the_pod_alone_are_on_127_0_0_1_and_no_other(
     members = [pods.member(each, group=[*ADDRESSES], given=given) for each in ADDRESSES]
     for member in members:
         eventually(lambda member=member: "Members {size:2," in member.text())
-    assert listening(pods) == {"[::ffff:127.0.0.1]:5701", f"[{FIRST}]:5702", f"[{FIRST}]:5703"}
+    assert listening(pods.within[FIRST]) == {"[::ffff:127.0.0.1]:5701", f"[{FIRST}]:5702", f"[{FIRST}]:5703"}
     for member in members:
         member.end()
-
-
-def listening(pods: Launcher) -> set[str]:
-    """Where the first member does."""
-    command = [*pods.within[FIRST], "ss", "--listening", "--tcp", "--numeric", "--no-header"]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    return {line.split()[3] for line in lines}

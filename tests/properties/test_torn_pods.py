@@ -14,10 +14,11 @@ from tests.harness.pods import ours
 from tests.harness.pods import pod as small_pod
 from tests.harness.reviews import patched, response_in, review_of
 from tests.harness.strategies import PREFIX, Document, pods, valid_annotations
-from tests.harness.torn import GROUP, STATUS, TEARS, in_any_order, member
+from tests.harness.torn import GROUP, STATUS, TEARS, TEARS_BY_API, in_any_order, member
 from tests.properties.test_pods import review
 
-subsets = st.lists(st.sampled_from([*TEARS]), min_size=1, max_size=4, unique=True)
+ALL_TEARS = TEARS | TEARS_BY_API
+subsets = st.lists(st.sampled_from([*ALL_TEARS]), min_size=1, max_size=4, unique=True)
 
 
 @given(pods(valid_annotations), subsets)
@@ -27,7 +28,7 @@ def test_whatever_is_removed_is_put_back_or_the_pod_is_denied(pod: Document, tea
     whole = patched(pod, response_in(before))
     torn = deepcopy(whole)
     for name in tears:
-        TEARS[name](torn)
+        ALL_TEARS[name](torn)
     again = review(torn)
     event(again.decision.reason)
     match again.decision:

@@ -250,17 +250,16 @@ def test_a_value_is_split_at_white_space_and_never_read_by_a_shell() -> None:
     ]
 
 
-def test_a_pod_s_address_names_and_memory_limit_become_options() -> None:
+def test_a_pod_s_network_names_and_memory_limit_become_options() -> None:
     stand_ins = {
         "-Dhazelcast.socket.bind.any=false",
-        "-Dhazelcast.local.localAddress=127.0.0.2",
         "-Djdk.net.hosts.file=/hosts",
         "-XX:MaxRAM=536870912",
     }
 
     in_a_pod = java_command(JAVA, JARS, {})
     here = java_command(
-        JAVA, JARS, {}, address="127.0.0.2", hosts_file=Path("/hosts"), memory_limit=512 << 20
+        JAVA, JARS, {}, shares_network=True, hosts_file=Path("/hosts"), memory_limit=512 << 20
     )
 
     assert set(here) - set(in_a_pod) == stand_ins

@@ -12,6 +12,7 @@ from hazelcast_sidecar.injection.pod_decision import SENTENCES, Reason
 from hazelcast_sidecar.injection.reviewer import Reviewer
 from hazelcast_sidecar.model.admission_review import allowed
 from hazelcast_sidecar.spec.settings import Settings
+from tests.harness.named_pods import SAME
 from tests.harness.pods import ours, pod
 from tests.harness.reviews import patched, response_in, review_of
 
@@ -236,3 +237,24 @@ def test_settings_reach_the_member() -> None:
     assert member["image"] == "r.example/hz:1"
     assert "runAsUser" not in member["securityContext"]
     assert member["securityContext"]["runAsNonRoot"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "user"),
+    [
+        ("of OpenShift", 1000680000),
+        ("of OpenShift, no user", 65534),
+        ("of OpenShift, root", 65534),
+        ("a user without OpenShift", 65534),
+    ],
+)
+def test_the_member_has_the_user_that_openshift_assigned(name: str, user: int) -> None:
+    """It takes no other. Where it assigned none, or the Pod runs elsewhere, it is that of the settings."""
+    context = inject(SAME[name])["spec"]["initContainers"][0]["securityContext"]
+    assert (context["runAsUser"], context["runAsGroup"]) == (user, user)
+
+
+def test_the_platform_s_user_is_left_to_the_platform() -> None:
+    reviewer = Reviewer(Settings(run_as_user=None))
+    context = inject(SAME["of OpenShift"], reviewer)["spec"]["initContainers"][0]["securityContext"]
+    assert "runAsUser" not in context

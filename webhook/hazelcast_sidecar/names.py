@@ -84,10 +84,16 @@ MESH_PORTS = frozenset((*ISTIO_PORTS, *LINKERD_PORTS))
 """Annotations with ports that a mesh leaves alone: of the Pod, of others; Istio's last: all that it takes."""
 LICENSE_KEY = "license-key"
 """The key of a Secret with a licence, as Hazelcast's own operator has it."""
+SCC = "openshift.io/scc"
+"""Annotation of a Pod on OpenShift: the security context constraints that it meets."""
 SECURITY_KEY = "java.security"
 """The JVM's security properties, beside the configuration."""
 TMP_VOLUME = "hazelcast-tmp"
-MEMBER_VOLUMES = (CONFIG_VOLUME, TMP_VOLUME)
+API_VOLUME = "hazelcast-api-access"
+MEMBER_VOLUMES = (CONFIG_VOLUME, TMP_VOLUME, API_VOLUME)
+"""All that a member may have; no other volume of its Pod has one of these names."""
+VOLUMES_OF_DISCOVERY = {"dns": (CONFIG_VOLUME, TMP_VOLUME), "api": MEMBER_VOLUMES}
+"""Those that it has, by how it finds other members."""
 
 ANYWHERE = "any"
 """Value of the annotation `backups`: on any other member."""

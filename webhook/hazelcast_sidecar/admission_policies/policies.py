@@ -40,8 +40,8 @@ from hazelcast_sidecar.names import (
     MIRROR,
     POD_CLIENTS,
     PREFIX,
+    SCC,
     STATUS,
-    TMP_VOLUME,
 )
 from hazelcast_sidecar.spec import annotations
 from hazelcast_sidecar.spec.annotations import TABLE, DefaultSpecs, SidecarSpec
@@ -213,6 +213,7 @@ def _gains(settings: Settings, defaults: DefaultSpecs) -> dict[str, str]:
     group = Unknown("variables.group")
     account = Unknown('object.spec.?serviceAccountName.orValue("default")')
     digest = Unknown("variables.fingerprint")
+    user: Any = None if settings.run_as_user is None else Unknown("variables.user", text=False)
 
     def status(spec: SidecarSpec) -> str:
         decision = Inject(spec, group, account if spec.discovery == "api" else "")
@@ -222,7 +223,7 @@ def _gains(settings: Settings, defaults: DefaultSpecs) -> dict[str, str]:
         "status": status,
         "application_env": lambda spec: member.env_vars(member.application_env(spec.port, spec.cluster_name)),
         "member": lambda spec: (
-            member.container(spec, group, settings.run_as_user)
+            member.container(spec, group, user)
             | member.lifecycle(spec, Unknown("variables.stop_seconds", text=False))
         ),
         "volumes": lambda spec: member.volumes(spec, group),
@@ -232,6 +233,7 @@ def _gains(settings: Settings, defaults: DefaultSpecs) -> dict[str, str]:
     return {
         "fingerprint": _fingerprint(settings, defaults),
         **_grace_period(),
+        **({} if user is None else {"user": _user(settings.run_as_user)}),
         **made,
         "at": _place_of_member(),
     }
@@ -258,6 +260,12 @@ def _fingerprint(settings: Settings, defaults: DefaultSpecs) -> str:
         f"variables.ours.all(k, k in {beside} || {default} == optional.of(variables.annotations[k]))\n"
         f"  ? {known}\n  : {source(UNKNOWN)}"
     )
+
+
+def _user(otherwise: int | None) -> str:
+    """Return the expression of the user that `patch` takes."""
+    given = "object.spec.?containers[?0].?securityContext.?runAsUser.orValue(0)"
+    return f"{source(SCC)} in {ANNOTATIONS} && {given} > 0 ? {given} : {otherwise}"
 
 
 def _grace_period() -> dict[str, str]:
@@ -337,11 +345,9 @@ def _restore() -> str:
     label, status = (f"jsonpatch.escapeKey({source(key)})" for key in (GROUP, STATUS))
     at, found = "variables.at", "variables.members[0]"
     mounts = f"{found}.?volumeMounts.orValue([])"
-    cover = source(member.TOKEN_COVER)
-    is_token = (
-        f'{text_of("discovery")} == "dns" && m.mountPath == {source(member.TOKEN_DIRECTORY)} && '
-        f"m.name != {source(TMP_VOLUME)}"
-    )
+    wanted = f"{source(member.TOKEN_VOLUMES)}[{text_of('discovery')}]"
+    is_token = f"m.mountPath == {source(member.TOKEN_DIRECTORY)} && m.name != {wanted}"
+    own = source(member.token_mount(Unknown(wanted)))
     parts = [
         f"""[
   ?(!variables.is_recorded)
@@ -361,7 +367,7 @@ def _restore() -> str:
             f'{at} + "/volumeMounts"', found, "volumeMounts", "variables.member.volumeMounts", "mountPath"
         ),
         f"""{mounts}.transformList(i, m, {is_token},
-  JSONPatch{{op: "replace", path: {at} + "/volumeMounts/" + string(i), value: {cover}}})""",
+  JSONPatch{{op: "replace", path: {at} + "/volumeMounts/" + string(i), value: {own}}})""",
     ]
     return "(" + " +\n".join(parts) + ")"
 

@@ -36,7 +36,7 @@ def java_command(  # noqa: PLR0913 (a container, and a stand-in for its Pod)
     jars: Sequence[Path],
     env: Mapping[str, str],
     *,
-    address: str | None = None,
+    shares_network: bool = False,
     hosts_file: Path | None = None,
     memory_limit: int | None = None,
 ) -> list[str]:
@@ -50,16 +50,16 @@ def java_command(  # noqa: PLR0913 (a container, and a stand-in for its Pod)
         jars: The class path.
         env: The container's variables: HAZELCAST_CONFIG, JAVA_OPTS, JAVA_OPTS_DEFAULT, MIN_HEAP_SIZE and
             MAX_HEAP_SIZE are read here; the member reads others itself (see `member_environment`).
-        address: The one address the member is to have, in place of a Pod's.
+        shares_network: Whether the network is not the member's alone, as in a Pod.
         hosts_file: Answers every name lookup of this JVM, in place of the cluster's DNS (see `hosts_text`).
         memory_limit: The container's memory limit in bytes, which heap percentages refer to.
     """
     options = [*_JDK_OPTIONS, *_LOG_OPTIONS]
     if "HAZELCAST_CONFIG" in env:
         options.append(f"-Dhazelcast.config={env['HAZELCAST_CONFIG']}")
-    if address is not None:
-        # Without bind.any=false the member takes the port on every address, and the next one finds it busy.
-        options += ["-Dhazelcast.socket.bind.any=false", f"-Dhazelcast.local.localAddress={address}"]
+    if shares_network:
+        # Otherwise the member takes the port on every address, and the next one finds it busy.
+        options.append("-Dhazelcast.socket.bind.any=false")
     if hosts_file is not None:
         options.append(f"-Djdk.net.hosts.file={hosts_file}")
     if memory_limit is not None:

@@ -4,11 +4,11 @@ In a Pod all containers share 127.0.0.1. Here each replica has a loopback addres
 can use the same ports, as they do in a cluster.
 """
 
+import re
 import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
@@ -22,6 +22,8 @@ from hazelcast_sidecar.spec.values import quantity
 
 _POD_LOOPBACK = "127.0.0.1"
 _APP_START_SECONDS = 30
+_REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
+"""What the kubelet expands in a value: an escaped dollar sign, or another variable."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,13 @@ class Replica:
             DemoError: a container did not start, with the end of its log.
         """
         member = self._member_container()
-        env = _literal_env(member)
+        env = self._env(member)
         env["HAZELCAST_CONFIG"] = env["HAZELCAST_CONFIG"].replace(*self._mount_config(member, beside))
         command = java_command(
             self.machine.java,
             self.machine.jars,
             env,
-            address=self.address,
+            shares_network=True,
             hosts_file=self._hosts_file(env, beside, addresses),
             memory_limit=int(quantity(member["resources"]["limits"]["memory"])),
         )
@@ -83,8 +85,7 @@ class Replica:
     async def _start_app(self) -> None:
         container = self._app_container()
         env = {
-            name: value.replace(_POD_LOOPBACK, self.address)
-            for name, value in _literal_env(container).items()
+            name: value.replace(_POD_LOOPBACK, self.address) for name, value in self._env(container).items()
         }
         port = container["ports"][0]["containerPort"]
         command = [sys.executable, "-m", "app"]
@@ -179,7 +180,14 @@ class Replica:
         path.write_text(hosts_text(name, addresses), encoding="utf-8")
         return path
 
+    def _env(self, container: JsonObject) -> dict[str, str]:
+        """Return a container's variables as the kubelet passes them on.
 
-def _literal_env(container: dict[str, Any]) -> dict[str, str]:
-    """Return a container's variables as the kubelet passes them on: two dollar signs become one."""
-    return {variable["name"]: variable["value"].replace("$$", "$") for variable in container.get("env", [])}
+        Where one has no value, it is the Pod's address.
+        """
+        given = {each["name"]: each.get("value", self.address) for each in container.get("env", [])}
+
+        def replacement(match: re.Match[str]) -> str:
+            return "$" if match[1] is None else given.get(match[1], match[0])
+
+        return {name: _REFERENCE.sub(replacement, text) for name, text in given.items()}

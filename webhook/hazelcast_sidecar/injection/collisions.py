@@ -37,7 +37,6 @@ from hazelcast_sidecar.limits import (
 )
 from hazelcast_sidecar.model.pod import Container, NodeAffinity, Pod, Quantity, is_scalable, owner_kind
 from hazelcast_sidecar.names import (
-    CONFIG_VOLUME,
     CONTAINER,
     DISRUPTION_BUDGET,
     GROUP,
@@ -45,7 +44,6 @@ from hazelcast_sidecar.names import (
     MEMBER_VOLUMES,
     PREFIX,
     STATUS,
-    TMP_VOLUME,
 )
 from hazelcast_sidecar.spec.annotations import SidecarSpec
 from hazelcast_sidecar.spec.values import quantity_if_any
@@ -111,7 +109,7 @@ _TAKEN_CLAIM = Sentence(
 
 def _taken_volumes(asking: Asking) -> Iterator[Problem]:
     for index, volume in enumerate(asking.pod.spec.volumes or ()):
-        if volume.name == CONFIG_VOLUME or volume.name == TMP_VOLUME:  # noqa: PLR1714 - no tuple on the hot path
+        if volume.name in MEMBER_VOLUMES:
             yield _TAKEN_VOLUME.about(index=index, name=volume.name)
     for name in asking.pod.claim_names:
         if name in MEMBER_VOLUMES:
@@ -210,19 +208,6 @@ FOREIGN_GROUP_IN_CEL = where(
     _FOREIGN_GROUP.in_cel(label=Unknown(f'{_LABEL}.orValue("")'), group=Unknown(GROUP_OF_POD)),
 )
 """An element of a list."""
-
-_WITHOUT_TOKEN = Sentence(
-    "spec.automountServiceAccountToken",
-    "is false, but members that find each other by the Kubernetes API need the token; remove it, or set "
-    f'{PREFIX}discovery to "dns"',
-)
-
-
-def _without_token(asking: Asking) -> list[Problem]:
-    """Find members that cannot look for each other: they would only warn, each a cluster of its own."""
-    found = asking.spec.discovery == "api" and asking.pod.spec.automount_service_account_token is False
-    return [_WITHOUT_TOKEN.about()] if found else []
-
 
 _WITHOUT_DNS = Sentence(
     "spec.dnsPolicy",
@@ -460,15 +445,6 @@ RULES = (
         ),
     ),
     Rule(lambda asking: foreign_group(asking.pod, asking.group), listed(FOREIGN_GROUP_IN_CEL)),
-    Rule(
-        _without_token,
-        listed(
-            where(
-                f"{BY_API} && !object.spec.?automountServiceAccountToken.orValue(true)",
-                _WITHOUT_TOKEN.in_cel(),
-            )
-        ),
-    ),
     Rule(_without_dns, listed(_WITHOUT_SEARCHES_IN_CEL, _WITHOUT_DNS_IN_CEL)),
     Rule(
         _endless_account,

@@ -4,13 +4,13 @@ Other webhooks change Pods after ours: one with old client types drops unknown f
 of an init container; another one replaces a list. The API server's error then names neither webhook.
 """
 
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from hazelcast_sidecar.cel import source
-from hazelcast_sidecar.injection.member import TMP_DIRECTORY, TOKEN_DIRECTORY
+from hazelcast_sidecar.injection.member import TMP_DIRECTORY, TOKEN_DIRECTORY, TOKEN_VOLUMES
 from hazelcast_sidecar.model.pod import Container, Named, Pod
 from hazelcast_sidecar.names import (
     CONFIG_DIRECTORY,
@@ -19,7 +19,7 @@ from hazelcast_sidecar.names import (
     GROUP,
     MEMBER_VOLUMES,
     STATUS,
-    TMP_VOLUME,
+    VOLUMES_OF_DISCOVERY,
 )
 
 DIRECTORIES = (CONFIG_DIRECTORY, TMP_DIRECTORY)
@@ -106,7 +106,7 @@ class Missing(NamedTuple):
     restart_policy: bool
     volumes: tuple[str, ...]
     directories: tuple[str, ...]
-    """Where its member lacks a mount, or has the ServiceAccount's token instead of ours."""
+    """Where its member lacks a mount, or has the API server's own token instead of ours."""
     variables: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -140,7 +140,7 @@ def missing(pod: Pod, member: Member, discovery: Literal["dns", "api"]) -> Missi
     volumes = {volume.name for volume in pod.spec.volumes or ()}
     mounted = {mount.mount_path: mount.name for mount in container.volume_mounts or ()}
     directories = [path for path in DIRECTORIES if path not in mounted]
-    if discovery == "dns" and mounted.get(TOKEN_DIRECTORY) != TMP_VOLUME:
+    if mounted.get(TOKEN_DIRECTORY) != TOKEN_VOLUMES[discovery]:
         directories.append(TOKEN_DIRECTORY)
     variables = {variable.name for variable in container.env or ()}
     wanted = (*VARIABLES, VARIABLE_OF_DISCOVERY[discovery])
@@ -148,7 +148,7 @@ def missing(pod: Pod, member: Member, discovery: Literal["dns", "api"]) -> Missi
         status=STATUS not in (pod.metadata.annotations or {}),
         label=GROUP not in (pod.metadata.labels or {}),
         restart_policy=member.is_init_container and container.restart_policy != "Always",
-        volumes=tuple(name for name in MEMBER_VOLUMES if name not in volumes),
+        volumes=tuple(name for name in VOLUMES_OF_DISCOVERY[discovery] if name not in volumes),
         directories=tuple(directories),
         variables=tuple(name for name in wanted if name not in variables),
     )
@@ -165,6 +165,12 @@ _CONTAINERS = "object.spec.?containers.orValue([])"
 DISCOVERED_BY_API = f'{RECORDED}.contains(\'"discovery":"api"\')'
 """A pattern on the text, as CEL cannot parse JSON: in a value, a quotation mark has a backslash before it."""
 
+
+def _by_discovery(values: Mapping[str, Any]) -> str:
+    by_api, by_dns = (source(values[kind]) for kind in ("api", "dns"))
+    return f"{DISCOVERED_BY_API} ? {by_api} : {by_dns}"
+
+
 IS_MEMBER = (
     f"c.name == {source(CONTAINER)} && "
     f"(c.?volumeMounts.orValue([]).exists(m, m.name == {source(CONFIG_VOLUME)}) || "
@@ -174,14 +180,14 @@ IS_MEMBER = (
 
 IS_INTACT = (
     f"{RECORDED}.contains('\"group\":\"' + {LABEL} + '\"') && "
-    f"{source(list(MEMBER_VOLUMES))}.all(n, object.spec.?volumes.orValue([]).exists(v, v.name == n)) && "
+    f"({_by_discovery(VOLUMES_OF_DISCOVERY)})"
+    ".all(n, object.spec.?volumes.orValue([]).exists(v, v.name == n)) && "
     f'({_INIT_CONTAINERS}.filter(c, c.?restartPolicy.orValue("") == "Always") + {_CONTAINERS})'
     f".exists(c, c.name == {source(CONTAINER)} && "
     f"{source(list(DIRECTORIES))}.all(p, c.?volumeMounts.orValue([]).exists(m, m.mountPath == p)) && "
-    f"({DISCOVERED_BY_API} || c.?volumeMounts.orValue([]).exists(m, "
-    f"m.mountPath == {source(TOKEN_DIRECTORY)} && m.name == {source(TMP_VOLUME)})) && "
+    f"c.?volumeMounts.orValue([]).exists(m, m.mountPath == {source(TOKEN_DIRECTORY)} && "
+    f"m.name == ({_by_discovery(TOKEN_VOLUMES)})) && "
     f"{source([*VARIABLES])}.all(n, c.?env.orValue([]).exists(e, e.name == n)) && "
-    f"c.?env.orValue([]).exists(e, e.name == ({DISCOVERED_BY_API} "
-    f"? {source(VARIABLE_OF_DISCOVERY['api'])} : {source(VARIABLE_OF_DISCOVERY['dns'])})))"
+    f"c.?env.orValue([]).exists(e, e.name == ({_by_discovery(VARIABLE_OF_DISCOVERY)})))"
 )
 """Whether `missing` finds nothing; a condition on `object` alone, as match conditions have no variables."""

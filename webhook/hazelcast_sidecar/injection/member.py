@@ -3,6 +3,7 @@
 from typing import Any
 
 from hazelcast_sidecar.names import (
+    API_VOLUME,
     CONFIG_DIRECTORY,
     CONFIG_KEY,
     CONFIG_VOLUME,
@@ -75,6 +76,13 @@ _MANAGEMENT = {
     "HZ_MANAGEMENTCENTER_DATAACCESSENABLED": "true",
 }
 
+
+ADDRESS_VARIABLE = "HAZELCAST_SIDECAR_ADDRESS"
+"""The Pod's address, under which the DNS and the API know its member.
+
+In a Pod with several networks, or on the node's own, a member would take any address there for its own,
+and no other member would find it there.
+"""
 
 PLACE_VARIABLE, _PLACE_PROPERTY = "HAZELCAST_SIDECAR_PLACE", "hazelcast.sidecar.place"
 """The node or zone that a member runs on: from the Pod to its environment, and on to its configuration."""
@@ -166,17 +174,39 @@ def _container_env(spec: SidecarSpec, group: str) -> list[dict[str, Any]]:
     if spec.license_secret is not None:
         key = {"name": spec.license_secret, "key": LICENSE_KEY}
         variables.append({"name": "HZ_LICENSEKEY", "valueFrom": {"secretKeyRef": key}})
-    if not spec.is_placed:
-        return variables
-    place = {
-        "name": PLACE_VARIABLE,
-        "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": _PLACES[spec.backups]}},
-    }
+    # The kubelet expands "$(NAME)" of a variable before; in all other values it is escaped.
+    of_pod = [_of_pod(ADDRESS_VARIABLE, "status.podIP")]
+    before = after = ""
+    if spec.pod_clients:
+        variables += [
+            variable
+            for endpoint in ("MEMBER", "REST")
+            for variable in _interface(f"HZ_ADVANCEDNETWORK_{endpoint}SERVERSOCKETENDPOINTCONFIG")
+        ]
+    else:
+        before = f"-Dhazelcast.local.localAddress=$({ADDRESS_VARIABLE}) "
+    if spec.is_placed:
+        of_pod.append(_of_pod(PLACE_VARIABLE, _PLACES[spec.backups]))
+        after = f" -D{_PLACE_PROPERTY}=$({PLACE_VARIABLE})"
     for variable in variables:
         if variable["name"] == "JAVA_OPTS":
-            # The kubelet expands variables that stand before it; Hazelcast reads properties alone.
-            variable["value"] += f" -D{_PLACE_PROPERTY}=$({PLACE_VARIABLE})"
-    return [place, *variables]
+            variable["value"] = before + variable["value"] + after
+    return [*of_pod, *variables]
+
+
+def _of_pod(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
+
+
+def _interface(endpoint: str) -> list[dict[str, str]]:
+    """Render the variables with which an endpoint listens at the Pod's address.
+
+    A property would be for all endpoints, also that of the clients.
+    """
+    return [
+        {"name": f"{endpoint}_INTERFACES_ENABLED", "value": "true"},
+        {"name": f"{endpoint}_INTERFACES_INTERFACES_0", "value": f"$({ADDRESS_VARIABLE})"},
+    ]
 
 
 def _java_options(spec: SidecarSpec) -> list[str]:
@@ -273,9 +303,21 @@ EXTENSIONS_DIRECTORY = "/opt/hazelcast/bin/user-lib"
 TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where tokens are, and no token
 """Where Kubernetes mounts the ServiceAccount token into each container without another mount there."""
 
+TOKEN_VOLUMES = {"dns": TMP_VOLUME, "api": API_VOLUME}
+"""What a member mounts there instead, by how it finds others.
 
-TOKEN_COVER = {"name": TMP_VOLUME, "mountPath": TOKEN_DIRECTORY, "readOnly": True}
-"""The volume that a member without need of a token mounts there instead."""
+The application's permissions are not the member's, whose port has no password. One that asks the Kubernetes
+API has a token in a volume of its own, so also where the Pod, or its ServiceAccount, mounts none. The API
+server adds its token after webhooks, too, but not over an existing mount.
+"""
+
+_TOKEN_SECONDS = 3607
+"""As in the API server's own volume; it takes these tokens for longer, for releases that read theirs once."""
+
+
+def token_mount(volume: str) -> dict[str, Any]:
+    """Render the mount of a volume in the place of the ServiceAccount's token."""
+    return {"name": volume, "mountPath": TOKEN_DIRECTORY, "readOnly": True}
 
 
 def _mounts(spec: SidecarSpec) -> list[dict[str, Any]]:
@@ -285,11 +327,7 @@ def _mounts(spec: SidecarSpec) -> list[dict[str, Any]]:
     ]
     if spec.extensions is not None:
         mounts.append({"name": spec.extensions, "mountPath": EXTENSIONS_DIRECTORY, "readOnly": True})
-    if spec.discovery == "dns":
-        # The application's permissions are not the member's, whose port has no password. The API server adds
-        # its token after webhooks, too, but not over an existing mount.
-        mounts.append(TOKEN_COVER)
-    return mounts
+    return [*mounts, token_mount(TOKEN_VOLUMES[spec.discovery])]
 
 
 def _probes(spec: SidecarSpec) -> dict[str, Any]:
@@ -336,11 +374,31 @@ def _security_context(run_as_user: int | None) -> dict[str, Any]:
 
 
 def volumes(spec: SidecarSpec, group: str) -> list[dict[str, Any]]:
-    """Render the member's volumes: its configuration, and the one writable place."""
-    return [
+    """Render the member's volumes: its configuration, the one writable place, and its access to the API."""
+    rendered: list[dict[str, Any]] = [
         {"name": CONFIG_VOLUME, "configMap": {"name": spec.config or resource_name(group)}},
         {"name": TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE}},
     ]
+    if spec.discovery == "api":
+        rendered.append({"name": API_VOLUME, "projected": {"sources": _API_ACCESS}})
+    return rendered
+
+
+_API_ACCESS = [
+    {"serviceAccountToken": {"path": "token", "expirationSeconds": _TOKEN_SECONDS}},
+    {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+    {
+        "downwardAPI": {
+            "items": [
+                {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+            ]
+        }
+    },
+]
+"""What the API server's own volume has.
+
+Source: Kubernetes documentation, "Managing Service Accounts", bound service account token volume mechanism.
+"""
 
 
 def grace_period(spec: SidecarSpec, own: int) -> int:

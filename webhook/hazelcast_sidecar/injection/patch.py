@@ -20,7 +20,7 @@ from hazelcast_sidecar.model.pod import Container, Named, Pod, PodMetadata
 from hazelcast_sidecar.model.service_mesh import PROXIES
 from hazelcast_sidecar.model.status import Status, encode
 from hazelcast_sidecar.model.workload import Workload, WorkloadKind
-from hazelcast_sidecar.names import COPIED, GROUP, STATUS
+from hazelcast_sidecar.names import COPIED, GROUP, SCC, STATUS
 from hazelcast_sidecar.spec.annotations import SidecarSpec
 from hazelcast_sidecar.version import __version__
 
@@ -49,6 +49,8 @@ class Shape(NamedTuple):
     """One for each of spec.containers; None if that is absent."""
     pull_secrets: tuple[str, ...] | None
     """Those of the settings that it names itself; None if it has no list of them."""
+    user: int | None
+    """The user that OpenShift assigned to its containers; None elsewhere."""
 
 
 class Record(NamedTuple):
@@ -76,7 +78,21 @@ def shape_of(pod: Pod, pull_secrets: tuple[str, ...]) -> Shape:
         spec.termination_grace_period_seconds,
         None if spec.containers is None else tuple([_env_shape(container) for container in spec.containers]),
         None if spec.image_pull_secrets is None else _among(pull_secrets, spec.image_pull_secrets),
+        _assigned_user(pod),
     )
+
+
+def _assigned_user(pod: Pod) -> int | None:
+    """Return the user of the Pod's containers on OpenShift, which takes no other.
+
+    There each namespace has a range of users, and the constraints give one to all containers of a Pod before
+    any webhook sees it.
+    """
+    if SCC not in (pod.metadata.annotations or {}) or not pod.spec.containers:
+        return None
+    context = pod.spec.containers[0].security_context
+    user = context.run_as_user if context else None
+    return user if user and user > 0 else None
 
 
 def _among(names: tuple[str, ...], elements: list[Named]) -> tuple[str, ...]:
@@ -215,7 +231,8 @@ def _environment(spec: SidecarSpec, shapes: tuple[EnvShape, ...]) -> list[Operat
 
 
 def _member(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | None) -> Operation:
-    container = member.container(spec, group, run_as_user) | member.lifecycle(
+    user = run_as_user if run_as_user is None else shape.user or run_as_user
+    container = member.container(spec, group, user) | member.lifecycle(
         spec, member.stop_seconds(_own_grace(shape))
     )
     if not spec.native_sidecar:

@@ -62,6 +62,7 @@ class SecurityContext(msgspec.Struct, gc=False, rename="camel"):
     """The security context of a container or of the whole Pod."""
 
     windows_options: WindowsOptions | None = None
+    run_as_user: Int64 | None = None
 
     @property
     def is_host_process(self) -> bool:
@@ -149,7 +150,6 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     volumes: list[Named] | None = None
     image_pull_secrets: list[Named] | None = None
     termination_grace_period_seconds: Int64 | None = None
-    automount_service_account_token: bool | None = None
     service_account_name: str = ""
     dns_policy: str = ""
     dns_config: DnsConfig | None = None
