@@ -29,10 +29,18 @@ NOT_COMPARED = "-Dhazelcast.config.schema.validation.enabled=false"
 WRITTEN = Path(__file__).parents[2] / "build" / "bench" / "joining-rounds.jsonl"
 LOADS = {False: "alone", True: f"beside {REPLICAS} others that start"}
 
-ASKING = "connection-timeout-seconds: 1"
-FIRST_MERGE, NEXT_MERGE = (
-    f"    hazelcast.merge.{run}.run.delay.seconds: {{}}\n" for run in ("first", "next")
-)
+ASKING = "connection-timeout-seconds: {}"
+PROPERTIES = "  properties:\n"
+HEARTBEAT = "    hazelcast.max.no.heartbeat.seconds: 30\n"
+SHIPPED_SECONDS = 3
+"""How long members ask each other for a master before one claims to be it."""
+
+Change = tuple[str, str]
+
+
+def asking(seconds: int) -> Change:
+    """Another time."""
+    return ASKING.format(SHIPPED_SECONDS), ASKING.format(seconds)
 
 
 class Variant(NamedTuple):
@@ -40,7 +48,7 @@ class Variant(NamedTuple):
 
     title: str
     image: Callable[[], str]
-    changes: Sequence[tuple[str, str]] = ()
+    changes: Sequence[Change] = ()
     """Texts of our own configuration, and what stands there instead."""
 
     @property
@@ -59,22 +67,16 @@ def stock() -> str:
 
 
 VARIANTS = {
-    "stock": Variant("stock 5.7.0, as shipped: asks 1 s", stock),
-    "asks3": Variant("stock 5.7.0, asks 3 s", stock, [(ASKING, ASKING[:-1] + "3")]),
-    "asks5": Variant("stock 5.7.0, asks 5 s", stock, [(ASKING, ASKING[:-1] + "5")]),
+    "asks1": Variant("stock 5.7.0, asks 1 s", stock, [asking(1)]),
+    "asks3": Variant("stock 5.7.0, asks 3 s", stock),
+    "asks5": Variant("stock 5.7.0, asks 5 s", stock, [asking(5)]),
     "heals": Variant(
-        "stock 5.7.0, asks 1 s; max.no.heartbeat 30, merge runs every 10 s",
+        "stock 5.7.0, asks 1 s, max.no.heartbeat 30",
         stock,
-        [
-            (FIRST_MERGE.format(30), FIRST_MERGE.format(10)),
-            (
-                NEXT_MERGE.format(30),
-                NEXT_MERGE.format(10) + "    hazelcast.max.no.heartbeat.seconds: 30\n",
-            ),
-        ],
+        [asking(1), (PROPERTIES, PROPERTIES + HEARTBEAT)],
     ),
-    "older": Variant("stock 5.5.0, asks 1 s", lambda: "hazelcast/hazelcast:5.5.0"),
-    "fast": Variant("fast image, asks 1 s", lambda: images().member),
+    "older": Variant("stock 5.5.0, asks 1 s", lambda: "hazelcast/hazelcast:5.5.0", [asking(1)]),
+    "fast": Variant("image of `member/`, asks 1 s", lambda: images().member),
 }
 
 
@@ -127,8 +129,13 @@ def rounds(
             "config": SETTINGS,
             "java_opts": NOT_COMPARED,
             "shutdown_timeout": "1s",
+            # So that twice as many fit on a machine of two processors, and none waits for another to end.
+            "cpu_request": "10m",
+            "memory_request": "256Mi",
         }
-        deployment = idle(annotated(named(demo, f"{name}-{'loaded' if loaded else 'alone'}-{number}"), **given))
+        deployment = idle(
+            annotated(named(demo, f"{name}-{'loaded' if loaded else 'alone'}-{number}"), **given)
+        )
         return Written(name, loaded, number, form(pods[name], deployment, [0.0] * REPLICAS))
 
     with ThreadPoolExecutor(len(names)) as threads:

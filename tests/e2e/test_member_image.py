@@ -54,6 +54,7 @@ def test_replicas_that_start_at_once_by_the_cache_form_one_cluster(
     pods = agree_on(demo, "app=fast", "hazelcast", REPLICAS)
     logs = [demo("logs", pod, "--container=hazelcast") for pod in pods]
     assert len([log for log in logs if "Members {size:1," in log]) == 1, "one founded the cluster"
+    assert all("hazelcast.network.join.tcpip.connectiontimeoutseconds=1" in log for log in logs)
     assert [pod for pod in pods if not maps_the_cache(demo, pod)] == []
     assert [pod for pod in pods if class_path(demo, pod)[0] != PATCH] == []
     for question in ("-version", "-XshowSettings:properties -version 2>&1 | grep java.vm.name"):

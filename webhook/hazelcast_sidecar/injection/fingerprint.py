@@ -4,6 +4,7 @@ import hashlib
 
 import msgspec
 
+from hazelcast_sidecar.cache import Cache
 from hazelcast_sidecar.injection import member
 from hazelcast_sidecar.spec.annotations import SidecarSpec
 
@@ -22,6 +23,18 @@ def fingerprint(spec: SidecarSpec, run_as_user: int | None) -> str:
     recorded beside the fingerprint, and what the Pod's shape decides. The grace period is such;
     `shutdown-timeout`, which raises it, is also among the member's JVM options.
     """
+    key = spec, run_as_user
+    if (kept := _kept.get(key)) is None:
+        kept = _computed(spec, run_as_user)
+        _kept.put(key, kept)
+    return kept
+
+
+_kept = Cache[tuple[SidecarSpec, int | None], str](entries=1024, size=8 * 1024 * 1024)
+"""Most workloads have the annotations of others, and computing it costs as much as making the patch."""
+
+
+def _computed(spec: SidecarSpec, run_as_user: int | None) -> str:
     gained = [
         member.container(spec, _ANY_GROUP, run_as_user),
         member.volumes(spec, _ANY_GROUP),
