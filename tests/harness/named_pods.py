@@ -31,7 +31,7 @@ def on_nodes(*terms: list[str]) -> Pod:
 
 def of_openshift(user: int | None) -> Pod:
     """As its constraints leave it, with the user that they assign."""
-    made = app(securityContext={} if user is None else {"runAsUser": user})
+    made = app() if user is None else app(securityContext={"runAsUser": user})
     return bare(ours() | {"openshift.io/scc": "restricted-v2"}, containers=[made])
 
 

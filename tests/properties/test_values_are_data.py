@@ -116,11 +116,15 @@ def review_deployment(annotations: dict[str, str]) -> tuple[Document, Document]:
     return response, patched(subject, response)
 
 
+ADDRESS = "192.0.2.7"
+"""Of the Pod, for the variable that has no value."""
+
+
 def environment(container: Document) -> dict[str, str]:
     """What the container's processes see, in a Pod where HOME is set for everyone."""
     seen = {"HOME": "/root"}
     for variable in container["env"]:
-        seen[variable["name"]] = expanded(variable["value"], seen)
+        seen[variable["name"]] = expanded(variable.get("value", ADDRESS), seen)
     return seen
 
 
