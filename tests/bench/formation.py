@@ -4,15 +4,17 @@ A member that finds nobody founds a cluster, and logs a list of one. So in each 
 have logged one; a second founder is a split, also where a merge heals it later. Merges are counted beside it.
 """
 
-import json
 import random
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import msgspec
+
+from hazelcast_sidecar.members.view import HEALTH_PATH, Health
 from tests.bench.cluster import Line, Pods, first_list, images, injector, log
 from tests.bench.member import Document, annotated, named, spread
 from tests.bench.report import Report, Table, Target
@@ -121,9 +123,9 @@ def form(pods: Pods, deployment: Document, starts: Sequence[float]) -> Round:
     lists = [at for lines in logs if (at := first_list(lines, len(starts)))]
     one = Round(
         founders=sum(first_list(lines, 1) is not None for lines in logs),
-        merges=sum(any(said(lines, MERGED)) for lines in logs),
-        forgetting=sum(any(said(lines, FORGETS)) for lines in logs),
-        refusing=sum(any(said(lines, REFUSES)) for lines in logs),
+        merges=saying(logs, MERGED),
+        forgetting=saying(logs, FORGETS),
+        refusing=saying(logs, REFUSES),
         seconds=max(lists) - scheduled if len(lists) == len(starts) else None,
         safe_seconds=safe - scheduled if safe else None,
     )
@@ -146,17 +148,17 @@ def safe_at(kubectl: Kubectl, pods: Sequence[str]) -> float | None:
 
 def is_safe(kubectl: Kubectl, pod: str, size: int) -> bool:
     """Whether a member says that its cluster has this many members and is safe."""
-    path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{pod}:5701/proxy/hazelcast/health"
+    path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{pod}:5701/proxy{HEALTH_PATH}"
     try:
-        health = json.loads(kubectl("get", f"--raw={path}"))
-    except (KubectlError, ValueError):
+        health = msgspec.json.decode(kubectl("get", f"--raw={path}"), type=Health)
+    except (KubectlError, msgspec.DecodeError):
         return False
-    return bool(health["clusterSafe"]) and int(health["clusterSize"]) == size
+    return health.cluster_safe and health.cluster_size == size
 
 
-def said(lines: Sequence[Line], what: re.Pattern[str]) -> Iterator[str]:
-    """Those lines of a log that have this in them."""
-    return (line.text for line in lines if what.search(line.text))
+def saying(logs: Sequence[Sequence[Line]], what: re.Pattern[str]) -> int:
+    """Count the members that logged this."""
+    return sum(any(what.search(line.text) for line in lines) for lines in logs)
 
 
 def keep(name: str, logs: Sequence[Sequence[Line]]) -> None:

@@ -25,7 +25,7 @@ from tests.e2e.conftest import namespace
 ROUNDS = 20
 SETTINGS = "settings"
 NOT_COMPARED = "-Dhazelcast.config.schema.validation.enabled=false"
-"""With the schema, as in the group's own ConfigMap: 5.5.0 has not heard of all that the file says."""
+"""With the schema; nor is the file where it is the group's own. 5.5.0 has not heard of all that it says."""
 WRITTEN = Path(__file__).parents[2] / "build" / "bench" / "joining-rounds.jsonl"
 LOADS = {False: "alone", True: f"beside {REPLICAS} others that start"}
 

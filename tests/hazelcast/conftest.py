@@ -203,7 +203,7 @@ class Launcher:
 def as_the_kubelet_expands(variables: list[dict[str, Any]], address: str, place: str) -> dict[str, str]:
     """Give a container's environment as its process sees it, with what the downward API would put there."""
     of_pod = {ADDRESS_VARIABLE: address, PLACE_VARIABLE: place}
-    values = {each["name"]: each.get("value") or of_pod.get(each["name"], "") for each in variables}
+    values = {each["name"]: each.get("value", of_pod.get(each["name"], "")) for each in variables}
     return {name: expanded(text, values) for name, text in values.items()}
 
 

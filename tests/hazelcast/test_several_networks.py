@@ -1,6 +1,7 @@
 """Members in Pods with a second network: others find them at the Pod's own address alone."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -38,9 +39,9 @@ def test_members_find_each_other(pods: Launcher, eventually: Eventually, clients
 
 def test_members_of_the_oldest_release_do_so_too(pods: Launcher, eventually: Eventually) -> None:
     release = RELEASES[0]
-    jars, pods.jars = pods.jars, [from_maven_central("com.hazelcast", "hazelcast", release, SHA256[release])]
-    members = [pods.member(each, group=[*ADDRESSES], given={"clients": "pod"}) for each in ADDRESSES]
-    pods.jars = jars
+    jar = from_maven_central("com.hazelcast", "hazelcast", release, SHA256[release])
+    of_release = replace(pods, jars=[jar])
+    members = [of_release.member(each, group=[*ADDRESSES], given={"clients": "pod"}) for each in ADDRESSES]
     for member in members:
         eventually(lambda member=member: "Members {size:2," in member.text())
         member.end()

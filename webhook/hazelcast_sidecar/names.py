@@ -92,8 +92,6 @@ TMP_VOLUME = "hazelcast-tmp"
 API_VOLUME = "hazelcast-api-access"
 MEMBER_VOLUMES = (CONFIG_VOLUME, TMP_VOLUME, API_VOLUME)
 """All that a member may have; no other volume of its Pod has one of these names."""
-VOLUMES_OF_DISCOVERY = {"dns": (CONFIG_VOLUME, TMP_VOLUME), "api": MEMBER_VOLUMES}
-"""Those that it has, by how it finds other members."""
 
 ANYWHERE = "any"
 """Value of the annotation `backups`: on any other member."""

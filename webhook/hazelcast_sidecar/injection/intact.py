@@ -19,7 +19,7 @@ from hazelcast_sidecar.names import (
     GROUP,
     MEMBER_VOLUMES,
     STATUS,
-    VOLUMES_OF_DISCOVERY,
+    TMP_VOLUME,
 )
 
 DIRECTORIES = (CONFIG_DIRECTORY, TMP_DIRECTORY)
@@ -35,6 +35,9 @@ VARIABLE_OF_DISCOVERY = {
     "api": "HAZELCAST_KUBERNETES_POD_LABEL_VALUE",
 }
 """The variable by which it finds other members, by the kind of discovery."""
+
+VOLUMES_OF_DISCOVERY = {"dns": (CONFIG_VOLUME, TMP_VOLUME), "api": MEMBER_VOLUMES}
+"""The volumes that it has, by the kind of discovery."""
 
 NO_MEMBER = (
     f'says that a member was injected, but there is none: no container "{CONTAINER}" that mounts '

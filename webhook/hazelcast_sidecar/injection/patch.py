@@ -231,7 +231,7 @@ def _environment(spec: SidecarSpec, shapes: tuple[EnvShape, ...]) -> list[Operat
 
 
 def _member(spec: SidecarSpec, group: str, shape: Shape, run_as_user: int | None) -> Operation:
-    user = run_as_user if run_as_user is None else shape.user or run_as_user
+    user = None if run_as_user is None else shape.user or run_as_user
     container = member.container(spec, group, user) | member.lifecycle(
         spec, member.stop_seconds(_own_grace(shape))
     )
