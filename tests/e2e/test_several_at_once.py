@@ -1,7 +1,10 @@
-"""Ten members of 200 MiB of entries each, of which machines end several at once: what is lost, what fails.
+"""Ten members with 200 MiB each, of which machines end several at once: what is lost, what fails.
 
 Members that end in an orderly way hand over, also several at once; all of them at once have nobody to.
 `hazelcast-sidecar check` warns of each of these before it happens. A table of what was seen is printed.
+
+The members' image is the one that is built here: those of the stock image are held up by two faults of
+Hazelcast where so many start and end on a busy machine (docs/reliability.md).
 """
 
 from __future__ import annotations
@@ -19,25 +22,29 @@ from tests.e2e.replicas import DEMO_PODS, Outcome, scale, settle, under_traffic
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.e2e.conftest import Sightings
+    from tests.e2e.conftest import Images, Sightings
     from tests.e2e.kubectl import Kubectl
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 
 REPLICAS = 10
 MIB_EACH = 200
-ENTRIES = REPLICAS * MIB_EACH * 2**20 // VALUE_BYTES
+"""Of entries and of backups, as much of the one as of the other."""
+ENTRIES = REPLICAS * MIB_EACH * 2**20 // 2 // VALUE_BYTES
 NODES = 3
 
 MEMBERS = {
-    "memory-limit": "2Gi",
+    # In a rollout up to twenty are there at once, those that end counted: all have to fit into 16 GiB.
+    "memory-limit": "1Gi",
     "heap-percentage": "60",
-    "memory-request": "512Mi",
+    "memory-request": "256Mi",
+    # As several hand over at once, here on the same processors.
+    "shutdown-timeout": "180s",
     # Nothing keeps a drained node from ending all of its Pods at once.
     "disruption-budget": "false",
 }
 COLUMNS = (
-    f"ten replicas, {MIB_EACH} MiB of entries each",
+    f"ten replicas, {MIB_EACH} MiB in each member",
     "Pods ended",
     "members killed",
     "entries of 100 KiB",
@@ -46,17 +53,19 @@ COLUMNS = (
     "lost",
     "failed",
     "longest put, get s",
+    "a member ended after its application, at most s",
 )
 
 
 @pytest.fixture(scope="module")
 def ten(
-    webhook: Kubectl, demo_manifests: list[dict[str, Any]], sightings: Sightings
+    webhook: Kubectl, images: Images, demo_manifests: list[dict[str, Any]], sightings: Sightings
 ) -> Iterator[tuple[Cluster, list[str]]]:
     """The cluster, and the rows of the table."""
     assert webhook
     rows: list[str] = []
-    with loaded_cluster(demo_manifests, "hazelcast-several", REPLICAS, MEMBERS) as cluster:
+    members = {**MEMBERS, "image": images.member}
+    with loaded_cluster(demo_manifests, "hazelcast-several", REPLICAS, members) as cluster:
         yield cluster._replace(entries=ENTRIES), rows
     lines = [row(*COLUMNS), "|---" * len(COLUMNS) + "|", *rows]
     sightings.note("several members at once", "\n".join(lines))
@@ -125,6 +134,7 @@ def measured(
             lost,
             traffic.refused.total(),
             ", ".join(f"{traffic.longest[kind]:.1f}" for kind in ("put", "get")),
+            max((end.member - end.application for end in endings.seen), default=0),
         )
     )
     return outcome, checked

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.e2e.background import Background
+from tests.e2e.kubectl import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,10 +49,23 @@ class Traffic(Background):
                 writers.submit(self._put)
 
     def lost(self) -> list[str]:
-        """Acknowledged entries that cannot be read any more, or have another value."""
+        """Acknowledged entries that cannot be read any more, or have another value.
+
+        Where all Pods are new, the nodes may know a little later than the API server where they are: what
+        gets no answer here is asked again.
+        """
         with ThreadPoolExecutor(8) as readers:
-            found = readers.map(lambda key: self._door.get("/get", key=key), self.acknowledged)
+            found = readers.map(self._read, self.acknowledged)
             return [k for (k, v), got in zip(self.acknowledged.items(), found, strict=True) if got != v]
+
+    def _read(self, key: str) -> str:
+        def answered() -> tuple[str] | None:
+            try:
+                return (self._door.get("/get", key=key),)
+            except OSError:
+                return None
+
+        return until(60, f"an answer about {key} from {self._door}", answered)[0]
 
     def summary(self) -> str:
         """All of it in a line."""

@@ -27,6 +27,7 @@ from hazelcast_sidecar.group_objects.desired_objects import CONFIGURATIONS, JAVA
 from hazelcast_sidecar.injection.member import ADDRESS_VARIABLE, PLACE_VARIABLE, container
 from hazelcast_sidecar.names import CONFIG_DIRECTORY, SECURITY_KEY, resource_name
 from tests.harness.specs import spec
+from tests.hazelcast.patching import JAR, Built, Patcher
 from tests.properties.oracle import expanded
 
 ROOT = Path(__file__).parents[2]
@@ -231,6 +232,25 @@ def compiler(new_java: Path) -> str:
     """The command of a compiler, whose jar comes from Maven Central the first time."""
     jar = from_maven_central("org.eclipse.jdt", "ecj", ECJ, ECJ_SHA256)
     return f"{new_java} -jar {jar} -{NEW_JAVA}"
+
+
+@pytest.fixture(scope="session")
+def patcher(new_java: Path, compiler: str) -> Patcher:
+    return Patcher(new_java, compiler)
+
+
+@pytest.fixture(scope="session")
+def patched(patcher: Patcher, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The patch of the release that the tests run."""
+    built = patcher.build(member_jars(), tmp_path_factory.mktemp("patch") / "out")
+    assert built.status == 0, built.text
+    return built
+
+
+@pytest.fixture(scope="session")
+def patched_class_path(patched: Built) -> list[Path]:
+    """As in the image: the patch comes first."""
+    return [patched.out / JAR, *member_jars()]
 
 
 def from_maven_central(group: str, artifact: str, version: str, sha256: str) -> Path:

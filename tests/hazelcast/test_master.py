@@ -1,13 +1,11 @@
-"""Members forget their master, and keep it with the patch of the member's image: real members, real jars."""
+"""A member whose claim to be a master fails stays in its cluster, with the patch of the member's image."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import socket
-import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -16,10 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from hazelcast_sidecar.demo.java import member_jars
-from hazelcast_sidecar.group_objects.desired_objects import HAZELCAST_YAML
 from tests.harness.ports import own_network
-from tests.hazelcast.conftest import ROOT, Launcher
+from tests.hazelcast.conftest import Launcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,98 +24,11 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.hazelcast, pytest.mark.slow]
 
-PATCH = ROOT / "member" / "patch"
-
 NETWORK = own_network()
 ASKER, MASTER, JOINER, LATER, SILENT = (f"{NETWORK}.{number}" for number in range(32, 37))
 PORT = 5701
 ATTEMPTS = 15
 WARNING = "Cannot set master address to null because node is already joined"
-
-
-class Built(NamedTuple):
-    """What the build of the patch left and said."""
-
-    out: Path
-    status: int
-    text: str
-
-
-class Patcher(NamedTuple):
-    """Runs the build of the patch, as the Dockerfile does."""
-
-    java: Path
-    compiler: str
-
-    def build(self, stock: list[Path], out: Path) -> Built:
-        ended = subprocess.run(
-            ["sh", PATCH / "build", out, *stock],
-            env={"PATH": os.environ["PATH"], "JAVA": str(self.java), "JAVAC": self.compiler},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return Built(out, ended.returncode, ended.stdout)
-
-    def compile(self, classes: Path, source: Path) -> None:
-        subprocess.run([*self.compiler.split(), "-d", classes, source], check=True)
-
-    def run(self, class_path: list[Path], *words: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.java, "-cp", ":".join(map(str, class_path)), *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-
-
-@pytest.fixture(scope="module")
-def patcher(new_java: Path, compiler: str) -> Patcher:
-    return Patcher(new_java, compiler)
-
-
-@pytest.fixture(scope="module")
-def patched(patcher: Patcher, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The patch of the release that the tests run."""
-    return patcher.build(member_jars(), tmp_path_factory.mktemp("patch") / "out")
-
-
-@pytest.fixture(scope="module")
-def class_path(patched: Built) -> list[Path]:
-    """As in the image: the patch comes first."""
-    assert patched.status == 0, patched.text
-    return [patched.out / "hazelcast-patch.jar", *member_jars()]
-
-
-def test_the_stock_jar_forgets_its_master_and_the_patched_class_path_does_not(
-    patched: Built, patcher: Patcher, class_path: list[Path], tmp_path: Path
-) -> None:
-    assert patched.status == 0, patched.text
-    assert patched.text.endswith(
-        "Members of this Hazelcast forgot their master; with hazelcast-patch.jar they keep it.\n"
-    )
-    assert sorted(file.name for file in patched.out.iterdir()) == ["NOTICE", "hazelcast-patch.jar"]
-
-    again = patcher.build(class_path, tmp_path / "again")
-    assert again.status == 0
-    assert again.text == "Members of this Hazelcast keep their master: nothing to patch.\n"
-    assert list(again.out.iterdir()) == [], "one that needs no patch gets none"
-
-
-def test_a_call_that_is_not_there_once_stops_the_build(
-    patcher: Patcher, class_path: list[Path], tmp_path: Path
-) -> None:
-    """As in a release whose code is another: here it is the patched class, where the call is gone."""
-    rewriter = tmp_path / "classes"
-    patcher.compile(rewriter, PATCH / "CallRewriter.java")
-    ended = patcher.run([*class_path, rewriter], "CallRewriter", tmp_path / "out.jar", PATCH / "NOTICE")
-    assert ended.returncode != 0
-    assert "this Hazelcast has 0 calls of setMasterAddress in setMasterAddressToJoin where 1 is known" in (
-        ended.stdout
-    )
-    assert not (tmp_path / "out.jar").exists()
 
 
 class Joining(NamedTuple):
@@ -130,8 +39,8 @@ class Joining(NamedTuple):
 
 
 @pytest.fixture
-def patched_launcher(new_java: Path, class_path: list[Path], tmp_path: Path) -> Iterator[Launcher]:
-    launcher = Launcher(tmp_path, new_java, class_path)
+def patched_launcher(new_java: Path, patched_class_path: list[Path], tmp_path: Path) -> Iterator[Launcher]:
+    launcher = Launcher(tmp_path, new_java, patched_class_path)
     yield launcher
     launcher.stop()
 
@@ -164,8 +73,6 @@ def race(launcher: Launcher, eventually: Eventually) -> Joining | None:
     Returns:
         None where it came out otherwise, as it mostly does.
     """
-    patient = launcher.folder / "patient.yaml"
-    patient.write_text(HAZELCAST_YAML.replace("timeout-seconds: 1\n", "timeout-seconds: 60\n"))
     logging = launcher.folder / "logging.properties"
     logging.write_text(
         "handlers=java.util.logging.ConsoleHandler\n"
@@ -175,8 +82,8 @@ def race(launcher: Launcher, eventually: Eventually) -> Joining | None:
     at_once, late = ("-Dhazelcast.wait.seconds.before.join=0", "-Dhazelcast.wait.seconds.before.join=6")
 
     master = launcher.member(MASTER, given={"java_opts": at_once})
-    # One that asks a silent member for a minute, and so is no master and in no cluster.
-    asker = launcher.member(ASKER, group=[ASKER, SILENT], config=patient, given={"java_opts": late})
+    # One that asks a silent member and waits for its vote, and so is no master and in no cluster.
+    asker = launcher.member(ASKER, group=[ASKER, SILENT], given={"java_opts": late})
     eventually(lambda: seen(master, "is STARTED"))
     eventually(lambda: seen(asker, "is STARTING"))
 

@@ -10,8 +10,8 @@ import pytest
 
 from hazelcast_sidecar.demo.java import find_java, member_jars
 from tests.harness.ports import own_network
-from tests.hazelcast.conftest import ROOT, Eventually, Launcher, Program, from_maven_central
-from tests.hazelcast.test_releases import SHA256
+from tests.hazelcast.conftest import ROOT, Eventually, Launcher, Program
+from tests.hazelcast.test_releases import jar_of
 
 pytestmark = [pytest.mark.hazelcast, pytest.mark.slow]
 
@@ -23,7 +23,7 @@ ENTRIES = {f"key-{number}": f"value {number}" for number in range(20)}
 @pytest.fixture
 def launchers(tmp_path: Path) -> Iterator[tuple[Launcher, Launcher]]:
     """Start members of the release before the default one, and of the default one."""
-    earlier = [from_maven_central("com.hazelcast", "hazelcast", OLD, SHA256[OLD])]
+    earlier = [jar_of(OLD)]
     made = []
     for name, jars in (("old", earlier), ("new", member_jars())):
         folder = tmp_path / name

@@ -25,12 +25,16 @@ TOO_OLD, *RELEASES = SHA256
 PORT = 5741
 
 
+def jar_of(release: str) -> Path:
+    """The jar of another release."""
+    return from_maven_central("com.hazelcast", "hazelcast", release, SHA256[release])
+
+
 @pytest.fixture
 def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Launcher]:
     """Starts members of the release that the test is run with."""
     release = request.getfixturevalue("release")
-    jar = from_maven_central("com.hazelcast", "hazelcast", release, SHA256[release])
-    launcher = Launcher(tmp_path, find_java(), [jar])
+    launcher = Launcher(tmp_path, find_java(), [jar_of(release)])
     yield launcher
     launcher.stop()
 
