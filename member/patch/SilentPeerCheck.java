@@ -7,6 +7,7 @@ import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.net.Socket;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
 
@@ -19,9 +20,9 @@ public final class SilentPeerCheck {
     private static final int WAITS = 0;
     private static final int SPINS = 3;
 
-    // A thread that waits needs a few milliseconds of processor time; one that spins, all that it gets.
-    private static final long MUCH_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
-    private static final long LOOK_SECONDS = 5;
+    // A thread that waits needs some milliseconds of processor time; one that spins, all that it gets.
+    private static final long MUCH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+    private static final long LOOK_SECONDS = 10;
     private static final int ASK_SECONDS = 60;
 
     private SilentPeerCheck() {
@@ -33,17 +34,26 @@ public final class SilentPeerCheck {
             Thread member = new Thread(() -> Hazelcast.newHazelcastInstance(asking(here, peer.getLocalPort())));
             member.setDaemon(true);
             member.start();
-            peer.accept();
-            boolean spins = false;
-            for (long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(LOOK_SECONDS); !spins && System.nanoTime() < end; ) {
-                Thread.sleep(100);
-                spins = writing().anyMatch(nanos -> nanos > MUCH_NANOS);
+            boolean spins;
+            try (Socket silent = peer.accept()) {
+                spins = spins();
             }
             System.out.println(spins ? "A member spins while a peer says nothing." : "A member waits for a peer that says nothing.");
             System.out.flush();
             // At once: the member is still asking.
             Runtime.getRuntime().halt(spins ? SPINS : WAITS);
         }
+    }
+
+    private static boolean spins() throws InterruptedException {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(LOOK_SECONDS);
+        while (System.nanoTime() < end) {
+            Thread.sleep(100);
+            if (writing().anyMatch(nanos -> nanos > MUCH_NANOS)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Processor time of each thread that writes to the network, in nanoseconds. */
