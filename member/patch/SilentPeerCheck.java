@@ -1,5 +1,4 @@
 import com.hazelcast.config.Config;
-import com.hazelcast.config.JoinConfig;
 import com.hazelcast.core.Hazelcast;
 
 import java.io.IOException;
@@ -24,14 +23,16 @@ public final class SilentPeerCheck {
     private static final long MUCH_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
     private static final long LOOK_SECONDS = 10;
     private static final int ASK_SECONDS = 60;
+    private static final int START_MILLIS = 120_000;
 
     private SilentPeerCheck() {
     }
 
     public static void main(String[] args) throws IOException, InterruptedException {
-        InetAddress here = InetAddress.getLoopbackAddress();
-        try (ServerSocket peer = new ServerSocket(0, 1, here)) {
-            Thread member = new Thread(() -> Hazelcast.newHazelcastInstance(asking(here, peer.getLocalPort())));
+        try (ServerSocket peer = new ServerSocket(0, 1, InetAddress.getByName(CheckedMember.ADDRESS))) {
+            // One that does not start does not connect, and cannot be asked.
+            peer.setSoTimeout(START_MILLIS);
+            Thread member = new Thread(() -> Hazelcast.newHazelcastInstance(asking(peer.getLocalPort())));
             member.setDaemon(true);
             member.start();
             boolean spins;
@@ -65,17 +66,10 @@ public final class SilentPeerCheck {
         }).map(threads::getThreadCpuTime);
     }
 
-    private static Config asking(InetAddress here, int port) {
-        Config config = new Config();
-        config.setProperty("hazelcast.phone.home.enabled", "false");
-        config.setProperty("hazelcast.socket.bind.any", "false");
-        config.setProperty("hazelcast.local.localAddress", here.getHostAddress());
-        config.getNetworkConfig().setPort(0);
-        JoinConfig join = config.getNetworkConfig().getJoin();
-        join.getAutoDetectionConfig().setEnabled(false);
-        join.getMulticastConfig().setEnabled(false);
-        join.getTcpIpConfig().setEnabled(true).setConnectionTimeoutSeconds(ASK_SECONDS)
-            .addMember(here.getHostAddress() + ":" + port);
+    private static Config asking(int port) {
+        Config config = CheckedMember.config();
+        config.getNetworkConfig().getJoin().getTcpIpConfig().setEnabled(true).setConnectionTimeoutSeconds(ASK_SECONDS)
+            .addMember(CheckedMember.ADDRESS + ":" + port);
         return config;
     }
 }
